@@ -1,0 +1,115 @@
+//! The command line: one file per command.
+//!
+//! Exit codes: 0 all is well; 1 it did not work, or `check` found a problem; 2 wrong usage or settings.
+
+mod check;
+mod dev;
+mod healthcheck;
+mod init;
+mod serve;
+mod service_key;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::config::{FLAG_VARIABLES, Flags, SECRETS_HELP};
+use crate::telemetry::logging;
+
+/// Sessions for every service with its own login: access tokens, rotating refresh tokens, logout everywhere.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node on the real store
+    #[command(after_help = SECRETS_HELP)]
+    Serve(Flags),
+    /// Try it out: embedded store unless REDIS_URL is set, own secrets and service key, curl lines to paste
+    #[command(after_help = SECRETS_HELP)]
+    Dev(Flags),
+    /// Write a complete .env with fresh secrets, and print the service key that belongs to it
+    Init(init::Init),
+    /// Look at settings and Redis: what is wrong, and how to mend it
+    #[command(after_help = SECRETS_HELP)]
+    Check(check::Check),
+    /// Ask the node on this machine whether it is ready; exits with 0 or 1
+    Healthcheck(healthcheck::Healthcheck),
+    /// Keys of the backends that may call the service endpoints
+    #[command(subcommand)]
+    ServiceKey(service_key::ServiceKey),
+}
+
+/// A mistake of whoever called: exit code 2 instead of 1.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// Parses the command line, runs it, and reports an error as one line.
+pub fn main() -> ExitCode {
+    unset_empty_variables();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match run(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {}", format!("{error:#}").replace('\n', " "));
+            ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Serve(flags) => serve::run(&flags),
+        Command::Dev(flags) => dev::run(&flags),
+        Command::Init(init) => init.run(),
+        Command::Check(check) => check.run(),
+        Command::Healthcheck(healthcheck) => healthcheck.run(),
+        Command::ServiceKey(command) => command.run(),
+    }
+}
+
+/// Settings errors are the caller's.
+fn settled<T>(settings: Result<T>) -> Result<T> {
+    settings.map_err(|error| Usage(format!("{error:#}")).into())
+}
+
+/// An empty variable counts as unset, for clap too.
+fn unset_empty_variables() {
+    for name in FLAG_VARIABLES {
+        if std::env::var_os(name).is_some_and(|value| value.is_empty()) {
+            // SAFETY: called first thing in `main`, before there is any other thread.
+            unsafe { std::env::remove_var(name) };
+        }
+    }
+}
+
+/// Help goes out as it is; of an error, the first paragraph as one line.
+fn usage(error: &clap::Error) -> ExitCode {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        print!("{error}");
+        return ExitCode::SUCCESS;
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        eprint!("{error}");
+        return ExitCode::from(2);
+    }
+    let text = error.to_string();
+    let line: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    eprintln!("{}", line.join(" "));
+    ExitCode::from(2)
+}
+
+fn start_logging(flags: &Flags) {
+    let (filter, format) = flags.log();
+    logging::start(filter, format);
+}

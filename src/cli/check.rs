@@ -1,0 +1,63 @@
+//! `token-gateway check`: what is wrong, and how to mend it.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::config::{Flags, StoreSettings};
+use crate::store::redis::inspect::{Finding, Severity, inspect};
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Print findings as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+impl Check {
+    pub fn run(&self) -> Result<ExitCode> {
+        let mut findings = vec![self.settings()];
+        if findings[0].severity == Severity::Ok || self.flags.redis().is_ok() {
+            findings.extend(self.redis()?);
+        }
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&findings)?);
+        } else {
+            for finding in &findings {
+                println!("{:7} {:24} {}", label(finding.severity), finding.subject, finding.message);
+            }
+        }
+        let sound = findings.iter().all(|finding| finding.severity != Severity::Problem);
+        Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn settings(&self) -> Finding {
+        match self.flags.settings() {
+            Ok(_) => Finding::new(Severity::Ok, "settings", "complete"),
+            Err(error) => Finding::new(Severity::Problem, "settings", format!("{error:#}")),
+        }
+    }
+
+    fn redis(&self) -> Result<Vec<Finding>> {
+        if matches!(self.flags.settings().map(|settings| settings.store), Ok(StoreSettings::Embedded)) {
+            let message = "embedded: every session is forgotten when the process ends";
+            return Ok(vec![Finding::new(Severity::Warning, "store", message)]);
+        }
+        let settings = self.flags.redis()?;
+        Ok(actix_web::rt::System::new().block_on(inspect(&settings)).unwrap_or_else(|error| {
+            let message = format!("{error}; is REDIS_URL right, and Redis running?");
+            vec![Finding::new(Severity::Problem, "redis", message)]
+        }))
+    }
+}
+
+fn label(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Ok => "ok",
+        Severity::Warning => "warning",
+        Severity::Problem => "PROBLEM",
+    }
+}

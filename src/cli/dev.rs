@@ -1,0 +1,92 @@
+//! `token-gateway dev`: nothing to set up, and lines to paste.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::{settled, start_logging};
+use crate::config::{Flags, StoreSettings};
+use crate::startup::{Application, bind};
+
+pub fn run(flags: &Flags) -> Result<ExitCode> {
+    start_logging(flags);
+    let listener = bind(flags.address(), "BIND_ADDR")?;
+    let (settings, key) = settled(flags.dev_settings(listener.local_addr()?))?;
+    let embedded = matches!(settings.store, StoreSettings::Embedded);
+    actix_web::rt::System::new().block_on(async {
+        let application = Application::build(settings, listener).await?;
+        println!("{}", guide(application.address(), &key.key, embedded));
+        application.run_until_stopped().await
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lines for a shell, in an order that tells the story. Each `curl` keeps its answer in a variable, and the
+/// next takes its tokens from there.
+fn guide(address: SocketAddr, key: &str, embedded: bool) -> String {
+    let url = format!("http://{}", reachable(address));
+    let store = if embedded { "embedded (forgets everything at exit)" } else { "Redis, at REDIS_URL" };
+    let login = |name: &str| {
+        format!(
+            "{name}=$(curl -sS {url}/v1/sessions -H 'Authorization: Bearer {key}' \
+             -H 'Content-Type: application/json' -d '{{\"sub\":\"alice\",\"claims\":{{\"role\":\"admin\"}}}}'); echo \"${name}\""
+        )
+    };
+    let token = |from: &str, kind: &str| {
+        format!(r#"$(echo "${from}" | sed 's/.*"{kind}":"\([^"]*\)".*/\1/')"#)
+    };
+    let fresh_key = "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \\n')";
+    let refresh = |from: &str| {
+        format!(
+            "curl -sS {url}/oauth/token -H \"Idempotency-Key: {fresh_key}\" -d grant_type=refresh_token \
+             -d \"refresh_token={}\"",
+            token(from, "refresh_token")
+        )
+    };
+    let sessions = format!("curl -sS {url}/v1/users/alice/sessions -H 'Authorization: Bearer {key}'; echo");
+    let revoke = format!("curl -sS {url}/oauth/revoke -d \"token={}\"; echo", token("THIRD", "refresh_token"));
+    format!(
+        "\
+token-gateway dev on {url}
+store: {store}
+service key (for this run only): {key}
+
+# Paste these lines into another shell, one after the other.
+
+# 1. The login service has proved who alice is: a session, and its first tokens.
+{}
+
+# 2. Alice's app refreshes: a new pair; the old refresh token is used up.
+SECOND=$({}); echo \"$SECOND\"
+
+# 3. Somebody replays the old refresh token: refused, and taken for theft.
+{}; echo
+
+# 4. So every session of alice has ended, the honest one too.
+{}; echo
+{sessions}
+
+# 5. Alice signs in again, and logs out.
+{}
+{revoke}
+
+# 6. Her refresh token is refused now, without any alarm.
+{}; echo
+",
+        login("FIRST"),
+        refresh("FIRST"),
+        refresh("FIRST"),
+        refresh("SECOND"),
+        login("THIRD"),
+        refresh("THIRD"),
+    )
+}
+
+/// An address that a client on this machine can use.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    address
+}

@@ -1,0 +1,19 @@
+//! `token-gateway serve`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::{settled, start_logging};
+use crate::config::Flags;
+use crate::startup::{Application, bind};
+
+pub fn run(flags: &Flags) -> Result<ExitCode> {
+    let settings = settled(flags.settings())?;
+    start_logging(flags);
+    let listener = bind(flags.address(), "BIND_ADDR")?;
+    actix_web::rt::System::new().block_on(async {
+        Application::build(settings, listener).await?.run_until_stopped().await
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

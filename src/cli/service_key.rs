@@ -1,0 +1,39 @@
+//! `token-gateway service-key new`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use super::Usage;
+use crate::gateway::service_keys::{InvalidServiceKeys, NewServiceKey, Role};
+
+#[derive(Debug, Subcommand)]
+pub enum ServiceKey {
+    /// Make a key; only its hash goes into SERVICE_KEYS
+    New {
+        /// The service's name: 1 to 64 of A-Z a-z 0-9 . _ -
+        name: String,
+        /// What it may do: issue, introspect, manage, feed, events; none means all
+        roles: Vec<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl ServiceKey {
+    pub fn run(&self) -> Result<ExitCode> {
+        let Self::New { name, roles, json } = self;
+        let wrong = |error: InvalidServiceKeys| Usage(error.to_string());
+        let roles = roles.iter().map(|role| role.parse()).collect::<Result<Vec<Role>, _>>().map_err(wrong)?;
+        let NewServiceKey { key, entry } = NewServiceKey::generate(name, &roles).map_err(wrong)?;
+        if *json {
+            println!("{}", serde_json::json!({ "name": name, "key": key, "entry": entry }));
+        } else {
+            println!("key, for the service, shown this once:\n  {key}");
+            println!("entry, for SERVICE_KEYS:\n  {entry}");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,157 @@
+//! Time as the store tells it.
+//!
+//! One clock decides: that of the store (Redis `TIME`). Every answer of the store carries its time, and
+//! from those answers a node derives a *lower bound* on the store's clock for any local moment, without
+//! an extra round trip. The bound dates a request (`sent_at`): dated too early, an accusation is only
+//! delayed; dated too late, an honest client could be accused.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A moment on the store's clock: microseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// The moment on this machine's own clock.
+    pub fn from_system_clock() -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(micros(since_epoch))
+    }
+
+    /// Whole seconds since the epoch, rounded down: a JWT `NumericDate` (RFC 7519 section 2).
+    pub fn seconds(self) -> u64 {
+        self.0 / 1_000_000
+    }
+
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(micros(duration)))
+    }
+
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(micros(duration)))
+    }
+}
+
+/// How far two clocks may drift apart, as one part in so many: 100 ppm.
+const DRIFT: u64 = 10_000;
+
+/// What a node knows of the store's clock. Shared by all workers of a process.
+#[derive(Debug, Default)]
+pub struct Clock {
+    best: Mutex<Option<Observation>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Observation {
+    time: Timestamp,
+    answered: Instant,
+    /// When any answer was last seen, whether it improved the bound or not.
+    latest: Instant,
+}
+
+impl Observation {
+    /// `time` was read before `answered`, so `time + (moment - answered)` never exceeds the store's
+    /// clock at `moment`, but for drift, which is allowed for in the safe direction.
+    fn lower_bound(&self, moment: Instant) -> Timestamp {
+        if let Some(later) = moment.checked_duration_since(self.answered) {
+            let elapsed = micros(later);
+            Timestamp(self.time.0 + elapsed - elapsed.div_ceil(DRIFT))
+        } else {
+            let elapsed = micros(self.answered - moment);
+            Timestamp(self.time.0.saturating_sub(elapsed + elapsed.div_ceil(DRIFT)))
+        }
+    }
+}
+
+impl Clock {
+    /// Notes that a question sent at `asked` was answered at `answered` with the store's `time`.
+    pub fn observe(&self, time: Timestamp, asked: Instant, answered: Instant) {
+        let mut best = self.best.lock().expect("no panic while the clock is held");
+        let seen = Observation { time, answered, latest: answered };
+        *best = match *best {
+            // Read after `asked` and yet below the bound for `asked`: the store's clock went back
+            // (a failover, a step), so what was known before no longer holds.
+            Some(old) if time < old.lower_bound(asked) => Some(seen),
+            Some(old) if time < old.lower_bound(answered) => {
+                Some(Observation { latest: answered.max(old.latest), ..old })
+            }
+            _ => Some(seen),
+        };
+    }
+
+    /// The store's clock showed at least this at `moment`; `None` before the first answer.
+    pub fn lower_bound(&self, moment: Instant) -> Option<Timestamp> {
+        self.read().map(|best| best.lower_bound(moment))
+    }
+
+    /// The best estimate of the store's time: the lower bound for this moment, or the machine's own
+    /// clock as long as the store has not been heard of.
+    pub fn now(&self) -> Timestamp {
+        self.lower_bound(Instant::now()).unwrap_or_else(Timestamp::from_system_clock)
+    }
+
+    /// How long ago the store last told the time.
+    pub fn age(&self) -> Option<Duration> {
+        self.read().map(|best| best.latest.elapsed())
+    }
+
+    fn read(&self) -> Option<Observation> {
+        *self.best.lock().expect("no panic while the clock is held")
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn nothing_is_known_before_the_first_answer() {
+        assert_eq!(Clock::default().lower_bound(Instant::now()), None);
+    }
+
+    #[test]
+    fn the_bound_never_exceeds_the_true_time_and_keeps_the_best_answer() {
+        let (clock, start) = (Clock::default(), Instant::now());
+        // The true store time at `start + x` is 1 s + x. A slow answer was read 8 ms before it arrived.
+        clock.observe(Timestamp(1_002_000), start, start + 10 * MS);
+        assert_eq!(clock.lower_bound(start + 10 * MS), Some(Timestamp(1_002_000)));
+        // A quick answer, 1 ms old: better.
+        clock.observe(Timestamp(1_019_000), start + 18 * MS, start + 20 * MS);
+        assert_eq!(clock.lower_bound(start + 20 * MS), Some(Timestamp(1_019_000)));
+        // A slow one again: the best is kept.
+        clock.observe(Timestamp(1_021_000), start + 20 * MS, start + 30 * MS);
+        let bound = clock.lower_bound(start + 30 * MS).unwrap();
+        assert!(bound > Timestamp(1_028_000) && bound <= Timestamp(1_030_000), "{bound:?}");
+    }
+
+    #[test]
+    fn a_bound_also_holds_for_a_moment_before_the_answer() {
+        let (clock, start) = (Clock::default(), Instant::now());
+        clock.observe(Timestamp(1_010_000), start, start + 10 * MS);
+        let bound = clock.lower_bound(start).unwrap();
+        assert!(bound <= Timestamp(1_000_000) && bound > Timestamp(999_900), "{bound:?}");
+    }
+
+    #[test]
+    fn a_clock_that_went_back_is_followed_at_once() {
+        let (clock, start) = (Clock::default(), Instant::now());
+        clock.observe(Timestamp(5_000_000), start, start + MS);
+        clock.observe(Timestamp(4_000_000), start + 2 * MS, start + 3 * MS);
+        assert_eq!(clock.lower_bound(start + 3 * MS), Some(Timestamp(4_000_000)));
+    }
+
+    #[test]
+    fn drift_loosens_the_bound_with_age() {
+        let (clock, start) = (Clock::default(), Instant::now());
+        clock.observe(Timestamp(0), start, start);
+        let bound = clock.lower_bound(start + Duration::from_secs(10)).unwrap();
+        assert_eq!(bound, Timestamp(10_000_000 - 1_000));
+    }
+}

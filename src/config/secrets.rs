@@ -1,0 +1,49 @@
+//! Settings that are secrets: from the environment or from a file, never from a flag.
+
+use anyhow::{Context, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// For `serve --help`: clap does not know these.
+pub const SECRETS_HELP: &str = "\
+Secrets, from the environment only; each may come as a file instead, named by <NAME>_FILE:
+  REDIS_URL                redis:// or rediss:// URL, may hold a password [default: redis://127.0.0.1:6379]
+  SIGNING_SECRET           signs access tokens (HS256): at least 32 bytes, plain or base64:... [required]
+  REFRESH_SECRET           signs refresh tokens; differs from SIGNING_SECRET [required]
+  REFRESH_SECRET_PREVIOUS  still accepted while REFRESH_SECRET is replaced [default: none]
+  SERVICE_KEYS             name[+role+role]=<sha256 of the key, hex>, comma-separated [required]
+
+An empty variable counts as unset. `token-gateway init` writes a complete .env.";
+
+/// A secret from `NAME`, or from the file that `NAME_FILE` names; a trailing newline is not part of it.
+pub fn secret(name: &str) -> Result<Option<String>> {
+    let file = format!("{name}_FILE");
+    match (variable(name)?, variable(&file)?) {
+        (Some(_), Some(_)) => bail!("{file}: set either this or {name}, not both"),
+        (Some(value), None) => Ok(Some(value)),
+        (None, None) => Ok(None),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(&path).with_context(|| format!("{file}: cannot be read"))?;
+            let text = text.trim_end_matches(['\r', '\n']);
+            if text.is_empty() {
+                bail!("{file}: the file is empty");
+            }
+            Ok(Some(text.to_owned()))
+        }
+    }
+}
+
+fn variable(name: &str) -> Result<Option<String>> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => bail!("{name}: is no UTF-8"),
+    }
+}
+
+/// A fresh secret of 256 bits, in the form that settings take.
+pub fn random() -> String {
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the operating system gives random bytes");
+    format!("base64:{}", STANDARD.encode(bytes))
+}

@@ -1,0 +1,132 @@
+//! Ending sessions: logout, logout everywhere, revocation; and announcing the ends to the feed.
+//!
+//! Whoever ends a session announces it before answering. A caller whose end could not be announced hears
+//! "unavailable" and may repeat the call; whoever meets a tombstone that is not announced does it first.
+//! All of it runs in a task of its own, so that a client that hangs up does not cut it short.
+
+use std::sync::Arc;
+
+use super::{Error, Gateway, Refusal};
+use crate::clock::Timestamp;
+use crate::session::{Reason, SessionId, Subject};
+use crate::store::{self, Ended, EndedMany, EndedOne, Store};
+use crate::telemetry::metrics::{Metrics, Operation};
+
+impl Gateway {
+    /// RFC 7009: ends the session of a refresh or access token, expired ones included; a token that is
+    /// none of ours is nobody's session, and that is fine too.
+    pub async fn revoke(&self, token: &str, client_id: Option<&str>) -> Result<(), Error> {
+        let now = self.store.clock().now();
+        let (subject, session, owner) = if let Ok(token) = self.tokens.open_refresh(token, now) {
+            (token.subject, token.jti.session(), token.client_id)
+        } else if let Ok(token) = self.tokens.open_access(token, now) {
+            (token.subject, token.session, token.client_id)
+        } else {
+            return Ok(());
+        };
+        if client_id.is_some_and(|client| client != owner) {
+            return Err(Error::Grant(Refusal::Client));
+        }
+        self.end_session(subject, session, Reason::Logout).await.map(drop)
+    }
+
+    /// Ends one session; tells which sessions have ended and were not yet announced.
+    pub async fn end_session(
+        &self,
+        subject: Subject,
+        session: SessionId,
+        reason: Reason,
+    ) -> Result<Vec<SessionId>, Error> {
+        let ender = self.ender();
+        self.finish(async move {
+            match ender.store.end_session(&subject, session, reason).await? {
+                EndedOne::Ended => {
+                    let now = vec![Ended { session, reason }];
+                    ender.announce(&subject, &EndedMany { now, before: Vec::new() }).await
+                }
+                EndedOne::Already { reason, announced: false } => {
+                    ender.settle(&subject, Ended { session, reason }).await
+                }
+                EndedOne::Already { announced: true, .. } | EndedOne::Unknown => Ok(Vec::new()),
+            }
+        })
+        .await
+    }
+
+    /// Ends all sessions of the subject, or all but one. Sessions created while this runs may survive.
+    ///
+    /// Asks the store for its time first: a bound that is a little too early, which is fine for a refresh,
+    /// could here spare a session that was created before the call.
+    pub async fn end_subject(
+        &self,
+        subject: Subject,
+        except: Option<SessionId>,
+        reason: Reason,
+    ) -> Result<Vec<SessionId>, Error> {
+        let ender = self.ender();
+        self.finish(async move {
+            let sent_at = ender.store.now().await?;
+            let ended = ender.store.end_subject(&subject, except, reason, sent_at).await?;
+            ender.announce(&subject, &ended).await
+        })
+        .await
+    }
+
+    pub(super) async fn announce(&self, subject: Subject, ended: EndedMany) -> Result<(), store::Error> {
+        if ended.now.is_empty() && ended.before.is_empty() {
+            return Ok(());
+        }
+        let ender = self.ender();
+        uninterrupted(async move { ender.announce(&subject, &ended).await.map(drop) }).await
+    }
+
+    /// Announces a tombstone that was met, and all others of the subject that wait for it.
+    pub(super) async fn settle(&self, subject: Subject, met: Ended) -> Result<Vec<SessionId>, store::Error> {
+        let ender = self.ender();
+        uninterrupted(async move { ender.settle(&subject, met).await }).await
+    }
+
+    async fn finish<T: Send + 'static>(
+        &self,
+        part: impl Future<Output = Result<T, store::Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.in_time(Operation::End, uninterrupted(part)).await
+    }
+
+    fn ender(&self) -> Ender {
+        Ender { store: self.store.clone(), metrics: self.metrics.clone() }
+    }
+}
+
+async fn uninterrupted<T: Send + 'static>(
+    part: impl Future<Output = Result<T, store::Error>> + Send + 'static,
+) -> Result<T, store::Error> {
+    let task = tokio::spawn(part);
+    task.await.unwrap_or_else(|_| Err(store::Error::Unavailable("the node is shutting down".into())))
+}
+
+/// What it takes to end sessions, apart from a worker's other belongings.
+struct Ender {
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+}
+
+impl Ender {
+    async fn announce(&self, subject: &Subject, ended: &EndedMany) -> Result<Vec<SessionId>, store::Error> {
+        for one in &ended.now {
+            self.metrics.session_ended(one.reason);
+        }
+        let all = ended.all();
+        self.store.announce(subject, &all).await?;
+        Ok(all.into_iter().map(|one| one.session).collect())
+    }
+
+    async fn settle(&self, subject: &Subject, met: Ended) -> Result<Vec<SessionId>, store::Error> {
+        // Nothing was created before the epoch, so this ends nothing and tells what waits.
+        let mut waiting = self.store.end_subject(subject, None, met.reason, Timestamp(0)).await?;
+        if !waiting.before.iter().any(|one| one.session == met.session) {
+            waiting.before.push(met);
+        }
+        self.announce(subject, &waiting).await
+    }
+}

@@ -1,0 +1,72 @@
+//! A login service has just proved who a user is: a new session, and its first pair of tokens.
+
+use super::{Error, Gateway, Issued};
+use crate::session::{Jti, SessionId, Subject};
+use crate::store::{self, Created, NewSession};
+use crate::telemetry::metrics::Operation;
+use crate::token::claims::SessionClaims;
+use crate::token::Grant;
+
+/// A login to be turned into a session; all fields are already valid.
+#[derive(Debug)]
+pub struct Login {
+    pub subject: Subject,
+    pub claims: SessionClaims,
+    /// A JSON object describing the device, or empty.
+    pub client: String,
+    pub client_id: String,
+    pub scope: Option<String>,
+    /// The audience of its access tokens; the gateway's own where there is none.
+    pub audience: Option<String>,
+}
+
+impl Gateway {
+    pub async fn issue(&self, login: &Login) -> Result<Issued, Error> {
+        let session = SessionId::random();
+        let jti = Jti::first(session);
+        let audience = login.audience.as_deref().unwrap_or(&self.settings.audience);
+        let created = self.in_time(Operation::Issue, async {
+            let new = NewSession {
+                subject: &login.subject,
+                jti,
+                deadline: self.sent_at(std::time::Instant::now()).await?.plus(self.settings.store_timeout),
+                claims: login.claims.as_str(),
+                client: &login.client,
+                client_id: &login.client_id,
+                scope: login.scope.as_deref().unwrap_or_default(),
+                aud: audience,
+            };
+            self.store.create(&new).await
+        });
+        let (created_at, absolute_expires_at, ended) = match created.await? {
+            Created::Created { created_at, absolute_expires_at, ended } => {
+                (created_at, absolute_expires_at, ended)
+            }
+            Created::Late => return Err(unavailable("the new session arrived too late").into()),
+            Created::Exists => return Err(unavailable("the new session's id is taken").into()),
+        };
+        // The login stands whether or not the evictions can be announced now; who meets them next repeats it.
+        if let Err(error) = self.announce(login.subject.clone(), ended).await {
+            log::warn!("evicted sessions are not announced yet: {error}");
+        }
+        self.metrics.sessions_created.inc();
+        let pair = self.mint(&Grant {
+            subject: &login.subject,
+            jti: &jti,
+            generation: 0,
+            issued_at: created_at,
+            now: created_at,
+            absolute_expires_at,
+            client_id: &login.client_id,
+            audience,
+            scope: login.scope.as_deref(),
+            narrowed: None,
+            claims: login.claims.as_str(),
+        })?;
+        Ok(Issued { pair, session, scope: login.scope.clone() })
+    }
+}
+
+fn unavailable(what: &str) -> store::Error {
+    store::Error::Unavailable(what.to_owned())
+}

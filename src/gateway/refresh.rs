@@ -1,0 +1,125 @@
+//! A refresh token is exchanged for its successor: one round trip to the store.
+
+use std::time::Instant;
+
+use super::{Error, Gateway, Issued, Refusal};
+use crate::session::Attempt;
+use crate::store::{self, Ended, Rotated, Rotation};
+use crate::telemetry::metrics::{Operation, RefreshOutcome};
+use crate::token::verify::RefreshToken;
+use crate::token::{Grant, Pair};
+
+/// A request for RFC 6749 section 6.
+pub struct Refresh<'a> {
+    pub token: &'a str,
+    /// The client that asks, where it says so.
+    pub client_id: Option<&'a str>,
+    /// What to narrow the access token to.
+    pub scope: Option<&'a str>,
+    pub attempt: Attempt,
+    /// When the HTTP request arrived.
+    pub arrived: Instant,
+}
+
+impl Gateway {
+    pub async fn refresh(&self, request: &Refresh<'_>) -> Result<Issued, Error> {
+        let outcome = self.exchange(request).await;
+        if let Err(error) = &outcome {
+            self.metrics.refreshed(match error {
+                Error::Store(_) | Error::NotFound => RefreshOutcome::Unavailable,
+                Error::Overtaken => RefreshOutcome::Late,
+                Error::Grant(Refusal::Reused) => RefreshOutcome::Reused,
+                Error::Grant(Refusal::Ended) => RefreshOutcome::Ended,
+                Error::Grant(Refusal::Unknown) => RefreshOutcome::Unknown,
+                Error::Grant(_) | Error::Access(_) | Error::Scope => RefreshOutcome::Refused,
+            });
+        }
+        outcome
+    }
+
+    async fn exchange(&self, request: &Refresh<'_>) -> Result<Issued, Error> {
+        let token = self.open_refresh(request)?;
+        let scope = narrowed(request.scope, token.scope.as_deref())?;
+        let rotated = self.in_time(Operation::Refresh, self.rotate(&token, request)).await?;
+        let (outcome, grant) = match rotated {
+            Rotated::Rotated(grant) => (RefreshOutcome::Rotated, grant),
+            Rotated::Replayed(grant) => (RefreshOutcome::Replayed, grant),
+            Rotated::RolledBack(grant) => {
+                log::warn!("session {}: the store had lost its last rotations; healed", token.jti.session());
+                (RefreshOutcome::RolledBack, grant)
+            }
+            Rotated::Late => return Err(Error::Overtaken),
+            Rotated::Unknown => return Err(Error::Grant(Refusal::Unknown)),
+            Rotated::Ended { .. } => return Err(Error::Grant(Refusal::Ended)),
+            Rotated::Reused(_) => return Err(Error::Grant(Refusal::Reused)),
+        };
+        let pair = self.mint(&Grant {
+            subject: &token.subject,
+            jti: &grant.jti,
+            generation: grant.generation,
+            issued_at: grant.issued_at,
+            now: grant.now,
+            absolute_expires_at: grant.absolute_expires_at,
+            client_id: &token.client_id,
+            audience: if grant.aud.is_empty() { &self.settings.audience } else { &grant.aud },
+            scope: Some(grant.scope.as_str()).filter(|scope| !scope.is_empty()),
+            narrowed: scope,
+            claims: &grant.claims,
+        })?;
+        self.metrics.refreshed(outcome);
+        let scope = scope.map(str::to_owned).or(Some(grant.scope).filter(|scope| !scope.is_empty()));
+        Ok(Issued { pair, session: grant.jti.session(), scope })
+    }
+
+    fn open_refresh(&self, request: &Refresh<'_>) -> Result<RefreshToken, Error> {
+        let now = self.store.clock().now();
+        let token = self.tokens.open_refresh(request.token, now).and_then(|token| token.live_at(now));
+        let token = token.map_err(|rejected| Error::Grant(Refusal::Token(rejected)))?;
+        if request.client_id.is_some_and(|client| client != token.client_id) {
+            return Err(Error::Grant(Refusal::Client));
+        }
+        Ok(token)
+    }
+
+    /// The rotation, and what must follow it before anybody is answered: ended sessions are announced.
+    async fn rotate(&self, token: &RefreshToken, request: &Refresh<'_>) -> Result<Rotated, store::Error> {
+        let rotation = Rotation {
+            subject: &token.subject,
+            presented: token.jti,
+            generation: token.generation,
+            successor: token.jti.successor(&request.attempt),
+            sent_at: self.sent_at(request.arrived).await?,
+        };
+        let rotated = self.store.rotate(&rotation).await?;
+        match &rotated {
+            Rotated::Reused(ended) => {
+                log::warn!(
+                    "session {}: refresh token reused, {} sessions ended",
+                    token.jti.session(),
+                    ended.now.len()
+                );
+                self.announce(token.subject.clone(), ended.clone()).await?;
+            }
+            Rotated::Ended { reason, announced: false } => {
+                let met = Ended { session: token.jti.session(), reason: *reason };
+                self.settle(token.subject.clone(), met).await?;
+            }
+            _ => {}
+        }
+        Ok(rotated)
+    }
+
+    pub(super) fn mint(&self, grant: &Grant<'_>) -> Result<Pair, store::Error> {
+        self.tokens.mint(grant).map_err(|error| store::Error::Corrupt(error.to_string()))
+    }
+}
+
+/// Scope may be narrowed at a refresh, never widened (RFC 6749 section 6).
+fn narrowed<'a>(asked: Option<&'a str>, granted: Option<&str>) -> Result<Option<&'a str>, Error> {
+    let held: Vec<&str> = granted.unwrap_or_default().split(' ').collect();
+    match asked {
+        Some(asked) if asked.split(' ').all(|scope| held.contains(&scope)) => Ok(Some(asked)),
+        Some(_) => Err(Error::Scope),
+        None => Ok(None),
+    }
+}

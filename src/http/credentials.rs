@@ -1,0 +1,101 @@
+//! Who asks: a service by its key, a client at the token endpoint, or a user by an access token.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::AUTHORIZATION;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::error::{ApiError, Challenge};
+use super::request::Form;
+use crate::gateway::service_keys::{Role, Service, ServiceKeys};
+
+/// What the `Authorization` header holds. No `Debug`: it is all secrets.
+enum Credentials<'a> {
+    None,
+    Bearer(&'a str),
+    Basic { name: String, key: String },
+    Unsupported,
+}
+
+fn credentials(http: &HttpRequest) -> Result<Credentials<'_>, ApiError> {
+    let mut headers = http.headers().get_all(AUTHORIZATION);
+    let Some(header) = headers.next() else { return Ok(Credentials::None) };
+    if headers.next().is_some() {
+        return Err(ApiError::field("Authorization", "is given more than once"));
+    }
+    let (scheme, value) = header.to_str().unwrap_or_default().split_once(' ').unwrap_or_default();
+    Ok(if scheme.eq_ignore_ascii_case("Bearer") {
+        Credentials::Bearer(value.trim())
+    } else if scheme.eq_ignore_ascii_case("Basic") {
+        basic(value.trim()).unwrap_or(Credentials::Unsupported)
+    } else {
+        Credentials::Unsupported
+    })
+}
+
+fn basic(encoded: &str) -> Option<Credentials<'static>> {
+    let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    let (name, key) = decoded.split_once(':')?;
+    Some(Credentials::Basic { name: name.to_owned(), key: key.to_owned() })
+}
+
+/// Name and key as they stand, or form-decoded: RFC 6749 section 2.3.1 asks clients to encode them, and
+/// only some do.
+fn find_named<'a>(keys: &'a ServiceKeys, name: &str, key: &str) -> Option<&'a Service> {
+    keys.find_named(name, key).or_else(|| keys.find_named(&form_decoded(name), &form_decoded(key)))
+}
+
+fn form_decoded(text: &str) -> String {
+    let text = text.replace('+', " ");
+    percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned()
+}
+
+/// The service that asks, if it has the role.
+pub fn service<'a>(http: &HttpRequest, keys: &'a ServiceKeys, role: Role) -> Result<&'a Service, ApiError> {
+    let service = authorized(http, keys)?.ok_or(ApiError::Service(Challenge::Missing))?;
+    if service.may(role) { Ok(service) } else { Err(ApiError::Role(role.as_str())) }
+}
+
+/// The service whose key the `Authorization` header holds; `None` where there is no header.
+fn authorized<'a>(http: &HttpRequest, keys: &'a ServiceKeys) -> Result<Option<&'a Service>, ApiError> {
+    let (found, challenge) = match credentials(http)? {
+        Credentials::None => return Ok(None),
+        Credentials::Bearer(key) => (keys.find(key), Challenge::Bearer),
+        Credentials::Basic { name, key } => (find_named(keys, &name, &key), Challenge::Basic),
+        Credentials::Unsupported => (None, Challenge::Basic),
+    };
+    found.map(Some).ok_or(ApiError::Service(challenge))
+}
+
+/// The client that asks at `/oauth/*`, where it says so: by the header, by `client_id` and `client_secret`
+/// in the body, or by a bare `client_id`, as public clients do (RFC 6749 sections 2.3.1 and 3.2.1).
+pub fn client(http: &HttpRequest, form: &Form, keys: &ServiceKeys) -> Result<Option<String>, ApiError> {
+    let (id, secret) = (form.get("client_id"), form.get("client_secret"));
+    if let Some(service) = authorized(http, keys)? {
+        if secret.is_some() {
+            return Err(ApiError::field("client_secret", "repeats the credentials of the Authorization header"));
+        }
+        if id.is_some_and(|id| id != service.name) {
+            return Err(ApiError::field("client_id", "is not the client of the Authorization header"));
+        }
+        return Ok(Some(service.name.clone()));
+    }
+    match (id, secret) {
+        (Some(id), Some(secret)) => match keys.find_named(id, secret) {
+            Some(service) => Ok(Some(service.name.clone())),
+            None => Err(ApiError::Service(Challenge::Basic)),
+        },
+        (None, Some(_)) => Err(ApiError::field("client_id", "is missing")),
+        (id, None) => Ok(id.map(str::to_owned)),
+    }
+}
+
+/// The access token of a user. A token in the query is no credential here (RFC 9700 section 4.3.2).
+pub fn access_token(http: &HttpRequest) -> Result<&str, ApiError> {
+    match credentials(http)? {
+        Credentials::Bearer(token) => Ok(token),
+        Credentials::None | Credentials::Basic { .. } | Credentials::Unsupported => {
+            Err(ApiError::NoAccessToken)
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The only place with status codes of errors: what went wrong, and what the client is told.
+//!
+//! One body everywhere: `{"error": code, "error_description": text}` (RFC 6749 section 5.2).
+//!
+//! | situation | status | `error` |
+//! |---|---|---|
+//! | missing, repeated or invalid parameter, field or header | 400 | `invalid_request` |
+//! | refresh token malformed, expired, unknown, ended, reused, another client's | 400 | `invalid_grant` |
+//! | grant type other than `refresh_token` | 400 | `unsupported_grant_type` |
+//! | more scope than granted | 400 | `invalid_scope` |
+//! | bad or missing service key | 401 | `invalid_client` |
+//! | bad or missing access token | 401 | `invalid_token` |
+//! | service key without the role | 403 | `insufficient_scope` |
+//! | no such path, or no such session | 404 | `not_found` |
+//! | wrong method, slow, large or mistyped body | 405, 408, 413, 415 | `invalid_request` |
+//! | store unreachable, too slow, read-only, out of memory; outcome unknown; overtaken; too many in flight | 503 | `temporarily_unavailable` |
+
+use std::borrow::Cow;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+use crate::gateway::{self, Refusal};
+use crate::store;
+
+/// Seconds after which a client may repeat a call that was answered with 503.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// What a handler answers when it cannot do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    /// A parameter, field or header is missing or wrong.
+    #[error("'{field}' {problem}")]
+    Field { field: Cow<'static, str>, problem: Cow<'static, str> },
+    #[error("{0}")]
+    Request(&'static str),
+    #[error("the body took too long")]
+    Slow,
+    #[error("the body may have at most {0} bytes")]
+    TooLarge(usize),
+    #[error("the body must be {0}")]
+    MediaType(&'static str),
+    #[error("use {0} here")]
+    MethodNotAllowed(&'static str),
+    #[error("there is nothing at this path")]
+    UnknownPath,
+    #[error("the service key is missing or wrong")]
+    Service(Challenge),
+    #[error("this service lacks the role '{0}'")]
+    Role(&'static str),
+    #[error("an access token is missing")]
+    NoAccessToken,
+    #[error("the grant type must be refresh_token")]
+    GrantType,
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+}
+
+/// How a client is asked for credentials (RFC 9110 section 11.6.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Challenge {
+    /// None came.
+    Missing,
+    /// A Bearer token, or a scheme that is not supported, came.
+    Bearer,
+    /// Basic credentials, or some in the body, came.
+    Basic,
+}
+
+/// What the gateway said, reduced to what a client may hear.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GatewayError {
+    #[error("the session store cannot be asked right now; repeat the request")]
+    Unavailable,
+    #[error("too many requests are in flight; repeat the request")]
+    Overloaded,
+    #[error("another request of the same session came in between; repeat the request")]
+    Overtaken,
+    #[error("{}", grant_description(*.0))]
+    Grant(Refusal),
+    #[error("the scope exceeds what the session was granted")]
+    Scope,
+    #[error("the access token is not valid, or its session has ended")]
+    Access,
+    #[error("there is no such session")]
+    NotFound,
+}
+
+/// Says which class only as far as it helps the rightful client.
+fn grant_description(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Token(_) => "the refresh token is malformed, expired or not issued here",
+        Refusal::Client => "the refresh token was issued to another client",
+        Refusal::Unknown | Refusal::Ended => "the session has ended or expired; sign in again",
+        Refusal::Reused => "the refresh token was used before, so its sessions have ended; sign in again",
+    }
+}
+
+impl From<gateway::Error> for ApiError {
+    fn from(error: gateway::Error) -> Self {
+        Self::Gateway(match error {
+            gateway::Error::Store(store::Error::Overloaded) => GatewayError::Overloaded,
+            gateway::Error::Store(store::Error::Unavailable(_) | store::Error::Corrupt(_)) => {
+                GatewayError::Unavailable
+            }
+            gateway::Error::Overtaken => GatewayError::Overtaken,
+            gateway::Error::Grant(refusal) => GatewayError::Grant(refusal),
+            gateway::Error::Scope => GatewayError::Scope,
+            gateway::Error::Access(_) => GatewayError::Access,
+            gateway::Error::NotFound => GatewayError::NotFound,
+        })
+    }
+}
+
+impl ApiError {
+    pub fn field(field: impl Into<Cow<'static, str>>, problem: impl Into<Cow<'static, str>>) -> Self {
+        Self::Field { field: field.into(), problem: problem.into() }
+    }
+
+    fn parts(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Field { .. } | Self::Request(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
+            Self::Slow => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
+            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
+            Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
+            Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
+            Self::UnknownPath => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Service(_) => (StatusCode::UNAUTHORIZED, "invalid_client"),
+            Self::Role(_) => (StatusCode::FORBIDDEN, "insufficient_scope"),
+            Self::NoAccessToken => (StatusCode::UNAUTHORIZED, "invalid_token"),
+            Self::GrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
+            Self::Gateway(error) => match error {
+                GatewayError::Unavailable | GatewayError::Overloaded | GatewayError::Overtaken => {
+                    (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
+                }
+                GatewayError::Grant(_) => (StatusCode::BAD_REQUEST, "invalid_grant"),
+                GatewayError::Scope => (StatusCode::BAD_REQUEST, "invalid_scope"),
+                GatewayError::Access => (StatusCode::UNAUTHORIZED, "invalid_token"),
+                GatewayError::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            },
+        }
+    }
+
+    fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::NoAccessToken | Self::Service(Challenge::Missing) => {
+                Some(r#"Bearer realm="token-gateway""#)
+            }
+            Self::Service(Challenge::Bearer) | Self::Gateway(GatewayError::Access) => {
+                Some(r#"Bearer realm="token-gateway", error="invalid_token""#)
+            }
+            Self::Service(Challenge::Basic) => Some(r#"Basic realm="token-gateway""#),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Body {
+    error: &'static str,
+    error_description: String,
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.parts().0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let (status, error) = self.parts();
+        let mut response = HttpResponse::build(status);
+        response.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"));
+        if let Some(challenge) = self.challenge() {
+            response.insert_header((WWW_AUTHENTICATE, challenge));
+        }
+        if let Self::MethodNotAllowed(methods) = self {
+            response.insert_header((ALLOW, *methods));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS));
+        }
+        response.json(Body { error, error_description: printable(&self.to_string()) })
+    }
+}
+
+/// What `error_description` may hold: %x20-21 / %x23-5B / %x5D-7E (RFC 6749 section 5.2).
+fn printable(text: &str) -> String {
+    let replace = |character| match character {
+        '"' | '`' => '\'',
+        '\\' => '/',
+        ' '..='~' => character,
+        _ => '?',
+    };
+    text.chars().map(replace).take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_holds_only_the_characters_that_rfc_6749_allows() {
+        assert_eq!(printable("a\"b\\c\u{e9}\n`d`"), "a'b/c??'d'");
+    }
+
+    #[test]
+    fn not_knowing_is_503_and_never_a_verdict() {
+        for error in [
+            gateway::Error::Store(store::Error::Overloaded),
+            gateway::Error::Store(store::Error::Unavailable("secret detail".into())),
+            gateway::Error::Store(store::Error::Corrupt("secret detail".into())),
+            gateway::Error::Overtaken,
+        ] {
+            let error = ApiError::from(error);
+            assert_eq!(error.status_code(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(error.error_response().headers().get(RETRY_AFTER).unwrap(), RETRY_AFTER_SECONDS);
+            assert!(!error.to_string().contains("secret detail"));
+        }
+    }
+}

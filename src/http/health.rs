@@ -1,0 +1,64 @@
+//! `/livez`, `/readyz`, `/metrics`.
+//!
+//! Alive means the process answers; it never looks at the store. Ready means it can serve: the store is
+//! reachable and writable, and the node is not draining.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use serde_json::json;
+
+use super::answer;
+use crate::gateway::Gateway;
+
+/// Whether the node is about to stop. Shared by all workers.
+#[derive(Debug, Default)]
+pub struct Lifecycle {
+    draining: AtomicBool,
+}
+
+impl Lifecycle {
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+}
+
+pub async fn live() -> HttpResponse {
+    word(StatusCode::OK, "alive")
+}
+
+pub async fn ready(gateway: Data<Gateway>, lifecycle: Data<Lifecycle>) -> HttpResponse {
+    if lifecycle.is_draining() {
+        return word(StatusCode::SERVICE_UNAVAILABLE, "draining");
+    }
+    match gateway.ready().await {
+        Ok(()) => word(StatusCode::OK, "ready"),
+        Err(_) => word(StatusCode::SERVICE_UNAVAILABLE, "unready"),
+    }
+}
+
+/// For the admin address: what is wrong, in words.
+pub async fn ready_in_full(gateway: Data<Gateway>, lifecycle: Data<Lifecycle>) -> HttpResponse {
+    let store = gateway.ready().await.map_err(|error| error.to_string());
+    let draining = lifecycle.is_draining();
+    let ready = store.is_ok() && !draining;
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let store = store.map_or_else(|error| error, |()| "ok".to_owned());
+    answer::json(status, &json!({ "ready": ready, "draining": draining, "store": store }))
+}
+
+pub async fn metrics(gateway: Data<Gateway>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .body(gateway.metrics.render())
+}
+
+fn word(status: StatusCode, word: &'static str) -> HttpResponse {
+    HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(word)
+}

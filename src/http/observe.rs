@@ -1,0 +1,67 @@
+//! One access line and one count per request, under the route's pattern: never the path, never the query.
+
+use std::time::{Duration, Instant};
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
+use actix_web::http::{ConnectionType, Method, StatusCode};
+use actix_web::web::Data;
+use actix_web::{Error, HttpRequest};
+
+use super::error::ApiError;
+use super::health::Lifecycle;
+use crate::gateway::Gateway;
+use crate::telemetry::logging::ACCESS;
+use crate::telemetry::metrics::Request;
+
+pub fn observe<S, B>(
+    route: &'static str,
+    request: ServiceRequest,
+    service: &S,
+) -> impl Future<Output = Result<ServiceResponse<B>, Error>> + use<S, B>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    let began = Instant::now();
+    let method = label(request.method());
+    let gateway = request.app_data::<Data<Gateway>>().cloned();
+    let lifecycle = request.app_data::<Data<Lifecycle>>().cloned();
+    let answer = service.call(request);
+    async move {
+        let mut answer = answer.await?;
+        if let Some(gateway) = gateway {
+            record(&gateway, route, method, answer.status(), began.elapsed());
+        }
+        if lifecycle.is_some_and(|lifecycle| lifecycle.is_draining()) {
+            answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        }
+        Ok(answer)
+    }
+}
+
+/// The answer where no route matches.
+pub async fn unknown_path(http: HttpRequest, gateway: Data<Gateway>) -> Result<String, ApiError> {
+    record(&gateway, "unmatched", label(http.method()), StatusCode::NOT_FOUND, Duration::ZERO);
+    Err(ApiError::UnknownPath)
+}
+
+fn record(gateway: &Gateway, route: &'static str, method: &'static str, status: StatusCode, took: Duration) {
+    let status = status.as_u16();
+    gateway.metrics.requested(&Request { route, method, status });
+    log::info!(target: ACCESS, "{method} {route} {status} {}us", took.as_micros());
+}
+
+/// A closed set, however inventive the client.
+fn label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::PUT => "PUT",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}

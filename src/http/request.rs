@@ -1,0 +1,152 @@
+//! Reading requests: bodies within limits, parameters, path segments, headers.
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use actix_web::web::{Bytes, BytesMut, Payload};
+use futures_util::StreamExt;
+use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use super::error::ApiError;
+use crate::session::{Attempt, SessionId, Subject};
+
+/// Largest body, in bytes: a refresh token is well below 4 KiB, and claims are at most 2 KiB.
+const MAX_BODY: usize = 16 * 1024;
+
+/// A body must have arrived within this.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// More parameters than this are no honest form.
+const MAX_PARAMETERS: usize = 32;
+
+/// Parameters that carry credentials, or belong to a token request: refused in a URI, where logs see them.
+const BODY_ONLY: [&str; 8] = [
+    "refresh_token",
+    "token",
+    "access_token",
+    "client_secret",
+    "client_id",
+    "grant_type",
+    "scope",
+    "token_type_hint",
+];
+
+/// The parameters of a form body; empty ones count as absent (RFC 6749 section 3.1).
+pub struct Form(Vec<(String, String)>);
+
+impl Form {
+    pub async fn read(http: &HttpRequest, payload: Payload) -> Result<Self, ApiError> {
+        for (name, _) in form_urlencoded::parse(http.query_string().as_bytes()) {
+            if let Some(name) = BODY_ONLY.into_iter().find(|known| *known == name) {
+                return Err(ApiError::field(name, "belongs in the body, not in the URI"));
+            }
+        }
+        Self::parse(&body(http, payload, "application/x-www-form-urlencoded").await?)
+    }
+
+    fn parse(body: &[u8]) -> Result<Self, ApiError> {
+        let mut parameters: Vec<(String, String)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(body) {
+            if parameters.iter().any(|(known, _)| *known == name) {
+                return Err(ApiError::field(name.into_owned(), "is given more than once"));
+            }
+            if parameters.len() == MAX_PARAMETERS {
+                return Err(ApiError::Request("the body has too many parameters"));
+            }
+            // Bytes that are no UTF-8 have become U+FFFD.
+            let readable = |c: char| !c.is_control() && c != char::REPLACEMENT_CHARACTER;
+            if !value.chars().all(readable) {
+                return Err(ApiError::field(name.into_owned(), "must be text without control characters"));
+            }
+            parameters.push((name.into_owned(), value.into_owned()));
+        }
+        Ok(Self(parameters))
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(known, value)| known == name && !value.is_empty());
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub fn required(&self, name: &'static str) -> Result<&str, ApiError> {
+        self.get(name).ok_or_else(|| ApiError::field(name, "is missing"))
+    }
+}
+
+/// A JSON body; an error names the member by its path.
+pub async fn json<T: DeserializeOwned>(http: &HttpRequest, payload: Payload) -> Result<T, ApiError> {
+    let body = body(http, payload, "application/json").await?;
+    if body.is_empty() {
+        return Err(ApiError::Request("the body is missing; it must be a JSON object"));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(&body);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let field = if path == "." { "body".to_owned() } else { path };
+        ApiError::field(field, format!("is wrong: {}", error.inner()))
+    })?;
+    reader.end().map_err(|_| ApiError::Request("the body must be one JSON object and nothing else"))?;
+    Ok(value)
+}
+
+async fn body(http: &HttpRequest, mut payload: Payload, media_type: &'static str) -> Result<Bytes, ApiError> {
+    let length = http.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: usize| length > MAX_BODY) {
+        return Err(ApiError::TooLarge(MAX_BODY));
+    }
+    if !http.headers().get(CONTENT_TYPE).is_some_and(|value| is_media_type(value, media_type)) {
+        return Err(ApiError::MediaType(media_type));
+    }
+    let read = async {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|_| ApiError::Request("the body was cut off"))?;
+            if body.len() + chunk.len() > MAX_BODY {
+                return Err(ApiError::TooLarge(MAX_BODY));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    };
+    timeout(BODY_TIMEOUT, read).await.unwrap_or(Err(ApiError::Slow))
+}
+
+/// Compares without parameters such as `charset`, case-insensitively (RFC 9110 section 8.3.1).
+fn is_media_type(value: &HeaderValue, media_type: &str) -> bool {
+    let essence = value.to_str().ok().and_then(|text| text.split(';').next()).unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case(media_type)
+}
+
+/// The attempt that this request is: named by its `Idempotency-Key`, or by nobody.
+pub fn attempt(http: &HttpRequest) -> Result<Attempt, ApiError> {
+    const NAME: &str = "Idempotency-Key";
+    let mut values = http.headers().get_all(NAME);
+    match (values.next(), values.next()) {
+        (None, _) => Ok(Attempt::once()),
+        (Some(value), None) => {
+            let key = value.to_str().unwrap_or_default().parse();
+            key.map(Attempt::Keyed).map_err(|error| ApiError::field(NAME, error.to_string()))
+        }
+        (Some(_), Some(_)) => Err(ApiError::field(NAME, "is given more than once")),
+    }
+}
+
+/// The `{sub}` of a path `/v1/users/{sub}/…`.
+pub fn subject(http: &HttpRequest) -> Result<Subject, ApiError> {
+    let text = percent_decode_str(segment(http, 3)).decode_utf8();
+    let text = text.map_err(|_| ApiError::field("sub", "must be percent-encoded UTF-8"))?;
+    text.parse().map_err(|error| ApiError::field("sub", format!("{error}")))
+}
+
+/// A session id in segment `n` of the path; `None` when it is no id of ours, and so nobody's session.
+pub fn session(http: &HttpRequest, n: usize) -> Option<SessionId> {
+    segment(http, n).parse().ok()
+}
+
+/// As it came: the router has decoded its copy too leniently to tell a slash from `%2F`.
+fn segment(http: &HttpRequest, n: usize) -> &str {
+    http.uri().path().split('/').nth(n).unwrap_or_default()
+}

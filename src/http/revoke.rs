@@ -1,0 +1,24 @@
+//! `POST /oauth/revoke` (RFC 7009), for refresh and access tokens.
+//!
+//! `token_type_hint` is only a hint: both kinds are tried, whatever it says (section 2.1).
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+
+use super::error::ApiError;
+use super::request::Form;
+use super::{answer, credentials};
+use crate::gateway::Gateway;
+
+pub async fn revoke(
+    http: HttpRequest,
+    payload: Payload,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let form = Form::read(&http, payload).await?;
+    let client = credentials::client(&http, &form, &gateway.services)?;
+    gateway.revoke(form.required("token")?, client.as_deref()).await?;
+    Ok(answer::json(StatusCode::OK, &json!({})))
+}

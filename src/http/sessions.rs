@@ -1,0 +1,126 @@
+//! `POST /v1/sessions`: a login service has proved who a user is.
+
+use std::net::IpAddr;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::error::ApiError;
+use super::{answer, credentials, request};
+use crate::gateway::Gateway;
+use crate::gateway::issue::Login;
+use crate::gateway::service_keys::Role;
+use crate::token::claims::{InvalidClaims, SessionClaims, to_ascii_json};
+
+/// The user agent is cut at this many bytes.
+const USER_AGENT_LEN: usize = 256;
+
+/// Longest label, client id and audience, in bytes.
+const NAME_LEN: usize = 255;
+
+/// Longest scope, in bytes.
+const SCOPE_LEN: usize = 1024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    sub: String,
+    claims: Option<Map<String, Value>>,
+    client: Option<Client>,
+    client_id: Option<String>,
+    scope: Option<String>,
+    aud: Option<String>,
+}
+
+/// The device, as the login service saw it.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Client {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+}
+
+pub async fn issue(
+    http: HttpRequest,
+    payload: Payload,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let service = credentials::service(&http, &gateway.services, Role::Issue)?;
+    let body: Body = request::json(&http, payload).await?;
+    let login = login(body, &service.name, &gateway.settings.issuer)?;
+    let issued = gateway.issue(&login).await?;
+    Ok(answer::tokens(StatusCode::CREATED, &issued))
+}
+
+fn login(body: Body, service: &str, issuer: &str) -> Result<Login, ApiError> {
+    let subject = body.sub.try_into().map_err(|error| ApiError::field("sub", format!("{error}")))?;
+    let audience = body.aud.filter(|aud| !aud.is_empty());
+    if let Some(aud) = &audience {
+        check_name("aud", aud)?;
+        if aud == issuer {
+            return Err(ApiError::field("aud", "must not be the issuer, which is the audience of refresh tokens"));
+        }
+    }
+    let client_id = body.client_id.filter(|id| !id.is_empty()).unwrap_or_else(|| service.to_owned());
+    check_name("client_id", &client_id)?;
+    let scope = body.scope.filter(|scope| !scope.is_empty());
+    if let Some(scope) = &scope {
+        check_scope(scope)?;
+    }
+    Ok(Login {
+        subject,
+        claims: claims(&body.claims.unwrap_or_default())?,
+        client: body.client.map(client).transpose()?.unwrap_or_default(),
+        client_id,
+        scope,
+        audience,
+    })
+}
+
+pub fn claims(claims: &Map<String, Value>) -> Result<SessionClaims, ApiError> {
+    SessionClaims::new(claims).map_err(|error| match &error {
+        InvalidClaims::Reserved(name) => {
+            ApiError::field(format!("claims.{name}"), "is reserved; the gateway sets it")
+        }
+        InvalidClaims::TooLarge(_) | InvalidClaims::TooDeep => ApiError::field("claims", error.to_string()),
+    })
+}
+
+/// As stored: JSON in printable ASCII, or nothing.
+fn client(mut client: Client) -> Result<String, ApiError> {
+    if client.label.as_ref().is_some_and(|label| label.len() > NAME_LEN) {
+        return Err(ApiError::field("client.label", "may have at most 255 bytes"));
+    }
+    if let Some(user_agent) = &mut client.user_agent {
+        user_agent.truncate(user_agent.floor_char_boundary(USER_AGENT_LEN));
+    }
+    let stored = to_ascii_json(&client);
+    Ok(if stored == "{}" { String::new() } else { stored })
+}
+
+/// Visible ASCII: what RFC 6749 appendix A.1 allows in a client id, and what a `sub`-like name needs.
+fn check_name(field: &'static str, name: &str) -> Result<(), ApiError> {
+    if name.len() <= NAME_LEN && name.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+        Ok(())
+    } else {
+        Err(ApiError::field(field, "must be 1 to 255 visible ASCII characters"))
+    }
+}
+
+/// RFC 6749 section 3.3: tokens of visible ASCII without quote and backslash, one space between.
+pub fn check_scope(scope: &str) -> Result<&str, ApiError> {
+    let allowed = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    let well_formed = |token: &str| !token.is_empty() && token.bytes().all(allowed);
+    if scope.len() <= SCOPE_LEN && scope.split(' ').all(well_formed) {
+        Ok(scope)
+    } else {
+        Err(ApiError::field("scope", "must be scope tokens separated by single spaces, at most 1024 bytes"))
+    }
+}

@@ -1,0 +1,78 @@
+//! `/v1/users/{sub}/sessions`: the same for support staff, by a service key with the role `manage`.
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::error::{ApiError, GatewayError};
+use super::{answer, credentials, request, sessions};
+use crate::gateway::Gateway;
+use crate::gateway::service_keys::Role;
+use crate::session::{Reason, SessionId, Subject};
+use crate::token::claims::SessionClaims;
+
+/// `{"claims": {…}}` replaces the carried claims from the next refresh on.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Patch {
+    claims: Map<String, Value>,
+}
+
+pub async fn list(http: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+    let subject = managed(&http, &gateway)?;
+    Ok(answer::list(&gateway.list(&subject).await?, None))
+}
+
+pub async fn end_all(http: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+    let subject = managed(&http, &gateway)?;
+    Ok(answer::ended(&gateway.end_subject(subject, None, Reason::Admin).await?))
+}
+
+pub async fn set_claims_of_all(
+    http: HttpRequest,
+    payload: Payload,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let subject = managed(&http, &gateway)?;
+    let claims = patch(&http, payload).await?;
+    Ok(answer::updated(&gateway.set_subject_claims(&subject, &claims).await?))
+}
+
+pub async fn get(http: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+    let subject = managed(&http, &gateway)?;
+    let session = known(&http)?;
+    answer::session(session, &gateway.get(&subject, session).await?).ok_or(GatewayError::NotFound.into())
+}
+
+pub async fn set_claims(
+    http: HttpRequest,
+    payload: Payload,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let subject = managed(&http, &gateway)?;
+    let claims = patch(&http, payload).await?;
+    let session = known(&http)?;
+    let found = gateway.set_claims(&subject, session, &claims).await?;
+    answer::session(session, &found).ok_or(GatewayError::NotFound.into())
+}
+
+pub async fn end_one(http: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+    let subject = managed(&http, &gateway)?;
+    let Some(session) = request::session(&http, 5) else { return Ok(answer::ended(&[])) };
+    Ok(answer::ended(&gateway.end_session(subject, session, Reason::Admin).await?))
+}
+
+fn managed(http: &HttpRequest, gateway: &Gateway) -> Result<Subject, ApiError> {
+    credentials::service(http, &gateway.services, Role::Manage)?;
+    request::subject(http)
+}
+
+fn known(http: &HttpRequest) -> Result<SessionId, ApiError> {
+    request::session(http, 5).ok_or(GatewayError::NotFound.into())
+}
+
+async fn patch(http: &HttpRequest, payload: Payload) -> Result<SessionClaims, ApiError> {
+    let patch: Patch = request::json(http, payload).await?;
+    sessions::claims(&patch.claims)
+}

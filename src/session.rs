@@ -1,0 +1,318 @@
+//! The vocabulary that every layer shares: who (subject), which login (session), which token (`jti`).
+
+use std::fmt;
+use std::str::FromStr;
+
+use aws_lc_rs::{digest, rand};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Serialize, Serializer};
+
+/// Bytes of a subject that stand for themselves in keys and headers; all others become `%XX`.
+const SUBJECT_ESCAPES: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'@').remove(b'+');
+
+/// A user as the login service names it: 1 to 255 bytes of UTF-8, no control characters, not `.` or `..`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Subject(String);
+
+/// Why a string is no [`Subject`].
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("must be 1 to 255 bytes of UTF-8 without control characters, and not '.' or '..'")]
+pub struct InvalidSubject;
+
+impl Subject {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form used in Redis keys and HTTP headers: printable ASCII without braces or colons.
+    pub fn encoded(&self) -> impl fmt::Display + '_ {
+        utf8_percent_encode(&self.0, SUBJECT_ESCAPES)
+    }
+}
+
+impl TryFrom<String> for Subject {
+    type Error = InvalidSubject;
+
+    fn try_from(text: String) -> Result<Self, InvalidSubject> {
+        let fits = (1..=255).contains(&text.len());
+        if fits && text != "." && text != ".." && !text.chars().any(char::is_control) {
+            Ok(Self(text))
+        } else {
+            Err(InvalidSubject)
+        }
+    }
+}
+
+impl FromStr for Subject {
+    type Err = InvalidSubject;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSubject> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Subject({})", self.encoded())
+    }
+}
+
+/// How many characters 128 bits take in base64url without padding (RFC 4648 section 5).
+const ID_LEN: usize = 22;
+
+type Id = [u8; ID_LEN];
+
+fn encode_id(bytes: &[u8]) -> Id {
+    let mut id = [0; ID_LEN];
+    URL_SAFE_NO_PAD.encode_slice(&bytes[..16], &mut id).expect("16 bytes are 22 characters");
+    id
+}
+
+fn is_id(text: &[u8]) -> bool {
+    text.len() == ID_LEN && text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+fn as_str(ascii: &[u8]) -> &str {
+    std::str::from_utf8(ascii).expect("checked to be ASCII when it was made")
+}
+
+/// Not a session id, or not a `jti` of ours.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("is not an id of this gateway")]
+pub struct InvalidId;
+
+/// A session: one login on one device. 22 characters of base64url, a random (version 4) UUID.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(Id);
+
+impl SessionId {
+    pub fn random() -> Self {
+        Self(encode_id(uuid::Uuid::new_v4().as_bytes()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        as_str(&self.0)
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let id = text.as_bytes();
+        if is_id(id) { Ok(Self(id.try_into().map_err(|_| InvalidId)?)) } else { Err(InvalidId) }
+    }
+}
+
+/// The id of a refresh token: `<sid>.<22 characters>`, so that it names its session's record.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Jti([u8; 2 * ID_LEN + 1]);
+
+impl Jti {
+    fn new(session: SessionId, token: Id) -> Self {
+        let mut jti = [b'.'; 2 * ID_LEN + 1];
+        jti[..ID_LEN].copy_from_slice(&session.0);
+        jti[ID_LEN + 1..].copy_from_slice(&token);
+        Self(jti)
+    }
+
+    /// The first token of a new session.
+    pub fn first(session: SessionId) -> Self {
+        Self::new(session, encode_id(&random_bytes()))
+    }
+
+    pub fn session(&self) -> SessionId {
+        let mut id = [0; ID_LEN];
+        id.copy_from_slice(&self.0[..ID_LEN]);
+        SessionId(id)
+    }
+
+    /// The successor's `jti`, derived and not drawn: the first 128 bits of SHA-256 over session,
+    /// presented `jti` and attempt. The same attempt makes the same successor on every node.
+    pub fn successor(&self, attempt: &Attempt) -> Self {
+        let mut hash = digest::Context::new(&digest::SHA256);
+        hash.update(&self.0); // begins with the session id, and has a fixed length
+        hash.update(attempt.as_bytes());
+        Self::new(self.session(), encode_id(hash.finish().as_ref()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        as_str(&self.0)
+    }
+}
+
+impl FromStr for Jti {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let bytes: [u8; 2 * ID_LEN + 1] = text.as_bytes().try_into().map_err(|_| InvalidId)?;
+        let well_formed = is_id(&bytes[..ID_LEN]) && bytes[ID_LEN] == b'.' && is_id(&bytes[ID_LEN + 1..]);
+        if well_formed { Ok(Self(bytes)) } else { Err(InvalidId) }
+    }
+}
+
+macro_rules! text_form {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.as_str())
+            }
+        }
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+    };
+}
+text_form!(SessionId);
+text_form!(Jti);
+
+/// What makes two calls the same attempt at one refresh: the client's `Idempotency-Key`, or random
+/// bits made once for the request.
+#[derive(Clone)]
+pub enum Attempt {
+    Keyed(IdempotencyKey),
+    Once([u8; 16]),
+}
+
+impl Attempt {
+    /// An attempt that nobody can repeat.
+    pub fn once() -> Self {
+        Self::Once(random_bytes())
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Keyed(key) => key.0.as_bytes(),
+            Self::Once(bits) => bits,
+        }
+    }
+}
+
+/// An `Idempotency-Key`: 16 to 255 visible ASCII characters, fresh for each refresh, repeated on its
+/// retries. It is as secret as the token it came with, so it has no `Debug`.
+#[derive(Clone)]
+pub struct IdempotencyKey(String);
+
+impl FromStr for IdempotencyKey {
+    type Err = InvalidIdempotencyKey;
+
+    fn from_str(text: &str) -> Result<Self, InvalidIdempotencyKey> {
+        let fits = (16..=255).contains(&text.len());
+        if fits && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidIdempotencyKey)
+        }
+    }
+}
+
+/// Why a string is no [`IdempotencyKey`].
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("must be 16 to 255 visible ASCII characters")]
+pub struct InvalidIdempotencyKey;
+
+fn random_bytes() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    rand::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reason {
+    /// The user logged out, of this session or everywhere.
+    Logout,
+    /// A superseded refresh token came back.
+    Reuse,
+    /// A service with the role `manage` ended it.
+    Admin,
+    /// It made room for a newer one (`MAX_SESSIONS_PER_SUBJECT`).
+    Evicted,
+}
+
+impl Reason {
+    pub const ALL: [Self; 4] = [Self::Logout, Self::Reuse, Self::Admin, Self::Evicted];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Logout => "logout",
+            Self::Reuse => "reuse",
+            Self::Admin => "admin",
+            Self::Evicted => "evicted",
+        }
+    }
+}
+
+impl FromStr for Reason {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text).ok_or(InvalidId)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keyed(key: &str) -> Attempt {
+        Attempt::Keyed(key.parse().unwrap())
+    }
+
+    #[test]
+    fn a_subject_is_readable_in_keys_and_cannot_break_the_hash_tag() {
+        let plain: Subject = "a.user-1_x+y@example.com".parse().unwrap();
+        assert_eq!(plain.encoded().to_string(), "a.user-1_x+y@example.com");
+        let hostile: Subject = "}:{ü%".parse().unwrap();
+        assert_eq!(hostile.encoded().to_string(), "%7D%3A%7B%C3%BC%25");
+    }
+
+    #[test]
+    fn strings_that_are_no_subject_are_refused() {
+        for text in ["", ".", "..", "a\nb", "\u{85}", &"x".repeat(256)] {
+            assert_eq!(text.parse::<Subject>(), Err(InvalidSubject), "{text:?}");
+        }
+        assert!("x".repeat(255).parse::<Subject>().is_ok());
+    }
+
+    #[test]
+    fn a_jti_names_its_session_and_survives_its_text_form() {
+        let session = SessionId::random();
+        let jti = Jti::first(session);
+        assert_eq!(jti.session(), session);
+        assert_eq!(jti.as_str().parse::<Jti>(), Ok(jti));
+        assert_eq!(jti.as_str().len(), 45);
+    }
+
+    #[test]
+    fn the_same_attempt_makes_the_same_successor_and_another_does_not() {
+        let jti = Jti::first(SessionId::random());
+        let successor = jti.successor(&keyed("0123456789abcdef"));
+        assert_eq!(successor, jti.successor(&keyed("0123456789abcdef")));
+        assert_eq!(successor.session(), jti.session());
+        assert_ne!(successor, jti.successor(&keyed("0123456789abcdeg")));
+        assert_ne!(successor, successor.successor(&keyed("0123456789abcdef")));
+        assert_ne!(jti.successor(&Attempt::once()), jti.successor(&Attempt::once()));
+    }
+
+    #[test]
+    fn idempotency_keys_outside_16_to_255_visible_characters_are_refused() {
+        for bad in ["", "fifteen-chars-x", "sixteen-chars-\u{e9}", "tab\tinside-this-key", &"x".repeat(256)] {
+            assert!(bad.parse::<IdempotencyKey>().is_err(), "{bad:?}");
+        }
+        assert!("x".repeat(16).parse::<IdempotencyKey>().is_ok());
+        assert!("x".repeat(255).parse::<IdempotencyKey>().is_ok());
+    }
+}

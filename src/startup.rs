@@ -1,0 +1,232 @@
+//! A node: built from settings and a listener, run until it is told to stop.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+use anyhow::{Context, Result, bail};
+use socket2::{Domain, Socket, Type};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{sleep, timeout};
+
+use crate::clock::Clock;
+use crate::config::{Settings, StoreSettings};
+use crate::gateway::Gateway;
+use crate::http::{self, Lifecycle};
+use crate::store::memory::MemoryStore;
+use crate::store::redis::RedisStore;
+use crate::store::{self, Store};
+use crate::telemetry::metrics::Metrics;
+use crate::token::Tokens;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// Idle connections are kept this long: longer than load balancers usually do, so that they close first.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// At start-up Redis gets this long to say that its layout is too new.
+const FIRST_ANSWER: Duration = Duration::from_secs(1);
+
+/// Readiness fails this long before the listener closes, so that load balancers look elsewhere first; at
+/// most a tenth of the grace.
+const UNREADY_FIRST: Duration = Duration::from_secs(2);
+
+/// A node that is bound and about to serve.
+pub struct Application {
+    server: Server,
+    admin: Option<Server>,
+    address: SocketAddr,
+    admin_address: Option<SocketAddr>,
+    lifecycle: Data<Lifecycle>,
+    grace: Duration,
+}
+
+impl Application {
+    /// Binds everything; must run inside an actix system.
+    ///
+    /// # Errors
+    ///
+    /// When an address cannot be bound, or Redis holds a key layout that this release does not know. Redis
+    /// being away is no error: the node starts, is not ready, and answers 503 until Redis is there.
+    pub async fn build(settings: Settings, listener: TcpListener) -> Result<Self> {
+        let lifecycle = Data::new(Lifecycle::default());
+        let node = Node::new(&settings)?;
+        let gateway = Data::new(node.gateway(1)?);
+        refuse_unknown_layout(&gateway).await?;
+
+        let address = listener.local_addr()?;
+        let (workers, grace) = (settings.workers, settings.shutdown_grace);
+        let admin_listener = settings.admin.map(|address| bind(address, "ADMIN_ADDR")).transpose()?;
+        let admin_address = admin_listener.as_ref().map(TcpListener::local_addr).transpose()?;
+        let admin = admin_listener
+            .map(|listener| admin_server(listener, node.clone(), lifecycle.clone(), grace))
+            .transpose()?;
+        let state = lifecycle.clone();
+        let server = HttpServer::new(move || {
+            // One gateway per worker: its store's connection lives on the worker's own runtime.
+            let gateway = node.gateway(workers).expect("built once already");
+            App::new().app_data(Data::new(gateway)).app_data(state.clone()).configure(http::routes)
+        })
+        .workers(workers)
+        .keep_alive(KEEP_ALIVE)
+        .tcp_nodelay(true)
+        .disable_signals()
+        .shutdown_timeout(grace.as_secs())
+        .listen(listener)?
+        .run();
+        Ok(Self { server, admin, address, admin_address, lifecycle, grace })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains: readiness fails first, then no new connections are
+    /// taken, and requests in flight finish within the grace. A second signal stops at once.
+    pub async fn run_until_stopped(self) -> Result<()> {
+        log::info!("listening on http://{}", self.address);
+        if let Some(address) = self.admin_address {
+            log::info!("admin listening on http://{address}");
+        }
+        let handles: Vec<ServerHandle> =
+            std::iter::once(&self.server).chain(&self.admin).map(Server::handle).collect();
+        let stopper = actix_web::rt::spawn(stop_on_signal(handles, self.lifecycle, self.grace));
+        let admin = self.admin.map(actix_web::rt::spawn);
+        self.server.await.context("the server failed")?;
+        if let Some(admin) = admin {
+            admin.await?.context("the admin server failed")?;
+        }
+        stopper.abort();
+        log::info!("stopped");
+        Ok(())
+    }
+}
+
+/// What all workers are made from.
+#[derive(Clone)]
+struct Node {
+    settings: Arc<Settings>,
+    metrics: Arc<Metrics>,
+    clock: Arc<Clock>,
+    embedded: Option<Arc<MemoryStore>>,
+}
+
+impl Node {
+    fn new(settings: &Settings) -> Result<Self> {
+        let embedded = match settings.store {
+            StoreSettings::Redis(_) => None,
+            StoreSettings::Embedded => {
+                log::warn!("the embedded store forgets every session when this process ends");
+                Some(Arc::new(MemoryStore::new(settings.policy.clone())))
+            }
+        };
+        Ok(Self {
+            settings: Arc::new(settings.clone()),
+            metrics: Metrics::new(),
+            clock: Arc::default(),
+            embedded,
+        })
+    }
+
+    /// A gateway for one of `sharers`, which share what the process may have in flight.
+    fn gateway(&self, sharers: usize) -> Result<Gateway> {
+        let settings = &self.settings;
+        let store: Arc<dyn Store> = match (&settings.store, &self.embedded) {
+            (StoreSettings::Redis(redis), _) => {
+                let mut redis = redis.clone();
+                redis.max_in_flight = redis.max_in_flight.div_ceil(sharers);
+                Arc::new(RedisStore::new(&redis, settings.policy.clone(), self.clock.clone())?)
+            }
+            (StoreSettings::Embedded, Some(store)) => store.clone(),
+            (StoreSettings::Embedded, None) => bail!("the embedded store is missing"),
+        };
+        Ok(Gateway::new(
+            store,
+            Tokens::new(&settings.tokens),
+            self.metrics.clone(),
+            settings.services.clone(),
+            settings.gateway.clone(),
+        ))
+    }
+}
+
+fn admin_server(
+    listener: TcpListener,
+    node: Node,
+    lifecycle: Data<Lifecycle>,
+    grace: Duration,
+) -> Result<Server> {
+    let server = HttpServer::new(move || {
+        let gateway = node.gateway(1).expect("built once already");
+        App::new().app_data(Data::new(gateway)).app_data(lifecycle.clone()).configure(http::admin_routes)
+    });
+    let server = server.workers(1).disable_signals().shutdown_timeout(grace.as_secs());
+    Ok(server.listen(listener)?.run())
+}
+
+/// Listens on `address`; `setting` names it in the error.
+pub fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener> {
+    let listen = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok::<TcpListener, std::io::Error>(socket.into())
+    };
+    listen().with_context(|| format!("{setting}: cannot listen on {address}"))
+}
+
+async fn refuse_unknown_layout(gateway: &Gateway) -> Result<()> {
+    match timeout(FIRST_ANSWER, gateway.store.ready()).await {
+        Ok(Err(error @ store::Error::Corrupt(_))) => Err(error.into()),
+        Ok(Err(error)) => {
+            log::warn!("starting without Redis; not ready until it is there: {error}");
+            Ok(())
+        }
+        Err(_) | Ok(Ok(())) => Ok(()),
+    }
+}
+
+async fn stop_on_signal(servers: Vec<ServerHandle>, lifecycle: Data<Lifecycle>, grace: Duration) {
+    let Ok((mut terminate, mut interrupt)) = signals() else {
+        log::error!("cannot listen for signals; stop this node by killing it");
+        return;
+    };
+    either(&mut terminate, &mut interrupt).await;
+    log::info!("told to stop: unready now, draining next");
+    lifecycle.drain();
+    let drain = async {
+        sleep(UNREADY_FIRST.min(grace / 10)).await;
+        for server in &servers {
+            server.stop(true).await;
+        }
+    };
+    tokio::select! {
+        () = drain => {}
+        () = either(&mut terminate, &mut interrupt) => {
+            log::warn!("told to stop again: stopping at once");
+            for server in &servers {
+                server.stop(false).await;
+            }
+        }
+    }
+}
+
+fn signals() -> std::io::Result<(Signal, Signal)> {
+    Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
+}
+
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

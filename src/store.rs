@@ -1,0 +1,259 @@
+//! Where sessions live: one trait in our own vocabulary, and two backends.
+//!
+//! - [`redis`]: the real one. Every method that changes state is one atomic Lua script.
+//! - [`memory`]: in-process, for `dev` and for tests of everything above it. Its sequential code is the
+//!   specification; `tests/store` runs the same operations against both and compares every answer.
+//!
+//! # Adding a backend
+//!
+//! Implement [`Store`], then add it to `backends` in `tests/store/main.rs`: the contract suite and the
+//! model-based test take it from there. Two rules matter more than all else: each method is atomic, and
+//! [`Error`] means "could not know", never a verdict.
+
+pub mod memory;
+pub mod redis;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::clock::{Clock, Timestamp};
+use crate::session::{Jti, Reason, SessionId, Subject};
+
+/// What every backend enforces, fixed at start-up.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// A session not refreshed for this long is gone.
+    pub refresh_ttl: Duration,
+    /// A session never lives longer than this after its creation.
+    pub session_max_age: Option<Duration>,
+    /// For how long after a rotation the superseded token still gets the same successor.
+    pub refresh_grace: Duration,
+    pub reuse_scope: ReuseScope,
+    pub max_sessions: usize,
+    /// How long the record of an ended session is kept.
+    pub tombstone_ttl: Duration,
+    /// How long the revocation feed is kept: longer than any access token lives.
+    pub feed_retention: Duration,
+}
+
+/// What ends when a superseded refresh token comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReuseScope {
+    /// Every session of the subject.
+    Subject,
+    /// That session only.
+    Session,
+}
+
+impl ReuseScope {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Subject => "subject",
+            Self::Session => "session",
+        }
+    }
+}
+
+/// The store could not be asked, or its answer did not arrive: **the outcome is unknown**.
+///
+/// Never a verdict on a token. The messages are for logs and hold no token, claim or secret.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+pub enum Error {
+    /// Unreachable, too slow, read-only, out of memory, loading.
+    #[error("store unavailable: {0}")]
+    Unavailable(String),
+    /// As many calls as allowed are in flight (`REDIS_MAX_IN_FLIGHT`).
+    #[error("too many store calls in flight")]
+    Overloaded,
+    /// What is stored cannot be read: changed by hand, or another layout.
+    #[error("unreadable record in the store: {0}")]
+    Corrupt(String),
+}
+
+/// The calls on the store; all are atomic, and may be repeated when their outcome is unknown.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Stores a new session, if nothing was ever stored under its id.
+    async fn create(&self, new: &NewSession<'_>) -> Result<Created, Error>;
+
+    /// Exchanges a refresh token for its successor, or says why not. The heart of the gateway.
+    async fn rotate(&self, rotation: &Rotation<'_>) -> Result<Rotated, Error>;
+
+    /// Ends one session. Ending an ended one changes nothing.
+    async fn end_session(
+        &self,
+        subject: &Subject,
+        session: SessionId,
+        reason: Reason,
+    ) -> Result<EndedOne, Error>;
+
+    /// Ends the subject's sessions created until `sent_at`, all or all but one.
+    async fn end_subject(
+        &self,
+        subject: &Subject,
+        except: Option<SessionId>,
+        reason: Reason,
+        sent_at: Timestamp,
+    ) -> Result<EndedMany, Error>;
+
+    /// One session, from the authority: a deposed master refuses to answer.
+    async fn get(&self, subject: &Subject, session: SessionId) -> Result<Lookup, Error>;
+
+    /// The subject's live sessions, the most recently refreshed first.
+    async fn list(&self, subject: &Subject) -> Result<Vec<SessionRecord>, Error>;
+
+    /// Replaces the carried claims, from the next refresh on, of one session or of all the subject's
+    /// live ones; returns which.
+    async fn set_claims(
+        &self,
+        subject: &Subject,
+        session: Option<SessionId>,
+        claims: &str,
+    ) -> Result<Vec<SessionId>, Error>;
+
+    /// Appends ended sessions to the revocation feed, then marks their tombstones as announced.
+    async fn announce(&self, subject: &Subject, ended: &[Ended]) -> Result<(), Error>;
+
+    /// The store's time, freshly asked.
+    async fn now(&self) -> Result<Timestamp, Error>;
+
+    /// What earlier answers taught about the store's clock.
+    fn clock(&self) -> &Clock;
+
+    /// Whether the store can serve: reachable, writable, and of a layout this node knows.
+    async fn ready(&self) -> Result<(), Error>;
+}
+
+/// A session to be created. Empty strings are not stored.
+#[derive(Debug, Clone)]
+pub struct NewSession<'a> {
+    pub subject: &'a Subject,
+    /// The first refresh token's; names the session.
+    pub jti: Jti,
+    /// A create that arrives later than this is refused: doubled on its way, it could otherwise revive
+    /// a session that was ended in between.
+    pub deadline: Timestamp,
+    /// A JSON object in printable ASCII, as are all values.
+    pub claims: &'a str,
+    pub client: &'a str,
+    pub client_id: &'a str,
+    pub scope: &'a str,
+    pub aud: &'a str,
+}
+
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Created {
+    /// It stands, and made room by ending `ended` (announced or not).
+    Created { created_at: Timestamp, absolute_expires_at: Option<Timestamp>, ended: EndedMany },
+    /// There is a record, or a tombstone, under that id.
+    Exists,
+    /// The deadline had passed.
+    Late,
+}
+
+/// A refresh token presented to be exchanged.
+#[derive(Debug, Clone)]
+pub struct Rotation<'a> {
+    pub subject: &'a Subject,
+    pub presented: Jti,
+    pub generation: u64,
+    pub successor: Jti,
+    /// A lower bound, on the store's clock, of the moment the request arrived.
+    pub sent_at: Timestamp,
+}
+
+/// The answers of [`Store::rotate`], in the order in which they are tried.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rotated {
+    /// No record, or its absolute lifetime is over.
+    Unknown,
+    /// The session has ended. No alarm: a token of a session that was logged out is not a theft.
+    Ended { reason: Reason, announced: bool },
+    /// The same successor again; nothing was written.
+    Replayed(Grant),
+    Rotated(Grant),
+    /// The token was ahead of its record, which a failover had rolled back; it has been brought up.
+    RolledBack(Grant),
+    /// Sent before the record last moved, so it proves nothing; nothing was written.
+    Late,
+    /// A superseded token came back: theft is assumed, and these sessions have ended.
+    Reused(EndedMany),
+}
+
+/// What the successor of a refresh token is minted from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    pub now: Timestamp,
+    pub jti: Jti,
+    pub generation: u64,
+    pub issued_at: Timestamp,
+    pub absolute_expires_at: Option<Timestamp>,
+    pub claims: String,
+    pub scope: String,
+    pub aud: String,
+}
+
+/// A session that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    pub session: SessionId,
+    pub reason: Reason,
+}
+
+/// Sessions that have ended and are not yet announced.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EndedMany {
+    /// Ended by this call.
+    pub now: Vec<Ended>,
+    /// Ended earlier, by a node that did not get to announcing them.
+    pub before: Vec<Ended>,
+}
+
+impl EndedMany {
+    pub fn all(&self) -> Vec<Ended> {
+        self.now.iter().chain(&self.before).cloned().collect()
+    }
+}
+
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndedOne {
+    Ended,
+    Already { reason: Reason, announced: bool },
+    Unknown,
+}
+
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    Live(Box<SessionRecord>),
+    Ended { reason: Reason, ended_at: Timestamp, announced: bool },
+    Unknown,
+}
+
+/// A live session, as operators and users see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRecord {
+    pub session: SessionId,
+    pub generation: u64,
+    pub created_at: Timestamp,
+    pub last_refreshed_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub absolute_expires_at: Option<Timestamp>,
+    pub claims: String,
+    /// Empty, or a JSON object.
+    pub client: String,
+    pub client_id: String,
+    pub scope: String,
+    pub aud: String,
+}
+
+impl SessionRecord {
+    /// The most recently refreshed first; ties by id, so that the order is the same everywhere.
+    pub(crate) fn sort(records: &mut [Self]) {
+        records.sort_by_key(|record| (std::cmp::Reverse(record.last_refreshed_at), record.session));
+    }
+}

@@ -1,0 +1,399 @@
+//! The embedded store: the same semantics in one process, and the specification of the scripts.
+//!
+//! It forgets everything when the process ends. Plain sequential code under one lock: when a script and
+//! this file disagree, one of them is wrong, and `tests/store` says so.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use super::{
+    Created, Ended, EndedMany, EndedOne, Error, Grant, Lookup, NewSession, Policy, ReuseScope, Rotated,
+    Rotation, SessionRecord, Store,
+};
+use crate::clock::{Clock, Timestamp};
+use crate::session::{Jti, Reason, SessionId, Subject};
+
+/// A refresh token at most this many generations behind may have been late rather than stolen.
+const LATE_GENERATIONS: u64 = 4;
+
+pub struct MemoryStore {
+    policy: Policy,
+    clock: Clock,
+    subjects: Mutex<HashMap<Subject, HashMap<SessionId, Record>>>,
+    feed: Mutex<Vec<(Timestamp, Subject, Ended)>>,
+}
+
+#[derive(Debug, Clone)]
+enum Record {
+    Live(Box<Live>),
+    Ended { reason: Reason, ended_at: Timestamp, announced: bool, expires_at: Timestamp },
+}
+
+#[derive(Debug, Clone)]
+struct Live {
+    jti: Jti,
+    generation: u64,
+    prev: Option<Jti>,
+    created_at: Timestamp,
+    rotated_at: Timestamp,
+    issued_at: Timestamp,
+    absolute_expires_at: Option<Timestamp>,
+    expires_at: Timestamp,
+    claims: String,
+    client: String,
+    client_id: String,
+    scope: String,
+    aud: String,
+}
+
+type Sessions = HashMap<SessionId, Record>;
+
+impl MemoryStore {
+    pub fn new(policy: Policy) -> Self {
+        Self { policy, clock: Clock::default(), subjects: Mutex::default(), feed: Mutex::default() }
+    }
+
+    /// Lets time pass for what is stored, by moving all of it into the past. For tests.
+    pub fn age(&self, by: Duration) {
+        for record in self.lock().values_mut().flat_map(HashMap::values_mut) {
+            match record {
+                Record::Live(live) => {
+                    for time in [
+                        &mut live.created_at,
+                        &mut live.rotated_at,
+                        &mut live.issued_at,
+                        &mut live.expires_at,
+                    ] {
+                        *time = time.minus(by);
+                    }
+                    live.absolute_expires_at = live.absolute_expires_at.map(|at| at.minus(by));
+                }
+                Record::Ended { ended_at, expires_at, .. } => {
+                    *ended_at = ended_at.minus(by);
+                    *expires_at = expires_at.minus(by);
+                }
+            }
+        }
+        self.read_clock();
+    }
+
+    /// How many records are held, live and ended.
+    pub fn records(&self) -> usize {
+        self.lock().values().map(HashMap::len).sum()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Subject, Sessions>> {
+        self.subjects.lock().expect("no panic while the store is held")
+    }
+
+    fn read_clock(&self) -> Timestamp {
+        let asked = Instant::now();
+        let now = Timestamp::from_system_clock();
+        self.clock.observe(now, asked, Instant::now());
+        now
+    }
+
+    /// Runs `step` on the subject's sessions at one moment, without those that have expired.
+    fn with<T>(
+        &self,
+        subject: &Subject,
+        step: impl FnOnce(&mut Sessions, Timestamp, &Policy) -> T,
+    ) -> Result<T, Error> {
+        let mut subjects = self.lock();
+        let now = self.read_clock();
+        let sessions = subjects.entry(subject.clone()).or_default();
+        sessions.retain(|_, record| record.expires_at() > now);
+        let answer = step(sessions, now, &self.policy);
+        if sessions.is_empty() {
+            subjects.remove(subject);
+        }
+        Ok(answer)
+    }
+}
+
+impl Record {
+    /// When the record is gone: idle for too long, past the absolute lifetime, or a tombstone's end.
+    fn expires_at(&self) -> Timestamp {
+        match self {
+            Self::Live(live) => live.absolute_expires_at.map_or(live.expires_at, |a| a.min(live.expires_at)),
+            Self::Ended { expires_at, .. } => *expires_at,
+        }
+    }
+
+    fn tombstone(reason: Reason, now: Timestamp, policy: &Policy) -> Self {
+        let expires_at = now.plus(policy.tombstone_ttl);
+        Self::Ended { reason, ended_at: now, announced: false, expires_at }
+    }
+}
+
+impl Live {
+    fn grant(&self, now: Timestamp) -> Grant {
+        Grant {
+            now,
+            jti: self.jti,
+            generation: self.generation,
+            issued_at: self.issued_at,
+            absolute_expires_at: self.absolute_expires_at,
+            claims: self.claims.clone(),
+            scope: self.scope.clone(),
+            aud: self.aud.clone(),
+        }
+    }
+
+    fn move_on(&mut self, rotation: &Rotation<'_>, now: Timestamp, policy: &Policy) -> Grant {
+        self.jti = rotation.successor;
+        self.generation = rotation.generation + 1;
+        self.prev = Some(rotation.presented);
+        self.rotated_at = now;
+        self.issued_at = now;
+        self.expires_at = now.plus(policy.refresh_ttl);
+        self.grant(now)
+    }
+
+    fn record(&self, session: SessionId) -> SessionRecord {
+        SessionRecord {
+            session,
+            generation: self.generation,
+            created_at: self.created_at,
+            last_refreshed_at: self.rotated_at,
+            expires_at: self.absolute_expires_at.map_or(self.expires_at, |a| a.min(self.expires_at)),
+            absolute_expires_at: self.absolute_expires_at,
+            claims: self.claims.clone(),
+            client: self.client.clone(),
+            client_id: self.client_id.clone(),
+            scope: self.scope.clone(),
+            aud: self.aud.clone(),
+        }
+    }
+}
+
+/// The table of transitions, line by line.
+fn rotate(sessions: &mut Sessions, rotation: &Rotation<'_>, now: Timestamp, policy: &Policy) -> Rotated {
+    let Rotation { presented, generation, successor, sent_at, .. } = *rotation;
+    let live = match sessions.get_mut(&presented.session()) {
+        None => return Rotated::Unknown,
+        Some(Record::Ended { reason, announced, .. }) => {
+            return Rotated::Ended { reason: *reason, announced: *announced };
+        }
+        Some(Record::Live(live)) => live,
+    };
+    let is_prev = live.prev == Some(presented);
+    if is_prev && live.jti == successor {
+        return Rotated::Replayed(live.grant(now));
+    }
+    if presented == live.jti && generation == live.generation {
+        return Rotated::Rotated(live.move_on(rotation, now, policy));
+    }
+    if is_prev && now < live.rotated_at.plus(policy.refresh_grace) {
+        return Rotated::Replayed(live.grant(now));
+    }
+    if generation > live.generation {
+        return Rotated::RolledBack(live.move_on(rotation, now, policy));
+    }
+    if sent_at <= live.rotated_at && generation + LATE_GENERATIONS >= live.generation {
+        return Rotated::Late;
+    }
+    Rotated::Reused(end_reused(sessions, presented.session(), sent_at, now, policy))
+}
+
+fn end_reused(
+    sessions: &mut Sessions,
+    own: SessionId,
+    sent_at: Timestamp,
+    now: Timestamp,
+    policy: &Policy,
+) -> EndedMany {
+    let mut ended = match policy.reuse_scope {
+        ReuseScope::Session => EndedMany::default(),
+        ReuseScope::Subject => {
+            end_where(sessions, Reason::Reuse, now, policy, |sid, live| sid != own && live.created_at <= sent_at)
+        }
+    };
+    sessions.insert(own, Record::tombstone(Reason::Reuse, now, policy));
+    ended.now.push(Ended { session: own, reason: Reason::Reuse });
+    ended
+}
+
+/// Ends the live sessions that `chosen` picks, and tells those that are still to be announced.
+fn end_where(
+    sessions: &mut Sessions,
+    reason: Reason,
+    now: Timestamp,
+    policy: &Policy,
+    chosen: impl Fn(SessionId, &Live) -> bool,
+) -> EndedMany {
+    let mut ended = EndedMany::default();
+    for (&session, record) in sessions.iter_mut() {
+        match record {
+            Record::Live(live) if chosen(session, live) => {
+                *record = Record::tombstone(reason, now, policy);
+                ended.now.push(Ended { session, reason });
+            }
+            Record::Ended { reason, announced: false, .. } => {
+                ended.before.push(Ended { session, reason: *reason });
+            }
+            _ => {}
+        }
+    }
+    ended
+}
+
+fn create(sessions: &mut Sessions, new: &NewSession<'_>, now: Timestamp, policy: &Policy) -> Created {
+    match sessions.get(&new.jti.session()) {
+        Some(Record::Live(live)) if live.jti == new.jti && live.generation == 0 => {
+            return Created::Created {
+                created_at: live.created_at,
+                absolute_expires_at: live.absolute_expires_at,
+                ended: EndedMany::default(),
+            };
+        }
+        Some(_) => return Created::Exists,
+        None if now > new.deadline => return Created::Late,
+        None => {}
+    }
+    let mut live: Vec<_> = sessions
+        .iter()
+        .filter_map(|(session, record)| match record {
+            Record::Live(live) => Some((live.rotated_at, *session)),
+            Record::Ended { .. } => None,
+        })
+        .collect();
+    live.sort_unstable_by_key(|(at, session)| (*at, session.to_string()));
+    let surplus = (live.len() + 1).saturating_sub(policy.max_sessions);
+    let evicted: Vec<_> = live[..surplus].iter().map(|(_, session)| *session).collect();
+    let ended = end_where(sessions, Reason::Evicted, now, policy, |sid, _| evicted.contains(&sid));
+
+    let absolute_expires_at = policy.session_max_age.map(|age| now.plus(age));
+    let record = Live {
+        jti: new.jti,
+        generation: 0,
+        prev: None,
+        created_at: now,
+        rotated_at: now,
+        issued_at: now,
+        absolute_expires_at,
+        expires_at: now.plus(policy.refresh_ttl),
+        claims: new.claims.to_owned(),
+        client: new.client.to_owned(),
+        client_id: new.client_id.to_owned(),
+        scope: new.scope.to_owned(),
+        aud: new.aud.to_owned(),
+    };
+    sessions.insert(new.jti.session(), Record::Live(Box::new(record)));
+    Created::Created { created_at: now, absolute_expires_at, ended }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn create(&self, new: &NewSession<'_>) -> Result<Created, Error> {
+        self.with(new.subject, |sessions, now, policy| create(sessions, new, now, policy))
+    }
+
+    async fn rotate(&self, rotation: &Rotation<'_>) -> Result<Rotated, Error> {
+        self.with(rotation.subject, |sessions, now, policy| rotate(sessions, rotation, now, policy))
+    }
+
+    async fn end_session(
+        &self,
+        subject: &Subject,
+        session: SessionId,
+        reason: Reason,
+    ) -> Result<EndedOne, Error> {
+        self.with(subject, |sessions, now, policy| match sessions.get_mut(&session) {
+            None => EndedOne::Unknown,
+            Some(Record::Ended { reason, announced, .. }) => {
+                EndedOne::Already { reason: *reason, announced: *announced }
+            }
+            Some(record) => {
+                *record = Record::tombstone(reason, now, policy);
+                EndedOne::Ended
+            }
+        })
+    }
+
+    async fn end_subject(
+        &self,
+        subject: &Subject,
+        except: Option<SessionId>,
+        reason: Reason,
+        sent_at: Timestamp,
+    ) -> Result<EndedMany, Error> {
+        self.with(subject, |sessions, now, policy| {
+            end_where(sessions, reason, now, policy, |session, live| {
+                Some(session) != except && live.created_at <= sent_at
+            })
+        })
+    }
+
+    async fn get(&self, subject: &Subject, session: SessionId) -> Result<Lookup, Error> {
+        self.with(subject, |sessions, _, _| match sessions.get(&session) {
+            None => Lookup::Unknown,
+            Some(Record::Live(live)) => Lookup::Live(Box::new(live.record(session))),
+            Some(Record::Ended { reason, ended_at, announced, .. }) => {
+                Lookup::Ended { reason: *reason, ended_at: *ended_at, announced: *announced }
+            }
+        })
+    }
+
+    async fn list(&self, subject: &Subject) -> Result<Vec<SessionRecord>, Error> {
+        self.with(subject, |sessions, _, _| {
+            let mut records: Vec<_> = sessions
+                .iter()
+                .filter_map(|(session, record)| match record {
+                    Record::Live(live) => Some(live.record(*session)),
+                    Record::Ended { .. } => None,
+                })
+                .collect();
+            SessionRecord::sort(&mut records);
+            records
+        })
+    }
+
+    async fn set_claims(
+        &self,
+        subject: &Subject,
+        session: Option<SessionId>,
+        claims: &str,
+    ) -> Result<Vec<SessionId>, Error> {
+        self.with(subject, |sessions, _, _| {
+            let mut updated = Vec::new();
+            for (id, record) in sessions.iter_mut() {
+                if let Record::Live(live) = record
+                    && session.is_none_or(|only| only == *id)
+                {
+                    live.claims = claims.to_owned();
+                    updated.push(*id);
+                }
+            }
+            updated
+        })
+    }
+
+    async fn announce(&self, subject: &Subject, ended: &[Ended]) -> Result<(), Error> {
+        self.with(subject, |sessions, now, policy| {
+            let mut feed = self.feed.lock().expect("no panic while the feed is held");
+            feed.retain(|(at, ..)| at.plus(policy.feed_retention) > now);
+            for one in ended {
+                feed.push((now, subject.clone(), one.clone()));
+                if let Some(Record::Ended { announced, .. }) = sessions.get_mut(&one.session) {
+                    *announced = true;
+                }
+            }
+        })
+    }
+
+    async fn now(&self) -> Result<Timestamp, Error> {
+        Ok(self.read_clock())
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    async fn ready(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! What a script returned: a word, the server's time, then values in the order the script's header says.
+
+use std::str::FromStr;
+use std::vec;
+
+use redis::Value;
+
+use crate::clock::Timestamp;
+use crate::session::SessionId;
+use crate::store::{Ended, EndedMany, Error};
+
+pub(super) struct Reply {
+    word: String,
+    pub time: Timestamp,
+    rest: vec::IntoIter<Value>,
+}
+
+impl Reply {
+    pub fn new(value: Value) -> Result<Self, Error> {
+        let Value::Array(values) = value else {
+            return Err(Error::Corrupt("a script's reply is no array".into()));
+        };
+        let mut reply = Self { word: String::new(), time: Timestamp(0), rest: values.into_iter() };
+        reply.word = reply.text()?;
+        reply.time = reply.time()?;
+        Ok(reply)
+    }
+
+    pub fn word(&self) -> &str {
+        &self.word
+    }
+
+    /// For the `_` arm of a decoder: the script and its decoder disagree.
+    pub fn unexpected<T>(&self) -> Result<T, Error> {
+        Err(Error::Corrupt(format!("unexpected word '{}' from a script", self.word)))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rest.len() == 0
+    }
+
+    pub fn text(&mut self) -> Result<String, Error> {
+        match self.rest.next() {
+            Some(Value::BulkString(bytes)) => {
+                String::from_utf8(bytes).map_err(|_| Error::Corrupt("a stored value is no UTF-8".into()))
+            }
+            _ => Err(Error::Corrupt("a script's reply is too short, or holds no string".into())),
+        }
+    }
+
+    pub fn parse<T: FromStr>(&mut self, what: &str) -> Result<T, Error> {
+        self.text()?.parse().map_err(|_| Error::Corrupt(format!("stored '{what}' cannot be read")))
+    }
+
+    pub fn time(&mut self) -> Result<Timestamp, Error> {
+        self.parse("time").map(Timestamp)
+    }
+
+    /// A time, or empty for none.
+    pub fn optional_time(&mut self) -> Result<Option<Timestamp>, Error> {
+        let text = self.text()?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let time = text.parse().map_err(|_| Error::Corrupt("a stored time cannot be read".into()))?;
+        Ok(Some(Timestamp(time)))
+    }
+
+    /// `0` or `1`.
+    pub fn flag(&mut self) -> Result<bool, Error> {
+        Ok(self.text()? == "1")
+    }
+
+    /// How many ended now, then sid and reason of these, then of those that ended before.
+    pub fn ended(&mut self) -> Result<EndedMany, Error> {
+        let count: usize = self.parse("count")?;
+        let mut all = Vec::new();
+        while !self.is_empty() {
+            let session: SessionId = self.parse("sid")?;
+            all.push(Ended { session, reason: self.parse("reason")? });
+        }
+        if count > all.len() {
+            return Err(Error::Corrupt("a script's reply is too short".into()));
+        }
+        let before = all.split_off(count);
+        Ok(EndedMany { now: all, before })
+    }
+}

@@ -1,0 +1,423 @@
+//! One typed function per Lua script; names are the same here, in `scripts/` and in the headers.
+//!
+//! Each script is atomic and takes one round trip. Its header, in the file, names KEYS, ARGV and the words
+//! it returns; the test at the end holds header, body and decoder together.
+
+use std::sync::LazyLock;
+
+use redis::{Cmd, ToRedisArgs};
+
+use super::RedisStore;
+use super::keys::LAYOUT_VERSION;
+use super::reply::Reply;
+use crate::clock::Timestamp;
+use crate::session::{Reason, SessionId, Subject};
+use crate::store::{
+    Created, Ended, EndedMany, EndedOne, Error, Grant, Lookup, NewSession, Rotated, Rotation,
+    SessionRecord,
+};
+
+/// A script as the server knows it: by the SHA-1 of its source, or by the source itself.
+pub struct Script {
+    pub name: &'static str,
+    pub source: &'static str,
+    /// The words it may return, in the order of its header.
+    pub words: &'static [&'static str],
+    sha: LazyLock<String>,
+}
+
+macro_rules! script {
+    ($id:ident, $name:literal, $($word:literal),+) => {
+        pub static $id: Script = Script {
+            name: $name,
+            source: include_str!(concat!("scripts/", $name, ".lua")),
+            words: &[$($word),+],
+            sha: LazyLock::new(|| {
+                redis::Script::new(include_str!(concat!("scripts/", $name, ".lua"))).get_hash().to_owned()
+            }),
+        };
+    };
+}
+
+script!(ROTATE, "rotate", "unknown", "ended", "replayed", "rotated", "rolled_back", "late", "reused");
+script!(CREATE, "create", "created", "exists", "late");
+script!(END_SESSION, "end_session", "ended", "already", "unknown");
+script!(END_SUBJECT, "end_subject", "ended");
+script!(GET_SESSION, "get_session", "live", "ended", "unknown");
+script!(LIST_SESSIONS, "list_sessions", "sessions");
+script!(SET_CLAIMS, "set_claims", "updated");
+script!(ANNOUNCE, "announce", "appended");
+script!(MARK_ANNOUNCED, "mark_announced", "marked");
+script!(OPEN_LAYOUT, "open_layout", "layout");
+
+/// All scripts, in reading order.
+pub static ALL: [&Script; 10] = [
+    &ROTATE,
+    &CREATE,
+    &END_SESSION,
+    &END_SUBJECT,
+    &GET_SESSION,
+    &LIST_SESSIONS,
+    &SET_CLAIMS,
+    &ANNOUNCE,
+    &MARK_ANNOUNCED,
+    &OPEN_LAYOUT,
+];
+
+/// One call of a script, kept so that it can be sent by hash, by source, and once more.
+pub(super) struct Call<'a> {
+    pub script: &'static Script,
+    keys: &'a [&'a str],
+    args: Vec<Vec<u8>>,
+}
+
+impl<'a> Call<'a> {
+    pub fn new(script: &'static Script, keys: &'a [&'a str]) -> Self {
+        Self { script, keys, args: Vec::with_capacity(12) }
+    }
+
+    pub fn arg(mut self, arg: impl ToRedisArgs) -> Self {
+        arg.write_redis_args(&mut self.args);
+        self
+    }
+
+    pub fn evalsha(&self) -> Cmd {
+        self.command("EVALSHA", &self.script.sha)
+    }
+
+    /// For a server that does not know the script yet. Routed by key, unlike `SCRIPT LOAD`.
+    pub fn eval(&self) -> Cmd {
+        self.command("EVAL", self.script.source)
+    }
+
+    fn command(&self, name: &str, script: &str) -> Cmd {
+        let mut command = redis::cmd(name);
+        command.arg(script).arg(self.keys.len()).arg(self.keys).arg(&self.args);
+        command
+    }
+}
+
+pub(super) async fn rotate(store: &RedisStore, rotation: &Rotation<'_>) -> Result<Rotated, Error> {
+    let policy = &store.policy;
+    let session = store.keys.session(rotation.subject, rotation.presented.session());
+    let sessions = store.keys.sessions(rotation.subject);
+    let keys = [session.as_str(), &sessions];
+    let call = Call::new(&ROTATE, &keys)
+        .arg(rotation.presented.as_str())
+        .arg(rotation.generation)
+        .arg(rotation.successor.as_str())
+        .arg(rotation.sent_at.0)
+        .arg(policy.refresh_ttl.as_millis() as u64)
+        .arg(policy.refresh_grace.as_micros() as u64)
+        .arg(policy.reuse_scope.as_str())
+        .arg(policy.tombstone_ttl.as_millis() as u64);
+    let mut reply = store.connections.call(&call).await?;
+    match reply.word() {
+        "unknown" => Ok(Rotated::Unknown),
+        "ended" => Ok(Rotated::Ended { reason: reply.parse("reason")?, announced: reply.flag()? }),
+        "replayed" => grant(&mut reply).map(Rotated::Replayed),
+        "rotated" => grant(&mut reply).map(Rotated::Rotated),
+        "rolled_back" => grant(&mut reply).map(Rotated::RolledBack),
+        "late" => Ok(Rotated::Late),
+        "reused" => reply.ended().map(Rotated::Reused),
+        _ => reply.unexpected(),
+    }
+}
+
+fn grant(reply: &mut Reply) -> Result<Grant, Error> {
+    Ok(Grant {
+        now: reply.time,
+        jti: reply.parse("jti")?,
+        generation: reply.parse("gen")?,
+        issued_at: reply.time()?,
+        absolute_expires_at: reply.optional_time()?,
+        claims: reply.text()?,
+        scope: reply.text()?,
+        aud: reply.text()?,
+    })
+}
+
+pub(super) async fn create(store: &RedisStore, new: &NewSession<'_>) -> Result<Created, Error> {
+    let policy = &store.policy;
+    let session = store.keys.session(new.subject, new.jti.session());
+    let sessions = store.keys.sessions(new.subject);
+    let keys = [session.as_str(), &sessions];
+    let call = Call::new(&CREATE, &keys)
+        .arg(new.jti.as_str())
+        .arg(new.deadline.0)
+        .arg(policy.refresh_ttl.as_millis() as u64)
+        .arg(policy.session_max_age.map_or(0, |age| age.as_millis() as u64))
+        .arg(policy.max_sessions)
+        .arg(policy.tombstone_ttl.as_millis() as u64)
+        .arg(new.claims)
+        .arg(new.client)
+        .arg(new.client_id)
+        .arg(new.scope)
+        .arg(new.aud);
+    let mut reply = store.connections.call(&call).await?;
+    match reply.word() {
+        "created" => Ok(Created::Created {
+            created_at: reply.time()?,
+            absolute_expires_at: reply.optional_time()?,
+            ended: reply.ended()?,
+        }),
+        "exists" => Ok(Created::Exists),
+        "late" => Ok(Created::Late),
+        _ => reply.unexpected(),
+    }
+}
+
+pub(super) async fn end_session(
+    store: &RedisStore,
+    subject: &Subject,
+    session: SessionId,
+    reason: Reason,
+) -> Result<EndedOne, Error> {
+    let (record, sessions) = (store.keys.session(subject, session), store.keys.sessions(subject));
+    let keys = [record.as_str(), &sessions];
+    let call = Call::new(&END_SESSION, &keys)
+        .arg(reason.as_str())
+        .arg(store.policy.tombstone_ttl.as_millis() as u64);
+    let mut reply = store.connections.call(&call).await?;
+    match reply.word() {
+        "ended" => Ok(EndedOne::Ended),
+        "already" => Ok(EndedOne::Already { reason: reply.parse("reason")?, announced: reply.flag()? }),
+        "unknown" => Ok(EndedOne::Unknown),
+        _ => reply.unexpected(),
+    }
+}
+
+pub(super) async fn end_subject(
+    store: &RedisStore,
+    subject: &Subject,
+    except: Option<SessionId>,
+    reason: Reason,
+    sent_at: Timestamp,
+) -> Result<EndedMany, Error> {
+    let sessions = store.keys.sessions(subject);
+    let keys = [sessions.as_str()];
+    let call = Call::new(&END_SUBJECT, &keys)
+        .arg(sent_at.0)
+        .arg(except.as_ref().map_or("", SessionId::as_str))
+        .arg(reason.as_str())
+        .arg(store.policy.tombstone_ttl.as_millis() as u64);
+    let mut reply = store.connections.call(&call).await?;
+    match reply.word() {
+        "ended" => reply.ended(),
+        _ => reply.unexpected(),
+    }
+}
+
+pub(super) async fn get_session(
+    store: &RedisStore,
+    subject: &Subject,
+    session: SessionId,
+) -> Result<Lookup, Error> {
+    let key = store.keys.session(subject, session);
+    let mut reply = store.connections.call(&Call::new(&GET_SESSION, &[&key])).await?;
+    match reply.word() {
+        "live" => Ok(Lookup::Live(Box::new(record(&mut reply, session)?))),
+        "ended" => Ok(Lookup::Ended {
+            reason: reply.parse("reason")?,
+            ended_at: reply.time()?,
+            announced: reply.flag()?,
+        }),
+        "unknown" => Ok(Lookup::Unknown),
+        _ => reply.unexpected(),
+    }
+}
+
+pub(super) async fn list_sessions(
+    store: &RedisStore,
+    subject: &Subject,
+) -> Result<Vec<SessionRecord>, Error> {
+    let key = store.keys.sessions(subject);
+    let mut reply = store.connections.call(&Call::new(&LIST_SESSIONS, &[&key])).await?;
+    match reply.word() {
+        "sessions" => {
+            let mut records = Vec::new();
+            while !reply.is_empty() {
+                let session = reply.parse("sid")?;
+                records.push(record(&mut reply, session)?);
+            }
+            SessionRecord::sort(&mut records);
+            Ok(records)
+        }
+        _ => reply.unexpected(),
+    }
+}
+
+fn record(reply: &mut Reply, session: SessionId) -> Result<SessionRecord, Error> {
+    Ok(SessionRecord {
+        session,
+        generation: reply.parse("gen")?,
+        created_at: reply.time()?,
+        last_refreshed_at: reply.time()?,
+        expires_at: Timestamp(reply.parse::<u64>("expiry")? * 1000),
+        absolute_expires_at: reply.optional_time()?,
+        claims: reply.text()?,
+        client: reply.text()?,
+        client_id: reply.text()?,
+        scope: reply.text()?,
+        aud: reply.text()?,
+    })
+}
+
+pub(super) async fn set_claims(
+    store: &RedisStore,
+    subject: &Subject,
+    session: Option<SessionId>,
+    claims: &str,
+) -> Result<Vec<SessionId>, Error> {
+    let sessions = store.keys.sessions(subject);
+    let keys = [sessions.as_str()];
+    let call =
+        Call::new(&SET_CLAIMS, &keys).arg(claims).arg(session.as_ref().map_or("", SessionId::as_str));
+    let mut reply = store.connections.call(&call).await?;
+    match reply.word() {
+        "updated" => {
+            let mut updated = Vec::new();
+            while !reply.is_empty() {
+                updated.push(reply.parse("sid")?);
+            }
+            Ok(updated)
+        }
+        _ => reply.unexpected(),
+    }
+}
+
+pub(super) async fn announce(store: &RedisStore, subject: &Subject, ended: &[Ended]) -> Result<(), Error> {
+    let feed = store.keys.feed();
+    let keys = [feed.as_str()];
+    let mut call = Call::new(&ANNOUNCE, &keys)
+        .arg(store.policy.feed_retention.as_millis() as u64)
+        .arg(subject.encoded().to_string());
+    for one in ended {
+        call = call.arg(one.session.as_str()).arg(one.reason.as_str());
+    }
+    let reply = store.connections.call_and_wait(&call).await?;
+    match reply.word() {
+        "appended" => Ok(()),
+        _ => reply.unexpected(),
+    }
+}
+
+pub(super) async fn mark_announced(
+    store: &RedisStore,
+    subject: &Subject,
+    ended: &[Ended],
+) -> Result<(), Error> {
+    let sessions = store.keys.sessions(subject);
+    let keys = [sessions.as_str()];
+    let mut call = Call::new(&MARK_ANNOUNCED, &keys);
+    for one in ended {
+        call = call.arg(one.session.as_str());
+    }
+    let reply = store.connections.call(&call).await?;
+    match reply.word() {
+        "marked" => Ok(()),
+        _ => reply.unexpected(),
+    }
+}
+
+pub(super) async fn open_layout(store: &RedisStore) -> Result<(), Error> {
+    let key = store.keys.layout();
+    let keys = [key.as_str()];
+    check_layout(store.connections.call(&open_layout_call(&keys)).await?)
+}
+
+/// Also the first call on each new connection.
+pub(super) fn open_layout_call<'a>(keys: &'a [&'a str]) -> Call<'a> {
+    Call::new(&OPEN_LAYOUT, keys).arg(LAYOUT_VERSION)
+}
+
+pub(super) fn check_layout(mut reply: Reply) -> Result<(), Error> {
+    match reply.word() {
+        "layout" => {
+            let found = reply.text()?;
+            if found == LAYOUT_VERSION.to_string() {
+                return Ok(());
+            }
+            Err(Error::Corrupt(format!(
+                "the key layout is version '{found}', but this node knows version {LAYOUT_VERSION}; \
+                 run a matching release, see migrations-notes"
+            )))
+        }
+        _ => reply.unexpected(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn header(script: &Script) -> Vec<&str> {
+        script.source.lines().skip(1).take_while(|line| line.starts_with("--")).collect()
+    }
+
+    fn body(script: &Script) -> String {
+        let code = script.source.lines().filter(|line| !line.trim_start().starts_with("--"));
+        code.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Numbers in `NAME[n]` within `text`.
+    fn indices(text: &str, name: &str) -> BTreeSet<usize> {
+        let parts = text.split(&format!("{name}[")).skip(1);
+        parts.filter_map(|rest| rest.split(']').next()?.parse().ok()).collect()
+    }
+
+    /// Words that begin a reply, `{'word', now`, a grant or a reused word.
+    fn returned(body: &str) -> BTreeSet<String> {
+        let openers = ["{'", "grant('", "move_on('"];
+        let found = openers.iter().flat_map(|opener| {
+            body.split(opener).skip(1).filter_map(move |rest| {
+                let (word, after) = rest.split_once('\'')?;
+                (after.starts_with(", now") || after.starts_with(')')).then(|| word.to_owned())
+            })
+        });
+        found.collect()
+    }
+
+    #[test]
+    fn header_body_and_decoder_of_each_script_agree() {
+        for script in ALL {
+            let (header, body, name) = (header(script).join("\n"), body(script), script.name);
+            assert!(script.source.starts_with("#!lua"), "{name}: line 1 is the engine's");
+            assert!(header.starts_with(&format!("-- {name}: ")), "{name}: purpose, under its own name");
+            assert_eq!(indices(&header, "KEYS"), indices(&body, "KEYS"), "{name}: KEYS");
+            let (documented, used) = (indices(&header, "ARGV"), indices(&body, "ARGV"));
+            if !body.contains("#ARGV") && !body.contains("ipairs(ARGV)") {
+                assert_eq!(documented, used, "{name}: ARGV");
+            }
+            let words: BTreeSet<_> = script.words.iter().map(|word| (*word).to_owned()).collect();
+            assert_eq!(returned(&body), words, "{name}: words");
+            let (_, documented) = header.split_once("Returns").expect("a header says what is returned");
+            for word in script.words {
+                assert!(documented.contains(word), "{name}: '{word}' is not in the header");
+            }
+        }
+    }
+
+    #[test]
+    fn scripts_that_end_sessions_work_when_redis_is_out_of_memory_and_those_that_grow_do_not() {
+        let allowed = ALL.iter().filter(|script| script.source.starts_with("#!lua flags=allow-oom\n"));
+        let allowed: Vec<_> = allowed.map(|script| script.name).collect();
+        let expected = [
+            "end_session",
+            "end_subject",
+            "get_session",
+            "list_sessions",
+            "announce",
+            "mark_announced",
+            "open_layout",
+        ];
+        assert_eq!(allowed, expected);
+    }
+
+    #[test]
+    fn no_script_claims_to_be_read_only_because_a_deposed_master_would_run_it() {
+        assert!(ALL.iter().all(|script| !script.source.contains("no-writes")));
+    }
+}

@@ -1,0 +1,101 @@
+#!lua
+-- create: stores a new session, unless there ever was one under its id.
+--
+-- Atomic because a doubled or late create must not revive a session that was ended in between, and because
+-- the cap on a subject's sessions must hold under parallel logins.
+--
+-- KEYS[1]  the session's record              tg:{alice}:session:5QzX0hVbT8yqk1rJ2mWcPA
+-- KEYS[2]  the subject's sessions            tg:{alice}:sessions
+-- ARGV[1]  jti of the first refresh token    5QzX0hVbT8yqk1rJ2mWcPA.0hVbT8yqk1rJ2mWcPA5QzX
+-- ARGV[2]  deadline, microseconds            1790000000500000
+-- ARGV[3]  refresh lifetime, milliseconds    604800000
+-- ARGV[4]  absolute lifetime, milliseconds   7776000000, or 0 for none
+-- ARGV[5]  most sessions of one subject      100
+-- ARGV[6]  tombstone lifetime, milliseconds  86400000
+-- ARGV[7]  claims, a JSON object             {"role":"admin"}
+-- ARGV[8]  client, a JSON object or empty    {"ip":"192.0.2.1"}
+-- ARGV[9]  client_id                         web
+-- ARGV[10] scope, or empty                   read write
+-- ARGV[11] aud                               api
+--
+-- Returns {word, time, ...}, time being this server's in microseconds:
+--   created  created_at, absolute_expires_at or empty, how many were evicted, sid and reason of each of
+--            these, then sid and reason of those that ended before and are not announced
+--   exists   there is a record or a tombstone under that id
+--   late     the deadline has passed; nothing was written
+local time = redis.call('TIME')
+local now = string.format('%s%06d', time[1], time[2])
+local now_us = tonumber(now)
+
+local held = redis.call('HMGET', KEYS[1], 'state', 'jti', 'gen', 'created_at', 'absolute_expires_at')
+if held[1] then
+  if held[1] == 'live' and held[2] == ARGV[1] and held[3] == '0' then
+    return {'created', now, held[4], held[5] or '', '0'}
+  end
+  return {'exists', now}
+end
+if now_us > tonumber(ARGV[2]) then
+  return {'late', now}
+end
+
+local prefix = string.sub(KEYS[2], 1, -2) .. ':'
+local live, dead, before = {}, {}, {}
+for _, sid in ipairs(redis.call('SMEMBERS', KEYS[2])) do
+  local other = redis.call('HMGET', prefix .. sid, 'state', 'rotated_at', 'reason', 'announced')
+  if other[1] == 'live' then
+    live[#live + 1] = {sid, tonumber(other[2])}
+  elseif other[1] == 'ended' and other[4] == '0' then
+    before[#before + 1] = sid
+    before[#before + 1] = other[3]
+  else
+    dead[#dead + 1] = sid
+  end
+end
+table.sort(live, function(a, b)
+  if a[2] ~= b[2] then return a[2] < b[2] end
+  return a[1] < b[1]
+end)
+
+for _, sid in ipairs(dead) do
+  redis.call('SREM', KEYS[2], sid)
+end
+local evicted = math.max(0, #live + 1 - tonumber(ARGV[5]))
+local ttl, absolute = tonumber(ARGV[3]), ''
+if ARGV[4] ~= '0' then
+  ttl = math.min(ttl, tonumber(ARGV[4]))
+  absolute = string.format('%.0f', now_us + tonumber(ARGV[4]) * 1000)
+end
+local reply = {'created', now, now, absolute, tostring(evicted)}
+for i = 1, evicted do
+  local key = prefix .. live[i][1]
+  redis.call('DEL', key)
+  redis.call('HSET', key, 'state', 'ended', 'reason', 'evicted', 'ended_at', now, 'announced', '0')
+  redis.call('PEXPIRE', key, ARGV[6])
+  reply[#reply + 1] = live[i][1]
+  reply[#reply + 1] = 'evicted'
+end
+for _, item in ipairs(before) do
+  reply[#reply + 1] = item
+end
+
+local record = {'state', 'live', 'jti', ARGV[1], 'gen', '0', 'rotated_at', now, 'issued_at', now,
+  'created_at', now}
+local function field(name, value)
+  if value ~= '' then
+    record[#record + 1] = name
+    record[#record + 1] = value
+  end
+end
+field('absolute_expires_at', absolute)
+field('claims', ARGV[7])
+field('client', ARGV[8])
+field('client_id', ARGV[9])
+field('scope', ARGV[10])
+field('aud', ARGV[11])
+ttl = string.format('%.0f', ttl)
+redis.call('HSET', KEYS[1], unpack(record))
+redis.call('PEXPIRE', KEYS[1], ttl)
+redis.call('SADD', KEYS[2], string.sub(KEYS[1], #prefix + 1))
+redis.call('PEXPIRE', KEYS[2], ttl, 'NX')
+redis.call('PEXPIRE', KEYS[2], ttl, 'GT')
+return reply

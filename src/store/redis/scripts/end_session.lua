@@ -1,0 +1,34 @@
+#!lua flags=allow-oom
+-- end_session: ends one session, leaving a tombstone. Ending an ended one changes nothing.
+--
+-- Atomic because a refresh that runs at the same time must come wholly before or wholly after. Works when
+-- Redis is out of memory: a tombstone is smaller than the record it replaces.
+-- The id stays in the subject's set until the end is announced, so that nobody forgets to.
+--
+-- KEYS[1]  the session's record              tg:{alice}:session:5QzX0hVbT8yqk1rJ2mWcPA
+-- KEYS[2]  the subject's sessions            tg:{alice}:sessions
+-- ARGV[1]  reason                            logout
+-- ARGV[2]  tombstone lifetime, milliseconds  86400000
+--
+-- Returns {word, time, ...}, time being this server's in microseconds:
+--   ended    it was live
+--   already  reason, announced (0 or 1)
+--   unknown  there is no record
+local time = redis.call('TIME')
+local now = string.format('%s%06d', time[1], time[2])
+
+local record = redis.call('HMGET', KEYS[1], 'state', 'reason', 'announced', 'absolute_expires_at')
+if record[1] == 'ended' then
+  return {'already', now, record[2] or '', record[3] or '0'}
+end
+if not record[1] or (record[4] and tonumber(now) >= tonumber(record[4])) then
+  return {'unknown', now}
+end
+
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'state', 'ended', 'reason', ARGV[1], 'ended_at', now, 'announced', '0')
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('SADD', KEYS[2], string.sub(KEYS[1], #KEYS[2] + 1))
+redis.call('PEXPIRE', KEYS[2], ARGV[2], 'NX')
+redis.call('PEXPIRE', KEYS[2], ARGV[2], 'GT')
+return {'ended', now}

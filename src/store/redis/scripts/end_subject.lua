@@ -1,0 +1,56 @@
+#!lua flags=allow-oom
+-- end_subject: ends the sessions of a subject, all or all but one.
+--
+-- Atomic because a refresh or a login that runs at the same time must come wholly before or wholly after.
+-- Spares sessions created after sent_at, so that a late call does not kill a new login. Works when Redis is
+-- out of memory.
+--
+-- KEYS[1]  the subject's sessions            tg:{alice}:sessions
+-- ARGV[1]  sent_at, microseconds             1790000000000000
+-- ARGV[2]  sid to spare, or empty            5QzX0hVbT8yqk1rJ2mWcPA
+-- ARGV[3]  reason                            logout
+-- ARGV[4]  tombstone lifetime, milliseconds  86400000
+--
+-- Returns {word, time, ...}, time being this server's in microseconds:
+--   ended    how many ended now, then sid and reason of each of these, then sid and reason of those that
+--            ended before and are not announced
+local time = redis.call('TIME')
+local now = string.format('%s%06d', time[1], time[2])
+local sent_at = tonumber(ARGV[1])
+
+local prefix = string.sub(KEYS[1], 1, -2) .. ':'
+local ending, dead, before = {}, {}, {}
+for _, sid in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  local record = redis.call('HMGET', prefix .. sid, 'state', 'created_at', 'reason', 'announced',
+    'absolute_expires_at')
+  if record[1] == 'ended' then
+    if record[4] == '0' then
+      before[#before + 1] = sid
+      before[#before + 1] = record[3]
+    end
+  elseif not record[1] or (record[5] and tonumber(now) >= tonumber(record[5])) then
+    dead[#dead + 1] = sid
+  elseif sid ~= ARGV[2] and (tonumber(record[2]) or 0) <= sent_at then
+    ending[#ending + 1] = sid
+  end
+end
+
+local reply = {'ended', now, tostring(#ending)}
+for _, sid in ipairs(ending) do
+  local key = prefix .. sid
+  redis.call('DEL', key)
+  redis.call('HSET', key, 'state', 'ended', 'reason', ARGV[3], 'ended_at', now, 'announced', '0')
+  redis.call('PEXPIRE', key, ARGV[4])
+  reply[#reply + 1] = sid
+  reply[#reply + 1] = ARGV[3]
+end
+if #ending > 0 then
+  redis.call('PEXPIRE', KEYS[1], ARGV[4], 'GT')
+end
+for _, sid in ipairs(dead) do
+  redis.call('SREM', KEYS[1], sid)
+end
+for _, item in ipairs(before) do
+  reply[#reply + 1] = item
+end
+return reply

@@ -1,0 +1,25 @@
+#!lua flags=allow-oom
+-- mark_announced: notes in the tombstones that the feed holds them, and drops them from the subject's set.
+--
+-- Atomic because the set must keep every tombstone that is still to be announced. Runs after announce.lua,
+-- never before: a node that dies in between leaves work to repeat, not work forgotten.
+--
+-- KEYS[1]  the subject's sessions            tg:{alice}:sessions
+-- ARGV[1]  sid of each session, from here on
+--
+-- Returns {word, time}, time being this server's in microseconds:
+--   marked
+local time = redis.call('TIME')
+local now = string.format('%s%06d', time[1], time[2])
+local prefix = string.sub(KEYS[1], 1, -2) .. ':'
+local ended = {}
+for _, sid in ipairs(ARGV) do
+  if redis.call('HGET', prefix .. sid, 'state') == 'ended' then
+    ended[#ended + 1] = sid
+  end
+end
+for _, sid in ipairs(ended) do
+  redis.call('HSET', prefix .. sid, 'announced', '1')
+  redis.call('SREM', KEYS[1], sid)
+end
+return {'marked', now}

@@ -1,0 +1,123 @@
+#!lua
+-- rotate: exchanges a refresh token for its successor, or says why not.
+--
+-- Atomic because two parallel refreshes must never get two successors, and because reuse must end every
+-- session before anything else can happen. One Redis round trip. The lines below are tried in this order;
+-- each is there because leaving it out produced a counterexample (ARCHITECTURE.md, "Transitions").
+--
+-- KEYS[1]  the session's record              tg:{alice}:session:5QzX0hVbT8yqk1rJ2mWcPA
+-- KEYS[2]  the subject's sessions            tg:{alice}:sessions
+-- ARGV[1]  jti presented                     5QzX0hVbT8yqk1rJ2mWcPA.0hVbT8yqk1rJ2mWcPA5QzX
+-- ARGV[2]  gen presented                     3
+-- ARGV[3]  jti of the successor              5QzX0hVbT8yqk1rJ2mWcPA.T8yqk1rJ2mWcPA5QzX0hVb
+-- ARGV[4]  sent_at, microseconds             1790000000000000
+-- ARGV[5]  refresh lifetime, milliseconds    604800000
+-- ARGV[6]  grace window, microseconds        0
+-- ARGV[7]  reuse scope                       subject
+-- ARGV[8]  tombstone lifetime, milliseconds  86400000
+--
+-- Returns {word, time, ...}, time being this server's in microseconds:
+--   unknown                  no record, or its absolute lifetime is over
+--   ended                    reason, announced (0 or 1)
+--   replayed, rotated, rolled_back
+--                            jti, gen, issued_at, absolute_expires_at, claims, scope, aud
+--   late                     sent before the record last moved: proves nothing, nothing written
+--   reused                   how many ended now, then sid and reason of each of these, then sid and
+--                            reason of those that ended before and are not announced
+local time = redis.call('TIME')
+local now = string.format('%s%06d', time[1], time[2])
+local now_us = tonumber(now)
+
+local record = redis.call('HMGET', KEYS[1], 'state', 'jti', 'gen', 'prev', 'rotated_at', 'issued_at',
+  'absolute_expires_at', 'claims', 'scope', 'aud', 'reason', 'announced')
+local state, jti, gen, prev = record[1], record[2], tonumber(record[3]), record[4]
+local rotated_at, issued_at, absolute = tonumber(record[5]), record[6], record[7] or ''
+local presented, presented_gen, successor = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local sent_at = tonumber(ARGV[4])
+
+if state == 'ended' then
+  return {'ended', now, record[11] or '', record[12] or '0'}
+end
+if not state or (absolute ~= '' and now_us >= tonumber(absolute)) then
+  return {'unknown', now}
+end
+if not (jti and gen and rotated_at and issued_at) then
+  return redis.error_reply('CORRUPT session record lacks jti, gen, rotated_at or issued_at')
+end
+
+local function grant(word)
+  return {word, now, jti, string.format('%.0f', gen), issued_at, absolute,
+    record[8] or '{}', record[9] or '', record[10] or ''}
+end
+
+local function move_on(word)
+  jti, gen, issued_at = successor, presented_gen + 1, now
+  redis.call('HSET', KEYS[1], 'jti', jti, 'gen', string.format('%.0f', gen), 'prev', presented,
+    'rotated_at', now, 'issued_at', now)
+  local ttl = tonumber(ARGV[5])
+  if absolute ~= '' then
+    ttl = math.min(ttl, math.ceil((tonumber(absolute) - now_us) / 1000))
+  end
+  ttl = string.format('%.0f', ttl)
+  redis.call('PEXPIRE', KEYS[1], ttl)
+  redis.call('PEXPIRE', KEYS[2], ttl, 'GT')
+  return grant(word)
+end
+
+if presented == prev and jti == successor then
+  return grant('replayed')
+end
+if presented == jti and presented_gen == gen then
+  return move_on('rotated')
+end
+if presented == prev and now_us - rotated_at < tonumber(ARGV[6]) then
+  return grant('replayed')
+end
+if presented_gen > gen then
+  return move_on('rolled_back')
+end
+if sent_at <= rotated_at and presented_gen >= gen - 4 then
+  return {'late', now}
+end
+
+-- Reuse. Everything is read before the first write.
+local prefix = string.sub(KEYS[2], 1, -2) .. ':'
+local own = string.sub(KEYS[1], #prefix + 1)
+local ending, dead, before = {own}, {}, {}
+if ARGV[7] == 'subject' then
+  for _, sid in ipairs(redis.call('SMEMBERS', KEYS[2])) do
+    local other = redis.call('HMGET', prefix .. sid, 'state', 'created_at', 'reason', 'announced')
+    if sid == own then
+      -- ends in any case
+    elseif not other[1] then
+      dead[#dead + 1] = sid
+    elseif other[1] == 'ended' then
+      if other[4] == '0' then
+        before[#before + 1] = sid
+        before[#before + 1] = other[3]
+      end
+    elseif (tonumber(other[2]) or 0) <= sent_at then
+      ending[#ending + 1] = sid
+    end
+  end
+end
+
+local reply = {'reused', now, tostring(#ending)}
+for _, sid in ipairs(ending) do
+  local key = prefix .. sid
+  redis.call('DEL', key)
+  redis.call('HSET', key, 'state', 'ended', 'reason', 'reuse', 'ended_at', now, 'announced', '0')
+  redis.call('PEXPIRE', key, ARGV[8])
+  reply[#reply + 1] = sid
+  reply[#reply + 1] = 'reuse'
+end
+redis.call('SADD', KEYS[2], own)
+redis.call('PEXPIRE', KEYS[2], ARGV[8], 'NX')
+redis.call('PEXPIRE', KEYS[2], ARGV[8], 'GT')
+for _, sid in ipairs(dead) do
+  redis.call('SREM', KEYS[2], sid)
+end
+for _, item in ipairs(before) do
+  reply[#reply + 1] = item
+end
+return reply

@@ -1,0 +1,28 @@
+#!lua
+-- set_claims: replaces the claims that one session, or every live session of a subject, carries from its
+-- next refresh on.
+--
+-- Atomic because a session that ends at the same time must not come back as a record with claims.
+--
+-- KEYS[1]  the subject's sessions            tg:{alice}:sessions
+-- ARGV[1]  claims, a JSON object             {"role":"admin"}
+-- ARGV[2]  sid, or empty for all             5QzX0hVbT8yqk1rJ2mWcPA
+--
+-- Returns {word, time, ...}, time being this server's in microseconds:
+--   updated  sid of each session changed
+local time = redis.call('TIME')
+local now = string.format('%s%06d', time[1], time[2])
+
+local prefix = string.sub(KEYS[1], 1, -2) .. ':'
+local chosen = ARGV[2] == '' and redis.call('SMEMBERS', KEYS[1]) or {ARGV[2]}
+local reply = {'updated', now}
+for _, sid in ipairs(chosen) do
+  local record = redis.call('HMGET', prefix .. sid, 'state', 'absolute_expires_at')
+  if record[1] == 'live' and not (record[2] and tonumber(now) >= tonumber(record[2])) then
+    reply[#reply + 1] = sid
+  end
+end
+for i = 3, #reply do
+  redis.call('HSET', prefix .. reply[i], 'claims', ARGV[1])
+end
+return reply

@@ -1,0 +1,4 @@
+//! What operators see: [`logging`] and [`metrics`].
+
+pub mod logging;
+pub mod metrics;

@@ -1,0 +1,59 @@
+//! Log lines on standard error: text for people, one JSON object per line for machines.
+//!
+//! No secret at any level. Dependencies may print what they like below `info` (a driver traces what it
+//! sends), so whatever `RUST_LOG` says, they are heard from `info` on only.
+
+use std::io::Write;
+
+use env_logger::fmt::Formatter;
+use log::{Level, Record};
+
+/// How log lines look (`LOG_FORMAT`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// The target of access lines; `RUST_LOG=info,access=off` silences them.
+pub const ACCESS: &str = "access";
+
+/// Starts logging. `filter` is a valid `RUST_LOG`; see [`check_filter`].
+pub fn start(filter: &str, format: LogFormat) {
+    let mut builder = env_logger::Builder::new();
+    builder.parse_filters(filter).format(move |out, record| {
+        if !ours(record.target()) && record.level() > Level::Info {
+            return Ok(());
+        }
+        match format {
+            LogFormat::Text => text(out, record),
+            LogFormat::Json => json(out, record),
+        }
+    });
+    let _ = builder.try_init(); // a second start in one process, as in tests, changes nothing
+}
+
+/// Whether `filter` is a filter as `RUST_LOG` has it.
+pub fn check_filter(filter: &str) -> Result<(), String> {
+    env_filter::Builder::new().try_parse(filter).map(drop).map_err(|error| error.to_string())
+}
+
+fn ours(target: &str) -> bool {
+    target == ACCESS || target == "token_gateway" || target.starts_with("token_gateway::")
+}
+
+fn text(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
+    let level = out.default_level_style(record.level());
+    let now = jiff::Timestamp::now();
+    writeln!(out, "{now:.3} {level}{:5}{level:#} {} {}", record.level(), record.target(), record.args())
+}
+
+fn json(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
+    let line = serde_json::json!({
+        "time": format!("{:.3}", jiff::Timestamp::now()),
+        "level": record.level().as_str().to_ascii_lowercase(),
+        "target": record.target(),
+        "message": record.args().to_string(),
+    });
+    writeln!(out, "{line}")
+}

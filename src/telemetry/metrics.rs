@@ -1,0 +1,184 @@
+//! Counters and histograms in the OpenMetrics text format, served on the admin address only.
+//!
+//! Labels are closed sets: route patterns, outcomes, reasons. No subject, no session, no token.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::session::Reason;
+
+/// Upper bounds in seconds: the store answers within a millisecond, and is given up after half a second.
+const BUCKETS: [f64; 12] = [0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
+
+/// A closed set of label values, one metric each, resolved once at start-up.
+macro_rules! labels {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($variant),+ }
+
+        impl $name {
+            const TEXTS: &[&str] = &[$($text),+];
+        }
+    };
+}
+
+labels!(
+    /// How a refresh went.
+    RefreshOutcome {
+        Rotated = "rotated",
+        Replayed = "replayed",
+        RolledBack = "rolled_back",
+        Late = "late",
+        Reused = "reused",
+        Ended = "ended",
+        Unknown = "unknown",
+        Refused = "refused",
+        Unavailable = "unavailable",
+    }
+);
+
+labels!(
+    /// The store part of a request, by use case.
+    Operation {
+        Issue = "issue",
+        Refresh = "refresh",
+        End = "end",
+        Read = "read",
+        Write = "write",
+        Ready = "ready",
+    }
+);
+
+/// Labels of one counted request. `route` is the route's pattern, never a path.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Request {
+    pub route: &'static str,
+    pub method: &'static str,
+    pub status: u16,
+}
+
+/// All metrics of a process, shared by its workers.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<Request, Counter>,
+    pub sessions_created: Counter,
+    refreshes: Vec<Counter>,
+    ended: Vec<Counter>,
+    store_seconds: Vec<Histogram>,
+    store_in_flight: Gauge,
+}
+
+impl Metrics {
+    pub fn new() -> Arc<Self> {
+        let mut registry = Registry::with_prefix("token_gateway");
+        let requests = Family::default();
+        registry.register("http_requests", "Requests by route, method and status", requests.clone());
+        let sessions_created = Counter::default();
+        registry.register("sessions_created", "Sessions created", sessions_created.clone());
+        let refreshes = family(&mut registry, "refreshes", "Refreshes by outcome", "outcome", RefreshOutcome::TEXTS);
+        let reasons: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        let ended = family(&mut registry, "sessions_ended", "Sessions ended by reason", "reason", &reasons);
+        let store = Family::<[(&str, &str); 1], Histogram, fn() -> Histogram>::new_with_constructor(histogram);
+        registry.register_with_unit("store", "Store part of a request", Unit::Seconds, store.clone());
+        let store_seconds = resolve(&store, "operation", Operation::TEXTS);
+        let store_in_flight = Gauge::default();
+        registry.register("store_in_flight", "Store parts of requests in flight", store_in_flight.clone());
+        let metrics =
+            Self { registry, requests, sessions_created, refreshes, ended, store_seconds, store_in_flight };
+        Arc::new(metrics)
+    }
+
+    pub fn requested(&self, request: &Request) {
+        self.requests.get_or_create(request).inc();
+    }
+
+    pub fn refreshed(&self, outcome: RefreshOutcome) {
+        self.refreshes[outcome as usize].inc();
+    }
+
+    pub fn session_ended(&self, reason: Reason) {
+        let index = Reason::ALL.iter().position(|one| *one == reason).expect("ALL holds every reason");
+        self.ended[index].inc();
+    }
+
+    /// Counts a store call as in flight, and its duration, until the guard is dropped.
+    pub fn store_call(&self, operation: Operation) -> impl Drop + '_ {
+        self.store_in_flight.inc();
+        StoreCall { metrics: self, operation, began: Instant::now() }
+    }
+
+    /// The OpenMetrics text.
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry).expect("strings take all that is written");
+        out
+    }
+}
+
+struct StoreCall<'a> {
+    metrics: &'a Metrics,
+    operation: Operation,
+    began: Instant,
+}
+
+impl Drop for StoreCall<'_> {
+    fn drop(&mut self) {
+        self.metrics.store_in_flight.dec();
+        self.metrics.store_seconds[self.operation as usize].observe(self.began.elapsed().as_secs_f64());
+    }
+}
+
+fn histogram() -> Histogram {
+    Histogram::new(BUCKETS)
+}
+
+fn family(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+    label: &'static str,
+    values: &[&'static str],
+) -> Vec<Counter> {
+    let family = Family::<[(&str, &str); 1], Counter>::default();
+    registry.register(name, help, family.clone());
+    resolve(&family, label, values)
+}
+
+fn resolve<M: Clone, C: MetricConstructor<M>>(
+    family: &Family<[(&'static str, &'static str); 1], M, C>,
+    label: &'static str,
+    values: &[&'static str],
+) -> Vec<M> {
+    values.iter().map(|value| family.get_or_create(&[(label, *value)]).clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_is_shown_from_the_start_and_counted_apart() {
+        let metrics = Metrics::new();
+        metrics.refreshed(RefreshOutcome::RolledBack);
+        metrics.session_ended(Reason::Evicted);
+        drop(metrics.store_call(Operation::Refresh));
+        let text = metrics.render();
+        for line in [
+            "token_gateway_refreshes_total{outcome=\"rolled_back\"} 1",
+            "token_gateway_refreshes_total{outcome=\"replayed\"} 0",
+            "token_gateway_sessions_ended_total{reason=\"evicted\"} 1",
+            "token_gateway_store_seconds_count{operation=\"refresh\"} 1",
+            "token_gateway_store_in_flight 0",
+        ] {
+            assert!(text.contains(line), "{line} is not in:\n{text}");
+        }
+    }
+}

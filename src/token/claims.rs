@@ -1,0 +1,226 @@
+//! What a token says: typed claims, and the claims of the login service that ride along.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
+use serde_json::{Map, Value};
+
+use crate::session::{Jti, SessionId};
+
+/// Names that a session's own claims may not use: they are the gateway's to set.
+pub const RESERVED: [&str; 13] = [
+    "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "gen", "type", "client_id", "scope", "cnf",
+];
+
+/// The claim `type` of an access token.
+pub(super) const ACCESS: &str = "access";
+
+/// The claim `type` of a refresh token.
+pub(super) const REFRESH: &str = "refresh";
+
+/// Largest size of a session's claims, as stored, in bytes.
+pub const MAX_CLAIMS_LEN: usize = 2048;
+
+/// Deepest nesting of a session's claims; the claims object itself is level 1.
+pub const MAX_CLAIMS_DEPTH: usize = 8;
+
+/// Claims of an access token (RFC 9068 section 2.2). The session's own claims follow at top level.
+#[derive(Debug, Serialize)]
+pub(super) struct Access<'a> {
+    pub iss: &'a str,
+    pub sub: &'a str,
+    pub aud: &'a str,
+    pub exp: u64,
+    pub iat: u64,
+    pub jti: fmt::Arguments<'a>,
+    pub sid: SessionId,
+    pub client_id: &'a str,
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<&'a str>,
+}
+
+/// Claims of a refresh token. `scope` is what the session was granted, so that a request for more is
+/// refused before the store is asked.
+#[derive(Debug, Serialize)]
+pub(super) struct Refresh<'a> {
+    pub iss: &'a str,
+    pub sub: &'a str,
+    pub aud: &'a str,
+    pub exp: u64,
+    pub iat: u64,
+    pub jti: Jti,
+    pub sid: SessionId,
+    #[serde(rename = "gen")]
+    pub generation: u64,
+    pub client_id: &'a str,
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<&'a str>,
+}
+
+/// Any of our tokens as it is read: wrong types, missing members and duplicates are errors, which the
+/// JWT library alone would let through.
+#[derive(Deserialize)]
+pub(super) struct Presented<'a> {
+    #[serde(borrow)]
+    pub iss: Cow<'a, str>,
+    #[serde(borrow)]
+    pub sub: Cow<'a, str>,
+    #[serde(borrow)]
+    pub aud: Cow<'a, str>,
+    pub exp: u64,
+    pub iat: u64,
+    #[serde(default, deserialize_with = "present")]
+    pub nbf: Option<u64>,
+    #[serde(borrow)]
+    pub jti: Cow<'a, str>,
+    #[serde(borrow)]
+    pub sid: Cow<'a, str>,
+    #[serde(rename = "gen", default, deserialize_with = "present")]
+    pub generation: Option<u64>,
+    #[serde(borrow)]
+    pub client_id: Cow<'a, str>,
+    #[serde(borrow, rename = "type")]
+    pub kind: Cow<'a, str>,
+    #[serde(default, deserialize_with = "present")]
+    pub scope: Option<String>,
+}
+
+/// A member that may be absent, but not `null`.
+fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+/// The claims of a login service for one session, as stored and as signed: a JSON object in printable
+/// ASCII.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionClaims(String);
+
+/// Why a JSON object cannot be the claims of a session.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum InvalidClaims {
+    #[error("'{0}' is reserved; the gateway sets it")]
+    Reserved(&'static str),
+    #[error("may take at most {MAX_CLAIMS_LEN} bytes of JSON, not {0}")]
+    TooLarge(usize),
+    #[error("may be nested at most {MAX_CLAIMS_DEPTH} levels deep")]
+    TooDeep,
+}
+
+impl SessionClaims {
+    pub fn new(claims: &Map<String, Value>) -> Result<Self, InvalidClaims> {
+        if let Some(name) = RESERVED.into_iter().find(|name| claims.contains_key(*name)) {
+            return Err(InvalidClaims::Reserved(name));
+        }
+        if claims.values().any(|value| depth(value) >= MAX_CLAIMS_DEPTH) {
+            return Err(InvalidClaims::TooDeep);
+        }
+        let text = to_ascii_json(claims);
+        if text.len() > MAX_CLAIMS_LEN { Err(InvalidClaims::TooLarge(text.len())) } else { Ok(Self(text)) }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for SessionClaims {
+    fn default() -> Self {
+        Self("{}".to_owned())
+    }
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// Compact JSON in which every character outside printable ASCII is escaped, so that what
+/// `redis-cli HGETALL` prints is what is stored.
+pub fn to_ascii_json(value: &impl Serialize) -> String {
+    let mut bytes = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, AsciiFormatter);
+    value.serialize(&mut serializer).expect("maps with string keys serialize into memory");
+    String::from_utf8(bytes).expect("the formatter writes ASCII")
+}
+
+struct AsciiFormatter;
+
+impl Formatter for AsciiFormatter {
+    fn write_string_fragment<W: ?Sized + std::io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> std::io::Result<()> {
+        let mut units = [0; 2];
+        for character in fragment.chars() {
+            if matches!(character, ' '..='~') {
+                writer.write_all(&[character as u8])?;
+            } else {
+                for unit in character.encode_utf16(&mut units) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_char_escape<W: ?Sized + std::io::Write>(
+        &mut self,
+        writer: &mut W,
+        escape: CharEscape,
+    ) -> std::io::Result<()> {
+        CompactFormatter.write_char_escape(writer, escape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn claims(value: Value) -> Result<SessionClaims, InvalidClaims> {
+        SessionClaims::new(value.as_object().unwrap())
+    }
+
+    #[test]
+    fn claims_are_stored_as_printable_ascii_and_mean_the_same() {
+        let value = json!({"name": "Zoë 🦊\u{7f}\n\"", "roles": ["a"]});
+        let stored = claims(value.clone()).unwrap();
+        assert!(stored.as_str().bytes().all(|b| (b' '..=b'~').contains(&b)), "{stored:?}");
+        assert_eq!(serde_json::from_str::<Value>(stored.as_str()).unwrap(), value);
+    }
+
+    #[test]
+    fn every_reserved_name_is_refused_by_name() {
+        for name in RESERVED {
+            assert_eq!(claims(json!({ name: 1 })), Err(InvalidClaims::Reserved(name)));
+        }
+    }
+
+    #[test]
+    fn size_and_depth_are_limited_exactly() {
+        let wrapped = |len: usize| json!({ "k": "x".repeat(len - r#"{"k":""}"#.len()) });
+        assert!(claims(wrapped(2048)).is_ok());
+        assert_eq!(claims(wrapped(2049)), Err(InvalidClaims::TooLarge(2049)));
+        let nested = |levels: usize| {
+            let inner = (0..levels - 1).fold(json!(1), |value, _| json!([value]));
+            json!({ "k": inner })
+        };
+        assert!(claims(nested(8)).is_ok());
+        assert_eq!(claims(nested(9)), Err(InvalidClaims::TooDeep));
+    }
+}

@@ -1,0 +1,124 @@
+//! Minting: a pair of tokens out of a session's record. The same record mints the same pair.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::claims::{Access, Refresh};
+use super::{Tokens, claims};
+use crate::clock::Timestamp;
+use crate::session::{Jti, Subject};
+
+/// A refreshed access token this old is minted anew when its refresh is replayed: by then the client
+/// would be told a lifetime that is mostly over.
+const STALE: Duration = Duration::from_secs(60);
+
+/// What a pair of tokens is minted from.
+#[derive(Debug)]
+pub struct Grant<'a> {
+    pub subject: &'a Subject,
+    pub jti: &'a Jti,
+    pub generation: u64,
+    pub issued_at: Timestamp,
+    /// The store's time now: later than `issued_at` when a refresh is replayed.
+    pub now: Timestamp,
+    pub absolute_expires_at: Option<Timestamp>,
+    pub client_id: &'a str,
+    pub audience: &'a str,
+    /// What the session was granted.
+    pub scope: Option<&'a str>,
+    /// What this access token is narrowed to (RFC 6749 section 6).
+    pub narrowed: Option<&'a str>,
+    /// The session's claims as stored: a JSON object.
+    pub claims: &'a str,
+}
+
+/// An access token and a refresh token. No `Debug`: it is all secrets.
+pub struct Pair {
+    pub access_token: String,
+    pub refresh_token: String,
+    /// Seconds.
+    pub expires_in: u64,
+    /// Seconds.
+    pub refresh_expires_in: u64,
+}
+
+/// The stored claims are not a JSON object: the record was changed by hand.
+#[derive(Debug, thiserror::Error)]
+#[error("the session's stored claims are not a JSON object")]
+pub struct CorruptClaims;
+
+impl Tokens {
+    pub fn mint(&self, grant: &Grant<'_>) -> Result<Pair, CorruptClaims> {
+        let (access_token, expires_in) = self.mint_access(grant)?;
+        let (refresh_token, refresh_expires_in) = self.mint_refresh(grant);
+        Ok(Pair { access_token, refresh_token, expires_in, refresh_expires_in })
+    }
+
+    fn mint_access(&self, grant: &Grant<'_>) -> Result<(String, u64), CorruptClaims> {
+        let stale = grant.issued_at.plus(STALE.min(self.access_ttl / 2));
+        let issued_at = if grant.now < stale { grant.issued_at } else { grant.now };
+        let (iat, exp) = lifetime(issued_at, self.access_ttl, grant.absolute_expires_at);
+        let claims = Access {
+            iss: &self.issuer,
+            sub: grant.subject.as_str(),
+            aud: grant.audience,
+            exp,
+            iat,
+            jti: format_args!("{}.{iat}", grant.jti),
+            sid: grant.jti.session(),
+            client_id: grant.client_id,
+            kind: claims::ACCESS,
+            scope: grant.narrowed.or(grant.scope),
+        };
+        Ok((self.access.seal(&with_session_claims(&claims, grant.claims)?), exp - iat))
+    }
+
+    fn mint_refresh(&self, grant: &Grant<'_>) -> (String, u64) {
+        let (iat, exp) = lifetime(grant.issued_at, self.refresh_ttl, grant.absolute_expires_at);
+        let claims = Refresh {
+            iss: &self.issuer,
+            sub: grant.subject.as_str(),
+            aud: &self.issuer,
+            exp,
+            iat,
+            jti: *grant.jti,
+            sid: grant.jti.session(),
+            generation: grant.generation,
+            client_id: grant.client_id,
+            kind: claims::REFRESH,
+            scope: grant.scope,
+        };
+        (self.refresh.seal(&to_json(&claims)), exp - iat)
+    }
+}
+
+/// `iat` and `exp`; nothing outlives the session's absolute lifetime.
+fn lifetime(issued_at: Timestamp, ttl: Duration, absolute: Option<Timestamp>) -> (u64, u64) {
+    let iat = issued_at.seconds();
+    let exp = iat + ttl.as_secs();
+    let exp = absolute.map_or(exp, |end| exp.min(end.seconds()).max(iat));
+    (iat, exp)
+}
+
+fn to_json(claims: &impl Serialize) -> Vec<u8> {
+    let mut json = Vec::with_capacity(512);
+    serde_json::to_writer(&mut json, claims).expect("claims serialize into memory");
+    json
+}
+
+/// Appends the members of the stored object to ours. Reserved names were refused when it was stored.
+fn with_session_claims(ours: &impl Serialize, stored: &str) -> Result<Vec<u8>, CorruptClaims> {
+    let mut json = to_json(ours);
+    if stored == "{}" {
+        return Ok(json);
+    }
+    let members = stored.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    let members = members.filter(|m| !m.is_empty()).ok_or(CorruptClaims)?;
+    serde_json::from_str::<serde::de::IgnoredAny>(stored).map_err(|_| CorruptClaims)?;
+    json.pop();
+    json.push(b',');
+    json.extend_from_slice(members.as_bytes());
+    json.push(b'}');
+    Ok(json)
+}
