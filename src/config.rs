@@ -175,7 +175,8 @@ impl Flags {
         if self.signing_keys.is_some() {
             bail!("SIGNING_KEYS: key sets are not supported by this release; set SIGNING_SECRET instead");
         }
-        let issuer = self.issuer.clone().context("ISSUER: is missing; set it to this gateway's public URL")?;
+        let issuer =
+            self.issuer.clone().context("ISSUER: is missing; set it to this gateway's public URL")?;
         let store = match self.store.unwrap_or(StoreKind::Redis) {
             StoreKind::Redis => StoreSettings::Redis(self.redis()?),
             StoreKind::Embedded => StoreSettings::Embedded,
@@ -194,7 +195,8 @@ impl Flags {
     pub fn dev_settings(&self, address: SocketAddr) -> Result<(Settings, NewServiceKey)> {
         let issuer = self.issuer.clone().unwrap_or_else(|| format!("http://{address}"));
         let embedded = StoreKind::Embedded;
-        let kind = self.store.unwrap_or(if secret("REDIS_URL")?.is_some() { StoreKind::Redis } else { embedded });
+        let kind =
+            self.store.unwrap_or(if secret("REDIS_URL")?.is_some() { StoreKind::Redis } else { embedded });
         let store = match kind {
             StoreKind::Redis => StoreSettings::Redis(self.redis()?),
             StoreKind::Embedded => StoreSettings::Embedded,

@@ -171,7 +171,10 @@ pub enum Rotated {
     /// No record, or its absolute lifetime is over.
     Unknown,
     /// The session has ended. No alarm: a token of a session that was logged out is not a theft.
-    Ended { reason: Reason, announced: bool },
+    Ended {
+        reason: Reason,
+        announced: bool,
+    },
     /// The same successor again; nothing was written.
     Replayed(Grant),
     Rotated(Grant),

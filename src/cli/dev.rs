@@ -33,9 +33,8 @@ fn guide(address: SocketAddr, key: &str, embedded: bool) -> String {
              -H 'Content-Type: application/json' -d '{{\"sub\":\"alice\",\"claims\":{{\"role\":\"admin\"}}}}'); echo \"${name}\""
         )
     };
-    let token = |from: &str, kind: &str| {
-        format!(r#"$(echo "${from}" | sed 's/.*"{kind}":"\([^"]*\)".*/\1/')"#)
-    };
+    let token =
+        |from: &str, kind: &str| format!(r#"$(echo "${from}" | sed 's/.*"{kind}":"\([^"]*\)".*/\1/')"#);
     let fresh_key = "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \\n')";
     let refresh = |from: &str| {
         format!(
@@ -45,7 +44,8 @@ fn guide(address: SocketAddr, key: &str, embedded: bool) -> String {
         )
     };
     let sessions = format!("curl -sS {url}/v1/users/alice/sessions -H 'Authorization: Bearer {key}'; echo");
-    let revoke = format!("curl -sS {url}/oauth/revoke -d \"token={}\"; echo", token("THIRD", "refresh_token"));
+    let revoke =
+        format!("curl -sS {url}/oauth/revoke -d \"token={}\"; echo", token("THIRD", "refresh_token"));
     format!(
         "\
 token-gateway dev on {url}

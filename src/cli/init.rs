@@ -30,7 +30,8 @@ impl Init {
     pub fn run(&self) -> Result<ExitCode> {
         let key = NewServiceKey::generate(&self.service, &[])
             .map_err(|error| Usage(format!("--service: {error}")))?;
-        let issuer = crate::config::issuer(&self.issuer).map_err(|error| Usage(format!("--issuer: {error}")))?;
+        let issuer =
+            crate::config::issuer(&self.issuer).map_err(|error| Usage(format!("--issuer: {error}")))?;
         // `create_new`: a second `init` must not throw away the secrets that live tokens are signed with.
         let mut file = OpenOptions::new()
             .write(true)

@@ -12,8 +12,7 @@ pub fn run(flags: &Flags) -> Result<ExitCode> {
     let settings = settled(flags.settings())?;
     start_logging(flags);
     let listener = bind(flags.address(), "BIND_ADDR")?;
-    actix_web::rt::System::new().block_on(async {
-        Application::build(settings, listener).await?.run_until_stopped().await
-    })?;
+    actix_web::rt::System::new()
+        .block_on(async { Application::build(settings, listener).await?.run_until_stopped().await })?;
     Ok(ExitCode::SUCCESS)
 }

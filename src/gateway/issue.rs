@@ -4,8 +4,8 @@ use super::{Error, Gateway, Issued};
 use crate::session::{Jti, SessionId, Subject};
 use crate::store::{self, Created, NewSession};
 use crate::telemetry::metrics::Operation;
-use crate::token::claims::SessionClaims;
 use crate::token::Grant;
+use crate::token::claims::SessionClaims;
 
 /// A login to be turned into a session; all fields are already valid.
 #[derive(Debug)]

@@ -66,7 +66,9 @@ pub struct ServiceKeys(Vec<(Service, [u8; 32])>);
 /// Why a text is no [`ServiceKeys`]. Names the entry, never the hash.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidServiceKeys {
-    #[error("needs at least one entry `name[+role+role]=<sha256 of the key, hex>`; see `token-gateway service-key new`")]
+    #[error(
+        "needs at least one entry `name[+role+role]=<sha256 of the key, hex>`; see `token-gateway service-key new`"
+    )]
     Empty,
     #[error("entry {0} lacks '='; expected `name[+role+role]=<sha256 of the key, hex>`")]
     Form(usize),

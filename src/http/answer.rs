@@ -107,12 +107,8 @@ pub fn session(session: SessionId, found: &Lookup) -> Option<HttpResponse> {
             Some(json(StatusCode::OK, &body))
         }
         Lookup::Ended { reason, ended_at, .. } => {
-            let body = Ended {
-                session_id: session,
-                state: "ended",
-                reason: *reason,
-                ended_at: rfc3339(*ended_at),
-            };
+            let body =
+                Ended { session_id: session, state: "ended", reason: *reason, ended_at: rfc3339(*ended_at) };
             Some(json(StatusCode::OK, &body))
         }
         Lookup::Unknown => None,

@@ -73,7 +73,10 @@ pub fn client(http: &HttpRequest, form: &Form, keys: &ServiceKeys) -> Result<Opt
     let (id, secret) = (form.get("client_id"), form.get("client_secret"));
     if let Some(service) = authorized(http, keys)? {
         if secret.is_some() {
-            return Err(ApiError::field("client_secret", "repeats the credentials of the Authorization header"));
+            return Err(ApiError::field(
+                "client_secret",
+                "repeats the credentials of the Authorization header",
+            ));
         }
         if id.is_some_and(|id| id != service.name) {
             return Err(ApiError::field("client_id", "is not the client of the Authorization header"));

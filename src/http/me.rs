@@ -21,17 +21,12 @@ pub struct Which {
 
 pub async fn list(http: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
     match gateway.caller(credentials::access_token(&http)?).await? {
-        Caller::Live { subject, session } => {
-            Ok(answer::list(&gateway.list(&subject).await?, Some(session)))
-        }
+        Caller::Live { subject, session } => Ok(answer::list(&gateway.list(&subject).await?, Some(session))),
         Caller::JustAnnounced(_) => Err(GatewayError::Access.into()),
     }
 }
 
-pub async fn end_all(
-    http: HttpRequest,
-    gateway: Data<Gateway>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn end_all(http: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
     let which = Query::<Which>::from_query(http.query_string());
     let except = match which.as_deref() {
         Ok(Which { except: None }) => false,

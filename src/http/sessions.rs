@@ -65,7 +65,10 @@ fn login(body: Body, service: &str, issuer: &str) -> Result<Login, ApiError> {
     if let Some(aud) = &audience {
         check_name("aud", aud)?;
         if aud == issuer {
-            return Err(ApiError::field("aud", "must not be the issuer, which is the audience of refresh tokens"));
+            return Err(ApiError::field(
+                "aud",
+                "must not be the issuer, which is the audience of refresh tokens",
+            ));
         }
     }
     let client_id = body.client_id.filter(|id| !id.is_empty()).unwrap_or_else(|| service.to_owned());

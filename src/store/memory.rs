@@ -208,9 +208,9 @@ fn end_reused(
 ) -> EndedMany {
     let mut ended = match policy.reuse_scope {
         ReuseScope::Session => EndedMany::default(),
-        ReuseScope::Subject => {
-            end_where(sessions, Reason::Reuse, now, policy, |sid, live| sid != own && live.created_at <= sent_at)
-        }
+        ReuseScope::Subject => end_where(sessions, Reason::Reuse, now, policy, |sid, live| {
+            sid != own && live.created_at <= sent_at
+        }),
     };
     sessions.insert(own, Record::tombstone(Reason::Reuse, now, policy));
     ended.now.push(Ended { session: own, reason: Reason::Reuse });

@@ -21,8 +21,8 @@ use secrecy::{ExposeSecret, SecretString};
 use self::connection::Connections;
 use self::keys::Keys;
 use super::{
-    Created, Ended, EndedMany, EndedOne, Error, Lookup, NewSession, Policy, Rotated, Rotation,
-    SessionRecord, Store,
+    Created, Ended, EndedMany, EndedOne, Error, Lookup, NewSession, Policy, Rotated, Rotation, SessionRecord,
+    Store,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::session::{Reason, SessionId, Subject};

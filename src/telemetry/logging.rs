@@ -1,7 +1,7 @@
 //! Log lines on standard error: text for people, one JSON object per line for machines.
 //!
 //! No secret at any level. Dependencies may print what they like below `info` (a driver traces what it
-//! sends), so whatever `RUST_LOG` says, they are heard from `info` on only.
+//! sends), so whatever `RUST_LOG` says, they are heard from `warn` on only.
 
 use std::io::Write;
 
@@ -22,7 +22,7 @@ pub const ACCESS: &str = "access";
 pub fn start(filter: &str, format: LogFormat) {
     let mut builder = env_logger::Builder::new();
     builder.parse_filters(filter).format(move |out, record| {
-        if !ours(record.target()) && record.level() > Level::Info {
+        if !ours(record.target()) && record.level() > Level::Warn {
             return Ok(());
         }
         match format {

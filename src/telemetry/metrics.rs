@@ -83,10 +83,12 @@ impl Metrics {
         registry.register("http_requests", "Requests by route, method and status", requests.clone());
         let sessions_created = Counter::default();
         registry.register("sessions_created", "Sessions created", sessions_created.clone());
-        let refreshes = family(&mut registry, "refreshes", "Refreshes by outcome", "outcome", RefreshOutcome::TEXTS);
+        let refreshes =
+            family(&mut registry, "refreshes", "Refreshes by outcome", "outcome", RefreshOutcome::TEXTS);
         let reasons: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         let ended = family(&mut registry, "sessions_ended", "Sessions ended by reason", "reason", &reasons);
-        let store = Family::<[(&str, &str); 1], Histogram, fn() -> Histogram>::new_with_constructor(histogram);
+        let store =
+            Family::<[(&str, &str); 1], Histogram, fn() -> Histogram>::new_with_constructor(histogram);
         registry.register_with_unit("store", "Store part of a request", Unit::Seconds, store.clone());
         let store_seconds = resolve(&store, "operation", Operation::TEXTS);
         let store_in_flight = Gauge::default();

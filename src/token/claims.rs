@@ -10,9 +10,8 @@ use serde_json::{Map, Value};
 use crate::session::{Jti, SessionId};
 
 /// Names that a session's own claims may not use: they are the gateway's to set.
-pub const RESERVED: [&str; 13] = [
-    "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "gen", "type", "client_id", "scope", "cnf",
-];
+pub const RESERVED: [&str; 13] =
+    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "gen", "type", "client_id", "scope", "cnf"];
 
 /// The claim `type` of an access token.
 pub(super) const ACCESS: &str = "access";

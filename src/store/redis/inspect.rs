@@ -47,8 +47,7 @@ pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, Error> {
         .set_response_timeout(Some(settings.timeout));
     let mut connection =
         client.get_multiplexed_async_connection_with_config(&config).await.map_err(unavailable)?;
-    let info: redis::InfoDict =
-        redis::cmd("INFO").query_async(&mut connection).await.map_err(unavailable)?;
+    let info: redis::InfoDict = redis::cmd("INFO").query_async(&mut connection).await.map_err(unavailable)?;
     let layout: Option<String> = redis::cmd("GET")
         .arg(Keys::new(&settings.prefix).layout())
         .query_async(&mut connection)
@@ -91,9 +90,8 @@ fn eviction(policy: &str) -> Finding {
     if policy == "noeviction" {
         return Finding::new(Severity::Ok, "maxmemory-policy", "noeviction");
     }
-    let message = format!(
-        "'{policy}' silently throws sessions and logouts away; set maxmemory-policy to noeviction"
-    );
+    let message =
+        format!("'{policy}' silently throws sessions and logouts away; set maxmemory-policy to noeviction");
     Finding::new(Severity::Problem, "maxmemory-policy", message)
 }
 
@@ -112,7 +110,8 @@ fn layout_version(found: Option<&str>) -> Finding {
             Finding::new(Severity::Ok, "layout", format!("version {version}"))
         }
         Some(version) => {
-            let message = format!("version '{version}', but this release knows {LAYOUT_VERSION}; see migrations-notes");
+            let message =
+                format!("version '{version}', but this release knows {LAYOUT_VERSION}; see migrations-notes");
             Finding::new(Severity::Problem, "layout", message)
         }
     }
@@ -126,7 +125,8 @@ async fn listpack(connection: &mut MultiplexedConnection) -> Option<Finding> {
     Some(if value >= LISTPACK_VALUE {
         Finding::new(Severity::Ok, NAME, value.to_string())
     } else {
-        let message = format!("{value}: claims above that double the memory of a session; set it to {LISTPACK_VALUE}");
+        let message =
+            format!("{value}: claims above that double the memory of a session; set it to {LISTPACK_VALUE}");
         Finding::new(Severity::Warning, NAME, message)
     })
 }

@@ -13,8 +13,7 @@ use super::reply::Reply;
 use crate::clock::Timestamp;
 use crate::session::{Reason, SessionId, Subject};
 use crate::store::{
-    Created, Ended, EndedMany, EndedOne, Error, Grant, Lookup, NewSession, Rotated, Rotation,
-    SessionRecord,
+    Created, Ended, EndedMany, EndedOne, Error, Grant, Lookup, NewSession, Rotated, Rotation, SessionRecord,
 };
 
 /// A script as the server knows it: by the SHA-1 of its source, or by the source itself.
@@ -271,8 +270,7 @@ pub(super) async fn set_claims(
 ) -> Result<Vec<SessionId>, Error> {
     let sessions = store.keys.sessions(subject);
     let keys = [sessions.as_str()];
-    let call =
-        Call::new(&SET_CLAIMS, &keys).arg(claims).arg(session.as_ref().map_or("", SessionId::as_str));
+    let call = Call::new(&SET_CLAIMS, &keys).arg(claims).arg(session.as_ref().map_or("", SessionId::as_str));
     let mut reply = store.connections.call(&call).await?;
     match reply.word() {
         "updated" => {
@@ -364,7 +362,8 @@ mod tests {
 
     /// Numbers in `NAME[n]` within `text`.
     fn indices(text: &str, name: &str) -> BTreeSet<usize> {
-        let parts = text.split(&format!("{name}[")).skip(1);
+        let opener = format!("{name}[");
+        let parts = text.split(opener.as_str()).skip(1);
         parts.filter_map(|rest| rest.split(']').next()?.parse().ok()).collect()
     }
 

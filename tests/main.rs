@@ -1,0 +1,13 @@
+//! Everything that is tested from outside, against real redis-server and gateway processes.
+//!
+//! - `http`: the HTTP surface, one file per resource. - `store`: both backends against one specification.
+//! - `faults`: races, lost answers, Redis gone. - `cli`: commands and settings. - `footprint`: memory, round
+//!   trips. - `architecture`: the import rules.
+
+mod architecture;
+mod cli;
+mod faults;
+mod footprint;
+mod http;
+mod store;
+mod support;

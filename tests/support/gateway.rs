@@ -1,0 +1,134 @@
+//! A real gateway process, as `token-gateway serve` starts it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use token_gateway::gateway::service_keys::{NewServiceKey, Role};
+
+use super::api::Api;
+use super::redis::Redis;
+use super::wait_for;
+
+pub const ISSUER: &str = "https://auth.example.test";
+pub const SIGNING_SECRET: &str = "signing-secret-of-the-tests-0123456789";
+pub const REFRESH_SECRET: &str = "refresh-secret-of-the-tests-0123456789";
+
+/// A service that may do everything, named `web`; and one, `issuer`, that may only create sessions.
+pub static WEB: LazyLock<NewServiceKey> = LazyLock::new(|| NewServiceKey::generate("web", &[]).unwrap());
+pub static ISSUE_ONLY: LazyLock<NewServiceKey> =
+    LazyLock::new(|| NewServiceKey::generate("issuer", &[Role::Issue]).unwrap());
+
+pub struct Gateway {
+    child: Child,
+    address: String,
+    log: Arc<Mutex<String>>,
+}
+
+impl Gateway {
+    pub fn start(redis: &Redis) -> Self {
+        Self::start_with(redis, &[])
+    }
+
+    pub fn start_with(redis: &Redis, settings: &[(&str, &str)]) -> Self {
+        let url = redis.url();
+        let mut all = vec![("REDIS_URL", url.as_str())];
+        all.extend_from_slice(settings);
+        Self::spawn(&all)
+    }
+
+    pub fn embedded() -> Self {
+        Self::spawn(&[("STORE", "embedded")])
+    }
+
+    fn spawn(settings: &[(&str, &str)]) -> Self {
+        let mut child =
+            command("serve", settings).stderr(Stdio::piped()).spawn().expect("the gateway starts");
+        let log = Arc::new(Mutex::new(String::new()));
+        let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let sink = log.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let mut log = sink.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let address = wait_for("the gateway listens", Duration::from_secs(10), || {
+            let log = log.lock().unwrap();
+            let (_, rest) = log.split_once("startup listening on http://")?;
+            Some(rest.split_once('\n')?.0.to_owned())
+        });
+        Self { child, address, log }
+    }
+
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub fn api(&self) -> Api {
+        Api::new(&self.address)
+    }
+
+    /// The address that the log line names for `/metrics`; the test has set `ADMIN_ADDR`.
+    pub fn admin(&self) -> String {
+        wait_for("the admin address", Duration::from_secs(5), || {
+            let log = self.log();
+            let (_, rest) = log.split_once("admin listening on http://")?;
+            Some(rest.split_once('\n')?.0.to_owned())
+        })
+    }
+
+    /// All that it has written to its log so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn terminate(&self) {
+        let id = self.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill runs").success());
+    }
+
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut child = Some(());
+        wait_for("the gateway ends", Duration::from_secs(30), || {
+            child.take();
+            self.child.try_wait().expect("it can be asked")
+        })
+    }
+
+    /// Resident memory in bytes.
+    pub fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux tells");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The binary with a clean environment, good settings, and `settings` on top.
+pub fn command(subcommand: &str, settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_token-gateway"));
+    command
+        .arg(subcommand)
+        .env_clear()
+        .env("BIND_ADDR", "127.0.0.1:0")
+        .env("WORKERS", "2")
+        .env("ISSUER", ISSUER)
+        .env("SIGNING_SECRET", SIGNING_SECRET)
+        .env("REFRESH_SECRET", REFRESH_SECRET)
+        .env("SERVICE_KEYS", format!("{},{}", WEB.entry, ISSUE_ONLY.entry))
+        .envs(settings.iter().copied());
+    command
+}

@@ -1,0 +1,132 @@
+//! A real redis-server, empty, with its data in a folder of its own.
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use redis::{Connection, FromRedisValue, ToRedisArgs};
+use tempfile::TempDir;
+
+use super::{free_port, wait_for};
+
+pub struct Redis {
+    child: Option<Child>,
+    port: u16,
+    dir: TempDir,
+    extra: Vec<String>,
+}
+
+impl Redis {
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// `extra` are arguments such as `--maxmemory 3mb`.
+    pub fn start_with(extra: &[&str]) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let extra = extra.iter().map(|&arg| arg.to_owned()).collect();
+        let mut redis = Self { child: None, port: free_port(), dir, extra };
+        redis.run();
+        redis
+    }
+
+    /// Starts the server again on its port, with what it has on disk.
+    pub fn run(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        let child = Command::new("redis-server")
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+            .args(["--appendonly", "yes", "--appendfsync", "always", "--hash-max-listpack-value", "2048"])
+            .arg("--dir")
+            .arg(self.dir.path())
+            .args(&self.extra)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server is installed; scripts/test installs it");
+        self.child = Some(child);
+        wait_for("redis-server answers", Duration::from_secs(10), || {
+            let mut connection = self.try_connect()?;
+            redis::cmd("PING").query::<String>(&mut connection).ok()
+        });
+    }
+
+    /// Ends the server, by its process id, as a power cut would.
+    pub fn stop(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().expect("it can be killed");
+        child.wait().expect("it has ended");
+    }
+
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.as_ref().expect("it runs").id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().expect("kill runs").success());
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub fn connect(&self) -> Connection {
+        self.try_connect().expect("Redis is reachable")
+    }
+
+    fn try_connect(&self) -> Option<Connection> {
+        let client = redis::Client::open(self.url()).expect("a valid URL");
+        client.get_connection_with_timeout(Duration::from_secs(1)).ok()
+    }
+
+    /// One command, as an operator would type it into redis-cli.
+    pub fn ask<T: FromRedisValue>(&self, command: &[impl ToRedisArgs]) -> T {
+        let mut words = command.iter();
+        let mut cmd = redis::Cmd::new();
+        for word in words.by_ref() {
+            cmd.arg(word);
+        }
+        cmd.query(&mut self.connect()).expect("Redis carries the command out")
+    }
+
+    /// How often the server has run a command, by its own count.
+    pub fn calls(&self, command: &str) -> u64 {
+        let stats: String = self.ask(&["INFO", "commandstats"]);
+        let name = format!("cmdstat_{command}:calls=");
+        let line = stats.lines().find_map(|line| line.strip_prefix(&name));
+        line.map_or(0, |rest| rest.split(',').next().expect("a count").parse().expect("a number"))
+    }
+
+    /// Lets time pass for everything of the gateway: moves all times into the past, shortens every TTL.
+    pub fn age(&self, by: Duration) {
+        const AGE: &str = r"
+            local us, ms = tonumber(ARGV[1]), tonumber(ARGV[1]) / 1000
+            for _, key in ipairs(redis.call('KEYS', '*')) do
+                if redis.call('TYPE', key).ok == 'hash' then
+                    for _, name in ipairs({'created_at', 'rotated_at', 'issued_at', 'absolute_expires_at', 'ended_at'}) do
+                        local at = redis.call('HGET', key, name)
+                        if at then redis.call('HSET', key, name, string.format('%.0f', tonumber(at) - us)) end
+                    end
+                end
+                local ttl = redis.call('PTTL', key)
+                if ttl > 0 then redis.call('PEXPIRE', key, string.format('%.0f', ttl - ms)) end
+            end";
+        let micros = by.as_micros().to_string();
+        self.ask::<redis::Value>(&["EVAL", AGE, "0", &micros]);
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
