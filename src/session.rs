@@ -62,19 +62,10 @@ impl fmt::Debug for Subject {
 }
 
 /// How many characters 128 bits take in base64url without padding (RFC 4648 section 5).
-const ID_LEN: usize = 22;
+const TOKEN_LEN: usize = 22;
 
-type Id = [u8; ID_LEN];
-
-fn encode_id(bytes: &[u8]) -> Id {
-    let mut id = [0; ID_LEN];
-    URL_SAFE_NO_PAD.encode_slice(&bytes[..16], &mut id).expect("16 bytes are 22 characters");
-    id
-}
-
-fn is_id(text: &[u8]) -> bool {
-    text.len() == ID_LEN && text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-}
+/// How many digits a session id has.
+const SESSION_LEN: usize = 19;
 
 fn as_str(ascii: &[u8]) -> &str {
     std::str::from_utf8(ascii).expect("checked to be ASCII when it was made")
@@ -85,13 +76,19 @@ fn as_str(ascii: &[u8]) -> &str {
 #[error("is not an id of this gateway")]
 pub struct InvalidId;
 
-/// A session: one login on one device. 22 characters of base64url, a random (version 4) UUID.
+/// A session: one login on one device. A random integer of 19 digits, below 2^63.
+///
+/// An integer, because Redis keeps a set of integers as an intset: 16 bytes for the only session of a
+/// subject, where a set of strings takes 160.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId(Id);
+pub struct SessionId([u8; SESSION_LEN]);
 
 impl SessionId {
     pub fn random() -> Self {
-        Self(encode_id(uuid::Uuid::new_v4().as_bytes()))
+        const LEAST: u128 = 1_000_000_000_000_000_000;
+        const SPAN: u128 = (1 << 63) - LEAST;
+        let number = LEAST + uuid::Uuid::new_v4().as_u128() % SPAN;
+        number.to_string().parse().expect("19 digits")
     }
 
     pub fn as_str(&self) -> &str {
@@ -103,32 +100,37 @@ impl FromStr for SessionId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let id = text.as_bytes();
-        if is_id(id) { Ok(Self(id.try_into().map_err(|_| InvalidId)?)) } else { Err(InvalidId) }
+        let digits: [u8; SESSION_LEN] = text.as_bytes().try_into().map_err(|_| InvalidId)?;
+        let canonical = digits[0] != b'0' && digits.iter().all(u8::is_ascii_digit);
+        if canonical && text.parse::<i64>().is_ok() { Ok(Self(digits)) } else { Err(InvalidId) }
     }
 }
 
 /// The id of a refresh token: `<sid>.<22 characters>`, so that it names its session's record.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Jti([u8; 2 * ID_LEN + 1]);
+pub struct Jti([u8; JTI_LEN]);
+
+const JTI_LEN: usize = SESSION_LEN + 1 + TOKEN_LEN;
 
 impl Jti {
-    fn new(session: SessionId, token: Id) -> Self {
-        let mut jti = [b'.'; 2 * ID_LEN + 1];
-        jti[..ID_LEN].copy_from_slice(&session.0);
-        jti[ID_LEN + 1..].copy_from_slice(&token);
+    /// `bits` are the token's own 128 bits.
+    fn new(session: SessionId, bits: &[u8]) -> Self {
+        let mut jti = [b'.'; JTI_LEN];
+        jti[..SESSION_LEN].copy_from_slice(&session.0);
+        let encoded = URL_SAFE_NO_PAD.encode_slice(&bits[..16], &mut jti[SESSION_LEN + 1..]);
+        encoded.expect("16 bytes are 22 characters");
         Self(jti)
     }
 
     /// The first token of a new session.
     pub fn first(session: SessionId) -> Self {
-        Self::new(session, encode_id(&random_bytes()))
+        Self::new(session, &random_bytes())
     }
 
     pub fn session(&self) -> SessionId {
-        let mut id = [0; ID_LEN];
-        id.copy_from_slice(&self.0[..ID_LEN]);
-        SessionId(id)
+        let mut digits = [0; SESSION_LEN];
+        digits.copy_from_slice(&self.0[..SESSION_LEN]);
+        SessionId(digits)
     }
 
     /// The successor's `jti`, derived and not drawn: the first 128 bits of SHA-256 over session,
@@ -137,7 +139,7 @@ impl Jti {
         let mut hash = digest::Context::new(&digest::SHA256);
         hash.update(&self.0); // begins with the session id, and has a fixed length
         hash.update(attempt.as_bytes());
-        Self::new(self.session(), encode_id(hash.finish().as_ref()))
+        Self::new(self.session(), hash.finish().as_ref())
     }
 
     pub fn as_str(&self) -> &str {
@@ -149,9 +151,11 @@ impl FromStr for Jti {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let bytes: [u8; 2 * ID_LEN + 1] = text.as_bytes().try_into().map_err(|_| InvalidId)?;
-        let well_formed = is_id(&bytes[..ID_LEN]) && bytes[ID_LEN] == b'.' && is_id(&bytes[ID_LEN + 1..]);
-        if well_formed { Ok(Self(bytes)) } else { Err(InvalidId) }
+        let bytes: [u8; JTI_LEN] = text.as_bytes().try_into().map_err(|_| InvalidId)?;
+        let (session, token) = text.split_once('.').ok_or(InvalidId)?;
+        session.parse::<SessionId>()?;
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+        if token.bytes().all(allowed) { Ok(Self(bytes)) } else { Err(InvalidId) }
     }
 }
 
@@ -293,7 +297,18 @@ mod tests {
         let jti = Jti::first(session);
         assert_eq!(jti.session(), session);
         assert_eq!(jti.as_str().parse::<Jti>(), Ok(jti));
-        assert_eq!(jti.as_str().len(), 45);
+        assert_eq!(jti.as_str().len(), 42);
+    }
+
+    #[test]
+    fn a_session_id_is_an_integer_that_fits_an_intset() {
+        for _ in 0..1000 {
+            let id = SessionId::random();
+            assert_eq!(id.as_str().parse::<i64>().unwrap().to_string(), id.as_str());
+        }
+        for bad in ["", "1", "0123456789012345678", "9999999999999999999", "-23456789012345678", "12345678901234567é"] {
+            assert_eq!(bad.parse::<SessionId>(), Err(InvalidId), "{bad}");
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl Gateway {
                 client: &login.client,
                 client_id: &login.client_id,
                 scope: login.scope.as_deref().unwrap_or_default(),
-                aud: audience,
+                aud: login.audience.as_deref().unwrap_or_default(),
             };
             self.store.create(&new).await
         });

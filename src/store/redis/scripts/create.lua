@@ -4,9 +4,9 @@
 -- Atomic because a doubled or late create must not revive a session that was ended in between, and because
 -- the cap on a subject's sessions must hold under parallel logins.
 --
--- KEYS[1]  the session's record              tg:{alice}:session:5QzX0hVbT8yqk1rJ2mWcPA
+-- KEYS[1]  the session's record              tg:{alice}:session:4830719265501837429
 -- KEYS[2]  the subject's sessions            tg:{alice}:sessions
--- ARGV[1]  jti of the first refresh token    5QzX0hVbT8yqk1rJ2mWcPA.0hVbT8yqk1rJ2mWcPA5QzX
+-- ARGV[1]  jti of the first refresh token    4830719265501837429.0hVbT8yqk1rJ2mWcPA5QzX
 -- ARGV[2]  deadline, microseconds            1790000000500000
 -- ARGV[3]  refresh lifetime, milliseconds    604800000
 -- ARGV[4]  absolute lifetime, milliseconds   7776000000, or 0 for none
@@ -16,7 +16,7 @@
 -- ARGV[8]  client, a JSON object or empty    {"ip":"192.0.2.1"}
 -- ARGV[9]  client_id                         web
 -- ARGV[10] scope, or empty                   read write
--- ARGV[11] aud                               api
+-- ARGV[11] aud, or empty                     billing
 --
 -- Returns {word, time, ...}, time being this server's in microseconds:
 --   created  created_at, absolute_expires_at or empty, how many were evicted, sid and reason of each of

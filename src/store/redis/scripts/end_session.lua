@@ -5,7 +5,7 @@
 -- Redis is out of memory: a tombstone is smaller than the record it replaces.
 -- The id stays in the subject's set until the end is announced, so that nobody forgets to.
 --
--- KEYS[1]  the session's record              tg:{alice}:session:5QzX0hVbT8yqk1rJ2mWcPA
+-- KEYS[1]  the session's record              tg:{alice}:session:4830719265501837429
 -- KEYS[2]  the subject's sessions            tg:{alice}:sessions
 -- ARGV[1]  reason                            logout
 -- ARGV[2]  tombstone lifetime, milliseconds  86400000

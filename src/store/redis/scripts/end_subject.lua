@@ -7,7 +7,7 @@
 --
 -- KEYS[1]  the subject's sessions            tg:{alice}:sessions
 -- ARGV[1]  sent_at, microseconds             1790000000000000
--- ARGV[2]  sid to spare, or empty            5QzX0hVbT8yqk1rJ2mWcPA
+-- ARGV[2]  sid to spare, or empty            4830719265501837429
 -- ARGV[3]  reason                            logout
 -- ARGV[4]  tombstone lifetime, milliseconds  86400000
 --

@@ -4,7 +4,7 @@
 -- Writes nothing, but does not say so in its flags: a script that may write is refused by a deposed master
 -- and by a replica, and only the master's word counts here.
 --
--- KEYS[1]  the session's record              tg:{alice}:session:5QzX0hVbT8yqk1rJ2mWcPA
+-- KEYS[1]  the session's record              tg:{alice}:session:4830719265501837429
 --
 -- Returns {word, time, ...}, time being this server's in microseconds:
 --   live     gen, created_at, rotated_at, expires at (milliseconds), absolute_expires_at, claims, client,

@@ -5,11 +5,11 @@
 -- session before anything else can happen. One Redis round trip. The lines below are tried in this order;
 -- each is there because leaving it out produced a counterexample (ARCHITECTURE.md, "Transitions").
 --
--- KEYS[1]  the session's record              tg:{alice}:session:5QzX0hVbT8yqk1rJ2mWcPA
+-- KEYS[1]  the session's record              tg:{alice}:session:4830719265501837429
 -- KEYS[2]  the subject's sessions            tg:{alice}:sessions
--- ARGV[1]  jti presented                     5QzX0hVbT8yqk1rJ2mWcPA.0hVbT8yqk1rJ2mWcPA5QzX
+-- ARGV[1]  jti presented                     4830719265501837429.0hVbT8yqk1rJ2mWcPA5QzX
 -- ARGV[2]  gen presented                     3
--- ARGV[3]  jti of the successor              5QzX0hVbT8yqk1rJ2mWcPA.T8yqk1rJ2mWcPA5QzX0hVb
+-- ARGV[3]  jti of the successor              4830719265501837429.T8yqk1rJ2mWcPA5QzX0hVb
 -- ARGV[4]  sent_at, microseconds             1790000000000000
 -- ARGV[5]  refresh lifetime, milliseconds    604800000
 -- ARGV[6]  grace window, microseconds        0

@@ -6,7 +6,7 @@
 --
 -- KEYS[1]  the subject's sessions            tg:{alice}:sessions
 -- ARGV[1]  claims, a JSON object             {"role":"admin"}
--- ARGV[2]  sid, or empty for all             5QzX0hVbT8yqk1rJ2mWcPA
+-- ARGV[2]  sid, or empty for all             4830719265501837429
 --
 -- Returns {word, time, ...}, time being this server's in microseconds:
 --   updated  sid of each session changed
