@@ -306,7 +306,14 @@ mod tests {
             let id = SessionId::random();
             assert_eq!(id.as_str().parse::<i64>().unwrap().to_string(), id.as_str());
         }
-        for bad in ["", "1", "0123456789012345678", "9999999999999999999", "-23456789012345678", "12345678901234567é"] {
+        for bad in [
+            "",
+            "1",
+            "0123456789012345678",
+            "9999999999999999999",
+            "-23456789012345678",
+            "12345678901234567é",
+        ] {
             assert_eq!(bad.parse::<SessionId>(), Err(InvalidId), "{bad}");
         }
     }

@@ -1,1 +1,137 @@
-//! Placeholder.
+//! Both backends against one specification.
+
+mod contract;
+mod layout;
+mod model;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use token_gateway::clock::{Clock, Timestamp};
+use token_gateway::session::{Jti, SessionId, Subject};
+use token_gateway::store::memory::MemoryStore;
+use token_gateway::store::redis::{RedisSettings, RedisStore};
+use token_gateway::store::{Created, NewSession, Policy, ReuseScope, Rotated, Rotation, Store};
+
+use crate::support::redis::Redis;
+
+/// A backend under test, and a way to let time pass for it.
+pub struct Bench {
+    pub store: Arc<dyn Store>,
+    aged: Aged,
+}
+
+enum Aged {
+    Memory(Arc<MemoryStore>),
+    Redis(Redis),
+}
+
+/// Short lifetimes, told apart by their size.
+pub fn policy() -> Policy {
+    Policy {
+        refresh_ttl: Duration::from_secs(60),
+        session_max_age: Some(Duration::from_secs(150)),
+        refresh_grace: Duration::ZERO,
+        reuse_scope: ReuseScope::Subject,
+        max_sessions: 3,
+        tombstone_ttl: Duration::from_secs(40),
+        feed_retention: Duration::from_secs(3600),
+    }
+}
+
+impl Bench {
+    pub fn memory(policy: Policy) -> Self {
+        let store = Arc::new(MemoryStore::new(policy));
+        Self { store: store.clone(), aged: Aged::Memory(store) }
+    }
+
+    /// Must run inside a runtime: the store connects in the background.
+    pub fn redis(policy: Policy) -> Self {
+        let redis = Redis::start();
+        let settings = RedisSettings {
+            url: redis.url().into(),
+            prefix: "tg".to_owned(),
+            timeout: Duration::from_secs(5),
+            max_in_flight: 64,
+            wait_replicas: 0,
+        };
+        let store = RedisStore::new(&settings, policy, Arc::new(Clock::default())).expect("a valid URL");
+        Self { store: Arc::new(store), aged: Aged::Redis(redis) }
+    }
+
+    pub fn age(&self, by: Duration) {
+        match &self.aged {
+            Aged::Memory(store) => store.age(by),
+            Aged::Redis(redis) => redis.age(by),
+        }
+    }
+
+    pub fn server(&self) -> Option<&Redis> {
+        match &self.aged {
+            Aged::Memory(_) => None,
+            Aged::Redis(redis) => Some(redis),
+        }
+    }
+
+    /// The store's time, later than all that it has stamped so far.
+    pub async fn moment(&self) -> Timestamp {
+        let first = self.store.now().await.expect("the store tells the time");
+        loop {
+            let next = self.store.now().await.expect("the store tells the time");
+            if next > first {
+                return next;
+            }
+        }
+    }
+
+    pub async fn create(&self, subject: &Subject) -> Jti {
+        let jti = Jti::first(SessionId::random());
+        let deadline = self.moment().await.plus(Duration::from_secs(5));
+        match self.store.create(&new_session(subject, jti, deadline)).await {
+            Ok(Created::Created { .. }) => jti,
+            other => panic!("not created: {other:?}"),
+        }
+    }
+
+    /// Presents a token now.
+    pub async fn rotate(&self, subject: &Subject, presented: Jti, generation: u64, attempt: &str) -> Rotated {
+        let sent_at = self.moment().await;
+        self.rotate_sent_at(subject, presented, generation, attempt, sent_at).await
+    }
+
+    pub async fn rotate_sent_at(
+        &self,
+        subject: &Subject,
+        presented: Jti,
+        generation: u64,
+        attempt: &str,
+        sent_at: Timestamp,
+    ) -> Rotated {
+        let successor = successor(presented, attempt);
+        let rotation = Rotation { subject, presented, generation, successor, sent_at };
+        self.store.rotate(&rotation).await.expect("the store answers")
+    }
+}
+
+pub fn new_session(subject: &Subject, jti: Jti, deadline: Timestamp) -> NewSession<'_> {
+    NewSession {
+        subject,
+        jti,
+        deadline,
+        claims: r#"{"role":"admin"}"#,
+        client: r#"{"ip":"192.0.2.1"}"#,
+        client_id: "web",
+        scope: "read write",
+        aud: "billing",
+    }
+}
+
+/// The successor that an attempt of this name makes.
+pub fn successor(presented: Jti, attempt: &str) -> Jti {
+    let key = format!("an-attempt-named-{attempt}").parse().expect("long enough");
+    presented.successor(&token_gateway::session::Attempt::Keyed(key))
+}
+
+pub fn subject(name: &str) -> Subject {
+    name.parse().expect("a valid subject")
+}

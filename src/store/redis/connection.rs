@@ -150,9 +150,9 @@ impl Waiting {
             other => Error::Unavailable(other.to_string()),
         })?;
         let outcome = async {
-            let mut answer = connection.send_packed_command(&call.evalsha()).await;
+            let mut answer = send(&mut connection, &call.evalsha()).await;
             if answer.as_ref().is_err_and(|error| error.code() == Some("NOSCRIPT")) {
-                answer = connection.send_packed_command(&call.eval()).await;
+                answer = send(&mut connection, &call.eval()).await;
             }
             let reply = answer?;
             let mut wait = redis::cmd("WAIT");
@@ -232,7 +232,7 @@ impl Failure {
 impl Lane {
     async fn ask(&self, handle: &mut Handle, command: &Cmd) -> Result<Value, RedisError> {
         let unanswered = Unanswered { lane: self, number: handle.number, asked: Instant::now() };
-        let answer = handle.connection.send_packed_command(command).await;
+        let answer = send(&mut handle.connection, command).await;
         if answer.as_ref().map_or_else(|error| error.code().is_some(), |_| true) {
             self.answered.store(self.opened.elapsed().as_micros() as u64, Ordering::Relaxed);
         }
@@ -333,7 +333,7 @@ async fn open(lane: &Lane, manager: &deadpool_redis::Manager) -> Result<Multiple
     let keys = [lane.layout.as_str()];
     let asked = Instant::now();
     let command = scripts::open_layout_call(&keys).eval();
-    let reply = Reply::new(connection.send_packed_command(&command).await.map_err(unavailable)?)?;
+    let reply = Reply::new(send(&mut connection, &command).await.map_err(unavailable)?)?;
     lane.clock.observe(reply.time, asked, Instant::now());
     scripts::check_layout(reply)?;
     Ok(connection)
@@ -389,6 +389,14 @@ fn pool_error(error: PoolError<Error>) -> Failure {
         PoolError::Backend(error) => error,
         other => Error::Unavailable(other.to_string()),
     })
+}
+
+/// Sends a command; what the server answers with an error is an error here too.
+async fn send(connection: &mut MultiplexedConnection, command: &Cmd) -> Result<Value, RedisError> {
+    match connection.send_packed_command(command).await? {
+        Value::ServerError(error) => Err(error.into()),
+        value => Ok(value),
+    }
 }
 
 /// The client's errors name codes and addresses, never arguments or passwords.

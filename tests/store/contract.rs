@@ -1,0 +1,340 @@
+//! What every backend must do: one suite, run once for each.
+
+use std::time::Duration;
+
+use token_gateway::clock::Timestamp;
+use token_gateway::session::{Jti, Reason, SessionId};
+use token_gateway::store::{Created, Ended, EndedOne, Lookup, Policy, ReuseScope, Rotated, SessionRecord};
+
+use super::{Bench, new_session, policy, subject, successor};
+
+/// Each line is a test for every backend.
+macro_rules! contract {
+    ($($name:ident($policy:expr)),+ $(,)?) => {
+        mod memory {
+            $(#[tokio::test] async fn $name() { super::$name(&super::Bench::memory($policy)).await; })+
+        }
+        mod redis {
+            $(#[tokio::test] async fn $name() { super::$name(&super::Bench::redis($policy)).await; })+
+        }
+    };
+}
+
+contract! {
+    a_matching_token_is_rotated_and_carries_what_the_session_holds(super::policy()),
+    the_same_attempt_again_is_a_replay_and_writes_nothing(super::policy()),
+    a_superseded_token_ends_every_session_of_the_subject(super::policy()),
+    a_reuse_scope_of_session_spares_the_others(super::only_the_session()),
+    reuse_spares_sessions_created_after_it_was_sent(super::policy()),
+    a_token_sent_before_the_record_moved_is_late_for_four_generations(super::policy()),
+    a_token_ahead_of_its_record_is_healed_and_reuse_still_caught(super::policy()),
+    grace_gives_the_same_successor_and_never_moves_its_window(super::with_grace()),
+    an_ended_session_is_refused_without_an_alarm(super::policy()),
+    ending_twice_changes_nothing_and_tells_what_was_not_announced(super::policy()),
+    ending_a_subject_spares_one_and_later_sessions(super::policy()),
+    what_was_not_announced_is_told_again_until_it_is(super::policy()),
+    a_create_is_done_once_and_never_revives_or_comes_late(super::policy()),
+    the_least_recently_refreshed_makes_room(super::policy()),
+    an_idle_session_is_gone_and_a_rotation_re_arms_it(super::policy()),
+    no_rotation_passes_the_absolute_lifetime(super::policy()),
+    a_tombstone_is_forgotten_after_its_time(super::policy()),
+    claims_are_replaced_for_one_or_all_and_never_for_the_dead(super::policy()),
+    a_list_holds_the_live_sessions_of_one_subject(super::policy()),
+}
+
+fn only_the_session() -> Policy {
+    Policy { reuse_scope: ReuseScope::Session, ..policy() }
+}
+
+fn with_grace() -> Policy {
+    Policy { refresh_grace: Duration::from_secs(10), ..policy() }
+}
+
+async fn live(bench: &Bench, name: &str, jti: Jti) -> Option<SessionRecord> {
+    match bench.store.get(&subject(name), jti.session()).await.unwrap() {
+        Lookup::Live(record) => Some(*record),
+        _ => None,
+    }
+}
+
+async fn rotated(bench: &Bench, name: &str, jti: Jti, generation: u64, attempt: &str) -> Jti {
+    match bench.rotate(&subject(name), jti, generation, attempt).await {
+        Rotated::Rotated(grant) => grant.jti,
+        other => panic!("not rotated: {other:?}"),
+    }
+}
+
+fn sorted(ended: &[Ended]) -> Vec<SessionId> {
+    let mut ids: Vec<_> = ended.iter().map(|one| one.session).collect();
+    ids.sort();
+    ids
+}
+
+fn ids(jtis: &[Jti]) -> Vec<SessionId> {
+    let mut ids: Vec<_> = jtis.iter().map(Jti::session).collect();
+    ids.sort();
+    ids
+}
+
+async fn a_matching_token_is_rotated_and_carries_what_the_session_holds(bench: &Bench) {
+    let alice = subject("alice");
+    let first = bench.create(&alice).await;
+    let Rotated::Rotated(grant) = bench.rotate(&alice, first, 0, "a").await else { panic!("not rotated") };
+    assert_eq!((grant.jti, grant.generation), (successor(first, "a"), 1));
+    assert_eq!((grant.claims.as_str(), grant.scope.as_str()), (r#"{"role":"admin"}"#, "read write"));
+    assert_eq!((grant.aud.as_str(), grant.issued_at), ("billing", grant.now));
+    let record = live(bench, "alice", first).await.expect("live");
+    assert_eq!((record.generation, record.client_id.as_str()), (1, "web"));
+    assert_eq!(record.last_refreshed_at, grant.issued_at);
+    assert_eq!(record.absolute_expires_at, Some(record.created_at.plus(Duration::from_secs(150))));
+    assert_eq!(record.client, r#"{"ip":"192.0.2.1"}"#);
+}
+
+async fn the_same_attempt_again_is_a_replay_and_writes_nothing(bench: &Bench) {
+    let alice = subject("alice");
+    let first = bench.create(&alice).await;
+    let Rotated::Rotated(once) = bench.rotate(&alice, first, 0, "a").await else { panic!("not rotated") };
+    let before = live(bench, "alice", first).await;
+    bench.age(Duration::from_secs(30));
+    let Rotated::Replayed(again) = bench.rotate(&alice, first, 0, "a").await else { panic!("not replayed") };
+    assert_eq!((again.jti, again.generation), (once.jti, once.generation));
+    assert_eq!(again.issued_at, once.issued_at.minus(Duration::from_secs(30)));
+    let after = live(bench, "alice", first).await;
+    let expiry = |record: Option<SessionRecord>| record.expect("live").expires_at.0 / 1_000_000;
+    assert_eq!(expiry(after), expiry(before) - 30, "a replay does not re-arm the lifetime");
+}
+
+async fn a_superseded_token_ends_every_session_of_the_subject(bench: &Bench) {
+    let (alice, bob) = (subject("alice"), subject("bob"));
+    let (first, other) = (bench.create(&alice).await, bench.create(&alice).await);
+    let foreign = bench.create(&bob).await;
+    let second = rotated(bench, "alice", first, 0, "a").await;
+    let Rotated::Reused(ended) = bench.rotate(&alice, first, 0, "b").await else { panic!("not reused") };
+    assert_eq!(sorted(&ended.now), ids(&[first, other]));
+    assert!(ended.now.iter().all(|one| one.reason == Reason::Reuse) && ended.before.is_empty());
+    for (jti, generation) in [(second, 1), (other, 0), (first, 0)] {
+        let outcome = bench.rotate(&alice, jti, generation, "c").await;
+        assert_eq!(outcome, Rotated::Ended { reason: Reason::Reuse, announced: false });
+    }
+    assert!(live(bench, "bob", foreign).await.is_some());
+}
+
+async fn a_reuse_scope_of_session_spares_the_others(bench: &Bench) {
+    let alice = subject("alice");
+    let (first, other) = (bench.create(&alice).await, bench.create(&alice).await);
+    rotated(bench, "alice", first, 0, "a").await;
+    let Rotated::Reused(ended) = bench.rotate(&alice, first, 0, "b").await else { panic!("not reused") };
+    assert_eq!(sorted(&ended.now), ids(&[first]));
+    assert!(live(bench, "alice", other).await.is_some());
+}
+
+async fn reuse_spares_sessions_created_after_it_was_sent(bench: &Bench) {
+    let alice = subject("alice");
+    let first = bench.create(&alice).await;
+    rotated(bench, "alice", first, 0, "a").await;
+    let sent_at = bench.moment().await;
+    let later = bench.create(&alice).await;
+    let outcome = bench.rotate_sent_at(&alice, first, 0, "b", sent_at).await;
+    let Rotated::Reused(ended) = outcome else { panic!("not reused: {outcome:?}") };
+    assert_eq!(sorted(&ended.now), ids(&[first]));
+    assert!(live(bench, "alice", later).await.is_some());
+}
+
+async fn a_token_sent_before_the_record_moved_is_late_for_four_generations(bench: &Bench) {
+    let alice = subject("alice");
+    let mut chain = vec![bench.create(&alice).await];
+    let early = bench.moment().await;
+    for generation in 0..5 {
+        chain.push(rotated(bench, "alice", chain[generation as usize], generation, "a").await);
+    }
+    for generation in [4, 3, 2, 1] {
+        let outcome = bench.rotate_sent_at(&alice, chain[generation as usize], generation, "b", early).await;
+        assert_eq!(outcome, Rotated::Late, "generation {generation}");
+    }
+    assert_eq!(live(bench, "alice", chain[0]).await.expect("nothing was written").generation, 5);
+    let outcome = bench.rotate_sent_at(&alice, chain[0], 0, "b", early).await;
+    assert!(matches!(outcome, Rotated::Reused(_)), "five behind: {outcome:?}");
+}
+
+async fn a_token_ahead_of_its_record_is_healed_and_reuse_still_caught(bench: &Bench) {
+    let alice = subject("alice");
+    let first = bench.create(&alice).await;
+    // Two rotations that the store has lost.
+    let (second, third) = (successor(first, "a"), successor(successor(first, "a"), "a"));
+    let outcome = bench.rotate(&alice, third, 2, "b").await;
+    let Rotated::RolledBack(grant) = outcome else { panic!("not healed: {outcome:?}") };
+    assert_eq!((grant.jti, grant.generation), (successor(third, "b"), 3));
+    assert!(matches!(bench.rotate(&alice, third, 2, "b").await, Rotated::Replayed(_)));
+    let outcome = bench.rotate(&alice, second, 1, "c").await;
+    assert!(matches!(outcome, Rotated::Reused(_)), "{outcome:?}");
+}
+
+async fn grace_gives_the_same_successor_and_never_moves_its_window(bench: &Bench) {
+    let alice = subject("alice");
+    let first = bench.create(&alice).await;
+    let second = rotated(bench, "alice", first, 0, "a").await;
+    for _ in 0..2 {
+        bench.age(Duration::from_secs(4));
+        let outcome = bench.rotate(&alice, first, 0, "b").await;
+        let Rotated::Replayed(grant) = outcome else { panic!("within the window: {outcome:?}") };
+        assert_eq!(grant.jti, second, "the chain never forks");
+    }
+    bench.age(Duration::from_secs(4));
+    let outcome = bench.rotate(&alice, first, 0, "b").await;
+    assert!(matches!(outcome, Rotated::Reused(_)), "12 s after the rotation: {outcome:?}");
+}
+
+async fn an_ended_session_is_refused_without_an_alarm(bench: &Bench) {
+    let alice = subject("alice");
+    let (first, other) = (bench.create(&alice).await, bench.create(&alice).await);
+    let second = rotated(bench, "alice", first, 0, "a").await;
+    assert_eq!(bench.store.end_session(&alice, first.session(), Reason::Logout).await, Ok(EndedOne::Ended));
+    for (jti, generation) in [(first, 0), (second, 1)] {
+        let outcome = bench.rotate(&alice, jti, generation, "a").await;
+        assert_eq!(outcome, Rotated::Ended { reason: Reason::Logout, announced: false });
+    }
+    assert!(live(bench, "alice", other).await.is_some());
+}
+
+async fn ending_twice_changes_nothing_and_tells_what_was_not_announced(bench: &Bench) {
+    let alice = subject("alice");
+    let jti = bench.create(&alice).await;
+    let session = jti.session();
+    assert_eq!(bench.store.end_session(&alice, session, Reason::Logout).await, Ok(EndedOne::Ended));
+    let again = bench.store.end_session(&alice, session, Reason::Admin).await;
+    assert_eq!(again, Ok(EndedOne::Already { reason: Reason::Logout, announced: false }));
+    let ended = [Ended { session, reason: Reason::Logout }];
+    bench.store.announce(&alice, &ended).await.unwrap();
+    let again = bench.store.end_session(&alice, session, Reason::Admin).await;
+    assert_eq!(again, Ok(EndedOne::Already { reason: Reason::Logout, announced: true }));
+    let nobody = bench.store.end_session(&alice, SessionId::random(), Reason::Logout).await;
+    assert_eq!(nobody, Ok(EndedOne::Unknown));
+}
+
+async fn ending_a_subject_spares_one_and_later_sessions(bench: &Bench) {
+    let alice = subject("alice");
+    let (first, kept) = (bench.create(&alice).await, bench.create(&alice).await);
+    let sent_at = bench.moment().await;
+    let later = bench.create(&alice).await;
+    let ended = bench.store.end_subject(&alice, Some(kept.session()), Reason::Logout, sent_at).await.unwrap();
+    assert_eq!((sorted(&ended.now), ended.before.len()), (ids(&[first]), 0));
+    assert!(live(bench, "alice", kept).await.is_some() && live(bench, "alice", later).await.is_some());
+    let rest = bench.store.end_subject(&alice, None, Reason::Admin, bench.moment().await).await.unwrap();
+    assert_eq!((sorted(&rest.now), sorted(&rest.before)), (ids(&[kept, later]), ids(&[first])));
+}
+
+async fn what_was_not_announced_is_told_again_until_it_is(bench: &Bench) {
+    let alice = subject("alice");
+    let (first, second) = (bench.create(&alice).await, bench.create(&alice).await);
+    let ended = bench.store.end_subject(&alice, None, Reason::Logout, bench.moment().await).await.unwrap();
+    assert_eq!(sorted(&ended.now), ids(&[first, second]));
+    let waiting = bench.store.end_subject(&alice, None, Reason::Admin, Timestamp(0)).await.unwrap();
+    assert_eq!((waiting.now.len(), sorted(&waiting.before)), (0, ids(&[first, second])));
+    assert!(waiting.before.iter().all(|one| one.reason == Reason::Logout), "{waiting:?}");
+    bench.store.announce(&alice, &waiting.before[..1]).await.unwrap();
+    let waiting_still = bench.store.end_subject(&alice, None, Reason::Admin, Timestamp(0)).await.unwrap();
+    assert_eq!(waiting_still.before, waiting.before[1..]);
+}
+
+async fn a_create_is_done_once_and_never_revives_or_comes_late(bench: &Bench) {
+    let alice = subject("alice");
+    let jti = Jti::first(SessionId::random());
+    let deadline = bench.moment().await.plus(Duration::from_secs(5));
+    let new = new_session(&alice, jti, deadline);
+    let Ok(Created::Created { created_at, .. }) = bench.store.create(&new).await else {
+        panic!("not created")
+    };
+    match bench.store.create(&new).await {
+        Ok(Created::Created { created_at: again, .. }) => assert_eq!(again, created_at),
+        other => panic!("the same create, doubled on its way, is the same success: {other:?}"),
+    }
+    let other = Jti::first(jti.session());
+    assert_eq!(bench.store.create(&new_session(&alice, other, deadline)).await, Ok(Created::Exists));
+    let _ = rotated(bench, "alice", jti, 0, "a").await;
+    assert_eq!(bench.store.create(&new).await, Ok(Created::Exists), "it has moved on");
+    let _ = bench.store.end_session(&alice, jti.session(), Reason::Logout).await.unwrap();
+    assert_eq!(bench.store.create(&new).await, Ok(Created::Exists), "there is a tombstone");
+    let late = new_session(&alice, Jti::first(SessionId::random()), bench.moment().await);
+    bench.moment().await;
+    assert_eq!(bench.store.create(&late).await, Ok(Created::Late));
+}
+
+async fn the_least_recently_refreshed_makes_room(bench: &Bench) {
+    let alice = subject("alice");
+    let (first, second, third) =
+        (bench.create(&alice).await, bench.create(&alice).await, bench.create(&alice).await);
+    rotated(bench, "alice", first, 0, "a").await;
+    let fourth = Jti::first(SessionId::random());
+    let deadline = bench.moment().await.plus(Duration::from_secs(5));
+    let created = bench.store.create(&new_session(&alice, fourth, deadline)).await.unwrap();
+    let Created::Created { ended, .. } = created else { panic!("not created: {created:?}") };
+    assert_eq!(ended.now, [Ended { session: second.session(), reason: Reason::Evicted }]);
+    let listed: Vec<_> = bench.store.list(&alice).await.unwrap().iter().map(|one| one.session).collect();
+    assert_eq!(listed, [fourth.session(), first.session(), third.session()]);
+}
+
+async fn an_idle_session_is_gone_and_a_rotation_re_arms_it(bench: &Bench) {
+    let alice = subject("alice");
+    let (kept, idle) = (bench.create(&alice).await, bench.create(&alice).await);
+    bench.age(Duration::from_secs(40));
+    let second = rotated(bench, "alice", kept, 0, "a").await;
+    bench.age(Duration::from_secs(40));
+    assert_eq!(bench.rotate(&alice, idle, 0, "a").await, Rotated::Unknown);
+    rotated(bench, "alice", second, 1, "a").await;
+    assert_eq!(bench.store.list(&alice).await.unwrap().len(), 1);
+}
+
+async fn no_rotation_passes_the_absolute_lifetime(bench: &Bench) {
+    let alice = subject("alice");
+    let mut jti = bench.create(&alice).await;
+    for generation in 0..3 {
+        bench.age(Duration::from_secs(45));
+        jti = rotated(bench, "alice", jti, generation, "a").await;
+    }
+    let record = live(bench, "alice", jti).await.expect("live for 15 s more");
+    let left = record.expires_at.0 - bench.moment().await.0;
+    assert!(left <= 15_001_000, "{left} us");
+    bench.age(Duration::from_secs(15));
+    assert_eq!(bench.rotate(&alice, jti, 3, "a").await, Rotated::Unknown);
+    assert!(bench.store.list(&alice).await.unwrap().is_empty());
+    assert_eq!(bench.store.end_session(&alice, jti.session(), Reason::Logout).await, Ok(EndedOne::Unknown));
+}
+
+async fn a_tombstone_is_forgotten_after_its_time(bench: &Bench) {
+    let alice = subject("alice");
+    let jti = bench.create(&alice).await;
+    let _ = bench.store.end_session(&alice, jti.session(), Reason::Logout).await.unwrap();
+    bench.age(Duration::from_secs(39));
+    let found = bench.store.get(&alice, jti.session()).await.unwrap();
+    assert!(matches!(found, Lookup::Ended { reason: Reason::Logout, announced: false, .. }), "{found:?}");
+    bench.age(Duration::from_secs(1));
+    assert_eq!(bench.store.get(&alice, jti.session()).await, Ok(Lookup::Unknown));
+}
+
+async fn claims_are_replaced_for_one_or_all_and_never_for_the_dead(bench: &Bench) {
+    let alice = subject("alice");
+    let (first, second, dead) =
+        (bench.create(&alice).await, bench.create(&alice).await, bench.create(&alice).await);
+    let _ = bench.store.end_session(&alice, dead.session(), Reason::Logout).await.unwrap();
+    let updated = bench.store.set_claims(&alice, Some(first.session()), r#"{"a":1}"#).await.unwrap();
+    assert_eq!(updated, [first.session()]);
+    let Rotated::Rotated(grant) = bench.rotate(&alice, first, 0, "a").await else { panic!("not rotated") };
+    assert_eq!(grant.claims, r#"{"a":1}"#);
+    let mut updated = bench.store.set_claims(&alice, None, r#"{"b":2}"#).await.unwrap();
+    updated.sort();
+    assert_eq!(updated, ids(&[first, second]));
+    for gone in [dead.session(), SessionId::random()] {
+        assert_eq!(bench.store.set_claims(&alice, Some(gone), "{}").await, Ok(Vec::new()));
+    }
+}
+
+async fn a_list_holds_the_live_sessions_of_one_subject(bench: &Bench) {
+    let (alice, bob) = (subject("alice"), subject("bob"));
+    assert!(bench.store.list(&alice).await.unwrap().is_empty());
+    let (first, second) = (bench.create(&alice).await, bench.create(&alice).await);
+    let foreign = bench.create(&bob).await;
+    let _ = bench.store.end_session(&alice, first.session(), Reason::Logout).await.unwrap();
+    let listed: Vec<_> = bench.store.list(&alice).await.unwrap().iter().map(|one| one.session).collect();
+    assert_eq!(listed, [second.session()]);
+    assert_eq!(bench.store.get(&alice, foreign.session()).await, Ok(Lookup::Unknown));
+}

@@ -1,0 +1,102 @@
+//! What only Redis has: keys, sets and streams as operators see them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use token_gateway::clock::Timestamp;
+use token_gateway::session::Reason;
+use token_gateway::store::Rotated;
+
+use super::{Bench, policy, subject};
+
+#[tokio::test]
+async fn a_record_holds_what_the_layout_says_and_a_tombstone_only_four_fields() {
+    let bench = Bench::redis(policy());
+    let (redis, alice) = (bench.server().unwrap(), subject("alice"));
+    let jti = bench.create(&alice).await;
+    let Rotated::Rotated(_) = bench.rotate(&alice, jti, 0, "a").await else { panic!("not rotated") };
+    let key = format!("tg:{{alice}}:session:{}", jti.session());
+    let record: HashMap<String, String> = redis.ask(&["HGETALL", &key]);
+    let names: BTreeSet<_> = record.keys().map(String::as_str).collect();
+    let expected = "state jti gen prev rotated_at issued_at created_at absolute_expires_at claims client \
+                    client_id scope aud";
+    assert_eq!(names, expected.split_whitespace().collect());
+    assert_eq!((record["state"].as_str(), record["gen"].as_str()), ("live", "1"));
+    assert_eq!(record["prev"], jti.as_str());
+
+    let _ = bench.store.end_session(&alice, jti.session(), Reason::Logout).await.unwrap();
+    let tombstone: HashMap<String, String> = redis.ask(&["HGETALL", &key]);
+    let names: BTreeSet<_> = tombstone.keys().map(String::as_str).collect();
+    assert_eq!(names, ["announced", "ended_at", "reason", "state"].into_iter().collect());
+    assert_eq!((tombstone["state"].as_str(), tombstone["announced"].as_str()), ("ended", "0"));
+}
+
+#[tokio::test]
+async fn the_set_lives_as_long_as_its_longest_lived_member_and_forgets_the_dead() {
+    let bench = Bench::redis(policy());
+    let (redis, alice) = (bench.server().unwrap(), subject("alice"));
+    let first = bench.create(&alice).await;
+    bench.age(Duration::from_secs(50));
+    let second = bench.create(&alice).await;
+    let ttl: u64 = redis.ask(&["PTTL", "tg:{alice}:sessions"]);
+    assert!((59_000..=60_000).contains(&ttl), "{ttl}");
+    bench.age(Duration::from_secs(20));
+    let members: BTreeSet<String> = redis.ask(&["SMEMBERS", "tg:{alice}:sessions"]);
+    assert!(members.contains(first.session().as_str()), "dead members are pruned by the next script");
+    bench.store.end_subject(&alice, None, Reason::Logout, Timestamp(0)).await.unwrap();
+    let members: BTreeSet<String> = redis.ask(&["SMEMBERS", "tg:{alice}:sessions"]);
+    assert_eq!(members, BTreeSet::from([second.session().to_string()]));
+}
+
+#[tokio::test]
+async fn keys_return_to_the_baseline_after_expiry() {
+    let bench = Bench::redis(policy());
+    let redis = bench.server().unwrap();
+    let size = || redis.ask::<u64>(&["DBSIZE"]);
+    bench.store.ready().await.unwrap();
+    let baseline = size();
+    for name in ["alice", "bob", "carol"] {
+        let jti = bench.create(&subject(name)).await;
+        let Rotated::Rotated(_) = bench.rotate(&subject(name), jti, 0, "a").await else {
+            panic!("not rotated")
+        };
+        let other = bench.create(&subject(name)).await;
+        let _ = bench.store.end_session(&subject(name), other.session(), Reason::Logout).await.unwrap();
+    }
+    assert_eq!(size(), baseline + 9);
+    bench.age(Duration::from_secs(60));
+    assert_eq!(size(), baseline);
+}
+
+#[tokio::test]
+async fn an_announced_end_is_in_the_feed_and_out_of_the_set() {
+    let bench = Bench::redis(policy());
+    let (redis, alice) = (bench.server().unwrap(), subject("al/ice"));
+    let jti = bench.create(&alice).await;
+    let ended = bench.store.end_subject(&alice, None, Reason::Admin, bench.moment().await).await.unwrap();
+    bench.store.announce(&alice, &ended.all()).await.unwrap();
+    let entries: Vec<(String, HashMap<String, String>)> = redis.ask(&["XRANGE", "tg:revocations", "-", "+"]);
+    assert_eq!(entries.len(), 1);
+    let (sub, sid) = ("al%2Fice".to_owned(), jti.session().to_string());
+    let expected = [("sub", sub), ("sid", sid), ("reason", "admin".to_owned())];
+    assert_eq!(entries[0].1, expected.map(|(name, value)| (name.to_owned(), value)).into());
+    assert!(!redis.ask::<bool>(&["EXISTS", "tg:{al%2Fice}:sessions"]));
+    let key = format!("tg:{{al%2Fice}}:session:{}", jti.session());
+    assert_eq!(redis.ask::<String>(&["HGET", &key, "announced"]), "1");
+}
+
+#[tokio::test]
+async fn the_feed_is_trimmed_by_age() {
+    let bench = Bench::redis(policy());
+    let (redis, alice) = (bench.server().unwrap(), subject("alice"));
+    let long_ago = bench.moment().await.minus(Duration::from_secs(3601)).0 / 1000;
+    for n in 0..300 {
+        let id = format!("{long_ago}-{n}");
+        redis.ask::<String>(&["XADD", "tg:revocations", &id, "sid", "old"]);
+    }
+    bench.create(&alice).await;
+    let ended = bench.store.end_subject(&alice, None, Reason::Admin, bench.moment().await).await.unwrap();
+    bench.store.announce(&alice, &ended.all()).await.unwrap();
+    let length: u64 = redis.ask(&["XLEN", "tg:revocations"]);
+    assert!(length < 150, "trimmed to whole macro nodes of 100 entries: {length}");
+}

@@ -1,0 +1,332 @@
+//! A model-based property test: random operations on several sessions of several subjects, with delayed and
+//! doubled calls and time moved forward, run against both backends. Every answer is compared, and after each
+//! step the resulting state. A failure shrinks to the shortest story that tells it.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use token_gateway::clock::Timestamp;
+use token_gateway::session::{Jti, Reason, SessionId, Subject};
+use token_gateway::store::{
+    Created, Ended, EndedMany, Grant, Lookup, Policy, ReuseScope, Rotated, SessionRecord,
+};
+use tokio::runtime::Runtime;
+
+use super::{Bench, new_session, policy, subject, successor};
+
+const SUBJECTS: [&str; 2] = ["alice", "b}b"];
+
+#[derive(Debug, Clone)]
+enum Step {
+    Create {
+        subject: usize,
+    },
+    /// An earlier create arrives again.
+    CreateAgain {
+        which: usize,
+    },
+    Rotate {
+        token: usize,
+        attempt: usize,
+        sent: Sent,
+    },
+    /// A token that is ahead of its record, as after a failover.
+    RotateAhead {
+        token: usize,
+        by: u64,
+    },
+    EndSession {
+        token: usize,
+    },
+    EndSubject {
+        subject: usize,
+        spare: Option<usize>,
+        sent: Sent,
+    },
+    AnnounceWaiting {
+        subject: usize,
+    },
+    SetClaims {
+        subject: usize,
+        token: Option<usize>,
+    },
+    Age {
+        seconds: u64,
+    },
+}
+
+/// When a call was sent, in steps before it arrives.
+#[derive(Debug, Clone, Copy)]
+enum Sent {
+    Now,
+    StepsAgo(usize),
+}
+
+fn sent() -> impl Strategy<Value = Sent> {
+    prop_oneof![3 => Just(Sent::Now), 1 => (1usize..8).prop_map(Sent::StepsAgo)]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (subject, token) = (0..SUBJECTS.len(), any::<prop::sample::Index>());
+    let token = token.prop_map(|index| index.index(1 << 16));
+    prop_oneof![
+        4 => subject.clone().prop_map(|subject| Step::Create { subject }),
+        1 => (0usize..20).prop_map(|which| Step::CreateAgain { which }),
+        12 => (token.clone(), 0usize..3, sent())
+            .prop_map(|(token, attempt, sent)| Step::Rotate { token, attempt, sent }),
+        1 => (token.clone(), 1u64..4).prop_map(|(token, by)| Step::RotateAhead { token, by }),
+        1 => token.clone().prop_map(|token| Step::EndSession { token }),
+        1 => (subject.clone(), prop::option::of(token.clone()), sent())
+            .prop_map(|(subject, spare, sent)| Step::EndSubject { subject, spare, sent }),
+        1 => subject.clone().prop_map(|subject| Step::AnnounceWaiting { subject }),
+        1 => (subject, prop::option::of(token))
+            .prop_map(|(subject, token)| Step::SetClaims { subject, token }),
+        2 => prop::sample::select(vec![3u64, 11, 31, 43]).prop_map(|seconds| Step::Age { seconds }),
+    ]
+}
+
+/// A refresh token that was handed out, or would have been.
+#[derive(Debug, Clone)]
+struct Token {
+    subject: usize,
+    jti: Jti,
+    generation: u64,
+}
+
+/// What a test client remembers of one backend.
+struct Client<'a> {
+    bench: &'a Bench,
+    /// The store's time before each step, so that a call can be sent then and arrive now.
+    moments: Vec<Timestamp>,
+    deadlines: Vec<Timestamp>,
+}
+
+impl Client<'_> {
+    fn sent_at(&self, sent: Sent) -> Timestamp {
+        let back = if let Sent::StepsAgo(steps) = sent { steps } else { 0 };
+        self.moments[self.moments.len().saturating_sub(1 + back)]
+    }
+
+    fn age(&mut self, by: Duration) {
+        self.bench.age(by);
+        for moment in self.moments.iter_mut().chain(&mut self.deadlines) {
+            *moment = moment.minus(by);
+        }
+    }
+}
+
+/// The story so far, as every backend has heard it.
+#[derive(Default)]
+struct Story {
+    tokens: Vec<Token>,
+    created: Vec<Token>,
+}
+
+impl Story {
+    fn token(&self, index: usize) -> Option<Token> {
+        (!self.tokens.is_empty())
+            .then(|| self.tokens[self.tokens.len() - 1 - index % self.tokens.len()].clone())
+    }
+
+    /// Runs one step on one backend; the answer with times made relative, and the token it handed out.
+    async fn run(&self, client: &mut Client<'_>, step: &Step, fresh: Jti) -> (String, Option<Token>) {
+        client.moments.push(client.bench.moment().await);
+        let store = client.bench.store.clone();
+        let named = |index: usize| subject(SUBJECTS[index]);
+        match step {
+            Step::Create { subject } => {
+                let deadline = client.sent_at(Sent::Now).plus(Duration::from_secs(5));
+                client.deadlines.push(deadline);
+                let answer = store.create(&new_session(&named(*subject), fresh, deadline)).await.unwrap();
+                (told_created(answer), Some(Token { subject: *subject, jti: fresh, generation: 0 }))
+            }
+            Step::CreateAgain { which } => {
+                let Some(token) = self.created.get(*which) else { return (String::new(), None) };
+                let new_subject = named(token.subject);
+                let new = new_session(&new_subject, token.jti, client.deadlines[*which]);
+                (told_created(store.create(&new).await.unwrap()), None)
+            }
+            Step::Rotate { token, attempt, sent } => {
+                let Some(token) = self.token(*token) else { return (String::new(), None) };
+                let sent_at = client.sent_at(*sent);
+                self.rotate(client, &token, &attempt.to_string(), sent_at).await
+            }
+            Step::RotateAhead { token, by } => {
+                let Some(mut token) = self.token(*token) else { return (String::new(), None) };
+                for _ in 0..*by {
+                    token.jti = successor(token.jti, "lost");
+                    token.generation += 1;
+                }
+                let sent_at = client.sent_at(Sent::Now);
+                self.rotate(client, &token, "healed", sent_at).await
+            }
+            Step::EndSession { token } => {
+                let Some(token) = self.token(*token) else { return (String::new(), None) };
+                let subject = named(token.subject);
+                let ended = store.end_session(&subject, token.jti.session(), Reason::Logout).await;
+                (format!("{:?}", ended.unwrap()), None)
+            }
+            Step::EndSubject { subject, spare, sent } => {
+                let spare = spare.and_then(|index| self.token(index)).map(|token| token.jti.session());
+                let sent_at = client.sent_at(*sent);
+                let ended = store.end_subject(&named(*subject), spare, Reason::Admin, sent_at).await.unwrap();
+                (told_ended(ended), None)
+            }
+            Step::AnnounceWaiting { subject } => {
+                let subject = named(*subject);
+                let waiting = store.end_subject(&subject, None, Reason::Admin, Timestamp(0)).await.unwrap();
+                store.announce(&subject, &waiting.before).await.unwrap();
+                (told_ended(waiting), None)
+            }
+            Step::SetClaims { subject, token } => {
+                let session = token.and_then(|index| self.token(index)).map(|token| token.jti.session());
+                let mut changed = store.set_claims(&named(*subject), session, r#"{"x":1}"#).await.unwrap();
+                changed.sort();
+                (format!("{changed:?}"), None)
+            }
+            Step::Age { seconds } => {
+                client.age(Duration::from_secs(*seconds));
+                (String::new(), None)
+            }
+        }
+    }
+
+    async fn rotate(
+        &self,
+        client: &Client<'_>,
+        token: &Token,
+        attempt: &str,
+        sent_at: Timestamp,
+    ) -> (String, Option<Token>) {
+        let subject = subject(SUBJECTS[token.subject]);
+        let answer =
+            client.bench.rotate_sent_at(&subject, token.jti, token.generation, attempt, sent_at).await;
+        let handed_out = match &answer {
+            Rotated::Rotated(grant) | Rotated::Replayed(grant) | Rotated::RolledBack(grant) => {
+                Some(Token { subject: token.subject, jti: grant.jti, generation: grant.generation })
+            }
+            _ => None,
+        };
+        (told_rotated(answer), handed_out)
+    }
+
+    /// All that can be seen of one backend, with times relative to now.
+    async fn state(&self, client: &Client<'_>) -> String {
+        let mut state = String::new();
+        let now = client.bench.moment().await;
+        for name in SUBJECTS {
+            let mut live = client.bench.store.list(&subject(name)).await.unwrap();
+            live.sort_by_key(|record| record.session);
+            for record in &live {
+                state.push_str(&told_record(record, now));
+            }
+        }
+        let mut sessions: Vec<(Subject, SessionId)> =
+            self.tokens.iter().map(|token| (subject(SUBJECTS[token.subject]), token.jti.session())).collect();
+        sessions.sort();
+        sessions.dedup();
+        for (subject, session) in sessions {
+            let told = match client.bench.store.get(&subject, session).await.unwrap() {
+                Lookup::Live(record) => told_record(&record, now),
+                Lookup::Ended { reason, announced, ended_at } => {
+                    format!("ended {reason:?} {announced} {}s ago", seconds(now, ended_at))
+                }
+                Lookup::Unknown => "unknown".to_owned(),
+            };
+            state.push_str(&format!("{session}: {told}\n"));
+        }
+        state
+    }
+}
+
+/// Rounded to seconds: the backends are asked within milliseconds of each other.
+fn seconds(later: Timestamp, earlier: Timestamp) -> i64 {
+    ((later.0 as i64 - earlier.0 as i64) as f64 / 1e6).round() as i64
+}
+
+fn told_created(answer: Created) -> String {
+    match answer {
+        Created::Created { created_at, absolute_expires_at, ended } => {
+            let lifetime = absolute_expires_at.map(|end| seconds(end, created_at));
+            format!("created for {lifetime:?}, {}", told_ended(ended))
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+fn told_rotated(answer: Rotated) -> String {
+    match answer {
+        Rotated::Rotated(grant) => format!("rotated {}", told_grant(&grant)),
+        Rotated::Replayed(grant) => format!("replayed {}", told_grant(&grant)),
+        Rotated::RolledBack(grant) => format!("rolled back {}", told_grant(&grant)),
+        Rotated::Reused(ended) => format!("reused {}", told_ended(ended)),
+        other => format!("{other:?}"),
+    }
+}
+
+fn told_grant(grant: &Grant) -> String {
+    let Grant { now, jti, generation, issued_at, absolute_expires_at, claims, scope, aud } = grant;
+    let left = absolute_expires_at.map(|end| seconds(end, *now));
+    format!("{jti} {generation} {}s {left:?} {claims} {scope} {aud}", seconds(*now, *issued_at))
+}
+
+fn told_ended(ended: EndedMany) -> String {
+    let told = |mut list: Vec<Ended>| {
+        list.sort_by_key(|one| one.session);
+        format!("{list:?}")
+    };
+    format!("now {} before {}", told(ended.now), told(ended.before))
+}
+
+fn told_record(record: &SessionRecord, now: Timestamp) -> String {
+    let SessionRecord { session, generation, claims, client, client_id, scope, aud, .. } = record;
+    let times = [record.created_at, record.last_refreshed_at, record.expires_at].map(|at| seconds(now, at));
+    let absolute = record.absolute_expires_at.map(|at| seconds(now, at));
+    format!("{session} {generation} {times:?} {absolute:?} {claims} {client} {client_id} {scope} {aud}\n")
+}
+
+async fn compare(memory: &Bench, redis: &Bench, steps: &[Step]) -> Result<(), TestCaseError> {
+    let mut story = Story::default();
+    let mut clients =
+        [memory, redis].map(|bench| Client { bench, moments: Vec::new(), deadlines: Vec::new() });
+    for (number, step) in steps.iter().enumerate() {
+        let fresh = Jti::first(SessionId::random());
+        let (expected, token) = story.run(&mut clients[0], step, fresh).await;
+        let (answer, _) = story.run(&mut clients[1], step, fresh).await;
+        prop_assert_eq!(&answer, &expected, "step {} {:?}", number, step);
+        story.tokens.extend(token.clone());
+        if matches!(step, Step::Create { .. }) {
+            story.created.extend(token);
+        }
+        let (expected, state) = (story.state(&clients[0]).await, story.state(&clients[1]).await);
+        prop_assert_eq!(state, expected, "the state after step {} {:?}", number, step);
+    }
+    Ok(())
+}
+
+fn check(policy: Policy) {
+    let runtime = Runtime::new().expect("a runtime");
+    let redis = runtime.block_on(async { Bench::redis(policy.clone()) });
+    let config = Config { cases: 150, failure_persistence: None, ..Config::default() };
+    let story = prop::collection::vec(step(), 1..40);
+    let outcome = TestRunner::new(config).run(&story, |steps| {
+        redis.server().expect("a server").ask::<String>(&["FLUSHALL"]);
+        let memory = Bench::memory(policy.clone());
+        runtime.block_on(compare(&memory, &redis, &steps))
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn both_backends_tell_the_same_story_without_grace() {
+    check(policy());
+}
+
+#[test]
+fn both_backends_tell_the_same_story_with_grace_and_the_session_as_reuse_scope() {
+    let refresh_grace = Duration::from_secs(10);
+    check(Policy { refresh_grace, reuse_scope: ReuseScope::Session, session_max_age: None, ..policy() });
+}
