@@ -1,1 +1,6 @@
-//! Placeholder.
+//! Races, late and doubled calls, Redis gone: several gateway processes on one real Redis.
+
+mod drain;
+mod late;
+mod outage;
+mod races;

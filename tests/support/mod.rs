@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod gateway;
+pub mod proxy;
 pub mod redis;
 
 use std::net::TcpListener;

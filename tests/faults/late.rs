@@ -1,0 +1,132 @@
+//! Calls that arrive late, or twice, and clients that hang up: they accuse nobody and revive nothing.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::api::{Api, fresh_key};
+use crate::support::gateway::Gateway;
+use crate::support::proxy::Proxy;
+use crate::support::redis::Redis;
+use crate::support::wait_for;
+
+/// Two nodes; what the first sends to Redis can be held back.
+struct Pair {
+    redis: Redis,
+    proxy: Proxy,
+    held: Gateway,
+    free: Gateway,
+}
+
+impl Pair {
+    fn start() -> Self {
+        let redis = Redis::start();
+        let proxy = Proxy::before(redis.port());
+        let url = proxy.url();
+        let held = Gateway::start_with(&redis, &[("REDIS_URL", &url), ("WORKERS", "1")]);
+        let free = Gateway::start(&redis);
+        Self { redis, proxy, held, free }
+    }
+
+    /// Lets go of what was held back, and waits until `command` has run once more than `before`.
+    fn release_and_wait(&self, before: u64) {
+        self.proxy.release();
+        wait_for("the held call arrives", Duration::from_secs(5), || {
+            (self.redis.calls("evalsha") > before).then_some(())
+        });
+    }
+}
+
+/// Sends a refresh and hangs up without waiting for the answer.
+fn refresh_and_hang_up(gateway: &Gateway, token: &str, key: &str) {
+    let body = format!("grant_type=refresh_token&refresh_token={token}");
+    let mut stream = TcpStream::connect(gateway.address()).expect("it listens");
+    let request = format!(
+        "POST /oauth/token HTTP/1.1\r\nHost: x\r\nIdempotency-Key: {key}\r\nContent-Length: {}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).expect("it takes the request");
+}
+
+async fn only_session(api: &Api, sub: &str) -> String {
+    let sessions = api.user(Method::GET, sub, "").await.sessions();
+    assert_eq!(sessions.len(), 1, "{sessions:?}");
+    sessions[0].clone()
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_in_the_middle_of_a_refresh_retries_on_another_node_and_gets_the_one_successor()
+ {
+    let redis = Redis::start();
+    let (one, two) = (Gateway::start(&redis), Gateway::start(&redis));
+    let first = two.api().login("alice").await;
+    let (key, before) = (fresh_key(), redis.calls("evalsha"));
+    refresh_and_hang_up(&one, &first.refresh, &key);
+    wait_for("the refresh arrives", Duration::from_secs(5), || {
+        (redis.calls("evalsha") + redis.calls("eval") > before).then_some(())
+    });
+    let retried = two.api().refresh_as(&first.refresh, &key).await.tokens();
+    let again = one.api().refresh_as(&first.refresh, &key).await.tokens();
+    assert_eq!(again.refresh, retried.refresh);
+    let next = one.api().refresh(&retried.refresh).await.tokens();
+    assert_eq!(only_session(&two.api(), "alice").await, next.session);
+}
+
+#[tokio::test]
+async fn a_refresh_that_arrives_late_accuses_nobody() {
+    let pair = Pair::start();
+    let (held, free) = (pair.held.api(), pair.free.api());
+    let warm = held.login("alice").await;
+    let (first, key) = (held.refresh(&warm.refresh).await.tokens(), fresh_key());
+    pair.proxy.hold();
+    held.refresh_as(&first.refresh, &key).await.expect_error(503, "temporarily_unavailable");
+    // The client retries elsewhere, with its key, and goes on.
+    let second = free.refresh_as(&first.refresh, &key).await.tokens();
+    let third = free.refresh(&second.refresh).await.tokens();
+    pair.release_and_wait(pair.redis.calls("evalsha"));
+    let fourth = free.refresh(&third.refresh).await.tokens();
+    assert_eq!(only_session(&free, "alice").await, fourth.session);
+}
+
+#[tokio::test]
+async fn a_refresh_that_arrives_late_after_a_logout_revives_nothing() {
+    let pair = Pair::start();
+    let (held, free) = (pair.held.api(), pair.free.api());
+    let warm = held.login("alice").await;
+    let first = held.refresh(&warm.refresh).await.tokens();
+    pair.proxy.hold();
+    held.refresh(&first.refresh).await.expect_error(503, "temporarily_unavailable");
+    assert_eq!(free.revoke(&first.refresh).await.status, 200);
+    let other = free.login("alice").await;
+    pair.release_and_wait(pair.redis.calls("evalsha"));
+    free.refresh(&first.refresh).await.expect_error(400, "invalid_grant");
+    assert_eq!(only_session(&free, "alice").await, other.session, "and ends nothing");
+}
+
+#[tokio::test]
+async fn a_login_that_arrives_after_its_deadline_creates_nothing() {
+    let pair = Pair::start();
+    let (held, free) = (pair.held.api(), pair.free.api());
+    held.login("bob").await;
+    pair.proxy.hold();
+    held.issue(&json!({"sub": "alice"})).await.expect_error(503, "temporarily_unavailable");
+    pair.release_and_wait(pair.redis.calls("evalsha"));
+    assert!(free.user(Method::GET, "alice", "").await.sessions().is_empty());
+}
+
+#[tokio::test]
+async fn a_replay_one_moment_after_a_rotation_on_another_node_is_seen_as_what_it_is() {
+    let redis = Redis::start();
+    let (one, two) = (Gateway::start(&redis), Gateway::start(&redis));
+    for round in 0..200 {
+        let user = format!("user-{round}");
+        let first = one.api().login(&user).await;
+        one.api().refresh(&first.refresh).await.tokens();
+        two.api().refresh(&first.refresh).await.expect_error(400, "invalid_grant");
+        assert!(two.api().user(Method::GET, &user, "").await.sessions().is_empty());
+    }
+}

@@ -1,0 +1,258 @@
+//! Redis gone, frozen, full, read-only, forgetful: the outcome is unknown, and unknown is not no.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::api::{Answer, Api, Tokens};
+use crate::support::gateway::{Gateway, REFRESH_SECRET};
+use crate::support::redis::Redis;
+use crate::support::wait_for;
+
+/// One of each call that needs the store.
+async fn every_call(api: &Api, tokens: &Tokens) -> Vec<(&'static str, Answer)> {
+    let path = format!("/{}", tokens.session);
+    let patch = api.service(Method::PATCH, "/v1/users/alice/sessions").json(&json!({"claims": {}}));
+    vec![
+        ("issue", api.issue(&json!({"sub": "alice"})).await),
+        ("refresh", api.refresh(&tokens.refresh).await),
+        ("revoke a refresh token", api.revoke(&tokens.refresh).await),
+        ("revoke an access token", api.revoke(&tokens.access).await),
+        ("me: list", api.me(Method::GET, "", &tokens.access).await),
+        ("me: end all", api.me(Method::DELETE, "", &tokens.access).await),
+        ("me: end one", api.me(Method::DELETE, &path, &tokens.access).await),
+        ("users: list", api.user(Method::GET, "alice", "").await),
+        ("users: get", api.user(Method::GET, "alice", &path).await),
+        ("users: end all", api.user(Method::DELETE, "alice", "").await),
+        ("users: end one", api.user(Method::DELETE, "alice", &path).await),
+        ("users: patch", api.send(patch).await),
+    ]
+}
+
+async fn every_call_is_unavailable(api: &Api, tokens: &Tokens) {
+    for (call, answer) in every_call(api, tokens).await {
+        assert_eq!(answer.status, 503, "{call}: {answer:?}");
+        answer.expect_error(503, "temporarily_unavailable");
+    }
+}
+
+/// Polls until the node is ready again; a client would retry in the same way.
+async fn ready_again(api: &Api) {
+    let began = Instant::now();
+    while api.send(api.request(Method::GET, "/readyz")).await.status != 200 {
+        assert!(began.elapsed() < Duration::from_secs(10), "not ready within 10 s");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn answered_within_a_second(api: &Api, tokens: &Tokens) {
+    let began = Instant::now();
+    api.refresh(&tokens.refresh).await.expect_error(503, "temporarily_unavailable");
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}: a hanging call is no answer");
+}
+
+#[tokio::test]
+async fn with_redis_stopped_every_call_is_503_and_afterwards_the_same_refresh_token_works() {
+    let mut redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let api = gateway.api();
+    let tokens = api.login("alice").await;
+    redis.stop();
+    answered_within_a_second(&api, &tokens).await;
+    every_call_is_unavailable(&api, &tokens).await;
+    assert_eq!(api.send(api.request(Method::GET, "/livez")).await.status, 200);
+    assert_eq!(api.send(api.request(Method::GET, "/readyz")).await.status, 503);
+    redis.run();
+    ready_again(&api).await;
+    let next = api.refresh(&tokens.refresh).await.tokens();
+    assert_eq!(next.session, tokens.session);
+}
+
+#[tokio::test]
+async fn a_gateway_that_starts_before_redis_serves_once_redis_is_there() {
+    let mut redis = Redis::start();
+    redis.stop();
+    let gateway = Gateway::start(&redis);
+    let api = gateway.api();
+    api.issue(&json!({"sub": "alice"})).await.expect_error(503, "temporarily_unavailable");
+    redis.run();
+    ready_again(&api).await;
+    assert_eq!(api.issue(&json!({"sub": "alice"})).await.status, 201);
+}
+
+#[tokio::test]
+async fn with_redis_frozen_calls_are_503_in_time_and_all_is_well_after_the_thaw() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let api = gateway.api();
+    let tokens = api.login("alice").await;
+    redis.freeze();
+    answered_within_a_second(&api, &tokens).await;
+    let many = join_all((0..100).map(|_| api.refresh(&tokens.refresh))).await;
+    assert!(many.iter().all(|answer| answer.status == 503), "{many:?}");
+    redis.thaw();
+    ready_again(&api).await;
+    // Some of those refreshes may have reached Redis after all: none of them may count as theft.
+    let sessions = api.user(Method::GET, "alice", "").await.sessions();
+    assert_eq!(sessions, [tokens.session.clone()]);
+}
+
+#[tokio::test]
+async fn after_script_flush_the_same_refresh_token_works() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let api = gateway.api();
+    let mut tokens = api.login("alice").await;
+    for _ in 0..3 {
+        redis.ask::<String>(&["SCRIPT", "FLUSH"]);
+        tokens = api.refresh(&tokens.refresh).await.tokens();
+    }
+    redis.ask::<String>(&["SCRIPT", "FLUSH"]);
+    assert_eq!(api.revoke(&tokens.refresh).await.status, 200);
+    api.refresh(&tokens.refresh).await.expect_error(400, "invalid_grant");
+}
+
+#[tokio::test]
+async fn a_token_that_was_rotated_stays_refused_after_a_restart_of_gateway_and_redis() {
+    let mut redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let first = gateway.api().login("alice").await;
+    let second = gateway.api().refresh(&first.refresh).await.tokens();
+    drop(gateway);
+    redis.stop();
+    redis.run();
+    let gateway = Gateway::start(&redis);
+    gateway.api().refresh(&first.refresh).await.expect_error(400, "invalid_grant");
+    gateway.api().refresh(&second.refresh).await.expect_error(400, "invalid_grant");
+}
+
+#[tokio::test]
+async fn with_redis_out_of_memory_logins_and_refreshes_are_503_and_logouts_still_work() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let api = gateway.api();
+    let (one, two, three) = (api.login("alice").await, api.login("alice").await, api.login("bob").await);
+    redis.ask::<String>(&["CONFIG", "SET", "maxmemory", "1"]);
+    api.issue(&json!({"sub": "alice"})).await.expect_error(503, "temporarily_unavailable");
+    api.refresh(&one.refresh).await.expect_error(503, "temporarily_unavailable");
+    assert_eq!(api.revoke(&one.refresh).await.status, 200);
+    assert_eq!(api.me(Method::GET, "", &two.access).await.sessions(), [two.session.clone()]);
+    assert_eq!(api.user(Method::DELETE, "alice", "").await.ended(), [two.session]);
+    redis.ask::<String>(&["CONFIG", "SET", "maxmemory", "0"]);
+    api.refresh(&two.refresh).await.expect_error(400, "invalid_grant");
+    assert_eq!(api.refresh(&three.refresh).await.status, 200);
+    let announced: u64 = redis.ask(&["XLEN", "tg:revocations"]);
+    assert_eq!(announced, 2);
+}
+
+#[tokio::test]
+async fn a_master_that_was_demoted_is_503_and_serves_again_when_it_is_a_master() {
+    let (redis, other) = (Redis::start(), Redis::start());
+    let gateway = Gateway::start(&redis);
+    let api = gateway.api();
+    let tokens = api.login("alice").await;
+    // A replica of nobody who answers: read-only, and its data stays.
+    let nowhere = crate::support::free_port().to_string();
+    redis.ask::<String>(&["REPLICAOF", "127.0.0.1", &nowhere]);
+    every_call_is_unavailable(&api, &tokens).await;
+    redis.ask::<String>(&["REPLICAOF", "NO", "ONE"]);
+    ready_again(&api).await;
+    assert_eq!(api.refresh(&tokens.refresh).await.status, 200);
+    assert_eq!(other.ask::<u64>(&["DBSIZE"]), 0);
+}
+
+#[tokio::test]
+async fn an_empty_redis_refuses_every_token_and_lets_nobody_in() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let api = gateway.api();
+    let tokens = api.login("alice").await;
+    redis.ask::<String>(&["FLUSHALL"]);
+    api.refresh(&tokens.refresh).await.expect_error(400, "invalid_grant");
+    assert_eq!(api.me(Method::GET, "", &tokens.access).await.status, 401);
+    assert!(api.user(Method::GET, "alice", "").await.sessions().is_empty());
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_503_and_no_verdict() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let api = gateway.api();
+    let tokens = api.login("alice").await;
+    let key = format!("tg:{{alice}}:session:{}", tokens.session);
+    redis.ask::<u64>(&["HDEL", &key, "gen"]);
+    api.refresh(&tokens.refresh).await.expect_error(503, "temporarily_unavailable");
+    redis.ask::<u64>(&["DEL", &key]);
+    redis.ask::<String>(&["SET", &key, "not a hash"]);
+    api.refresh(&tokens.refresh).await.expect_error(503, "temporarily_unavailable");
+    api.revoke(&tokens.refresh).await.expect_error(503, "temporarily_unavailable");
+}
+
+#[tokio::test]
+async fn a_logout_that_could_not_be_announced_is_503_and_may_be_repeated() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let api = gateway.api();
+    let (one, two, three) = (api.login("alice").await, api.login("alice").await, api.login("bob").await);
+    redis.ask::<String>(&["SET", "tg:revocations", "in the way"]);
+    api.revoke(&three.refresh).await.expect_error(503, "temporarily_unavailable");
+    api.me(Method::DELETE, "", &one.access).await.expect_error(503, "temporarily_unavailable");
+    // It has ended all the same; only the others do not know yet.
+    api.refresh(&one.refresh).await.expect_error(503, "temporarily_unavailable");
+    redis.ask::<u64>(&["DEL", "tg:revocations"]);
+    let mut both = [one.session.clone(), two.session.clone()];
+    both.sort();
+    assert_eq!(api.me(Method::DELETE, "", &one.access).await.ended(), both);
+    assert_eq!(api.me(Method::DELETE, "", &one.access).await.status, 401);
+    api.refresh(&two.refresh).await.expect_error(400, "invalid_grant");
+    api.refresh(&three.refresh).await.expect_error(400, "invalid_grant");
+    assert_eq!(redis.ask::<u64>(&["XLEN", "tg:revocations"]), 3, "whoever meets a tombstone announces it");
+}
+
+#[tokio::test]
+async fn a_logout_waits_for_the_replicas_it_was_told_to_wait_for() {
+    let redis = Redis::start();
+    let gateway = Gateway::start_with(&redis, &[("REDIS_WAIT_REPLICAS", "1")]);
+    let api = gateway.api();
+    let tokens = api.login("alice").await;
+    api.revoke(&tokens.refresh).await.expect_error(503, "temporarily_unavailable");
+    let master = redis.port().to_string();
+    let replica = Redis::start_with(&["--replicaof", "127.0.0.1", &master]);
+    wait_for("the replica is linked", Duration::from_secs(30), || {
+        replica.ask::<String>(&["INFO", "replication"]).contains("master_link_status:up").then_some(())
+    });
+    assert_eq!(api.revoke(&tokens.refresh).await.status, 200);
+    let key = format!("tg:{{alice}}:session:{}", tokens.session);
+    assert_eq!(replica.ask::<String>(&["HGET", &key, "state"]), "ended");
+}
+
+#[test]
+fn a_node_refuses_to_run_on_a_newer_layout() {
+    let redis = Redis::start();
+    redis.ask::<String>(&["SET", "tg:schema", "2"]);
+    let url = redis.url();
+    let settings = [("REDIS_URL", url.as_str()), ("REFRESH_SECRET", REFRESH_SECRET)];
+    let output = crate::support::gateway::command("serve", &settings).output().expect("it ends by itself");
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("layout is version '2'") && error.contains("migrations-notes"), "{error}");
+}
+
+#[tokio::test]
+async fn a_running_node_stops_serving_when_the_layout_becomes_newer() {
+    let mut redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let api = gateway.api();
+    let tokens = api.login("alice").await;
+    redis.ask::<String>(&["SET", "tg:schema", "2"]);
+    redis.stop();
+    redis.run();
+    let began = Instant::now();
+    while api.refresh(&tokens.refresh).await.status == 503 && began.elapsed() < Duration::from_secs(2) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    api.refresh(&tokens.refresh).await.expect_error(503, "temporarily_unavailable");
+}
