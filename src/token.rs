@@ -1,6 +1,6 @@
 //! Tokens, pure: no HTTP, no store, no async.
 //!
-//! - [`secret`]: what signs. - [`claims`]: what a token says. - [`sign`]: minting a pair.
+//! - [`secret`]: what signs. - [`claims`]: what a token says. - `sign`: minting a pair.
 //! - [`verify`]: the one place where a string becomes trusted claims.
 //!
 //! Both kinds are JWTs (RFC 7519) in compact form. An *access token* has `typ: at+jwt` (RFC 9068) and is
