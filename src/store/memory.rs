@@ -4,6 +4,7 @@
 //! this file disagree, one of them is wrong, and `tests/store` says so.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -19,10 +20,15 @@ use crate::session::{Jti, Reason, SessionId, Subject};
 /// A refresh token at most this many generations behind may have been late rather than stolen.
 const LATE_GENERATIONS: u64 = 4;
 
+/// Fewer subjects than this are never swept.
+const FIRST_SWEEP: usize = 1024;
+
 pub struct MemoryStore {
     policy: Policy,
     clock: Clock,
-    subjects: Mutex<HashMap<Subject, HashMap<SessionId, Record>>>,
+    subjects: Mutex<HashMap<Subject, Sessions>>,
+    /// How many subjects there may be before those that nobody asks for any more are looked for.
+    sweep_at: AtomicUsize,
     feed: Mutex<Vec<(Timestamp, Subject, Ended)>>,
 }
 
@@ -53,7 +59,13 @@ type Sessions = HashMap<SessionId, Record>;
 
 impl MemoryStore {
     pub fn new(policy: Policy) -> Self {
-        Self { policy, clock: Clock::default(), subjects: Mutex::default(), feed: Mutex::default() }
+        Self {
+            policy,
+            clock: Clock::default(),
+            subjects: Mutex::default(),
+            sweep_at: AtomicUsize::new(FIRST_SWEEP),
+            feed: Mutex::default(),
+        }
     }
 
     /// Lets time pass for what is stored, by moving all of it into the past. For tests.
@@ -80,9 +92,9 @@ impl MemoryStore {
         self.read_clock();
     }
 
-    /// How many records are held, live and ended.
-    pub fn records(&self) -> usize {
-        self.lock().values().map(HashMap::len).sum()
+    /// How many subjects have records, live or ended. For tests.
+    pub fn subjects(&self) -> usize {
+        self.lock().len()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Subject, Sessions>> {
@@ -104,8 +116,12 @@ impl MemoryStore {
     ) -> Result<T, Error> {
         let mut subjects = self.lock();
         let now = self.read_clock();
+        if subjects.len() >= self.sweep_at.load(Ordering::Relaxed) {
+            subjects.retain(|_, sessions| !expire(sessions, now).is_empty());
+            self.sweep_at.store(FIRST_SWEEP.max(2 * subjects.len()), Ordering::Relaxed);
+        }
         let sessions = subjects.entry(subject.clone()).or_default();
-        sessions.retain(|_, record| record.expires_at() > now);
+        expire(sessions, now);
         let answer = step(sessions, now, &self.policy);
         if sessions.is_empty() {
             subjects.remove(subject);
@@ -168,6 +184,12 @@ impl Live {
             aud: self.aud.clone(),
         }
     }
+}
+
+/// Drops what has expired, as Redis does by itself.
+fn expire(sessions: &mut Sessions, now: Timestamp) -> &Sessions {
+    sessions.retain(|_, record| record.expires_at() > now);
+    sessions
 }
 
 /// The table of transitions, line by line.

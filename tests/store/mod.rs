@@ -2,6 +2,7 @@
 
 mod contract;
 mod layout;
+mod memory;
 mod model;
 
 use std::sync::Arc;
