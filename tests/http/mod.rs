@@ -1,1 +1,14 @@
-//! Placeholder.
+//! The HTTP surface, one file per resource; `POST /oauth/token` has three.
+
+mod clients;
+mod craft;
+mod health;
+mod jwt;
+mod me;
+mod revoke;
+mod rotation;
+mod secrets;
+mod sessions;
+mod state;
+mod token;
+mod users;

@@ -42,9 +42,20 @@ impl Gateway {
         Self::spawn(&[("STORE", "embedded")])
     }
 
+    /// Without Redis, with `settings`.
+    pub fn embedded_with(settings: &[(&str, &str)]) -> Self {
+        let mut all = vec![("STORE", "embedded")];
+        all.extend_from_slice(settings);
+        Self::spawn(&all)
+    }
+
     fn spawn(settings: &[(&str, &str)]) -> Self {
-        let mut child =
-            command("serve", settings).stderr(Stdio::piped()).spawn().expect("the gateway starts");
+        Self::run(command("serve", settings))
+    }
+
+    /// Runs a command that becomes a gateway.
+    pub fn run(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the gateway starts");
         let log = Arc::new(Mutex::new(String::new()));
         let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let sink = log.clone();
@@ -56,9 +67,7 @@ impl Gateway {
             }
         });
         let address = wait_for("the gateway listens", Duration::from_secs(10), || {
-            let log = log.lock().unwrap();
-            let (_, rest) = log.split_once("startup listening on http://")?;
-            Some(rest.split_once('\n')?.0.to_owned())
+            named(&log.lock().unwrap(), "listening on")
         });
         Self { child, address, log }
     }
@@ -73,11 +82,7 @@ impl Gateway {
 
     /// The address that the log line names for `/metrics`; the test has set `ADMIN_ADDR`.
     pub fn admin(&self) -> String {
-        wait_for("the admin address", Duration::from_secs(5), || {
-            let log = self.log();
-            let (_, rest) = log.split_once("admin listening on http://")?;
-            Some(rest.split_once('\n')?.0.to_owned())
-        })
+        wait_for("the admin address", Duration::from_secs(5), || named(&self.log(), "admin listening on"))
     }
 
     /// All that it has written to its log so far.
@@ -115,6 +120,13 @@ impl Drop for Gateway {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The address after these words in a log, whether its lines are text or JSON.
+fn named(log: &str, words: &str) -> Option<String> {
+    let (text, json) = (format!("startup {words} http://"), format!("\"message\":\"{words} http://"));
+    let (_, rest) = log.split_once(&text).or_else(|| log.split_once(&json))?;
+    Some(rest.split_once(['\n', '"'])?.0.to_owned())
 }
 
 /// The binary with a clean environment, good settings, and `settings` on top.

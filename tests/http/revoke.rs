@@ -1,0 +1,154 @@
+//! `POST /oauth/revoke` (RFC 7009).
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::craft::Craft;
+use crate::support::api::{Api, Tokens};
+use crate::support::gateway::{Gateway, ISSUE_ONLY, WEB};
+use crate::support::redis::Redis;
+
+async fn expect_ended(api: &Api, tokens: &Tokens) {
+    api.refresh(&tokens.refresh).await.expect_error(400, "invalid_grant");
+    api.me(Method::GET, "", &tokens.access).await.expect_error(401, "invalid_token");
+    let session = api.user(Method::GET, "alice", &format!("/{}", tokens.session)).await.json();
+    assert_eq!((&session["state"], &session["reason"]), (&json!("ended"), &json!("logout")), "{session}");
+}
+
+#[tokio::test]
+async fn a_refresh_or_an_access_token_ends_its_session_and_no_other_at_once_on_every_node() {
+    let redis = Redis::start();
+    let (one, two) = (Gateway::start(&redis), Gateway::start(&redis));
+    let (one, two) = (one.api(), two.api());
+    let bystander = one.login("alice").await;
+    for by_access in [false, true] {
+        let tokens = one.login("alice").await;
+        assert_eq!(two.me(Method::GET, "", &tokens.access).await.status, 200);
+        let answer = one.revoke(if by_access { &tokens.access } else { &tokens.refresh }).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        expect_ended(&two, &tokens).await;
+        expect_ended(&one, &tokens).await;
+    }
+    assert_eq!(one.refresh(&bystander.refresh).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_token_that_is_unknown_expired_or_nonsense_is_200() {
+    let gateway = Gateway::embedded();
+    let api = gateway.api();
+    let tokens = api.login("alice").await;
+    let unknown = Craft::refresh(&tokens.refresh).claim("sub", json!("nobody")).sign();
+    let forged = Craft::refresh(&tokens.refresh).under("a-secret-that-nobody-here-has-ever-seen").sign();
+    let cut = &tokens.refresh[..tokens.refresh.len() - 1];
+    for token in [unknown.as_str(), &forged, cut, "nonsense", "a.b.c", "...", "\u{1f98a}"] {
+        assert_eq!(api.revoke(token).await.status, 200, "{token}");
+    }
+    assert_eq!(api.refresh(&tokens.refresh).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_expired_token_still_ends_its_session() {
+    let gateway = Gateway::embedded();
+    let api = gateway.api();
+    for refresh in [true, false] {
+        let tokens = api.login("alice").await;
+        let token = if refresh { Craft::refresh(&tokens.refresh) } else { Craft::access(&tokens.access) };
+        let expired = token.claim("exp", json!(1_000_000_000)).sign();
+        assert_eq!(api.revoke(&expired).await.status, 200);
+        expect_ended(&api, &tokens).await;
+    }
+}
+
+#[tokio::test]
+async fn a_second_revocation_is_200_too_and_changes_nothing() {
+    let gateway = Gateway::embedded();
+    let api = gateway.api();
+    let tokens = api.login("alice").await;
+    for token in [&tokens.refresh, &tokens.refresh, &tokens.access] {
+        assert_eq!(api.revoke(token).await.status, 200);
+    }
+    expect_ended(&api, &tokens).await;
+}
+
+#[tokio::test]
+async fn a_wrong_or_unknown_token_type_hint_changes_nothing() {
+    let gateway = Gateway::embedded();
+    let api = gateway.api();
+    for (hint, by_access) in
+        [("access_token", false), ("refresh_token", true), ("mystery", false), ("", true)]
+    {
+        let tokens = api.login("alice").await;
+        let token = if by_access { &tokens.access } else { &tokens.refresh };
+        let form = [("token", token.as_str()), ("token_type_hint", hint)];
+        assert_eq!(api.send(api.form("/oauth/revoke", &form)).await.status, 200);
+        expect_ended(&api, &tokens).await;
+    }
+}
+
+#[tokio::test]
+async fn an_already_rotated_refresh_token_ends_its_session_and_raises_no_alarm() {
+    let gateway = Gateway::embedded();
+    let api = gateway.api();
+    let (first, phone) = (api.login("alice").await, api.login("alice").await);
+    let second = api.refresh(&first.refresh).await.tokens();
+    let third = api.refresh(&second.refresh).await.tokens();
+    assert_eq!(api.revoke(&first.refresh).await.status, 200);
+    expect_ended(&api, &third).await;
+    api.refresh(&first.refresh).await.expect_error(400, "invalid_grant");
+    assert_eq!(api.refresh(&phone.refresh).await.status, 200, "no alarm");
+}
+
+#[tokio::test]
+async fn a_missing_token_or_a_broken_body_is_invalid_request() {
+    let gateway = Gateway::embedded();
+    let api = gateway.api();
+    let tokens = api.login("alice").await;
+    for body in ["", "token=", "token_type_hint=refresh_token", "token=a&token=b", "token=%00", "token=%ff"] {
+        api.send(api.raw_form("/oauth/revoke", body)).await.expect_error(400, "invalid_request");
+    }
+    let in_uri = api.raw_form(&format!("/oauth/revoke?token={}", tokens.refresh), "");
+    api.send(in_uri).await.expect_error(400, "invalid_request");
+    let json = api.request(Method::POST, "/oauth/revoke").json(&json!({"token": tokens.refresh}));
+    api.send(json).await.expect_error(415, "invalid_request");
+    let get = api.send(api.request(Method::GET, "/oauth/revoke")).await;
+    get.expect_error(405, "invalid_request");
+    assert_eq!(get.header("allow"), Some("POST"));
+    assert_eq!(api.refresh(&tokens.refresh).await.status, 200);
+}
+
+#[tokio::test]
+async fn another_client_cannot_revoke_and_bad_credentials_are_401() {
+    let gateway = Gateway::embedded();
+    let api = gateway.api();
+    let tokens = api.login("alice").await;
+    let form = || api.form("/oauth/revoke", &[("token", &tokens.refresh)]);
+    api.send(form().bearer_auth(&ISSUE_ONLY.key)).await.expect_error(400, "invalid_grant");
+    let answer = api.send(form().bearer_auth("wrong")).await;
+    answer.expect_error(401, "invalid_client");
+    assert!(answer.header("www-authenticate").is_some());
+    let after = api.refresh(&tokens.refresh).await.tokens();
+    let own = api.form("/oauth/revoke", &[("token", &after.refresh)]).bearer_auth(&WEB.key);
+    assert_eq!(api.send(own).await.status, 200);
+    expect_ended(&api, &after).await;
+}
+
+#[tokio::test]
+async fn a_storage_failure_is_503_and_the_repeated_call_works() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let api = gateway.api();
+    let tokens = api.login("alice").await;
+    redis.freeze();
+    for token in [&tokens.refresh, &tokens.access] {
+        api.revoke(token).await.expect_error(503, "temporarily_unavailable");
+    }
+    redis.thaw();
+    let began = std::time::Instant::now();
+    while api.revoke(&tokens.refresh).await.status != 200 {
+        assert!(began.elapsed() < Duration::from_secs(10), "still not revoked");
+    }
+    expect_ended(&api, &tokens).await;
+}

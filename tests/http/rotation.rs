@@ -1,0 +1,237 @@
+//! `POST /oauth/token`: rotation, replay, reuse, and how long a session lasts.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::api::{Answer, Api, Tokens, claims, fresh_key};
+use crate::support::gateway::Gateway;
+use crate::support::redis::Redis;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Refreshes as often as it is told to come again: another node cannot know at once that a token is old.
+async fn verdict(api: &Api, token: &str) -> Answer {
+    let began = Instant::now();
+    loop {
+        let answer = api.refresh(token).await;
+        if answer.status != 503 || began.elapsed() > Duration::from_secs(5) {
+            return answer;
+        }
+        answer.expect_error(503, "temporarily_unavailable");
+    }
+}
+
+async fn expect_dead(api: &Api, tokens: &Tokens) {
+    api.refresh(&tokens.refresh).await.expect_error(400, "invalid_grant");
+    api.me(Method::GET, "", &tokens.access).await.expect_error(401, "invalid_token");
+}
+
+#[tokio::test]
+async fn after_reuse_on_one_node_the_newest_tokens_are_dead_on_the_other() {
+    let redis = Redis::start();
+    let (one, two) = (Gateway::start(&redis), Gateway::start(&redis));
+    for (here, there) in [(one.api(), two.api()), (two.api(), one.api())] {
+        let first = here.login("alice").await;
+        let second = here.refresh(&first.refresh).await.tokens();
+        assert_eq!(there.me(Method::GET, "", &second.access).await.status, 200);
+        here.refresh(&first.refresh).await.expect_error(400, "invalid_grant");
+        expect_dead(&there, &second).await;
+        expect_dead(&here, &second).await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_rotated_on_one_node_is_refused_on_the_other() {
+    let redis = Redis::start();
+    let (one, two) = (Gateway::start(&redis), Gateway::start(&redis));
+    let (one, two) = (one.api(), two.api());
+    let first = one.login("alice").await;
+    let second = two.refresh(&first.refresh).await.tokens();
+    let third = one.refresh(&second.refresh).await.tokens();
+    verdict(&two, &first.refresh).await.expect_error(400, "invalid_grant");
+    expect_dead(&one, &third).await;
+    expect_dead(&two, &third).await;
+}
+
+#[tokio::test]
+async fn reuse_ends_every_session_of_the_subject_and_nobody_elses() {
+    let gateway = Gateway::embedded();
+    let api = gateway.api();
+    let (first, phone, bob) = (api.login("alice").await, api.login("alice").await, api.login("bob").await);
+    api.refresh(&first.refresh).await.tokens();
+    api.refresh(&first.refresh).await.expect_error(400, "invalid_grant");
+    expect_dead(&api, &phone).await;
+    assert!(api.user(Method::GET, "alice", "").await.sessions().is_empty());
+    let ended = api.user(Method::GET, "alice", &format!("/{}", phone.session)).await.json();
+    assert_eq!((&ended["state"], &ended["reason"]), (&json!("ended"), &json!("reuse")));
+    assert_eq!(api.refresh(&bob.refresh).await.status, 200);
+    assert_eq!(api.issue(&json!({"sub": "alice"})).await.status, 201);
+}
+
+#[tokio::test]
+async fn with_reuse_scope_session_only_that_session_ends() {
+    let gateway = Gateway::embedded_with(&[("REUSE_SCOPE", "session")]);
+    let api = gateway.api();
+    let (first, phone) = (api.login("alice").await, api.login("alice").await);
+    let second = api.refresh(&first.refresh).await.tokens();
+    api.refresh(&first.refresh).await.expect_error(400, "invalid_grant");
+    expect_dead(&api, &second).await;
+    assert_eq!(api.refresh(&phone.refresh).await.status, 200);
+}
+
+#[tokio::test]
+async fn after_five_rotations_in_a_row_each_older_token_is_refused() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let api = gateway.api();
+    for oldest_first in [true, false] {
+        let mut chain = vec![api.login("alice").await];
+        for _ in 0..5 {
+            let newest = chain.last().unwrap().refresh.clone();
+            chain.push(api.refresh(&newest).await.tokens());
+        }
+        let mut older = chain[..5].to_vec();
+        if !oldest_first {
+            older.reverse();
+        }
+        for tokens in &older {
+            api.refresh(&tokens.refresh).await.expect_error(400, "invalid_grant");
+        }
+        expect_dead(&api, &chain[5]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_replay_with_the_same_idempotency_key_gives_the_same_refresh_token_on_any_node() {
+    let redis = Redis::start();
+    let (one, two) = (Gateway::start(&redis), Gateway::start(&redis));
+    let (one, two) = (one.api(), two.api());
+    let (first, key) = (one.login("alice").await, fresh_key());
+    let second = one.refresh_as(&first.refresh, &key).await.tokens();
+    for api in [&one, &two, &one] {
+        assert_eq!(api.refresh_as(&first.refresh, &key).await.tokens(), second);
+    }
+    let third = two.refresh(&second.refresh).await.tokens();
+    assert_eq!(claims(&third.refresh)["gen"], 2);
+    assert_eq!(one.me(Method::GET, "", &third.access).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_replay_with_another_key_or_none_is_reuse() {
+    let gateway = Gateway::embedded();
+    let api = gateway.api();
+    for keyed in [true, false] {
+        let first = api.login("alice").await;
+        let second = api.refresh(&first.refresh).await.tokens();
+        let replay = api.refresh_request(&first.refresh);
+        let replay = if keyed { replay.header("Idempotency-Key", fresh_key()) } else { replay };
+        api.send(replay).await.expect_error(400, "invalid_grant");
+        expect_dead(&api, &second).await;
+    }
+}
+
+#[tokio::test]
+async fn a_replay_after_the_successor_was_used_is_reuse_even_with_its_own_key() {
+    let gateway = Gateway::embedded();
+    let api = gateway.api();
+    let (first, key) = (api.login("alice").await, fresh_key());
+    let second = api.refresh_as(&first.refresh, &key).await.tokens();
+    let third = api.refresh(&second.refresh).await.tokens();
+    api.refresh_as(&first.refresh, &key).await.expect_error(400, "invalid_grant");
+    expect_dead(&api, &third).await;
+}
+
+#[tokio::test]
+async fn within_the_grace_window_an_old_token_gives_the_same_successor_and_after_it_is_reuse() {
+    let redis = Redis::start();
+    let gateway = Gateway::start_with(&redis, &[("REFRESH_GRACE_SECONDS", "30")]);
+    let api = gateway.api();
+    let first = api.login("alice").await;
+    let second = api.refresh(&first.refresh).await.tokens();
+    assert_eq!(api.refresh(&first.refresh).await.tokens().refresh, second.refresh);
+    redis.age(Duration::from_secs(29));
+    let late = api.refresh(&first.refresh).await.tokens();
+    assert_eq!(claims(&late.refresh)["jti"], claims(&second.refresh)["jti"]);
+    redis.age(Duration::from_secs(2));
+    api.refresh(&first.refresh).await.expect_error(400, "invalid_grant");
+    expect_dead(&api, &second).await;
+}
+
+#[tokio::test]
+async fn an_idle_session_expires_and_each_refresh_starts_its_time_anew() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let api = gateway.api();
+    let mut tokens = api.login("alice").await;
+    for _ in 0..3 {
+        redis.age(DAY * 6);
+        tokens = api.refresh(&tokens.refresh).await.tokens();
+    }
+    redis.age(DAY * 7);
+    expect_dead(&api, &tokens).await;
+    assert!(api.user(Method::GET, "alice", "").await.sessions().is_empty());
+    api.user(Method::GET, "alice", &format!("/{}", tokens.session)).await.expect_error(404, "not_found");
+}
+
+#[tokio::test]
+async fn refreshing_in_a_loop_does_not_pass_the_absolute_lifetime() {
+    let settings =
+        [("ACCESS_TTL_SECONDS", "40"), ("REFRESH_TTL_SECONDS", "60"), ("SESSION_MAX_AGE_SECONDS", "100")];
+    let redis = Redis::start();
+    let gateway = Gateway::start_with(&redis, &settings);
+    let api = gateway.api();
+    let mut answer = api.issue(&json!({"sub": "alice"})).await;
+    for left in [75, 50, 25] {
+        redis.age(Duration::from_secs(25));
+        answer = api.refresh(&answer.tokens().refresh).await;
+        for (field, ttl) in [("expires_in", 40), ("refresh_expires_in", 60)] {
+            let stated = answer.json()[field].as_u64().expect("a number");
+            assert!(stated <= left && stated + 5 >= left.min(ttl), "{left} s are left: {answer:?}");
+        }
+    }
+    redis.age(Duration::from_secs(25));
+    expect_dead(&api, &answer.tokens()).await;
+}
+
+#[tokio::test]
+async fn the_absolute_lifetime_holds_even_where_the_record_is_still_there() {
+    let redis = Redis::start();
+    let gateway = Gateway::start_with(&redis, &[("SESSION_MAX_AGE_SECONDS", "1000000")]);
+    let api = gateway.api();
+    let tokens = api.login("alice").await;
+    let record = format!("tg:{{alice}}:session:{}", tokens.session);
+    redis.ask::<i64>(&["HSET", &record, "absolute_expires_at", "1000000"]);
+    expect_dead(&api, &tokens).await;
+    assert!(api.user(Method::GET, "alice", "").await.sessions().is_empty());
+    assert_eq!(redis.ask::<i64>(&["EXISTS", &record]), 1);
+}
+
+#[tokio::test]
+async fn a_refresh_token_ends_by_its_own_exp_too() {
+    let settings = [("ACCESS_TTL_SECONDS", "1"), ("REFRESH_TTL_SECONDS", "1")];
+    let gateway = Gateway::embedded_with(&settings);
+    let api = gateway.api();
+    let tokens = api.login("alice").await;
+    let began = Instant::now();
+    while api.me(Method::GET, "", &tokens.access).await.status == 200 {
+        assert!(began.elapsed() < Duration::from_secs(3), "it lives on");
+    }
+    expect_dead(&api, &tokens).await;
+}
+
+#[tokio::test]
+async fn without_an_absolute_lifetime_a_session_lasts_as_long_as_it_is_refreshed() {
+    let redis = Redis::start();
+    let gateway = Gateway::start_with(&redis, &[("SESSION_MAX_AGE_SECONDS", "0")]);
+    let api = gateway.api();
+    let mut tokens = api.login("alice").await;
+    let list = api.me(Method::GET, "", &tokens.access).await.json();
+    assert_eq!(list["sessions"][0]["absolute_expires_at"], json!(null));
+    for _ in 0..20 {
+        redis.age(DAY * 6);
+        tokens = api.refresh(&tokens.refresh).await.tokens();
+    }
+    assert_eq!(claims(&tokens.refresh)["gen"], 20);
+}
