@@ -91,7 +91,7 @@ pub(super) struct Presented<'a> {
 }
 
 /// A member that may be absent, but not `null`.
-fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+pub(super) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: serde::Deserializer<'de>,
     T: Deserialize<'de>,

@@ -8,6 +8,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::claims::present;
 use super::secret::Secret;
 use super::verify::Rejected;
 
@@ -29,8 +30,11 @@ pub(super) struct Key {
 struct Header<'a> {
     alg: &'a str,
     typ: &'a str,
+    #[serde(default, deserialize_with = "present")]
     crit: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "present")]
     zip: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "present")]
     b64: Option<IgnoredAny>,
 }
 
@@ -77,20 +81,26 @@ impl Key {
         self.check_header(header)?;
         let signature = decode(signature)?;
         self.verifier.verify(message.as_bytes(), &signature).map_err(|_| Rejected::Signature)?;
-        decode(payload)
+        decode_object(payload)
     }
 
     fn check_header(&self, encoded: &str) -> Result<(), Rejected> {
         if encoded.len() + 1 == self.header.len() && self.header.starts_with(encoded) {
             return Ok(()); // as we write it
         }
-        let json = decode(encoded)?;
+        let json = decode_object(encoded)?;
         let header: Header<'_> = serde_json::from_slice(&json).map_err(|_| Rejected::Malformed)?;
         if header.crit.is_some() || header.zip.is_some() || header.b64.is_some() {
             return Err(Rejected::Malformed);
         }
         if header.alg != self.alg || header.typ != self.typ { Err(Rejected::WrongKind) } else { Ok(()) }
     }
+}
+
+/// A JSON object: a list would be read as its members in their order.
+fn decode_object(part: &str) -> Result<Vec<u8>, Rejected> {
+    let json = decode(part)?;
+    if json.trim_ascii_start().starts_with(b"{") { Ok(json) } else { Err(Rejected::Malformed) }
 }
 
 fn decode(part: &str) -> Result<Vec<u8>, Rejected> {
