@@ -7,7 +7,7 @@
 //! | missing, repeated or invalid parameter, field or header | 400 | `invalid_request` |
 //! | refresh token malformed, expired, unknown, ended, reused, another client's | 400 | `invalid_grant` |
 //! | grant type other than `refresh_token` | 400 | `unsupported_grant_type` |
-//! | more scope than granted | 400 | `invalid_scope` |
+//! | malformed scope at a refresh, or more than granted | 400 | `invalid_scope` |
 //! | bad or missing service key | 401 | `invalid_client` |
 //! | bad or missing access token | 401 | `invalid_token` |
 //! | service key without the role | 403 | `insufficient_scope` |

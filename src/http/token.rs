@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::error::ApiError;
+use super::error::{ApiError, GatewayError};
 use super::request::{self, Form};
 use super::sessions::check_scope;
 use super::{answer, credentials};
@@ -24,7 +24,8 @@ pub async fn refresh(
     if form.required("grant_type")? != "refresh_token" {
         return Err(ApiError::GrantType);
     }
-    let scope = form.get("scope").map(check_scope).transpose()?;
+    // Malformed scope is invalid scope here (RFC 6749 section 5.2), and nobody was ever granted it.
+    let scope = form.get("scope").map(check_scope).transpose().map_err(|_| GatewayError::Scope)?;
     let refresh = Refresh {
         token: form.required("refresh_token")?,
         client_id: client.as_deref(),
