@@ -1,5 +1,7 @@
 //! Reading requests: bodies within limits, parameters, path segments, headers.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -7,7 +9,8 @@ use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
 use percent_encoding::percent_decode_str;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use tokio::time::timeout;
 
 use super::error::ApiError;
@@ -83,13 +86,43 @@ pub async fn json<T: DeserializeOwned>(http: &HttpRequest, payload: Payload) -> 
         return Err(ApiError::Request("the body is missing; it must be a JSON object"));
     }
     let mut reader = serde_json::Deserializer::from_slice(&body);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let Object(value) = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         let field = if path == "." { "body".to_owned() } else { path };
-        ApiError::field(field, format!("is wrong: {}", error.inner()))
+        ApiError::field(field, format!("is wrong: {}", without_value(&error.inner().to_string())))
     })?;
     reader.end().map_err(|_| ApiError::Request("the body must be one JSON object and nothing else"))?;
     Ok(value)
+}
+
+/// What serde says of a value of a wrong type, without the value: it may be a secret in the wrong place.
+fn without_value(problem: &str) -> &str {
+    let echoes = problem.starts_with("invalid type: ") || problem.starts_with("invalid value: ");
+    let expected = if echoes { problem.rfind(", expected ") } else { None };
+    expected.map_or(problem, |at| &problem[at + 2..])
+}
+
+/// A JSON object, and not a list, which serde would take for its members in their order.
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData)).map(Self)
+    }
 }
 
 async fn body(http: &HttpRequest, mut payload: Payload, media_type: &'static str) -> Result<Bytes, ApiError> {

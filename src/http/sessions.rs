@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
-use super::{answer, credentials, request};
+use super::request::{self, Object};
+use super::{answer, credentials};
 use crate::gateway::Gateway;
 use crate::gateway::issue::Login;
 use crate::gateway::service_keys::Role;
@@ -29,7 +30,7 @@ const SCOPE_LEN: usize = 1024;
 struct Body {
     sub: String,
     claims: Option<Map<String, Value>>,
-    client: Option<Client>,
+    client: Option<Object<Client>>,
     client_id: Option<String>,
     scope: Option<String>,
     aud: Option<String>,
@@ -80,7 +81,7 @@ fn login(body: Body, service: &str, issuer: &str) -> Result<Login, ApiError> {
     Ok(Login {
         subject,
         claims: claims(&body.claims.unwrap_or_default())?,
-        client: body.client.map(client).transpose()?.unwrap_or_default(),
+        client: body.client.map(|Object(stated)| client(stated)).transpose()?.unwrap_or_default(),
         client_id,
         scope,
         audience,
