@@ -63,7 +63,8 @@ impl Service {
 #[derive(Debug, Clone)]
 pub struct ServiceKeys(Vec<(Service, [u8; 32])>);
 
-/// Why a text is no [`ServiceKeys`]. Names the entry, never the hash.
+/// Why a text is no [`ServiceKeys`], or no part of one. Of `SERVICE_KEYS` it repeats nothing, not even a name:
+/// a secret may have got there by mistake.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidServiceKeys {
     #[error(
@@ -72,8 +73,12 @@ pub enum InvalidServiceKeys {
     Empty,
     #[error("entry {0} lacks '='; expected `name[+role+role]=<sha256 of the key, hex>`")]
     Form(usize),
-    #[error("entry '{0}': the hash must be 64 hex digits, the SHA-256 of the key")]
-    Hash(String),
+    #[error("entry {0}: the hash must be 64 hex digits, the SHA-256 of the key")]
+    Hash(usize),
+    #[error("entry {0}: the name must be 1 to 64 of A-Z a-z 0-9 . _ -")]
+    EntryName(usize),
+    #[error("entry {0}: a role must be issue, introspect, manage, feed or events")]
+    EntryRole(usize),
     #[error("'{0}' is no service name; use 1 to 64 of A-Z a-z 0-9 . _ -")]
     Name(String),
     #[error("'{0}' is no role; use issue, introspect, manage, feed or events")]
@@ -114,9 +119,11 @@ impl FromStr for ServiceKeys {
 fn parse_entry(number: usize, entry: &str) -> Result<(Service, [u8; 32]), InvalidServiceKeys> {
     let (service, hash) = entry.split_once('=').ok_or(InvalidServiceKeys::Form(number))?;
     let mut parts = service.split('+');
-    let name = check_name(parts.next().unwrap_or_default())?;
-    let roles = parts.map(str::parse).collect::<Result<Vec<_>, _>>()?;
-    let hash = parse_hash(hash).ok_or_else(|| InvalidServiceKeys::Hash(name.clone()))?;
+    let name = check_name(parts.next().unwrap_or_default());
+    let name = name.map_err(|_| InvalidServiceKeys::EntryName(number))?;
+    let roles = parts.map(str::parse).collect::<Result<Vec<Role>, _>>();
+    let roles = roles.map_err(|_| InvalidServiceKeys::EntryRole(number))?;
+    let hash = parse_hash(hash).ok_or(InvalidServiceKeys::Hash(number))?;
     Ok((Service { name, roles }, hash))
 }
 
@@ -200,12 +207,12 @@ mod tests {
     }
 
     #[test]
-    fn broken_entries_are_refused_by_name_without_their_hash() {
+    fn broken_entries_are_refused_by_number_without_their_hash() {
         let hash = "ab".repeat(32);
         for text in ["", " , ", "web", &format!("w b={hash}"), &format!("web+admin={hash}"), "web=abc"] {
             let error = text.parse::<ServiceKeys>().unwrap_err().to_string();
             assert!(!error.contains(&hash), "{error}");
         }
-        assert_eq!("web=zz".parse::<ServiceKeys>().unwrap_err(), InvalidServiceKeys::Hash("web".into()));
+        assert_eq!("web=zz".parse::<ServiceKeys>().unwrap_err(), InvalidServiceKeys::Hash(1));
     }
 }
