@@ -103,7 +103,9 @@ fn client(mut client: Client) -> Result<String, ApiError> {
         return Err(ApiError::field("client.label", "may have at most 255 bytes"));
     }
     if let Some(user_agent) = &mut client.user_agent {
-        user_agent.truncate(user_agent.floor_char_boundary(USER_AGENT_LEN));
+        let whole = |at: &usize| user_agent.is_char_boundary(*at);
+        let cut = (0..=USER_AGENT_LEN.min(user_agent.len())).rev().find(whole);
+        user_agent.truncate(cut.unwrap_or_default());
     }
     let stored = to_ascii_json(&client);
     Ok(if stored == "{}" { String::new() } else { stored })
