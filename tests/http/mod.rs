@@ -1,7 +1,7 @@
 //! The HTTP surface, one file per resource; `POST /oauth/token` has three.
 
 mod clients;
-mod craft;
+pub mod craft;
 mod health;
 mod jwt;
 mod me;

@@ -1,0 +1,114 @@
+//! `token-gateway dev`: nothing to set up, and lines that tell a story when they are pasted.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::bare;
+use crate::support::api::Api;
+use crate::support::gateway::Gateway;
+use crate::support::redis::Redis;
+
+/// A running `dev`, and what it has printed up to the last line of its guide.
+struct Dev {
+    child: Child,
+    guide: String,
+    /// Kept open, so that it may go on printing.
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Dev {
+    fn start(mut command: Command) -> Self {
+        let mut child = command
+            .args(["--bind-addr", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let mut guide = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        while guide.matches("curl").count() < 8 || !guide.trim_end().ends_with("echo") {
+            let read = stdout.read_line(&mut guide).expect("text");
+            assert!(read > 0, "it stopped after:\n{guide}");
+        }
+        Self { child, guide, _stdout: stdout }
+    }
+
+    fn curl_lines(&self) -> String {
+        self.guide.lines().filter(|line| line.contains("curl")).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Pastes lines into one shell; each answer is one line of JSON.
+fn paste(lines: &str) -> Vec<Value> {
+    let shell = Command::new("bash").args(["-c", lines]).output().expect("bash runs");
+    let (out, err) = (String::from_utf8_lossy(&shell.stdout), String::from_utf8_lossy(&shell.stderr));
+    assert!(shell.status.success() && err.is_empty(), "{out}{err}");
+    out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
+}
+
+fn expect_story(answers: &[Value]) {
+    let [first, second, replay, honest, sessions, third, revoked, refused] = answers else {
+        panic!("not eight answers: {answers:#?}");
+    };
+    for tokens in [first, second, third] {
+        assert!(tokens["access_token"].is_string() && tokens["refresh_token"].is_string(), "{tokens}");
+    }
+    assert_eq!(first["session_id"], second["session_id"]);
+    assert_ne!(first["refresh_token"], second["refresh_token"]);
+    for refusal in [replay, honest, refused] {
+        assert_eq!(refusal["error"], "invalid_grant", "{refusal}");
+    }
+    assert!(replay["error_description"].as_str().unwrap().contains("used before"), "{replay}");
+    assert!(refused["error_description"].as_str().unwrap().contains("ended"), "{refused}");
+    assert_eq!(sessions, &serde_json::json!({"sessions": []}));
+    assert_ne!(third["session_id"], first["session_id"]);
+    assert_eq!(revoked, &serde_json::json!({}));
+}
+
+#[test]
+fn the_lines_to_paste_tell_the_story_that_is_written_above_them() {
+    let dev = Dev::start(bare(&["dev"]));
+    assert!(dev.guide.contains("embedded") && dev.guide.contains("service key"), "{}", dev.guide);
+    expect_story(&paste(&dev.curl_lines()));
+    expect_story(&paste(
+        &dev.guide.lines().skip_while(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n"),
+    ));
+}
+
+#[test]
+fn with_redis_url_the_sessions_of_dev_live_in_redis() {
+    let redis = Redis::start();
+    let mut command = bare(&["dev"]);
+    command.env("REDIS_URL", redis.url());
+    let dev = Dev::start(command);
+    expect_story(&paste(&dev.curl_lines()));
+    assert!(!dev.guide.contains("embedded"), "{}", dev.guide);
+    assert_eq!(redis.ask::<Vec<String>>(&["KEYS", "tg:{alice}:session:*"]).len(), 2);
+}
+
+#[test]
+fn every_run_has_its_own_service_key() {
+    let (one, two) = (Dev::start(bare(&["dev"])), Dev::start(bare(&["dev"])));
+    let key = |dev: &Dev| dev.guide.lines().find(|line| line.contains("service key")).unwrap().to_owned();
+    assert_ne!(key(&one), key(&two));
+}
+
+#[tokio::test]
+async fn the_admin_address_of_dev_is_on_loopback() {
+    let mut command = bare(&["dev", "--bind-addr", "127.0.0.1:0"]);
+    command.stdout(Stdio::null());
+    let gateway = Gateway::run(command);
+    assert!(gateway.admin().starts_with("127.0.0.1:"), "{}", gateway.admin());
+    let admin = Api::new(&gateway.admin());
+    assert_eq!(admin.send(admin.request(Method::GET, "/metrics")).await.status, 200);
+}

@@ -1,0 +1,170 @@
+//! A wrong setting stops the start with exit code 2 and one line that names it.
+
+use super::{Ended, bare, run};
+use crate::support::gateway::{ISSUER, REFRESH_SECRET, SIGNING_SECRET, command};
+
+/// Demands exit code 2 and one line that holds `name`; hands it back.
+#[track_caller]
+fn expect_refusal(ended: &Ended, name: &str) -> String {
+    assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{name}: {ended:?}");
+    let line = ended.stderr.strip_suffix('\n').unwrap_or_else(|| panic!("{ended:?}"));
+    assert!(!line.contains('\n') && line.starts_with("error: "), "{ended:?}");
+    assert!(line.contains(name), "{name} is not named: {line}");
+    line.to_owned()
+}
+
+#[track_caller]
+fn refuses(settings: &[(&str, &str)], name: &str) -> String {
+    expect_refusal(&run(&mut command("serve", settings)), name)
+}
+
+#[test]
+fn a_value_out_of_range_or_of_a_wrong_form_names_its_setting() {
+    for (name, values) in [
+        ("BIND_ADDR", &["nonsense", "127.0.0.1", "127.0.0.1:99999", "localhost:8080", ":8080"][..]),
+        ("ADMIN_ADDR", &["9090", "x:1"]),
+        ("PORT", &["-1", "65536", "http"]),
+        ("WORKERS", &["0", "1025", "two"]),
+        ("STORE", &["memory", "Redis "]),
+        ("REDIS_PREFIX", &["a{b}", "a b", "x*", &"x".repeat(33)]),
+        ("REDIS_TIMEOUT_MS", &["0", "60001", "1.5", "1s"]),
+        ("REDIS_MAX_IN_FLIGHT", &["0", "1000001"]),
+        ("REDIS_WAIT_REPLICAS", &["-1", "101"]),
+        ("ACCESS_TTL_SECONDS", &["0", "-900", "15m", "315360001", "604801"]),
+        ("REFRESH_TTL_SECONDS", &["0", "315360001"]),
+        ("SESSION_MAX_AGE_SECONDS", &["-1", "315360001"]),
+        ("REFRESH_GRACE_SECONDS", &["61", "-1"]),
+        ("REUSE_SCOPE", &["user", "SUBJECT!"]),
+        ("MAX_SESSIONS_PER_SUBJECT", &["0", "1001"]),
+        ("TOMBSTONE_TTL_SECONDS", &["0", "x"]),
+        ("SHUTDOWN_GRACE_SECONDS", &["3601", "-1"]),
+        ("AUDIENCE", &["two words", "\u{e9}", ISSUER, &"x".repeat(256)]),
+        ("ISSUER", &["nonsense", "ftp://x", "https://", "https://x/?q", "https://x/#f"]),
+        ("RUST_LOG", &["info,foo=loud", "a=b=c"]),
+        ("LOG_FORMAT", &["xml"]),
+        ("SIGNING_KEYS", &["/keys.json"]),
+    ] {
+        for value in values {
+            refuses(&[(name, value)], name);
+        }
+    }
+}
+
+#[test]
+fn a_flag_with_a_wrong_value_is_named_too() {
+    for (flag, value) in [("--access-ttl-seconds", "0"), ("--bind-addr", "x"), ("--store", "x")] {
+        let mut serve = command("serve", &[]);
+        expect_refusal(&run(serve.args([flag, value])), flag);
+    }
+    for unknown in ["--unknown", "--signing-secret", "-x", "extra"] {
+        expect_refusal(&run(command("serve", &[]).arg(unknown)), unknown);
+    }
+    expect_refusal(&run(&mut bare(&["serv"])), "serv");
+}
+
+#[test]
+fn what_is_required_and_missing_is_named() {
+    for name in ["ISSUER", "SIGNING_SECRET", "REFRESH_SECRET", "SERVICE_KEYS"] {
+        refuses(&[(name, "")], name);
+        expect_refusal(&run(command("serve", &[]).env_remove(name)), name);
+    }
+}
+
+#[test]
+fn a_weak_secret_is_refused_with_a_hint_how_to_make_a_good_one() {
+    for name in ["SIGNING_SECRET", "REFRESH_SECRET", "REFRESH_SECRET_PREVIOUS"] {
+        for weak in ["too-short-a-secret", &"x".repeat(31), "base64:dG9vLXNob3J0LWEtc2VjcmV0"] {
+            let line = refuses(&[(name, weak)], name);
+            assert!(line.contains("32") && line.contains("token-gateway init"), "{line}");
+            assert!(!line.contains(weak), "{line}");
+        }
+        let broken = refuses(&[(name, "base64:not!base64!but-long-enough-to-be-a-secret")], name);
+        assert!(!broken.contains("not!base64"), "{broken}");
+    }
+}
+
+#[test]
+fn equal_secrets_are_refused_in_whatever_form_they_come() {
+    use base64::Engine as _;
+    let encoded = format!("base64:{}", base64::engine::general_purpose::STANDARD.encode(SIGNING_SECRET));
+    for same in [SIGNING_SECRET, &encoded] {
+        for name in ["REFRESH_SECRET", "REFRESH_SECRET_PREVIOUS"] {
+            let line = refuses(&[(name, same)], name);
+            assert!(line.contains("SIGNING_SECRET") && !line.contains(same), "{line}");
+        }
+    }
+}
+
+#[test]
+fn bad_service_keys_are_refused_without_being_repeated() {
+    let hash = "ab".repeat(32);
+    let key = format!("tgk{}", "cd".repeat(32));
+    for bad in [
+        "web".to_owned(),
+        format!("web={}", &hash[1..]),
+        format!("web={hash}0"),
+        format!("web={key}"),
+        format!("web+root={hash}"),
+        format!("web+={hash}"),
+        format!("two words={hash}"),
+        format!("={hash}"),
+        format!("{}={hash}", "x".repeat(65)),
+        format!("web={hash},mobile"),
+        ",".to_owned(),
+        key.clone(),
+    ] {
+        let line = refuses(&[("SERVICE_KEYS", &bad)], "SERVICE_KEYS");
+        assert!(!line.contains(&hash[1..]) && !line.contains(&key[..40]), "{line}");
+    }
+}
+
+#[test]
+fn a_secret_that_was_put_into_service_keys_by_mistake_is_not_repeated() {
+    let key = format!("tgk{}", "cd".repeat(32));
+    let hash = "ab".repeat(32);
+    let signing = "base64:c2lnbmluZy1zZWNyZXQtb2YtdGhlLXRlc3RzLTAxMjM=";
+    for (mistake, secret) in [
+        (format!("{key}={hash}"), &key[..40]),
+        (format!("web+{key}={hash}"), &key[..40]),
+        (signing.to_owned(), &signing[7..40]),
+        (SIGNING_SECRET.to_owned(), SIGNING_SECRET),
+        (format!("{SIGNING_SECRET}="), SIGNING_SECRET),
+    ] {
+        let line = refuses(&[("SERVICE_KEYS", &mistake)], "SERVICE_KEYS");
+        assert!(!line.contains(secret), "{line}");
+    }
+}
+
+#[test]
+fn a_bad_redis_url_is_refused_and_its_password_not_repeated() {
+    for bad in [
+        "127.0.0.1:6379",
+        "http://:hunter2hunter2@x",
+        "redis://:hunter2hunter2@host:port",
+        "redis://user:hunter2hunter2@host/database",
+        "redis+cluster://:hunter2hunter2@x:1",
+        "redis+sentinel://:hunter2hunter2@x:1/m",
+        "redis://:hunter2hunter2@a,redis://b",
+    ] {
+        let line = refuses(&[("REDIS_URL", bad)], "REDIS_URL");
+        assert!(!line.contains("hunter2"), "{line}");
+    }
+}
+
+#[test]
+fn a_secret_is_no_flag_and_is_not_repeated_when_somebody_tries() {
+    for flag in ["--signing-secret", "--refresh-secret", "--service-keys", "--redis-url"] {
+        let glued = format!("{flag}={REFRESH_SECRET}x");
+        let line = expect_refusal(&run(command("serve", &[]).arg(glued)), flag);
+        assert!(!line.contains(REFRESH_SECRET), "{line}");
+        let line = expect_refusal(&run(command("serve", &[]).args([flag, SIGNING_SECRET])), flag);
+        assert!(!line.contains(SIGNING_SECRET), "{line}");
+    }
+}
+
+#[test]
+fn without_a_command_the_help_is_shown_and_the_exit_code_is_2() {
+    let ended = run(&mut bare(&[]));
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.stderr.contains("serve") && ended.stderr.contains("init"), "{ended:?}");
+}

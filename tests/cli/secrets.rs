@@ -1,0 +1,57 @@
+//! Secrets come from the environment or from files.
+
+use super::{file, run};
+use crate::support::gateway::{Gateway, REFRESH_SECRET, SIGNING_SECRET, WEB, command};
+
+const SECRETS: [&str; 5] =
+    ["REDIS_URL", "SIGNING_SECRET", "REFRESH_SECRET", "REFRESH_SECRET_PREVIOUS", "SERVICE_KEYS"];
+
+#[tokio::test]
+async fn every_secret_may_come_from_a_file_with_a_trailing_newline() {
+    let (_a, signing) = file(&format!("{SIGNING_SECRET}\n"));
+    let (_b, refresh) = file(&format!("{REFRESH_SECRET}\r\n"));
+    let (_c, keys) = file(&format!("{}\n", WEB.entry));
+    let mut serve = command("serve", &[("STORE", "embedded")]);
+    for (name, path) in [("SIGNING_SECRET", signing), ("REFRESH_SECRET", refresh), ("SERVICE_KEYS", keys)] {
+        serve.env_remove(name).env(format!("{name}_FILE"), path);
+    }
+    let gateway = Gateway::run(serve);
+    let tokens = gateway.api().login("alice").await;
+    let plain = Gateway::embedded();
+    let answer = plain.api().revoke(&tokens.refresh).await;
+    assert_eq!(answer.status, 200);
+    let resigned = crate::http::craft::Craft::refresh(&tokens.refresh).sign();
+    assert_eq!(gateway.api().refresh(&resigned).await.status, 200, "the newline is no part of the secret");
+}
+
+#[test]
+fn a_secret_given_twice_is_refused_by_name() {
+    let (_dir, path) = file("a-secret-that-nobody-else-has-0123456789");
+    for name in SECRETS {
+        let both = [
+            (name, "another-secret-that-nobody-has-012345"),
+            (&format!("{name}_FILE"), path.to_str().unwrap()),
+        ];
+        let ended = run(&mut command("serve", &both));
+        assert_eq!((ended.code, ended.stderr.lines().count()), (2, 1), "{ended:?}");
+        assert!(ended.stderr.contains(name) && ended.stderr.contains("both"), "{ended:?}");
+        assert!(!ended.stderr.contains("nobody"), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_secret_file_that_cannot_be_read_or_is_empty_is_refused_by_name() {
+    let (dir, empty) = file("\n");
+    let (_other, binary) = file("");
+    std::fs::write(&binary, b"\xff\xfe").unwrap();
+    let missing = dir.path().join("missing");
+    for name in SECRETS {
+        for path in [&missing, &empty, &binary, &dir.path().to_owned()] {
+            let file = format!("{name}_FILE");
+            let settings = [(name, ""), (&file, path.to_str().unwrap())];
+            let ended = run(&mut command("serve", &settings));
+            assert_eq!((ended.code, ended.stderr.lines().count()), (2, 1), "{path:?} {ended:?}");
+            assert!(ended.stderr.contains(&file), "{ended:?}");
+        }
+    }
+}

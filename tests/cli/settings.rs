@@ -1,0 +1,125 @@
+//! Where settings come from, and which one wins.
+
+use std::net::TcpListener;
+
+use serde_json::json;
+
+use super::run;
+use crate::support::api::{Api, claims};
+use crate::support::free_port;
+use crate::support::gateway::{Gateway, command};
+use crate::support::redis::Redis;
+
+#[tokio::test]
+async fn an_empty_variable_counts_as_unset() {
+    let names = [
+        "PORT",
+        "ADMIN_ADDR",
+        "WORKERS",
+        "REDIS_PREFIX",
+        "REDIS_TIMEOUT_MS",
+        "REDIS_MAX_IN_FLIGHT",
+        "REDIS_WAIT_REPLICAS",
+        "AUDIENCE",
+        "SIGNING_KEYS",
+        "ACCESS_TTL_SECONDS",
+        "REFRESH_TTL_SECONDS",
+        "SESSION_MAX_AGE_SECONDS",
+        "REFRESH_GRACE_SECONDS",
+        "REUSE_SCOPE",
+        "MAX_SESSIONS_PER_SUBJECT",
+        "TOMBSTONE_TTL_SECONDS",
+        "SHUTDOWN_GRACE_SECONDS",
+        "RUST_LOG",
+        "LOG_FORMAT",
+        "REFRESH_SECRET_PREVIOUS",
+        "SIGNING_SECRET_FILE",
+        "REFRESH_SECRET_FILE",
+        "SERVICE_KEYS_FILE",
+    ];
+    let gateway = Gateway::embedded_with(&names.map(|name| (name, "")));
+    let answer = gateway.api().issue(&json!({"sub": "alice"})).await;
+    assert_eq!(
+        (&answer.json()["expires_in"], &answer.json()["refresh_expires_in"]),
+        (&json!(900), &json!(604_800))
+    );
+    assert_eq!(claims(&answer.tokens().access)["aud"], "api");
+}
+
+#[tokio::test]
+async fn a_flag_wins_over_the_environment() {
+    let settings =
+        [("STORE", "redis"), ("ACCESS_TTL_SECONDS", "60"), ("AUDIENCE", "env"), ("RUST_LOG", "nonsense=")];
+    let mut serve = command("serve", &settings);
+    serve.args([
+        "--store",
+        "embedded",
+        "--access-ttl-seconds=120",
+        "--audience",
+        "flag",
+        "--rust-log",
+        "info",
+    ]);
+    let gateway = Gateway::run(serve);
+    let answer = gateway.api().issue(&json!({"sub": "alice"})).await;
+    assert_eq!(answer.json()["expires_in"], 120);
+    assert_eq!(claims(&answer.tokens().access)["aud"], "flag");
+}
+
+#[tokio::test]
+async fn port_alone_listens_on_every_address_and_bind_addr_wins_over_it() {
+    let port = free_port().to_string();
+    let gateway = Gateway::embedded_with(&[("BIND_ADDR", ""), ("PORT", &port)]);
+    assert_eq!(gateway.address(), format!("0.0.0.0:{port}"));
+    assert_eq!(Api::new(&format!("127.0.0.1:{port}")).issue(&json!({"sub": "alice"})).await.status, 201);
+    let gateway = Gateway::embedded_with(&[("PORT", &port)]);
+    assert!(gateway.address().starts_with("127.0.0.1:") && !gateway.address().ends_with(&port));
+}
+
+#[test]
+fn an_address_in_use_stops_the_start_with_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (name, bind) in [("BIND_ADDR", address.as_str()), ("ADMIN_ADDR", "127.0.0.1:0")] {
+        let ended = run(&mut command(
+            "serve",
+            &[("STORE", "embedded"), ("RUST_LOG", "off"), ("BIND_ADDR", bind), ("ADMIN_ADDR", &address)],
+        ));
+        assert_eq!(ended.code, 1, "{ended:?}");
+        let line = ended.stderr.lines().collect::<Vec<_>>();
+        assert!(line.len() == 1, "{ended:?}");
+        assert!(name == "ADMIN_ADDR" || line[0].contains("BIND_ADDR"), "{ended:?}");
+        assert!(line[0].contains(&address), "{ended:?}");
+    }
+}
+
+#[test]
+fn the_embedded_store_says_loudly_that_it_forgets() {
+    let gateway = Gateway::embedded();
+    assert!(
+        gateway.log().contains("WARN") && gateway.log().contains("forgets every session"),
+        "{}",
+        gateway.log()
+    );
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    assert!(!gateway.log().contains("forgets"), "{}", gateway.log());
+}
+
+#[test]
+fn a_layout_that_is_too_new_stops_the_start() {
+    let redis = Redis::start();
+    redis.ask::<()>(&["SET", "tg:schema", "2"]);
+    let ended = run(&mut command("serve", &[("REDIS_URL", &redis.url())]));
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stderr.lines().last().unwrap().contains("layout"), "{ended:?}");
+    assert_eq!(redis.ask::<String>(&["GET", "tg:schema"]), "2");
+}
+
+#[tokio::test]
+async fn a_refused_start_leaves_the_prefix_setting_to_choose_another() {
+    let redis = Redis::start();
+    redis.ask::<()>(&["SET", "tg:schema", "2"]);
+    let gateway = Gateway::start_with(&redis, &[("REDIS_PREFIX", "other")]);
+    assert_eq!(gateway.api().issue(&json!({"sub": "alice"})).await.status, 201);
+}
