@@ -45,7 +45,7 @@ async fn a_login_leaves_one_hash_and_its_id_in_the_subjects_set() {
     let tokens = full_login(&gateway.api()).await;
     let (session, set) = (format!("tg:{{alice}}:session:{}", tokens.session), "tg:{alice}:sessions");
     assert_eq!(keys(&redis), BTreeSet::from([session.clone(), set.into(), "tg:schema".into()]));
-    assert_eq!(redis.ask::<Vec<String>>(&["SMEMBERS", set]), [tokens.session.clone()]);
+    assert_eq!(redis.ask::<Vec<String>>(&["SMEMBERS", set]), std::slice::from_ref(&tokens.session));
     assert_eq!(redis.ask::<String>(&["GET", "tg:schema"]), "1");
     assert_eq!(redis.ask::<i64>(&["TTL", "tg:schema"]), -1);
     expect_ttl(&redis, &session, WEEK_MS);
