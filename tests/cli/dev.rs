@@ -79,6 +79,7 @@ fn expect_story(answers: &[Value]) {
 fn the_lines_to_paste_tell_the_story_that_is_written_above_them() {
     let dev = Dev::start(bare(&["dev"]));
     assert!(dev.guide.contains("embedded") && dev.guide.contains("service key"), "{}", dev.guide);
+    assert!(dev.curl_lines().contains(r#"echo "$SECOND" | sed"#), "the honest token is tried too");
     expect_story(&paste(&dev.curl_lines()));
     expect_story(&paste(
         &dev.guide.lines().skip_while(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n"),
