@@ -1,5 +1,6 @@
 //! Redis gone, frozen, full, read-only, forgetful: the outcome is unknown, and unknown is not no.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -148,20 +149,29 @@ async fn with_redis_out_of_memory_logins_and_refreshes_are_503_and_logouts_still
     assert_eq!(announced, 2);
 }
 
+/// Ids of the connections that the server has, but for the one that asks.
+fn connections(redis: &Redis) -> BTreeSet<String> {
+    let list: String = redis.ask(&["CLIENT", "LIST", "TYPE", "normal"]);
+    let others = list.lines().filter(|line| !line.contains("cmd=client"));
+    others.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
 #[tokio::test]
-async fn a_master_that_was_demoted_is_503_and_serves_again_when_it_is_a_master() {
-    let (redis, other) = (Redis::start(), Redis::start());
-    let gateway = Gateway::start(&redis);
+async fn a_master_that_was_demoted_is_503_and_its_connection_is_replaced() {
+    let redis = Redis::start();
+    let gateway = Gateway::start_with(&redis, &[("WORKERS", "1")]);
     let api = gateway.api();
     let tokens = api.login("alice").await;
+    wait_for("one connection", Duration::from_secs(5), || (connections(&redis).len() == 1).then_some(()));
+    let before = connections(&redis);
     // A replica of nobody who answers: read-only, and its data stays.
     let nowhere = crate::support::free_port().to_string();
     redis.ask::<String>(&["REPLICAOF", "127.0.0.1", &nowhere]);
     every_call_is_unavailable(&api, &tokens).await;
     redis.ask::<String>(&["REPLICAOF", "NO", "ONE"]);
     ready_again(&api).await;
+    assert!(connections(&redis).is_disjoint(&before), "another connection, perhaps to another server");
     assert_eq!(api.refresh(&tokens.refresh).await.status, 200);
-    assert_eq!(other.ask::<u64>(&["DBSIZE"]), 0);
 }
 
 #[tokio::test]
@@ -224,7 +234,11 @@ async fn a_logout_waits_for_the_replicas_it_was_told_to_wait_for() {
     wait_for("the replica is linked", Duration::from_secs(30), || {
         replica.ask::<String>(&["INFO", "replication"]).contains("master_link_status:up").then_some(())
     });
-    assert_eq!(api.revoke(&tokens.refresh).await.status, 200);
+    // A replica that is busy catching up may acknowledge late; the call may be repeated.
+    let began = Instant::now();
+    while api.revoke(&tokens.refresh).await.status != 200 {
+        assert!(began.elapsed() < Duration::from_secs(10), "never acknowledged");
+    }
     let key = format!("tg:{{alice}}:session:{}", tokens.session);
     assert_eq!(replica.ask::<String>(&["HGET", &key, "state"]), "ended");
 }

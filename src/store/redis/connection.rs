@@ -55,7 +55,8 @@ pub(super) struct Connections {
 struct Waiting {
     pool: deadpool_redis::Pool,
     replicas: usize,
-    timeout: Duration,
+    /// Half the deadline of a call, so that too few acknowledgements are told as such.
+    patience: Duration,
 }
 
 impl Connections {
@@ -141,7 +142,7 @@ impl Waiting {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| Error::Unavailable(error.to_string()))?;
-        Ok(Self { pool, replicas: settings.wait_replicas, timeout: settings.timeout })
+        Ok(Self { pool, replicas: settings.wait_replicas, patience: settings.timeout / 2 })
     }
 
     async fn call(&self, call: &Call<'_>) -> Result<Reply, Error> {
@@ -156,7 +157,7 @@ impl Waiting {
             }
             let reply = answer?;
             let mut wait = redis::cmd("WAIT");
-            wait.arg(self.replicas).arg(self.timeout.as_millis() as u64);
+            wait.arg(self.replicas).arg(self.patience.as_millis() as u64);
             let acknowledged: usize = wait.query_async(&mut *connection).await?;
             Ok::<_, RedisError>((reply, acknowledged))
         };
