@@ -1,5 +1,6 @@
 //! SIGTERM drains: no request in flight is cut off.
 
+use std::net::TcpStream;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -36,6 +37,7 @@ async fn sigterm_cuts_no_request_off_and_fails_readiness_first() {
     });
     let readiness = api.send(api.request(Method::GET, "/readyz")).await;
     assert_eq!((readiness.status.as_u16(), readiness.text.as_str()), (503, "draining"));
+    wait_for("the listener closes", Duration::from_secs(10), || TcpStream::connect(gateway.address()).err());
     redis.thaw();
     for refresh in in_flight {
         assert_eq!(refresh.await.expect("no panic").status, 200);

@@ -7,8 +7,9 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::api::{Answer, Api, Tokens};
+use crate::support::api::{Answer, Api, Tokens, fresh_key};
 use crate::support::gateway::{Gateway, REFRESH_SECRET};
+use crate::support::proxy::Proxy;
 use crate::support::redis::Redis;
 use crate::support::wait_for;
 
@@ -99,6 +100,20 @@ async fn with_redis_frozen_calls_are_503_in_time_and_all_is_well_after_the_thaw(
     // Some of those refreshes may have reached Redis after all: none of them may count as theft.
     let sessions = api.user(Method::GET, "alice", "").await.sessions();
     assert_eq!(sessions, [tokens.session.as_str()]);
+}
+
+#[tokio::test]
+async fn a_connection_that_became_a_black_hole_is_replaced() {
+    let redis = Redis::start();
+    let proxy = Proxy::before(redis.port());
+    let gateway = Gateway::start_with(&redis, &[("REDIS_URL", &proxy.url()), ("WORKERS", "1")]);
+    let api = gateway.api();
+    let (tokens, key) = (api.login("alice").await, fresh_key());
+    proxy.swallow();
+    let first = api.refresh_as(&tokens.refresh, &key).await;
+    assert!(matches!(first.status.as_u16(), 200 | 503), "{first:?}");
+    ready_again(&api).await;
+    assert_eq!(api.refresh_as(&tokens.refresh, &key).await.status, 200);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 pub struct Proxy {
@@ -13,12 +14,19 @@ pub struct Proxy {
 struct Gate {
     held: Mutex<bool>,
     opened: Condvar,
+    accepted: AtomicUsize,
+    /// Connections accepted before this many are black holes.
+    swallowed: AtomicUsize,
 }
 
 impl Gate {
     fn pass(&self) {
         let held = self.held.lock().unwrap();
         drop(self.opened.wait_while(held, |held| *held).unwrap());
+    }
+
+    fn swallows(&self, number: usize) -> bool {
+        number < self.swallowed.load(Ordering::SeqCst)
     }
 }
 
@@ -33,8 +41,9 @@ impl Proxy {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
                 let back = (server.try_clone().expect("a clone"), client.try_clone().expect("a clone"));
                 let gate = shared.clone();
-                std::thread::spawn(move || pump(client, server, &gate));
-                std::thread::spawn(move || pump(back.0, back.1, &Gate::default()));
+                let number = gate.accepted.fetch_add(1, Ordering::SeqCst);
+                std::thread::spawn(move || pump(client, server, &gate, number));
+                std::thread::spawn(move || pump(back.0, back.1, &Gate::default(), number));
             }
         });
         Self { port: own, gate }
@@ -49,6 +58,11 @@ impl Proxy {
         *self.gate.held.lock().unwrap() = true;
     }
 
+    /// Makes a black hole of every connection there is: open, and silent for ever. New ones work.
+    pub fn swallow(&self) {
+        self.gate.swallowed.store(self.gate.accepted.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+
     pub fn release(&self) {
         *self.gate.held.lock().unwrap() = false;
         self.gate.opened.notify_all();
@@ -56,10 +70,13 @@ impl Proxy {
 }
 
 /// Copies until the sender is done, then hands the end on.
-fn pump(mut from: TcpStream, mut to: TcpStream, gate: &Gate) {
+fn pump(mut from: TcpStream, mut to: TcpStream, gate: &Gate, number: usize) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
         gate.pass();
+        if gate.swallows(number) {
+            continue;
+        }
         if to.write_all(&buffer[..read]).is_err() {
             break;
         }
