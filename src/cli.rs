@@ -9,13 +9,14 @@ mod init;
 mod serve;
 mod service_key;
 
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{Arg, CommandFactory, Parser, Subcommand};
 
-use crate::config::{FLAG_VARIABLES, Flags, SECRETS_HELP};
+use crate::config::{Flags, SECRETS_HELP};
 use crate::telemetry::logging;
 
 /// Sessions for every service with its own login: access tokens, rotating refresh tokens, logout everywhere.
@@ -53,7 +54,7 @@ struct Usage(String);
 
 /// Parses the command line, runs it, and reports an error as one line.
 pub fn main() -> ExitCode {
-    unset_empty_variables();
+    settle_environment();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -83,14 +84,27 @@ fn settled<T>(settings: Result<T>) -> Result<T> {
     settings.map_err(|error| Usage(format!("{error:#}")).into())
 }
 
-/// An empty variable counts as unset, for clap too.
-fn unset_empty_variables() {
-    for name in FLAG_VARIABLES {
+/// Two rules that clap does not know: an empty variable counts as unset, and the flag `--port` wins over the
+/// variable `BIND_ADDR`.
+fn settle_environment() {
+    let command = Cli::command();
+    let names =
+        command.get_subcommands().flat_map(|command| command.get_arguments().filter_map(Arg::get_env));
+    for name in names {
         if std::env::var_os(name).is_some_and(|value| value.is_empty()) {
-            // SAFETY: called first thing in `main`, before there is any other thread.
-            unsafe { std::env::remove_var(name) };
+            unset(name);
         }
     }
+    let flags = || std::env::args().skip(1);
+    let given = |flag: &str| flags().any(|arg| arg == flag || arg.starts_with(&format!("{flag}=")));
+    if given("--port") && !given("--bind-addr") {
+        unset("BIND_ADDR".as_ref());
+    }
+}
+
+fn unset(name: &OsStr) {
+    // SAFETY: called first thing in `main`, before there is any other thread.
+    unsafe { std::env::remove_var(name) };
 }
 
 /// Help goes out as it is; of an error, the first paragraph as one line.

@@ -46,8 +46,6 @@ pub struct Clock {
 struct Observation {
     time: Timestamp,
     answered: Instant,
-    /// When any answer was last seen, whether it improved the bound or not.
-    latest: Instant,
 }
 
 impl Observation {
@@ -68,36 +66,25 @@ impl Clock {
     /// Notes that a question sent at `asked` was answered at `answered` with the store's `time`.
     pub fn observe(&self, time: Timestamp, asked: Instant, answered: Instant) {
         let mut best = self.best.lock().expect("no panic while the clock is held");
-        let seen = Observation { time, answered, latest: answered };
+        let seen = Observation { time, answered };
         *best = match *best {
             // Read after `asked` and yet below the bound for `asked`: the store's clock went back
             // (a failover, a step), so what was known before no longer holds.
             Some(old) if time < old.lower_bound(asked) => Some(seen),
-            Some(old) if time < old.lower_bound(answered) => {
-                Some(Observation { latest: answered.max(old.latest), ..old })
-            }
+            Some(old) if time < old.lower_bound(answered) => Some(old),
             _ => Some(seen),
         };
     }
 
     /// The store's clock showed at least this at `moment`; `None` before the first answer.
     pub fn lower_bound(&self, moment: Instant) -> Option<Timestamp> {
-        self.read().map(|best| best.lower_bound(moment))
+        let best = *self.best.lock().expect("no panic while the clock is held");
+        best.map(|best| best.lower_bound(moment))
     }
 
-    /// The best estimate of the store's time: the lower bound for this moment, or the machine's own
-    /// clock as long as the store has not been heard of.
-    pub fn now(&self) -> Timestamp {
-        self.lower_bound(Instant::now()).unwrap_or_else(Timestamp::from_system_clock)
-    }
-
-    /// How long ago the store last told the time.
-    pub fn age(&self) -> Option<Duration> {
-        self.read().map(|best| best.latest.elapsed())
-    }
-
-    fn read(&self) -> Option<Observation> {
-        *self.best.lock().expect("no panic while the clock is held")
+    /// The best estimate of the store's time; `None` before the first answer. Never this machine's clock.
+    pub fn now(&self) -> Option<Timestamp> {
+        self.lower_bound(Instant::now())
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 
@@ -35,10 +36,14 @@ pub enum StoreKind {
     Embedded,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ReuseScopeFlag {
-    Subject,
-    Session,
+impl ValueEnum for ReuseScope {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Subject, Self::Session]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.as_str()))
+    }
 }
 
 /// The settings that are no secrets, as flags and environment variables.
@@ -94,7 +99,7 @@ pub struct Flags {
     refresh_grace_seconds: u64,
     /// What ends when a superseded refresh token comes back
     #[arg(long, env = "REUSE_SCOPE", default_value = "subject")]
-    reuse_scope: ReuseScopeFlag,
+    reuse_scope: ReuseScope,
     /// Live sessions of one subject (1-1000); a further one ends the least recently refreshed
     #[arg(long, env = "MAX_SESSIONS_PER_SUBJECT", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1000))]
     max_sessions_per_subject: u64,
@@ -111,32 +116,6 @@ pub struct Flags {
     #[arg(long, env = "LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
 }
-
-/// Names of all settings that are read by clap; empty ones are taken as unset before it looks.
-pub const FLAG_VARIABLES: [&str; 22] = [
-    "BIND_ADDR",
-    "PORT",
-    "ADMIN_ADDR",
-    "WORKERS",
-    "STORE",
-    "REDIS_PREFIX",
-    "REDIS_TIMEOUT_MS",
-    "REDIS_MAX_IN_FLIGHT",
-    "REDIS_WAIT_REPLICAS",
-    "ISSUER",
-    "AUDIENCE",
-    "SIGNING_KEYS",
-    "ACCESS_TTL_SECONDS",
-    "REFRESH_TTL_SECONDS",
-    "SESSION_MAX_AGE_SECONDS",
-    "REFRESH_GRACE_SECONDS",
-    "REUSE_SCOPE",
-    "MAX_SESSIONS_PER_SUBJECT",
-    "TOMBSTONE_TTL_SECONDS",
-    "SHUTDOWN_GRACE_SECONDS",
-    "RUST_LOG",
-    "LOG_FORMAT",
-];
 
 /// All that a node needs to know.
 #[derive(Debug, Clone)]
@@ -248,6 +227,9 @@ impl Flags {
         if self.audience == issuer {
             bail!("AUDIENCE: must differ from ISSUER, which is the audience of refresh tokens");
         }
+        if self.tombstone_ttl_seconds * 1000 <= self.redis_timeout_ms {
+            bail!("TOMBSTONE_TTL_SECONDS: must be longer than REDIS_TIMEOUT_MS");
+        }
         if self.access_ttl_seconds > self.refresh_ttl_seconds {
             bail!("ACCESS_TTL_SECONDS: must not exceed REFRESH_TTL_SECONDS");
         }
@@ -285,10 +267,7 @@ impl Flags {
             refresh_ttl: seconds(self.refresh_ttl_seconds),
             session_max_age: Some(self.session_max_age_seconds).filter(|age| *age > 0).map(seconds),
             refresh_grace: seconds(self.refresh_grace_seconds),
-            reuse_scope: match self.reuse_scope {
-                ReuseScopeFlag::Subject => ReuseScope::Subject,
-                ReuseScopeFlag::Session => ReuseScope::Session,
-            },
+            reuse_scope: self.reuse_scope,
             max_sessions: usize::try_from(self.max_sessions_per_subject).unwrap_or(usize::MAX),
             tombstone_ttl: seconds(self.tombstone_ttl_seconds),
             feed_retention: access_ttl + FEED_MARGIN,
@@ -315,7 +294,9 @@ fn prefix(text: &str) -> Result<String, &'static str> {
 
 /// An issuer identifier (RFC 8414 section 2); plain http is for development.
 pub fn issuer(text: &str) -> Result<String, &'static str> {
-    let url = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let plain = text.bytes().all(|b| b.is_ascii_graphic());
+    let url =
+        url::Url::parse(text).ok().filter(|_| plain).filter(|url| matches!(url.scheme(), "http" | "https"));
     match url {
         Some(url) if url.has_host() && url.query().is_none() && url.fragment().is_none() => {
             Ok(text.to_owned())

@@ -14,9 +14,10 @@ pub mod sessions;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use self::service_keys::ServiceKeys;
+use crate::clock::Timestamp;
 use crate::session::SessionId;
 use crate::store::{self, Store};
 use crate::telemetry::metrics::{Metrics, Operation};
@@ -98,34 +99,67 @@ impl Gateway {
         Self { store, tokens, metrics, services, settings }
     }
 
-    /// Runs the store part of a request within its one deadline.
+    /// Begins the store part of a request that arrived at `arrived`: its one deadline runs from now.
+    pub fn begin(&self, arrived: Instant) -> Call {
+        Call { arrived, deadline: Instant::now() + self.settings.store_timeout }
+    }
+
+    /// Runs a store part of a request within the request's one deadline.
     async fn in_time<T>(
         &self,
+        call: Call,
         operation: Operation,
         part: impl Future<Output = Result<T, store::Error>>,
     ) -> Result<T, Error> {
         let _in_flight = self.metrics.store_call(operation);
-        match timeout(self.settings.store_timeout, part).await {
-            Ok(outcome) => Ok(outcome.inspect_err(|error| log::debug!("{operation:?}: {error}"))?),
-            Err(_) => Err(store::Error::Unavailable("no answer within REDIS_TIMEOUT_MS".into()).into()),
+        let outcome = call.in_time(part).await;
+        Ok(outcome.inspect_err(|error| log::debug!("{operation:?}: {error}"))?)
+    }
+
+    /// The store's time; asked for only where no earlier answer tells it.
+    async fn now(&self, call: Call) -> Result<Timestamp, Error> {
+        match self.store.clock().now() {
+            Some(now) => Ok(now),
+            None => self.in_time(call, Operation::Read, self.store.now()).await,
         }
     }
 
-    /// Whether this node can serve.
+    /// Whether this node can serve; what endangers the promises all the same, in words.
     ///
     /// # Errors
     ///
     /// What keeps the store from it.
-    pub async fn ready(&self) -> Result<(), Error> {
-        self.in_time(Operation::Ready, self.store.ready()).await
+    pub async fn ready(&self) -> Result<Vec<String>, Error> {
+        self.in_time(self.begin(Instant::now()), Operation::Ready, self.store.ready()).await
     }
 
-    /// A lower bound, on the store's clock, of the moment a request arrived.
-    async fn sent_at(&self, arrived: Instant) -> Result<crate::clock::Timestamp, store::Error> {
-        if let Some(bound) = self.store.clock().lower_bound(arrived) {
+    /// A lower bound, on the store's clock, of a moment.
+    async fn lower_bound(&self, moment: Instant) -> Result<Timestamp, store::Error> {
+        if let Some(bound) = self.store.clock().lower_bound(moment) {
             return Ok(bound);
         }
         self.store.now().await?;
-        Ok(self.store.clock().lower_bound(arrived).unwrap_or_default())
+        Ok(self.store.clock().lower_bound(moment).unwrap_or_default())
+    }
+}
+
+/// A request at work: when it arrived, and until when the store may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Call {
+    pub arrived: Instant,
+    deadline: Instant,
+}
+
+impl Call {
+    async fn in_time<T>(
+        self,
+        part: impl Future<Output = Result<T, store::Error>>,
+    ) -> Result<T, store::Error> {
+        let late = || store::Error::Unavailable("no answer within REDIS_TIMEOUT_MS".to_owned());
+        timeout_at(self.deadline.into(), part).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    fn is_over(self) -> bool {
+        Instant::now() >= self.deadline
     }
 }

@@ -7,6 +7,7 @@
 //! `answer`. Status codes of errors live in [`error`] alone.
 
 mod answer;
+mod arrival;
 mod credentials;
 pub mod error;
 mod health;
@@ -22,6 +23,7 @@ use actix_web::Resource;
 use actix_web::dev::HttpServiceFactory;
 use actix_web::web::{ServiceConfig, delete, get, head, patch, post, resource, to};
 
+pub use arrival::Pulse;
 pub use health::Lifecycle;
 
 use self::error::ApiError;

@@ -8,6 +8,7 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::{Context, Result, bail};
+use futures_util::future::join_all;
 use socket2::{Domain, Socket, Type};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{sleep, timeout};
@@ -15,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use crate::clock::Clock;
 use crate::config::{Settings, StoreSettings};
 use crate::gateway::Gateway;
-use crate::http::{self, Lifecycle};
+use crate::http::{self, Lifecycle, Pulse};
 use crate::store::memory::MemoryStore;
 use crate::store::redis::RedisStore;
 use crate::store::{self, Store};
@@ -69,7 +70,8 @@ impl Application {
         let server = HttpServer::new(move || {
             // One gateway per worker: its store's connection lives on the worker's own runtime.
             let gateway = node.gateway(workers).expect("built once already");
-            App::new().app_data(Data::new(gateway)).app_data(state.clone()).configure(http::routes)
+            let app = App::new().app_data(Data::new(gateway)).app_data(state.clone());
+            app.app_data(Pulse::start()).configure(http::routes)
         })
         .workers(workers)
         .keep_alive(KEEP_ALIVE)
@@ -123,10 +125,7 @@ impl Node {
     fn new(settings: &Settings) -> Result<Self> {
         let embedded = match settings.store {
             StoreSettings::Redis(_) => None,
-            StoreSettings::Embedded => {
-                log::warn!("the embedded store forgets every session when this process ends");
-                Some(Arc::new(MemoryStore::new(settings.policy.clone())))
-            }
+            StoreSettings::Embedded => Some(Arc::new(MemoryStore::new(settings.policy.clone()))),
         };
         Ok(Self {
             settings: Arc::new(settings.clone()),
@@ -184,6 +183,7 @@ pub fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener> {
     listen().with_context(|| format!("{setting}: cannot listen on {address}"))
 }
 
+/// Also says loudly what endangers the promises.
 async fn refuse_unknown_layout(gateway: &Gateway) -> Result<()> {
     match timeout(FIRST_ANSWER, gateway.store.ready()).await {
         Ok(Err(error @ store::Error::Corrupt(_))) => Err(error.into()),
@@ -191,7 +191,13 @@ async fn refuse_unknown_layout(gateway: &Gateway) -> Result<()> {
             log::warn!("starting without Redis; not ready until it is there: {error}");
             Ok(())
         }
-        Err(_) | Ok(Ok(())) => Ok(()),
+        Ok(Ok(warnings)) => {
+            for warning in warnings {
+                log::warn!("{warning}");
+            }
+            Ok(())
+        }
+        Err(_) => Ok(()),
     }
 }
 
@@ -205,17 +211,13 @@ async fn stop_on_signal(servers: Vec<ServerHandle>, lifecycle: Data<Lifecycle>, 
     lifecycle.drain();
     let drain = async {
         sleep(UNREADY_FIRST.min(grace / 10)).await;
-        for server in &servers {
-            server.stop(true).await;
-        }
+        join_all(servers.iter().map(|server| server.stop(true))).await;
     };
     tokio::select! {
         () = drain => {}
         () = either(&mut terminate, &mut interrupt) => {
             log::warn!("told to stop again: stopping at once");
-            for server in &servers {
-                server.stop(false).await;
-            }
+            join_all(servers.iter().map(|server| server.stop(false))).await;
         }
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! # Adding a backend
 //!
-//! Implement [`Store`], then add it to `backends` in `tests/store/main.rs`: the contract suite and the
+//! Implement [`Store`], then add it to `Bench` in `tests/store/mod.rs`: the contract suite and the
 //! model-based test take it from there. Two rules matter more than all else: each method is atomic, and
 //! [`Error`] means "could not know", never a verdict.
 
@@ -121,8 +121,9 @@ pub trait Store: Send + Sync {
     /// What earlier answers taught about the store's clock.
     fn clock(&self) -> &Clock;
 
-    /// Whether the store can serve: reachable, writable, and of a layout this node knows.
-    async fn ready(&self) -> Result<(), Error>;
+    /// Whether the store can serve: reachable, writable, and of a layout this node knows. Returns what
+    /// endangers the promises all the same, in words.
+    async fn ready(&self) -> Result<Vec<String>, Error>;
 }
 
 /// A session to be created. Empty strings are not stored.
@@ -232,8 +233,13 @@ pub enum EndedOne {
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup {
-    Live(Box<SessionRecord>),
-    Ended { reason: Reason, ended_at: Timestamp, announced: bool },
+    /// With its claims, a JSON object.
+    Live(Box<SessionRecord>, String),
+    Ended {
+        reason: Reason,
+        ended_at: Timestamp,
+        announced: bool,
+    },
     Unknown,
 }
 
@@ -246,12 +252,9 @@ pub struct SessionRecord {
     pub last_refreshed_at: Timestamp,
     pub expires_at: Timestamp,
     pub absolute_expires_at: Option<Timestamp>,
-    pub claims: String,
     /// Empty, or a JSON object.
     pub client: String,
     pub client_id: String,
-    pub scope: String,
-    pub aud: String,
 }
 
 impl SessionRecord {

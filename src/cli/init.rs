@@ -69,7 +69,7 @@ SERVICE_KEYS={service_keys}
 REDIS_URL=redis://127.0.0.1:6379
 
 # The rest, with defaults.
-BIND_ADDR=127.0.0.1:8080
+#BIND_ADDR=127.0.0.1:8080
 #ADMIN_ADDR=127.0.0.1:9090
 #WORKERS=
 #REDIS_PREFIX=tg

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Error, Gateway, Refusal};
+use super::{Call, Error, Gateway, Refusal};
 use crate::clock::Timestamp;
 use crate::session::{Reason, SessionId, Subject};
 use crate::store::{self, Ended, EndedMany, EndedOne, Store};
@@ -15,11 +15,10 @@ use crate::telemetry::metrics::{Metrics, Operation};
 impl Gateway {
     /// RFC 7009: ends the session of a refresh or access token, expired ones included; a token that is
     /// none of ours is nobody's session, and that is fine too.
-    pub async fn revoke(&self, token: &str, client_id: Option<&str>) -> Result<(), Error> {
-        let now = self.store.clock().now();
-        let (subject, session, owner) = if let Ok(token) = self.tokens.open_refresh(token, now) {
+    pub async fn revoke(&self, call: Call, token: &str, client_id: Option<&str>) -> Result<(), Error> {
+        let (subject, session, owner) = if let Ok(token) = self.tokens.open_refresh(token) {
             (token.subject, token.jti.session(), token.client_id)
-        } else if let Ok(token) = self.tokens.open_access(token, now) {
+        } else if let Ok(token) = self.tokens.open_access(token) {
             (token.subject, token.session, token.client_id)
         } else {
             return Ok(());
@@ -27,18 +26,19 @@ impl Gateway {
         if client_id.is_some_and(|client| client != owner) {
             return Err(Error::Grant(Refusal::Client));
         }
-        self.end_session(subject, session, Reason::Logout).await.map(drop)
+        self.end_session(call, subject, session, Reason::Logout).await.map(drop)
     }
 
     /// Ends one session; tells which sessions have ended and were not yet announced.
     pub async fn end_session(
         &self,
+        call: Call,
         subject: Subject,
         session: SessionId,
         reason: Reason,
     ) -> Result<Vec<SessionId>, Error> {
         let ender = self.ender();
-        self.finish(async move {
+        let part = async move {
             match ender.store.end_session(&subject, session, reason).await? {
                 EndedOne::Ended => {
                     let now = vec![Ended { session, reason }];
@@ -49,48 +49,56 @@ impl Gateway {
                 }
                 EndedOne::Already { announced: true, .. } | EndedOne::Unknown => Ok(Vec::new()),
             }
-        })
-        .await
+        };
+        self.in_time(call, Operation::End, uninterrupted(call, part)).await
     }
 
     /// Ends all sessions of the subject, or all but one. Sessions created while this runs may survive.
     ///
     /// Asks the store for its time first: a bound that is a little too early, which is fine for a refresh,
-    /// could here spare a session that was created before the call.
+    /// could here spare a session that was created before the call. A time that comes after the deadline
+    /// is not used: it could kill a login that the caller made after giving up.
     pub async fn end_subject(
         &self,
+        call: Call,
         subject: Subject,
         except: Option<SessionId>,
         reason: Reason,
     ) -> Result<Vec<SessionId>, Error> {
         let ender = self.ender();
-        self.finish(async move {
+        let part = async move {
             let sent_at = ender.store.now().await?;
+            if call.is_over() {
+                return Err(store::Error::Unavailable("the store told the time too late".to_owned()));
+            }
             let ended = ender.store.end_subject(&subject, except, reason, sent_at).await?;
             ender.announce(&subject, &ended).await
-        })
-        .await
+        };
+        self.in_time(call, Operation::End, uninterrupted(call, part)).await
     }
 
-    pub(super) async fn announce(&self, subject: Subject, ended: EndedMany) -> Result<(), store::Error> {
+    pub(super) async fn announce(
+        &self,
+        call: Call,
+        subject: Subject,
+        ended: EndedMany,
+    ) -> Result<(), store::Error> {
         if ended.now.is_empty() && ended.before.is_empty() {
             return Ok(());
         }
         let ender = self.ender();
-        uninterrupted(async move { ender.announce(&subject, &ended).await.map(drop) }).await
+        uninterrupted(call, async move { ender.announce(&subject, &ended).await.map(drop) }).await
     }
 
     /// Announces a tombstone that was met, and all others of the subject that wait for it.
-    pub(super) async fn settle(&self, subject: Subject, met: Ended) -> Result<Vec<SessionId>, store::Error> {
-        let ender = self.ender();
-        uninterrupted(async move { ender.settle(&subject, met).await }).await
-    }
-
-    async fn finish<T: Send + 'static>(
+    pub(super) async fn settle(
         &self,
-        part: impl Future<Output = Result<T, store::Error>> + Send + 'static,
-    ) -> Result<T, Error> {
-        self.in_time(Operation::End, uninterrupted(part)).await
+        call: Call,
+        subject: Subject,
+        met: Ended,
+    ) -> Result<Vec<SessionId>, store::Error> {
+        let ender = self.ender();
+        uninterrupted(call, async move { ender.settle(&subject, met).await }).await
     }
 
     fn ender(&self) -> Ender {
@@ -98,11 +106,13 @@ impl Gateway {
     }
 }
 
+/// Runs to its end, or to the deadline, whether or not somebody still waits for it.
 async fn uninterrupted<T: Send + 'static>(
+    call: Call,
     part: impl Future<Output = Result<T, store::Error>> + Send + 'static,
 ) -> Result<T, store::Error> {
-    let task = tokio::spawn(part);
-    task.await.unwrap_or_else(|_| Err(store::Error::Unavailable("the node is shutting down".into())))
+    let task = tokio::spawn(call.in_time(part));
+    task.await.unwrap_or_else(|_| Err(store::Error::Unavailable("the call was cut off".into())))
 }
 
 /// What it takes to end sessions, apart from a worker's other belongings.

@@ -1,6 +1,8 @@
 //! A login service has just proved who a user is: a new session, and its first pair of tokens.
 
-use super::{Error, Gateway, Issued};
+use std::time::Instant;
+
+use super::{Call, Error, Gateway, Issued};
 use crate::session::{Jti, SessionId, Subject};
 use crate::store::{self, Created, NewSession};
 use crate::telemetry::metrics::Operation;
@@ -21,15 +23,15 @@ pub struct Login {
 }
 
 impl Gateway {
-    pub async fn issue(&self, login: &Login) -> Result<Issued, Error> {
+    pub async fn issue(&self, call: Call, login: &Login) -> Result<Issued, Error> {
         let session = SessionId::random();
         let jti = Jti::first(session);
         let audience = login.audience.as_deref().unwrap_or(&self.settings.audience);
-        let created = self.in_time(Operation::Issue, async {
+        let created = self.in_time(call, Operation::Issue, async {
             let new = NewSession {
                 subject: &login.subject,
                 jti,
-                deadline: self.sent_at(std::time::Instant::now()).await?.plus(self.settings.store_timeout),
+                deadline: self.lower_bound(Instant::now()).await?.plus(self.settings.store_timeout),
                 claims: login.claims.as_str(),
                 client: &login.client,
                 client_id: &login.client_id,
@@ -46,7 +48,7 @@ impl Gateway {
             Created::Exists => return Err(unavailable("the new session's id is taken").into()),
         };
         // The login stands whether or not the evictions can be announced now; who meets them next repeats it.
-        if let Err(error) = self.announce(login.subject.clone(), ended).await {
+        if let Err(error) = call.in_time(self.announce(call, login.subject.clone(), ended)).await {
             log::warn!("evicted sessions are not announced yet: {error}");
         }
         self.metrics.sessions_created.inc();

@@ -1,9 +1,7 @@
 //! A refresh token is exchanged for its successor: one round trip to the store.
 
-use std::time::Instant;
-
-use super::{Error, Gateway, Issued, Refusal};
-use crate::session::Attempt;
+use super::{Call, Error, Gateway, Issued, Refusal};
+use crate::session::{Attempt, Reason};
 use crate::store::{self, Ended, Rotated, Rotation};
 use crate::telemetry::metrics::{Operation, RefreshOutcome};
 use crate::token::verify::RefreshToken;
@@ -17,18 +15,17 @@ pub struct Refresh<'a> {
     /// What to narrow the access token to.
     pub scope: Option<&'a str>,
     pub attempt: Attempt,
-    /// When the HTTP request arrived.
-    pub arrived: Instant,
 }
 
 impl Gateway {
-    pub async fn refresh(&self, request: &Refresh<'_>) -> Result<Issued, Error> {
-        let outcome = self.exchange(request).await;
+    pub async fn refresh(&self, call: Call, request: &Refresh<'_>) -> Result<Issued, Error> {
+        let outcome = self.exchange(call, request).await;
         if let Err(error) = &outcome {
             self.metrics.refreshed(match error {
                 Error::Store(_) | Error::NotFound => RefreshOutcome::Unavailable,
                 Error::Overtaken => RefreshOutcome::Late,
-                Error::Grant(Refusal::Reused) => RefreshOutcome::Reused,
+                // Counted when it was seen: its answer may be lost, and still it happened.
+                Error::Grant(Refusal::Reused) => return outcome,
                 Error::Grant(Refusal::Ended) => RefreshOutcome::Ended,
                 Error::Grant(Refusal::Unknown) => RefreshOutcome::Unknown,
                 Error::Grant(_) | Error::Access(_) | Error::Scope => RefreshOutcome::Refused,
@@ -37,10 +34,10 @@ impl Gateway {
         outcome
     }
 
-    async fn exchange(&self, request: &Refresh<'_>) -> Result<Issued, Error> {
-        let token = self.open_refresh(request)?;
+    async fn exchange(&self, call: Call, request: &Refresh<'_>) -> Result<Issued, Error> {
+        let token = self.open_refresh(call, request).await?;
         let scope = narrowed(request.scope, token.scope.as_deref())?;
-        let rotated = self.in_time(Operation::Refresh, self.rotate(&token, request)).await?;
+        let rotated = self.in_time(call, Operation::Refresh, self.rotate(call, &token, request)).await?;
         let (outcome, grant) = match rotated {
             Rotated::Rotated(grant) => (RefreshOutcome::Rotated, grant),
             Rotated::Replayed(grant) => (RefreshOutcome::Replayed, grant),
@@ -71,10 +68,10 @@ impl Gateway {
         Ok(Issued { pair, session: grant.jti.session(), scope })
     }
 
-    fn open_refresh(&self, request: &Refresh<'_>) -> Result<RefreshToken, Error> {
-        let now = self.store.clock().now();
-        let token = self.tokens.open_refresh(request.token, now).and_then(|token| token.live_at(now));
-        let token = token.map_err(|rejected| Error::Grant(Refusal::Token(rejected)))?;
+    async fn open_refresh(&self, call: Call, request: &Refresh<'_>) -> Result<RefreshToken, Error> {
+        let refused = |rejected| Error::Grant(Refusal::Token(rejected));
+        let token = self.tokens.open_refresh(request.token).map_err(refused)?;
+        let token = token.live_at(self.now(call).await?).map_err(refused)?;
         if request.client_id.is_some_and(|client| client != token.client_id) {
             return Err(Error::Grant(Refusal::Client));
         }
@@ -82,27 +79,31 @@ impl Gateway {
     }
 
     /// The rotation, and what must follow it before anybody is answered: ended sessions are announced.
-    async fn rotate(&self, token: &RefreshToken, request: &Refresh<'_>) -> Result<Rotated, store::Error> {
+    async fn rotate(
+        &self,
+        call: Call,
+        token: &RefreshToken,
+        request: &Refresh<'_>,
+    ) -> Result<Rotated, store::Error> {
         let rotation = Rotation {
             subject: &token.subject,
             presented: token.jti,
             generation: token.generation,
             successor: token.jti.successor(&request.attempt),
-            sent_at: self.sent_at(request.arrived).await?,
+            sent_at: self.lower_bound(call.arrived).await?,
         };
-        let rotated = self.store.rotate(&rotation).await?;
+        let (rotated, session) = (self.store.rotate(&rotation).await?, token.jti.session());
         match &rotated {
             Rotated::Reused(ended) => {
-                log::warn!(
-                    "session {}: refresh token reused, {} sessions ended",
-                    token.jti.session(),
-                    ended.now.len()
-                );
-                self.announce(token.subject.clone(), ended.clone()).await?;
+                self.metrics.refreshed(RefreshOutcome::Reused);
+                log::warn!("session {session}: refresh token reused, {} sessions ended", ended.now.len());
+                self.announce(call, token.subject.clone(), ended.clone()).await?;
             }
             Rotated::Ended { reason, announced: false } => {
-                let met = Ended { session: token.jti.session(), reason: *reason };
-                self.settle(token.subject.clone(), met).await?;
+                if *reason == Reason::Reuse {
+                    log::warn!("session {session}: ended by a reuse whose answer was lost");
+                }
+                self.settle(call, token.subject.clone(), Ended { session, reason: *reason }).await?;
             }
             _ => {}
         }

@@ -102,8 +102,8 @@ pub fn session(session: SessionId, found: &Lookup) -> Option<HttpResponse> {
         ended_at: String,
     }
     match found {
-        Lookup::Live(record) => {
-            let body = Live { item: Item::new(record, None), state: "live", claims: value(&record.claims) };
+        Lookup::Live(record, claims) => {
+            let body = Live { item: Item::new(record, None), state: "live", claims: value(claims) };
             Some(json(StatusCode::OK, &body))
         }
         Lookup::Ended { reason, ended_at, .. } => {

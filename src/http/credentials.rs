@@ -23,7 +23,8 @@ fn credentials(http: &HttpRequest) -> Result<Credentials<'_>, ApiError> {
     if headers.next().is_some() {
         return Err(ApiError::field("Authorization", "is given more than once"));
     }
-    let (scheme, value) = header.to_str().unwrap_or_default().split_once(' ').unwrap_or_default();
+    let header = header.to_str().unwrap_or_default();
+    let (scheme, value) = header.split_once(' ').unwrap_or((header, ""));
     Ok(if scheme.eq_ignore_ascii_case("Bearer") {
         Credentials::Bearer(value.trim())
     } else if scheme.eq_ignore_ascii_case("Basic") {

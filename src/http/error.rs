@@ -54,24 +54,6 @@ pub enum ApiError {
     NoAccessToken,
     #[error("the grant type must be refresh_token")]
     GrantType,
-    #[error(transparent)]
-    Gateway(#[from] GatewayError),
-}
-
-/// How a client is asked for credentials (RFC 9110 section 11.6.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Challenge {
-    /// None came.
-    Missing,
-    /// A Bearer token, or a scheme that is not supported, came.
-    Bearer,
-    /// Basic credentials, or some in the body, came.
-    Basic,
-}
-
-/// What the gateway said, reduced to what a client may hear.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum GatewayError {
     #[error("the session store cannot be asked right now; repeat the request")]
     Unavailable,
     #[error("too many requests are in flight; repeat the request")]
@@ -80,12 +62,23 @@ pub enum GatewayError {
     Overtaken,
     #[error("{}", grant_description(*.0))]
     Grant(Refusal),
-    #[error("the scope exceeds what the session was granted")]
+    #[error("the scope is malformed, or exceeds what the session was granted")]
     Scope,
     #[error("the access token is not valid, or its session has ended")]
     Access,
     #[error("there is no such session")]
-    NotFound,
+    NoSession,
+}
+
+/// How a client is asked for credentials (RFC 9110 section 11.6.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Challenge {
+    /// None came.
+    Missing,
+    /// A Bearer token came.
+    Bearer,
+    /// Basic credentials, some in the body, or a scheme that is not supported came.
+    Basic,
 }
 
 /// Says which class only as far as it helps the rightful client.
@@ -100,17 +93,17 @@ fn grant_description(refusal: Refusal) -> &'static str {
 
 impl From<gateway::Error> for ApiError {
     fn from(error: gateway::Error) -> Self {
-        Self::Gateway(match error {
-            gateway::Error::Store(store::Error::Overloaded) => GatewayError::Overloaded,
+        match error {
+            gateway::Error::Store(store::Error::Overloaded) => Self::Overloaded,
             gateway::Error::Store(store::Error::Unavailable(_) | store::Error::Corrupt(_)) => {
-                GatewayError::Unavailable
+                Self::Unavailable
             }
-            gateway::Error::Overtaken => GatewayError::Overtaken,
-            gateway::Error::Grant(refusal) => GatewayError::Grant(refusal),
-            gateway::Error::Scope => GatewayError::Scope,
-            gateway::Error::Access(_) => GatewayError::Access,
-            gateway::Error::NotFound => GatewayError::NotFound,
-        })
+            gateway::Error::Overtaken => Self::Overtaken,
+            gateway::Error::Grant(refusal) => Self::Grant(refusal),
+            gateway::Error::Scope => Self::Scope,
+            gateway::Error::Access(_) => Self::Access,
+            gateway::Error::NotFound => Self::NoSession,
+        }
     }
 }
 
@@ -131,15 +124,13 @@ impl ApiError {
             Self::Role(_) => (StatusCode::FORBIDDEN, "insufficient_scope"),
             Self::NoAccessToken => (StatusCode::UNAUTHORIZED, "invalid_token"),
             Self::GrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
-            Self::Gateway(error) => match error {
-                GatewayError::Unavailable | GatewayError::Overloaded | GatewayError::Overtaken => {
-                    (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
-                }
-                GatewayError::Grant(_) => (StatusCode::BAD_REQUEST, "invalid_grant"),
-                GatewayError::Scope => (StatusCode::BAD_REQUEST, "invalid_scope"),
-                GatewayError::Access => (StatusCode::UNAUTHORIZED, "invalid_token"),
-                GatewayError::NotFound => (StatusCode::NOT_FOUND, "not_found"),
-            },
+            Self::Unavailable | Self::Overloaded | Self::Overtaken => {
+                (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
+            }
+            Self::Grant(_) => (StatusCode::BAD_REQUEST, "invalid_grant"),
+            Self::Scope => (StatusCode::BAD_REQUEST, "invalid_scope"),
+            Self::Access => (StatusCode::UNAUTHORIZED, "invalid_token"),
+            Self::NoSession => (StatusCode::NOT_FOUND, "not_found"),
         }
     }
 
@@ -148,7 +139,7 @@ impl ApiError {
             Self::NoAccessToken | Self::Service(Challenge::Missing) => {
                 Some(r#"Bearer realm="token-gateway""#)
             }
-            Self::Service(Challenge::Bearer) | Self::Gateway(GatewayError::Access) => {
+            Self::Service(Challenge::Bearer) | Self::Access => {
                 Some(r#"Bearer realm="token-gateway", error="invalid_token""#)
             }
             Self::Service(Challenge::Basic) => Some(r#"Basic realm="token-gateway""#),

@@ -38,19 +38,24 @@ pub async fn ready(gateway: Data<Gateway>, lifecycle: Data<Lifecycle>) -> HttpRe
         return word(StatusCode::SERVICE_UNAVAILABLE, "draining");
     }
     match gateway.ready().await {
-        Ok(()) => word(StatusCode::OK, "ready"),
+        Ok(_) => word(StatusCode::OK, "ready"),
         Err(_) => word(StatusCode::SERVICE_UNAVAILABLE, "unready"),
     }
 }
 
 /// For the admin address: what is wrong, in words.
 pub async fn ready_in_full(gateway: Data<Gateway>, lifecycle: Data<Lifecycle>) -> HttpResponse {
-    let store = gateway.ready().await.map_err(|error| error.to_string());
     let draining = lifecycle.is_draining();
-    let ready = store.is_ok() && !draining;
+    let (store, warnings) = match gateway.ready().await {
+        Ok(warnings) => ("ok".to_owned(), warnings),
+        Err(error) => (error.to_string(), Vec::new()),
+    };
+    let ready = store == "ok" && !draining;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let store = store.map_or_else(|error| error, |()| "ok".to_owned());
-    answer::json(status, &json!({ "ready": ready, "draining": draining, "store": store }))
+    answer::json(
+        status,
+        &json!({ "ready": ready, "draining": draining, "store": store, "warnings": warnings }),
+    )
 }
 
 pub async fn metrics(gateway: Data<Gateway>) -> HttpResponse {

@@ -7,57 +7,80 @@ use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
-use super::error::{ApiError, GatewayError};
+use super::arrival::Arrived;
+use super::error::ApiError;
 use super::{answer, credentials, request};
 use crate::gateway::Gateway;
 use crate::gateway::sessions::Caller;
-use crate::session::{Reason, SessionId, Subject};
+use crate::session::Reason;
 
-/// `?except=current`: everywhere else.
+/// `?except=current`: everywhere else. Anything else is refused: a typing error must not end all sessions.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Which {
     except: Option<String>,
 }
 
-pub async fn list(http: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
-    match gateway.caller(credentials::access_token(&http)?).await? {
-        Caller::Live { subject, session } => Ok(answer::list(&gateway.list(&subject).await?, Some(session))),
-        Caller::JustAnnounced(_) => Err(GatewayError::Access.into()),
+impl Which {
+    fn spares_current(http: &HttpRequest) -> Result<bool, ApiError> {
+        match Query::<Self>::from_query(http.query_string()).map(Query::into_inner) {
+            Ok(Self { except: None }) => Ok(false),
+            Ok(Self { except: Some(except) }) if except == "current" => Ok(true),
+            Ok(_) => Err(ApiError::field("except", "must be 'current'")),
+            Err(_) => Err(ApiError::Request("the only parameter here is 'except'")),
+        }
     }
 }
 
-pub async fn end_all(http: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
-    let which = Query::<Which>::from_query(http.query_string());
-    let except = match which.as_deref() {
-        Ok(Which { except: None }) => false,
-        Ok(Which { except: Some(except) }) if except == "current" => true,
-        Ok(_) | Err(_) => return Err(ApiError::field("except", "must be 'current'")),
-    };
-    let (subject, session) = match ending(&http, &gateway).await? {
-        Ok(caller) => caller,
-        Err(answer) => return Ok(answer),
-    };
-    let ended = gateway.end_subject(subject, except.then_some(session), Reason::Logout).await?;
-    Ok(answer::ended(&ended))
+pub async fn list(
+    Arrived(arrived): Arrived,
+    http: HttpRequest,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let call = gateway.begin(arrived);
+    match gateway.caller(call, credentials::access_token(&http)?).await? {
+        Caller::Live { subject, session } => {
+            Ok(answer::list(&gateway.list(call, &subject).await?, Some(session)))
+        }
+        Caller::JustAnnounced { .. } => Err(ApiError::Access),
+    }
 }
 
-pub async fn end_one(http: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
-    let (subject, _) = match ending(&http, &gateway).await? {
-        Ok(caller) => caller,
-        Err(answer) => return Ok(answer),
-    };
-    let Some(session) = request::session(&http, 4) else { return Ok(answer::ended(&[])) };
-    Ok(answer::ended(&gateway.end_session(subject, session, Reason::Logout).await?))
+/// A repeated call whose first answer was 503 gets its 200 when nothing but announcing was left to do.
+pub async fn end_all(
+    Arrived(arrived): Arrived,
+    http: HttpRequest,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let token = credentials::access_token(&http)?;
+    let spares_current = Which::spares_current(&http)?;
+    let call = gateway.begin(arrived);
+    match gateway.caller(call, token).await? {
+        Caller::Live { subject, session } => {
+            let except = spares_current.then_some(session);
+            Ok(answer::ended(&gateway.end_subject(call, subject, except, Reason::Logout).await?))
+        }
+        Caller::JustAnnounced { subject, announced } => {
+            let all_ended = !spares_current && gateway.list(call, &subject).await?.is_empty();
+            if all_ended { Ok(answer::ended(&announced)) } else { Err(ApiError::Access) }
+        }
+    }
 }
 
-/// The caller; or the answer to a logout that is repeated because the first could not be announced, when
-/// the caller's session has ended and only announcing was left to do.
-async fn ending(
-    http: &HttpRequest,
-    gateway: &Gateway,
-) -> Result<Result<(Subject, SessionId), HttpResponse>, ApiError> {
-    Ok(match gateway.caller(credentials::access_token(http)?).await? {
-        Caller::Live { subject, session } => Ok((subject, session)),
-        Caller::JustAnnounced(ended) => Err(answer::ended(&ended)),
-    })
+pub async fn end_one(
+    Arrived(arrived): Arrived,
+    http: HttpRequest,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let (call, session) = (gateway.begin(arrived), request::session(&http, 4));
+    match gateway.caller(call, credentials::access_token(&http)?).await? {
+        Caller::Live { subject, .. } => {
+            let Some(session) = session else { return Ok(answer::ended(&[])) };
+            Ok(answer::ended(&gateway.end_session(call, subject, session, Reason::Logout).await?))
+        }
+        Caller::JustAnnounced { announced, .. } => {
+            let was_it = session.is_some_and(|session| announced.contains(&session));
+            if was_it { Ok(answer::ended(&announced)) } else { Err(ApiError::Access) }
+        }
+    }
 }

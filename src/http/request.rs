@@ -130,13 +130,18 @@ async fn body(http: &HttpRequest, mut payload: Payload, media_type: &'static str
     if length.is_some_and(|length: usize| length > MAX_BODY) {
         return Err(ApiError::TooLarge(MAX_BODY));
     }
-    if !http.headers().get(CONTENT_TYPE).is_some_and(|value| is_media_type(value, media_type)) {
+    let declared = http.headers().get(CONTENT_TYPE);
+    let fits = declared.is_some_and(|value| is_media_type(value, media_type));
+    if declared.is_some() && !fits {
         return Err(ApiError::MediaType(media_type));
     }
     let read = async {
         let mut body = BytesMut::new();
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.map_err(|_| ApiError::Request("the body was cut off"))?;
+            if !fits && !chunk.is_empty() {
+                return Err(ApiError::MediaType(media_type)); // a body, and nothing said of its type
+            }
             if body.len() + chunk.len() > MAX_BODY {
                 return Err(ApiError::TooLarge(MAX_BODY));
             }

@@ -7,18 +7,20 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
+use super::arrival::Arrived;
 use super::error::ApiError;
 use super::request::Form;
 use super::{answer, credentials};
 use crate::gateway::Gateway;
 
 pub async fn revoke(
+    Arrived(arrived): Arrived,
     http: HttpRequest,
     payload: Payload,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     let form = Form::read(&http, payload).await?;
     let client = credentials::client(&http, &form, &gateway.services)?;
-    gateway.revoke(form.required("token")?, client.as_deref()).await?;
+    gateway.revoke(gateway.begin(arrived), form.required("token")?, client.as_deref()).await?;
     Ok(answer::json(StatusCode::OK, &json!({})))
 }

@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::arrival::Arrived;
 use super::error::ApiError;
 use super::request::{self, Object};
 use super::{answer, credentials};
@@ -49,6 +50,7 @@ struct Client {
 }
 
 pub async fn issue(
+    Arrived(arrived): Arrived,
     http: HttpRequest,
     payload: Payload,
     gateway: Data<Gateway>,
@@ -56,7 +58,7 @@ pub async fn issue(
     let service = credentials::service(&http, &gateway.services, Role::Issue)?;
     let body: Body = request::json(&http, payload).await?;
     let login = login(body, &service.name, &gateway.settings.issuer)?;
-    let issued = gateway.issue(&login).await?;
+    let issued = gateway.issue(gateway.begin(arrived), &login).await?;
     Ok(answer::tokens(StatusCode::CREATED, &issued))
 }
 
@@ -103,9 +105,7 @@ fn client(mut client: Client) -> Result<String, ApiError> {
         return Err(ApiError::field("client.label", "may have at most 255 bytes"));
     }
     if let Some(user_agent) = &mut client.user_agent {
-        let whole = |at: &usize| user_agent.is_char_boundary(*at);
-        let cut = (0..=USER_AGENT_LEN.min(user_agent.len())).rev().find(whole);
-        user_agent.truncate(cut.unwrap_or_default());
+        user_agent.truncate(user_agent.floor_char_boundary(USER_AGENT_LEN));
     }
     let stored = to_ascii_json(&client);
     Ok(if stored == "{}" { String::new() } else { stored })

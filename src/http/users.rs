@@ -5,7 +5,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::error::{ApiError, GatewayError};
+use super::arrival::Arrived;
+use super::error::ApiError;
 use super::{answer, credentials, request, sessions};
 use crate::gateway::Gateway;
 use crate::gateway::service_keys::Role;
@@ -19,33 +20,48 @@ struct Patch {
     claims: Map<String, Value>,
 }
 
-pub async fn list(http: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+pub async fn list(
+    Arrived(arrived): Arrived,
+    http: HttpRequest,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
     let subject = managed(&http, &gateway)?;
-    Ok(answer::list(&gateway.list(&subject).await?, None))
+    Ok(answer::list(&gateway.list(gateway.begin(arrived), &subject).await?, None))
 }
 
-pub async fn end_all(http: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+pub async fn end_all(
+    Arrived(arrived): Arrived,
+    http: HttpRequest,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
     let subject = managed(&http, &gateway)?;
-    Ok(answer::ended(&gateway.end_subject(subject, None, Reason::Admin).await?))
+    Ok(answer::ended(&gateway.end_subject(gateway.begin(arrived), subject, None, Reason::Admin).await?))
 }
 
 pub async fn set_claims_of_all(
+    Arrived(arrived): Arrived,
     http: HttpRequest,
     payload: Payload,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     let subject = managed(&http, &gateway)?;
     let claims = patch(&http, payload).await?;
-    Ok(answer::updated(&gateway.set_subject_claims(&subject, &claims).await?))
+    Ok(answer::updated(&gateway.set_subject_claims(gateway.begin(arrived), &subject, &claims).await?))
 }
 
-pub async fn get(http: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+pub async fn get(
+    Arrived(arrived): Arrived,
+    http: HttpRequest,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
     let subject = managed(&http, &gateway)?;
     let session = known(&http)?;
-    answer::session(session, &gateway.get(&subject, session).await?).ok_or(GatewayError::NotFound.into())
+    answer::session(session, &gateway.get(gateway.begin(arrived), &subject, session).await?)
+        .ok_or(ApiError::NoSession)
 }
 
 pub async fn set_claims(
+    Arrived(arrived): Arrived,
     http: HttpRequest,
     payload: Payload,
     gateway: Data<Gateway>,
@@ -53,14 +69,18 @@ pub async fn set_claims(
     let subject = managed(&http, &gateway)?;
     let claims = patch(&http, payload).await?;
     let session = known(&http)?;
-    let found = gateway.set_claims(&subject, session, &claims).await?;
-    answer::session(session, &found).ok_or(GatewayError::NotFound.into())
+    let found = gateway.set_claims(gateway.begin(arrived), &subject, session, &claims).await?;
+    answer::session(session, &found).ok_or(ApiError::NoSession)
 }
 
-pub async fn end_one(http: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+pub async fn end_one(
+    Arrived(arrived): Arrived,
+    http: HttpRequest,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
     let subject = managed(&http, &gateway)?;
     let Some(session) = request::session(&http, 5) else { return Ok(answer::ended(&[])) };
-    Ok(answer::ended(&gateway.end_session(subject, session, Reason::Admin).await?))
+    Ok(answer::ended(&gateway.end_session(gateway.begin(arrived), subject, session, Reason::Admin).await?))
 }
 
 fn managed(http: &HttpRequest, gateway: &Gateway) -> Result<Subject, ApiError> {
@@ -69,7 +89,7 @@ fn managed(http: &HttpRequest, gateway: &Gateway) -> Result<Subject, ApiError> {
 }
 
 fn known(http: &HttpRequest) -> Result<SessionId, ApiError> {
-    request::session(http, 5).ok_or(GatewayError::NotFound.into())
+    request::session(http, 5).ok_or(ApiError::NoSession)
 }
 
 async fn patch(http: &HttpRequest, payload: Payload) -> Result<SessionClaims, ApiError> {

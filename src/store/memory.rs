@@ -177,11 +177,8 @@ impl Live {
             last_refreshed_at: self.rotated_at,
             expires_at: self.absolute_expires_at.map_or(self.expires_at, |a| a.min(self.expires_at)),
             absolute_expires_at: self.absolute_expires_at,
-            claims: self.claims.clone(),
             client: self.client.clone(),
             client_id: self.client_id.clone(),
-            scope: self.scope.clone(),
-            aud: self.aud.clone(),
         }
     }
 }
@@ -266,10 +263,11 @@ fn end_where(
 fn create(sessions: &mut Sessions, new: &NewSession<'_>, now: Timestamp, policy: &Policy) -> Created {
     match sessions.get(&new.jti.session()) {
         Some(Record::Live(live)) if live.jti == new.jti && live.generation == 0 => {
+            let (created_at, absolute_expires_at) = (live.created_at, live.absolute_expires_at);
             return Created::Created {
-                created_at: live.created_at,
-                absolute_expires_at: live.absolute_expires_at,
-                ended: EndedMany::default(),
+                created_at,
+                absolute_expires_at,
+                ended: end_where(sessions, Reason::Evicted, now, policy, |_, _| false),
             };
         }
         Some(_) => return Created::Exists,
@@ -353,7 +351,7 @@ impl Store for MemoryStore {
     async fn get(&self, subject: &Subject, session: SessionId) -> Result<Lookup, Error> {
         self.with(subject, |sessions, _, _| match sessions.get(&session) {
             None => Lookup::Unknown,
-            Some(Record::Live(live)) => Lookup::Live(Box::new(live.record(session))),
+            Some(Record::Live(live)) => Lookup::Live(Box::new(live.record(session)), live.claims.clone()),
             Some(Record::Ended { reason, ended_at, announced, .. }) => {
                 Lookup::Ended { reason: *reason, ended_at: *ended_at, announced: *announced }
             }
@@ -415,7 +413,7 @@ impl Store for MemoryStore {
         &self.clock
     }
 
-    async fn ready(&self) -> Result<(), Error> {
-        Ok(())
+    async fn ready(&self) -> Result<Vec<String>, Error> {
+        Ok(vec!["the embedded store forgets every session when this process ends".to_owned()])
     }
 }

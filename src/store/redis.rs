@@ -13,7 +13,7 @@ mod reply;
 pub mod scripts;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
@@ -146,10 +146,8 @@ impl Store for RedisStore {
         self.connections.clock()
     }
 
-    async fn ready(&self) -> Result<(), Error> {
-        let asked = Instant::now();
-        let found = scripts::open_layout(self).await;
-        log::trace!("the store was asked for its layout; it took {:?}", asked.elapsed());
-        found
+    async fn ready(&self) -> Result<Vec<String>, Error> {
+        scripts::open_layout(self).await?;
+        Ok(inspect::dangers(&self.connections.info("memory").await?))
     }
 }

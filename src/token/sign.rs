@@ -56,8 +56,7 @@ impl Tokens {
     }
 
     fn mint_access(&self, grant: &Grant<'_>) -> Result<(String, u64), CorruptClaims> {
-        let stale = grant.issued_at.plus(STALE.min(self.access_ttl / 2));
-        let issued_at = if grant.now < stale { grant.issued_at } else { grant.now };
+        let issued_at = self.told_at(grant);
         let (iat, exp) = lifetime(issued_at, self.access_ttl, grant.absolute_expires_at);
         let claims = Access {
             iss: &self.issuer,
@@ -89,7 +88,13 @@ impl Tokens {
             kind: claims::REFRESH,
             scope: grant.scope,
         };
-        (self.refresh.seal(&to_json(&claims)), exp - iat)
+        (self.refresh.seal(&to_json(&claims)), exp.saturating_sub(self.told_at(grant).seconds()))
+    }
+
+    /// The moment that lifetimes are told from: that of the rotation, or now when a replay is stale.
+    fn told_at(&self, grant: &Grant<'_>) -> Timestamp {
+        let stale = grant.issued_at.plus(STALE.min(self.access_ttl / 2));
+        if grant.now < stale { grant.issued_at } else { grant.now }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The JWT library accepts more than one thinks (60 s past `exp`, any `typ`, unknown `crit`, missing or
 //! oddly typed `iss` and `aud`), so it only checks signatures here; all else is ours.
-//! Leeway: none for `exp`; 10 seconds for `iat` and `nbf`, which another node's clock has set.
+//! Leeway: none for `exp`; 10 seconds for `iat` and `nbf`. A refresh token's `iat` is not held against it: the
+//! store is the authority there, and its clock may have gone back since (a failover).
 
 use super::Tokens;
 use super::claims::{self, Presented};
@@ -11,6 +12,9 @@ use crate::session::{Jti, SessionId, Subject};
 
 /// Seconds that `iat` and `nbf` may lie in the future.
 const LEEWAY: u64 = 10;
+
+/// Lua counts in doubles, which are exact up to here. No chain gets there.
+const MAX_GENERATION: u64 = 1 << 52;
 
 /// Why a token is not trusted. Told to logs and metrics; a client hears less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +41,8 @@ pub struct RefreshToken {
     pub generation: u64,
     pub client_id: String,
     pub scope: Option<String>,
-    pub expires_at: u64,
+    not_before: u64,
+    expires_at: u64,
 }
 
 /// An access token whose signature and claims hold.
@@ -46,18 +51,19 @@ pub struct AccessToken {
     pub subject: Subject,
     pub session: SessionId,
     pub client_id: String,
-    pub expires_at: u64,
+    not_before: u64,
+    expires_at: u64,
 }
 
 impl Tokens {
-    /// Checks everything about a refresh token but its expiry, so that a logout with an expired token
+    /// Checks everything about a refresh token but its times, so that a logout with an expired token
     /// still ends its session; use [`RefreshToken::live_at`] for all else.
-    pub fn open_refresh(&self, token: &str, now: Timestamp) -> Result<RefreshToken, Rejected> {
+    pub fn open_refresh(&self, token: &str) -> Result<RefreshToken, Rejected> {
         let payload = match (self.refresh.open(token), &self.refresh_previous) {
             (Err(Rejected::Signature), Some(previous)) => previous.open(token)?,
             (opened, _) => opened?,
         };
-        let claims = self.check(&payload, claims::REFRESH, now)?;
+        let claims = self.check(&payload, claims::REFRESH)?;
         let jti: Jti = claims.jti.parse().map_err(|_| Rejected::Malformed)?;
         if claims.aud != self.issuer {
             return Err(Rejected::Foreign);
@@ -68,18 +74,19 @@ impl Tokens {
         Ok(RefreshToken {
             subject: subject(&claims)?,
             jti,
-            generation: claims.generation.ok_or(Rejected::Malformed)?,
+            generation: claims.generation.filter(|it| *it <= MAX_GENERATION).ok_or(Rejected::Malformed)?,
             client_id: claims.client_id.into_owned(),
             scope: claims.scope,
+            not_before: claims.nbf.unwrap_or(0),
             expires_at: claims.exp,
         })
     }
 
-    /// Checks everything about an access token but its expiry; see [`AccessToken::live_at`]. Any
+    /// Checks everything about an access token but its times; see [`AccessToken::live_at`]. Any
     /// audience will do but the issuer, which is the audience of refresh tokens.
-    pub fn open_access(&self, token: &str, now: Timestamp) -> Result<AccessToken, Rejected> {
+    pub fn open_access(&self, token: &str) -> Result<AccessToken, Rejected> {
         let payload = self.access.open(token)?;
-        let claims = self.check(&payload, claims::ACCESS, now)?;
+        let claims = self.check(&payload, claims::ACCESS)?;
         if claims.aud.is_empty() || claims.aud == self.issuer {
             return Err(Rejected::Foreign);
         }
@@ -87,11 +94,12 @@ impl Tokens {
             subject: subject(&claims)?,
             session: claims.sid.parse().map_err(|_| Rejected::Malformed)?,
             client_id: claims.client_id.into_owned(),
+            not_before: claims.nbf.unwrap_or(0).max(claims.iat),
             expires_at: claims.exp,
         })
     }
 
-    fn check<'a>(&self, payload: &'a [u8], kind: &str, now: Timestamp) -> Result<Presented<'a>, Rejected> {
+    fn check<'a>(&self, payload: &'a [u8], kind: &str) -> Result<Presented<'a>, Rejected> {
         let claims: Presented<'a> = serde_json::from_slice(payload).map_err(|_| Rejected::Malformed)?;
         if claims.kind != kind {
             return Err(Rejected::WrongKind);
@@ -99,23 +107,29 @@ impl Tokens {
         if claims.iss != self.issuer {
             return Err(Rejected::Foreign);
         }
-        let latest = now.seconds() + LEEWAY;
-        if claims.iat > latest || claims.nbf.is_some_and(|nbf| nbf > latest) {
-            return Err(Rejected::NotYetValid);
-        }
         Ok(claims)
     }
 }
 
 impl RefreshToken {
     pub fn live_at(self, now: Timestamp) -> Result<Self, Rejected> {
-        if now.seconds() < self.expires_at { Ok(self) } else { Err(Rejected::Expired) }
+        check_times(self.not_before, self.expires_at, now).map(|()| self)
     }
 }
 
 impl AccessToken {
     pub fn live_at(self, now: Timestamp) -> Result<Self, Rejected> {
-        if now.seconds() < self.expires_at { Ok(self) } else { Err(Rejected::Expired) }
+        check_times(self.not_before, self.expires_at, now).map(|()| self)
+    }
+}
+
+fn check_times(not_before: u64, expires_at: u64, now: Timestamp) -> Result<(), Rejected> {
+    if now.seconds() >= expires_at {
+        Err(Rejected::Expired)
+    } else if not_before > now.seconds() + LEEWAY {
+        Err(Rejected::NotYetValid)
+    } else {
+        Ok(())
     }
 }
 

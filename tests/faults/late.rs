@@ -40,6 +40,17 @@ impl Pair {
     }
 }
 
+impl Pair {
+    /// Lets go of what was held back, and waits until that node has been served by Redis again.
+    async fn release_and_settle(&self) {
+        self.proxy.release();
+        let api = self.held.api();
+        for _ in 0..3 {
+            api.login("somebody-else").await;
+        }
+    }
+}
+
 /// Sends a refresh and hangs up without waiting for the answer.
 fn refresh_and_hang_up(gateway: &Gateway, token: &str, key: &str) {
     let body = format!("grant_type=refresh_token&refresh_token={token}");
@@ -129,4 +140,37 @@ async fn a_replay_one_moment_after_a_rotation_on_another_node_is_seen_as_what_it
         two.api().refresh(&first.refresh).await.expect_error(400, "invalid_grant");
         assert!(two.api().user(Method::GET, &user, "").await.sessions().is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_refresh_that_waited_in_a_stalled_node_accuses_nobody() {
+    let redis = Redis::start();
+    let (stalled, free) = (Gateway::start_with(&redis, &[("WORKERS", "1")]), Gateway::start(&redis));
+    let first = stalled.api().login("alice").await;
+    let (first, key) = (stalled.api().refresh(&first.refresh).await.tokens(), fresh_key());
+    stalled.freeze();
+    let (api, token, same_key) = (stalled.api(), first.refresh.clone(), key.clone());
+    let waiting = tokio::spawn(async move { api.refresh_as(&token, &same_key).await });
+    // The client has given up on it, retries elsewhere with its key, and goes on.
+    let second = free.api().refresh_as(&first.refresh, &key).await.tokens();
+    let third = free.api().refresh(&second.refresh).await.tokens();
+    tokio::time::sleep(Duration::from_millis(500)).await; // longer than what counts as a stall
+    stalled.thaw();
+    waiting.await.expect("no panic").expect_error(503, "temporarily_unavailable");
+    assert_eq!(free.api().refresh(&third.refresh).await.tokens().session, third.session);
+}
+
+#[tokio::test]
+async fn a_logout_everywhere_that_arrives_late_does_not_kill_a_new_login() {
+    let pair = Pair::start();
+    let (held, free) = (pair.held.api(), pair.free.api());
+    held.login("alice").await;
+    pair.proxy.hold_existing();
+    let answer = held.user(Method::DELETE, "alice", "").await;
+    answer.expect_error(503, "temporarily_unavailable");
+    free.user(Method::DELETE, "alice", "").await.ended();
+    let login = free.login("alice").await;
+    pair.release_and_settle().await;
+    assert_eq!(only_session(&free, "alice").await, login.session);
+    assert_eq!(free.refresh(&login.refresh).await.status, 200);
 }

@@ -273,15 +273,114 @@ fn a_node_refuses_to_run_on_a_newer_layout() {
 #[tokio::test]
 async fn a_running_node_stops_serving_when_the_layout_becomes_newer() {
     let mut redis = Redis::start();
-    let gateway = Gateway::start(&redis);
-    let api = gateway.api();
+    let gateway = Gateway::start_with(&redis, &[("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1")]);
+    let (api, admin) = (gateway.api(), Api::new(&gateway.admin()));
     let tokens = api.login("alice").await;
     redis.ask::<String>(&["SET", "tg:schema", "2"]);
     redis.stop();
     redis.run();
     let began = Instant::now();
-    while api.refresh(&tokens.refresh).await.status == 503 && began.elapsed() < Duration::from_secs(2) {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    while !admin.send(admin.request(Method::GET, "/readyz")).await.text.contains("layout is version '2'") {
+        assert!(began.elapsed() < Duration::from_secs(10), "it connected without looking");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     api.refresh(&tokens.refresh).await.expect_error(503, "temporarily_unavailable");
+}
+
+#[tokio::test]
+async fn logouts_that_were_swallowed_keep_no_place_in_flight() {
+    let redis = Redis::start();
+    let proxy = Proxy::before(redis.port());
+    let url = proxy.url();
+    let settings = [("REDIS_URL", url.as_str()), ("WORKERS", "1"), ("REDIS_MAX_IN_FLIGHT", "4")];
+    let gateway = Gateway::start_with(&redis, &settings);
+    let api = gateway.api();
+    let tokens = join_all(["a", "b", "c", "d"].map(|user| api.login(user))).await;
+    proxy.swallow();
+    let swallowed = join_all(tokens.iter().map(|tokens| api.revoke(&tokens.refresh))).await;
+    assert!(swallowed.iter().all(|answer| answer.status == 503), "{swallowed:?}");
+    ready_again(&api).await;
+    for tokens in &tokens {
+        assert_eq!(api.revoke(&tokens.refresh).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn announcements_that_were_swallowed_while_waiting_for_replicas_use_up_no_connections() {
+    let redis = Redis::start();
+    let proxy = Proxy::before(redis.port());
+    let url = proxy.url();
+    let settings = [("REDIS_URL", url.as_str()), ("WORKERS", "1"), ("REDIS_WAIT_REPLICAS", "1")];
+    let gateway = Gateway::start_with(&redis, &settings);
+    let api = gateway.api();
+    let master = redis.port().to_string();
+    let _replica = Redis::start_with(&["--replicaof", "127.0.0.1", &master]);
+    let users: Vec<String> = (0..20).map(|n| format!("user-{n}")).collect();
+    let tokens = join_all(users.iter().map(|user| api.login(user))).await;
+    join_all(tokens[..10].iter().map(|tokens| api.revoke(&tokens.refresh))).await;
+    proxy.swallow();
+    join_all(tokens[10..].iter().map(|tokens| api.revoke(&tokens.refresh))).await;
+    let began = Instant::now();
+    for tokens in &tokens {
+        while api.revoke(&tokens.refresh).await.status != 200 {
+            assert!(began.elapsed() < Duration::from_secs(20), "no connection is left");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_login_whose_eviction_cannot_be_announced_is_answered_all_the_same() {
+    let redis = Redis::start();
+    let settings = [("MAX_SESSIONS_PER_SUBJECT", "1"), ("REDIS_WAIT_REPLICAS", "1")];
+    let gateway = Gateway::start_with(&redis, &settings);
+    let api = gateway.api();
+    let evicted = api.login("alice").await;
+    let began = Instant::now();
+    let tokens = api.login("alice").await;
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!(api.user(Method::GET, "alice", "").await.sessions(), [tokens.session]);
+    let key = format!("tg:{{alice}}:session:{}", evicted.session);
+    assert_eq!(redis.ask::<Vec<String>>(&["HMGET", &key, "reason", "announced"]), ["evicted", "0"]);
+}
+
+#[tokio::test]
+async fn a_repeated_logout_everywhere_is_200_only_when_nothing_is_left() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let api = gateway.api();
+    for path in ["", "?except=current"] {
+        let (own, other) = (api.login("alice").await, api.login("alice").await);
+        redis.ask::<String>(&["SET", "tg:revocations", "in the way"]);
+        api.revoke(&own.refresh).await.expect_error(503, "temporarily_unavailable");
+        redis.ask::<u64>(&["DEL", "tg:revocations"]);
+        api.me(Method::DELETE, path, &own.access).await.expect_error(401, "invalid_token");
+        assert_eq!(api.refresh(&other.refresh).await.status, 200);
+        api.user(Method::DELETE, "alice", "").await.ended();
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_never_heard_of_redis_gives_no_verdict_on_times() {
+    let mut redis = Redis::start();
+    let tokens = Gateway::start(&redis).api().login("alice").await;
+    redis.stop();
+    let gateway = Gateway::start(&redis);
+    let api = gateway.api();
+    every_call_is_unavailable(&api, &tokens).await;
+    redis.run();
+    ready_again(&api).await;
+    assert_eq!(api.refresh(&tokens.refresh).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_eviction_policy_that_loses_sessions_is_said_loudly() {
+    let redis = Redis::start_with(&["--maxmemory-policy", "allkeys-lru"]);
+    let gateway = Gateway::start_with(&redis, &[("ADMIN_ADDR", "127.0.0.1:0")]);
+    let admin = Api::new(&gateway.admin());
+    let readiness = admin.send(admin.request(Method::GET, "/readyz")).await;
+    assert!(
+        readiness.json()["warnings"][0].as_str().is_some_and(|it| it.contains("noeviction")),
+        "{readiness:?}"
+    );
+    assert!(gateway.log().contains("'allkeys-lru' silently throws sessions"), "{}", gateway.log());
 }

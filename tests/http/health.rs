@@ -33,7 +33,10 @@ async fn without_redis_a_node_is_alive_but_unready_and_the_admin_address_says_wh
     let mut redis = Redis::start();
     let gateway = Gateway::start_with(&redis, &[("ADMIN_ADDR", "127.0.0.1:0")]);
     let (api, admin) = (gateway.api(), Api::new(&gateway.admin()));
-    assert_eq!(get(&admin, "/readyz").await.json(), json!({"ready": true, "draining": false, "store": "ok"}));
+    assert_eq!(
+        get(&admin, "/readyz").await.json(),
+        json!({"ready": true, "draining": false, "store": "ok", "warnings": []})
+    );
     redis.stop();
     let answer = get(&api, "/readyz").await;
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (503, "unready"));

@@ -323,9 +323,22 @@ async fn there_is_no_leeway_past_expiry_and_at_most_ten_seconds_before_the_start
         target.refuses(&format!("expired {past} s ago"), |c| c.claim("exp", json!(now() - past))).await;
     }
     target.refuses("exp 0", |c| c.claim("exp", json!(0))).await;
-    for name in ["iat", "nbf"] {
-        target.refuses(&format!("{name} ahead"), |c| c.claim(name, json!(now() + 15))).await;
-        target.refuses(&format!("{name} far ahead"), |c| c.claim(name, json!(u64::MAX))).await;
+    for ahead in [json!(now() + 15), json!(u64::MAX)] {
+        target.refuses("nbf ahead", |c| c.claim("nbf", ahead.clone())).await;
+        let access = target.access.clone().claim("iat", ahead.clone());
+        target.refuses_access("iat ahead", &access.sign()).await;
+    }
+    // The store is the authority on refresh tokens, and its clock may have gone back since.
+    let refresh = target.refresh.clone().claim("iat", json!(now() + 15));
+    assert_eq!(target.api.refresh(&refresh.sign()).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_generation_that_no_chain_can_reach_is_refused() {
+    let target = Target::new().await;
+    for generation in [u64::MAX, u64::MAX - 1, (1 << 52) + 1] {
+        let token = target.refresh.clone().claim("gen", json!(generation));
+        target.refuses_refresh("a generation beyond counting", &token.sign()).await;
     }
     target.still_works().await;
 }

@@ -34,6 +34,8 @@ contract! {
     ending_a_subject_spares_one_and_later_sessions(super::policy()),
     what_was_not_announced_is_told_again_until_it_is(super::policy()),
     a_create_is_done_once_and_never_revives_or_comes_late(super::policy()),
+    a_doubled_create_tells_again_whom_it_evicted(super::policy()),
+    evictions_wait_to_be_announced_for_as_long_as_their_tombstones_live(super::long_tombstones()),
     the_least_recently_refreshed_makes_room(super::policy()),
     an_idle_session_is_gone_and_a_rotation_re_arms_it(super::policy()),
     no_rotation_passes_the_absolute_lifetime(super::policy()),
@@ -50,9 +52,13 @@ fn with_grace() -> Policy {
     Policy { refresh_grace: Duration::from_secs(10), ..policy() }
 }
 
+fn long_tombstones() -> Policy {
+    Policy { tombstone_ttl: Duration::from_secs(100), max_sessions: 1, ..policy() }
+}
+
 async fn live(bench: &Bench, name: &str, jti: Jti) -> Option<SessionRecord> {
     match bench.store.get(&subject(name), jti.session()).await.unwrap() {
-        Lookup::Live(record) => Some(*record),
+        Lookup::Live(record, _) => Some(*record),
         _ => None,
     }
 }
@@ -257,6 +263,29 @@ async fn a_create_is_done_once_and_never_revives_or_comes_late(bench: &Bench) {
     let late = new_session(&alice, Jti::first(SessionId::random()), bench.moment().await);
     bench.moment().await;
     assert_eq!(bench.store.create(&late).await, Ok(Created::Late));
+}
+
+async fn a_doubled_create_tells_again_whom_it_evicted(bench: &Bench) {
+    let alice = subject("alice");
+    let oldest = bench.create(&alice).await;
+    bench.create(&alice).await;
+    bench.create(&alice).await;
+    let jti = Jti::first(SessionId::random());
+    let new = new_session(&alice, jti, bench.moment().await.plus(Duration::from_secs(5)));
+    for _ in 0..2 {
+        let created = bench.store.create(&new).await.unwrap();
+        let Created::Created { ended, .. } = created else { panic!("not created: {created:?}") };
+        assert_eq!(sorted(&ended.all()), ids(&[oldest]));
+    }
+}
+
+async fn evictions_wait_to_be_announced_for_as_long_as_their_tombstones_live(bench: &Bench) {
+    let alice = subject("alice");
+    let evicted = bench.create(&alice).await;
+    bench.create(&alice).await;
+    bench.age(Duration::from_secs(90));
+    let waiting = bench.store.end_subject(&alice, None, Reason::Admin, Timestamp(0)).await.unwrap();
+    assert_eq!(sorted(&waiting.before), ids(&[evicted]));
 }
 
 async fn the_least_recently_refreshed_makes_room(bench: &Bench) {

@@ -74,13 +74,19 @@ impl Bench {
         }
     }
 
-    /// The store's time, later than all that it has stamped so far.
+    /// The store's time, later than all that it has stamped so far and earlier than all that follows.
     pub async fn moment(&self) -> Timestamp {
-        let first = self.store.now().await.expect("the store tells the time");
+        let past = self.store.now().await.expect("the store tells the time");
+        let moment = self.later_than(past).await;
+        self.later_than(moment).await;
+        moment
+    }
+
+    async fn later_than(&self, moment: Timestamp) -> Timestamp {
         loop {
-            let next = self.store.now().await.expect("the store tells the time");
-            if next > first {
-                return next;
+            let now = self.store.now().await.expect("the store tells the time");
+            if now > moment {
+                return now;
             }
         }
     }

@@ -9,7 +9,7 @@ use token_gateway::gateway::service_keys::{NewServiceKey, Role};
 
 use super::api::Api;
 use super::redis::Redis;
-use super::wait_for;
+use super::{signal, wait_for};
 
 pub const ISSUER: &str = "https://auth.example.test";
 pub const SIGNING_SECRET: &str = "signing-secret-of-the-tests-0123456789";
@@ -95,14 +95,20 @@ impl Gateway {
     }
 
     pub fn terminate(&self) {
-        let id = self.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill runs").success());
+        signal("-TERM", self.id());
+    }
+
+    /// Stops the process as a paused machine would.
+    pub fn freeze(&self) {
+        signal("-STOP", self.id());
+    }
+
+    pub fn thaw(&self) {
+        signal("-CONT", self.id());
     }
 
     pub fn wait(&mut self) -> ExitStatus {
-        let mut child = Some(());
         wait_for("the gateway ends", Duration::from_secs(30), || {
-            child.take();
             self.child.try_wait().expect("it can be asked")
         })
     }

@@ -6,6 +6,7 @@ pub mod proxy;
 pub mod redis;
 
 use std::net::TcpListener;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// A port that was free a moment ago.
@@ -24,4 +25,9 @@ pub fn wait_for<T>(what: &str, limit: Duration, mut ready: impl FnMut() -> Optio
         assert!(began.elapsed() < limit, "{what}: not within {limit:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Sends a signal to a process that the test has started.
+pub fn signal(signal: &str, id: u32) {
+    assert!(Command::new("kill").args([signal, &id.to_string()]).status().expect("kill runs").success());
 }

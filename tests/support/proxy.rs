@@ -12,7 +12,8 @@ pub struct Proxy {
 
 #[derive(Default)]
 struct Gate {
-    held: Mutex<bool>,
+    /// Connections accepted before this many are held.
+    held: Mutex<usize>,
     opened: Condvar,
     accepted: AtomicUsize,
     /// Connections accepted before this many are black holes.
@@ -20,9 +21,14 @@ struct Gate {
 }
 
 impl Gate {
-    fn pass(&self) {
+    fn pass(&self, number: usize) {
         let held = self.held.lock().unwrap();
-        drop(self.opened.wait_while(held, |held| *held).unwrap());
+        drop(self.opened.wait_while(held, |held| number < *held).unwrap());
+    }
+
+    fn hold(&self, below: usize) {
+        *self.held.lock().unwrap() = below;
+        self.opened.notify_all();
     }
 
     fn swallows(&self, number: usize) -> bool {
@@ -55,7 +61,12 @@ impl Proxy {
 
     /// From now on nothing reaches Redis; what is sent waits here, even when its sender has given up.
     pub fn hold(&self) {
-        *self.gate.held.lock().unwrap() = true;
+        self.gate.hold(usize::MAX);
+    }
+
+    /// The same for the connections there are; new ones work.
+    pub fn hold_existing(&self) {
+        self.gate.hold(self.gate.accepted.load(Ordering::SeqCst));
     }
 
     /// Makes a black hole of every connection there is: open, and silent for ever. New ones work.
@@ -64,8 +75,7 @@ impl Proxy {
     }
 
     pub fn release(&self) {
-        *self.gate.held.lock().unwrap() = false;
-        self.gate.opened.notify_all();
+        self.gate.hold(0);
     }
 }
 
@@ -73,7 +83,7 @@ impl Proxy {
 fn pump(mut from: TcpStream, mut to: TcpStream, gate: &Gate, number: usize) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
-        gate.pass();
+        gate.pass(number);
         if gate.swallows(number) {
             continue;
         }
@@ -81,6 +91,6 @@ fn pump(mut from: TcpStream, mut to: TcpStream, gate: &Gate, number: usize) {
             break;
         }
     }
-    gate.pass();
+    gate.pass(number);
     let _ = to.shutdown(Shutdown::Write);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::{Connection, FromRedisValue, ToRedisArgs};
 use tempfile::TempDir;
 
-use super::{free_port, wait_for};
+use super::{free_port, signal, wait_for};
 
 pub struct Redis {
     child: Option<Child>,
@@ -56,16 +56,15 @@ impl Redis {
     }
 
     pub fn freeze(&self) {
-        self.signal("-STOP");
+        signal("-STOP", self.id());
     }
 
     pub fn thaw(&self) {
-        self.signal("-CONT");
+        signal("-CONT", self.id());
     }
 
-    fn signal(&self, signal: &str) {
-        let id = self.child.as_ref().expect("it runs").id().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().expect("kill runs").success());
+    fn id(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
     }
 
     pub fn port(&self) -> u16 {

@@ -13,7 +13,7 @@
 //! same attempt: every script answers a repeated attempt as it answered the first.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -38,9 +38,12 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// How long a call waits for its turn when as many as allowed are in flight.
 const TURN: Duration = Duration::from_millis(100);
 
-/// How old the last answer may get before the lane asks for the time: keeps the clock's bound tight, and
-/// notices a connection that died while nobody used it.
+/// How long a connection may be silent before its keeper asks for the time: keeps the clock's bound tight,
+/// and notices a connection that died while nobody used it.
 const TICK: Duration = Duration::from_millis(250);
+
+/// How long the keeper waits for the time before it gives a silent connection up.
+const PROBE: Duration = Duration::from_millis(500);
 
 /// Exclusive connections for `WAIT`.
 const EXCLUSIVE: usize = 8;
@@ -68,7 +71,8 @@ impl Connections {
             call_timeout: settings.timeout,
             state: watch::Sender::new(State::Connecting),
             current: AtomicU64::new(0),
-            lost: Notify::new(),
+            wake: Notify::new(),
+            suspect: AtomicBool::new(false),
             opened: Instant::now(),
             answered: AtomicU64::new(0),
         });
@@ -89,13 +93,7 @@ impl Connections {
 
     /// Calls a script over the shared connection.
     pub async fn call(&self, call: &Call<'_>) -> Result<Reply, Error> {
-        match self.attempt(call).await {
-            Err(Failure::Lost(cause)) => {
-                log::debug!("repeating {} as the same attempt: {cause}", call.script.name);
-                self.attempt(call).await.map_err(Failure::into_error)
-            }
-            outcome => outcome.map_err(Failure::into_error),
-        }
+        with_retry(self.attempt(call), self.attempt(call)).await
     }
 
     async fn attempt(&self, call: &Call<'_>) -> Result<Reply, Failure> {
@@ -123,8 +121,36 @@ impl Connections {
 
     /// Redis `TIME`.
     pub async fn time(&self) -> Result<Timestamp, Error> {
+        with_retry(self.ask_time(), self.ask_time()).await
+    }
+
+    async fn ask_time(&self) -> Result<Timestamp, Failure> {
+        let mut handle = self.pool.get().await.map_err(pool_error)?;
+        self.lane.time(&mut handle).await
+    }
+
+    /// Redis `INFO section`; empty where the user may not ask for it.
+    pub async fn info(&self, section: &str) -> Result<String, Error> {
         let mut handle = self.pool.get().await.map_err(pool_error).map_err(Failure::into_error)?;
-        self.lane.time(&mut handle).await.map_err(Failure::into_error)
+        let answer = self.lane.ask(&mut handle, redis::cmd("INFO").arg(section)).await;
+        match answer.and_then(|value| Ok(redis::from_redis_value(value)?)) {
+            Err(error) if error.code() == Some("NOPERM") => Ok(String::new()),
+            answer => answer.map_err(|error| self.lane.judge(handle.number, &error).into_error()),
+        }
+    }
+}
+
+/// Carries an attempt out; and `again`, the same attempt, where its connection was lost.
+async fn with_retry<T>(
+    attempt: impl Future<Output = Result<T, Failure>>,
+    again: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Error> {
+    match attempt.await {
+        Err(Failure::Lost(cause)) => {
+            log::debug!("repeating the attempt: {cause}");
+            again.await.map_err(Failure::into_error)
+        }
+        outcome => outcome.map_err(Failure::into_error),
     }
 }
 
@@ -146,31 +172,42 @@ impl Waiting {
     }
 
     async fn call(&self, call: &Call<'_>) -> Result<Reply, Error> {
-        let mut connection = self.pool.get().await.map_err(|error| match error {
+        let connection = self.pool.get().await.map_err(|error| match error {
             PoolError::Timeout(TimeoutType::Wait) => Error::Overloaded,
             other => Error::Unavailable(other.to_string()),
         })?;
+        // Taken out of the pool, and put aside when all went well: one that is cut off half-way, by an
+        // error or a deadline, is dropped, because the pool's PING would not notice.
+        let mut guard = Exclusive(Some(connection));
+        let connection = guard.0.as_mut().expect("just put there");
         let outcome = async {
-            let mut answer = send(&mut connection, &call.evalsha()).await;
+            let mut answer = send(connection, &call.evalsha()).await;
             if answer.as_ref().is_err_and(|error| error.code() == Some("NOSCRIPT")) {
-                answer = send(&mut connection, &call.eval()).await;
+                answer = send(connection, &call.eval()).await;
             }
             let reply = answer?;
             let mut wait = redis::cmd("WAIT");
             wait.arg(self.replicas).arg(self.patience.as_millis() as u64);
-            let acknowledged: usize = wait.query_async(&mut *connection).await?;
+            let acknowledged: usize = wait.query_async(&mut **connection).await?;
             Ok::<_, RedisError>((reply, acknowledged))
         };
-        match outcome.await {
-            Ok((reply, acknowledged)) if acknowledged >= self.replicas => Reply::new(reply),
-            Ok((_, acknowledged)) => Err(Error::Unavailable(format!(
-                "{acknowledged} of {} replicas acknowledged in time",
-                self.replicas
-            ))),
-            Err(error) => {
-                drop(deadpool_redis::Connection::take(connection)); // the pool's PING would not notice
-                Err(Error::Unavailable(describe(&error)))
-            }
+        let (reply, acknowledged) = outcome.await.map_err(|error| Error::Unavailable(describe(&error)))?;
+        drop(guard.0.take()); // back into the pool
+        if acknowledged >= self.replicas {
+            return Reply::new(reply);
+        }
+        let wanted = self.replicas;
+        Err(Error::Unavailable(format!("{acknowledged} of {wanted} replicas acknowledged in time")))
+    }
+}
+
+/// An exclusive connection in use; closed, and not pooled again, when it is dropped half-way.
+struct Exclusive(Option<deadpool_redis::Connection>);
+
+impl Drop for Exclusive {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(deadpool_redis::Connection::take(connection));
         }
     }
 }
@@ -193,7 +230,10 @@ struct Lane {
     state: watch::Sender<State>,
     /// Number of the open connection, 0 while there is none. Handles of any other are stale.
     current: AtomicU64,
-    lost: Notify,
+    /// Wakes the keeper: the connection is lost, or suspected.
+    wake: Notify,
+    /// A call has waited in vain.
+    suspect: AtomicBool,
     opened: Instant,
     /// When the last answer came, in microseconds since `opened`.
     answered: AtomicU64,
@@ -232,7 +272,7 @@ impl Failure {
 
 impl Lane {
     async fn ask(&self, handle: &mut Handle, command: &Cmd) -> Result<Value, RedisError> {
-        let unanswered = Unanswered { lane: self, number: handle.number, asked: Instant::now() };
+        let unanswered = Unanswered { lane: self, asked: Instant::now() };
         let answer = send(&mut handle.connection, command).await;
         if answer.as_ref().map_or_else(|error| error.code().is_some(), |_| true) {
             self.answered.store(self.opened.elapsed().as_micros() as u64, Ordering::Relaxed);
@@ -264,28 +304,47 @@ impl Lane {
         }
     }
 
+    fn publish(&self, handle: Handle) {
+        self.state.send_modify(|state| {
+            self.current.store(handle.number, Ordering::Release);
+            *state = State::Up(handle);
+        });
+    }
+
+    /// Nobody gets this connection any more; the keeper opens another.
     fn give_up(&self, number: u64, cause: &str) {
-        if self.current.compare_exchange(number, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+        let lost = self.state.send_if_modified(|state| {
+            let is_current = matches!(state, State::Up(handle) if handle.number == number);
+            if is_current {
+                self.current.store(0, Ordering::Release);
+                *state = State::Connecting;
+            }
+            is_current
+        });
+        if lost {
             log::warn!("connection to Redis lost: {cause}");
-            self.state.send_replace(State::Connecting);
-            self.lost.notify_one();
+            self.wake.notify_one();
         }
+    }
+
+    /// When anything was last answered.
+    fn answered(&self) -> Instant {
+        self.opened + Duration::from_micros(self.answered.load(Ordering::Relaxed))
     }
 }
 
 /// A command on its way. Dropped after a long wait with no answer to anybody since, as a deadline does, it
-/// gives the connection up: a black hole must not swallow every later call too.
+/// lets the keeper look at the connection: a black hole must not swallow every later call too.
 struct Unanswered<'a> {
     lane: &'a Lane,
-    number: u64,
     asked: Instant,
 }
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
-        let answered = self.lane.opened + Duration::from_micros(self.lane.answered.load(Ordering::Relaxed));
-        if self.asked.elapsed() >= self.lane.call_timeout / 2 && answered < self.asked {
-            self.lane.give_up(self.number, "no answer within the deadline");
+        if self.asked.elapsed() >= self.lane.call_timeout / 2 && self.lane.answered() < self.asked {
+            self.lane.suspect.store(true, Ordering::Relaxed);
+            self.lane.wake.notify_one();
         }
     }
 }
@@ -293,12 +352,40 @@ impl Drop for Unanswered<'_> {
 /// Keeps the lane's connection open for as long as the store lives.
 async fn keep(lane: Arc<Lane>, manager: deadpool_redis::Manager) {
     for number in 1.. {
-        let connection = connect(&lane, &manager).await;
-        lane.current.store(number, Ordering::Release);
-        let handle = Handle { number, connection };
-        lane.state.send_replace(State::Up(handle.clone()));
+        let handle = Handle { number, connection: connect(&lane, &manager).await };
+        lane.publish(handle.clone());
         log::info!("connected to Redis");
-        tick_until_lost(&lane, handle).await;
+        watch_over(&lane, handle).await;
+    }
+}
+
+/// Returns when the connection is lost. Asks for the time when it was silent for a while, and when a call
+/// suspects it, and gives it up when that is not answered either.
+async fn watch_over(lane: &Lane, mut handle: Handle) {
+    while lane.current.load(Ordering::Acquire) == handle.number {
+        let _ = timeout(TICK, lane.wake.notified()).await;
+        let suspected = lane.suspect.swap(false, Ordering::Relaxed);
+        if suspected || lane.answered().elapsed() >= TICK {
+            probe(lane, &mut handle).await;
+        }
+    }
+}
+
+async fn probe(lane: &Lane, handle: &mut Handle) {
+    let number = handle.number;
+    let replaced = lane.state.subscribe();
+    let gone = async {
+        let mut replaced = replaced;
+        let _ =
+            replaced.wait_for(|state| !matches!(state, State::Up(handle) if handle.number == number)).await;
+    };
+    tokio::select! {
+        answer = timeout(PROBE, lane.time(handle)) => {
+            if answer.is_err() {
+                lane.give_up(number, "no answer");
+            }
+        }
+        () = gone => {}
     }
 }
 
@@ -338,22 +425,6 @@ async fn open(lane: &Lane, manager: &deadpool_redis::Manager) -> Result<Multiple
     lane.clock.observe(reply.time, asked, Instant::now());
     scripts::check_layout(reply)?;
     Ok(connection)
-}
-
-async fn tick_until_lost(lane: &Lane, mut handle: Handle) {
-    loop {
-        tokio::select! {
-            () = lane.lost.notified() => {}
-            () = sleep(TICK) => {
-                if lane.clock.age().is_none_or(|age| age >= TICK) {
-                    let _ = timeout(lane.call_timeout, lane.time(&mut handle)).await;
-                }
-            }
-        }
-        if lane.current.load(Ordering::Acquire) != handle.number {
-            return;
-        }
-    }
 }
 
 /// The pool's objects: handles on the lane's connection.
@@ -400,7 +471,7 @@ async fn send(connection: &mut MultiplexedConnection, command: &Cmd) -> Result<V
     }
 }
 
-/// The client's errors name codes and addresses, never arguments or passwords.
+/// For logs: an error of the server by its code alone, because its text may repeat what was sent.
 fn describe(error: &RedisError) -> String {
-    error.to_string()
+    error.code().map_or_else(|| error.to_string(), |code| format!("Redis answered {code}"))
 }

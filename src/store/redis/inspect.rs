@@ -65,6 +65,13 @@ pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, Error> {
     Ok(findings)
 }
 
+/// What `INFO memory` tells that endangers the promises; nothing where it tells nothing.
+pub fn dangers(info: &str) -> Vec<String> {
+    let policy = info.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"));
+    let finding = policy.map(|policy| eviction(policy.trim()));
+    finding.into_iter().filter(|it| it.severity != Severity::Ok).map(|it| it.message).collect()
+}
+
 fn version(redis: &str, valkey: &str) -> Finding {
     let (name, found, needed) =
         if valkey.is_empty() { ("Redis", redis, (7, 0)) } else { ("Valkey", valkey, (7, 2)) };
@@ -90,8 +97,9 @@ fn eviction(policy: &str) -> Finding {
     if policy == "noeviction" {
         return Finding::new(Severity::Ok, "maxmemory-policy", "noeviction");
     }
-    let message =
-        format!("'{policy}' silently throws sessions and logouts away; set maxmemory-policy to noeviction");
+    let message = format!(
+        "maxmemory-policy '{policy}' silently throws sessions and logouts away; set it to noeviction"
+    );
     Finding::new(Severity::Problem, "maxmemory-policy", message)
 }
 

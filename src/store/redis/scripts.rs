@@ -215,7 +215,7 @@ pub(super) async fn get_session(
     let key = store.keys.session(subject, session);
     let mut reply = store.connections.call(&Call::new(&GET_SESSION, &[&key])).await?;
     match reply.word() {
-        "live" => Ok(Lookup::Live(Box::new(record(&mut reply, session)?))),
+        "live" => Ok(Lookup::Live(Box::new(record(&mut reply, session)?), reply.text()?)),
         "ended" => Ok(Lookup::Ended {
             reason: reply.parse("reason")?,
             ended_at: reply.time()?,
@@ -254,11 +254,8 @@ fn record(reply: &mut Reply, session: SessionId) -> Result<SessionRecord, Error>
         last_refreshed_at: reply.time()?,
         expires_at: Timestamp(reply.parse::<u64>("expiry")? * 1000),
         absolute_expires_at: reply.optional_time()?,
-        claims: reply.text()?,
         client: reply.text()?,
         client_id: reply.text()?,
-        scope: reply.text()?,
-        aud: reply.text()?,
     })
 }
 

@@ -28,13 +28,11 @@ local now = string.format('%s%06d', time[1], time[2])
 local now_us = tonumber(now)
 
 local held = redis.call('HMGET', KEYS[1], 'state', 'jti', 'gen', 'created_at', 'absolute_expires_at')
-if held[1] then
-  if held[1] == 'live' and held[2] == ARGV[1] and held[3] == '0' then
-    return {'created', now, held[4], held[5] or '', '0'}
-  end
+local again = held[1] == 'live' and held[2] == ARGV[1] and held[3] == '0'
+if held[1] and not again then
   return {'exists', now}
 end
-if now_us > tonumber(ARGV[2]) then
+if not held[1] and now_us > tonumber(ARGV[2]) then
   return {'late', now}
 end
 
@@ -50,6 +48,13 @@ for _, sid in ipairs(redis.call('SMEMBERS', KEYS[2])) do
   else
     dead[#dead + 1] = sid
   end
+end
+if again then
+  local reply = {'created', now, held[4], held[5] or '', '0'}
+  for _, item in ipairs(before) do
+    reply[#reply + 1] = item
+  end
+  return reply
 end
 table.sort(live, function(a, b)
   if a[2] ~= b[2] then return a[2] < b[2] end
@@ -98,4 +103,7 @@ redis.call('PEXPIRE', KEYS[1], ttl)
 redis.call('SADD', KEYS[2], string.sub(KEYS[1], #prefix + 1))
 redis.call('PEXPIRE', KEYS[2], ttl, 'NX')
 redis.call('PEXPIRE', KEYS[2], ttl, 'GT')
+if evicted > 0 then
+  redis.call('PEXPIRE', KEYS[2], ARGV[6], 'GT')
+end
 return reply

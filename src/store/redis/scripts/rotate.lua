@@ -41,8 +41,8 @@ end
 if not state or (absolute ~= '' and now_us >= tonumber(absolute)) then
   return {'unknown', now}
 end
-if not (jti and gen and rotated_at and issued_at) then
-  return redis.error_reply('CORRUPT session record lacks jti, gen, rotated_at or issued_at')
+if state ~= 'live' or not (jti and gen and rotated_at and issued_at) then
+  return redis.error_reply('CORRUPT session record: state, jti, gen, rotated_at or issued_at')
 end
 
 local function grant(word)
