@@ -76,6 +76,14 @@ async fn port_alone_listens_on_every_address_and_bind_addr_wins_over_it() {
     assert!(gateway.address().starts_with("127.0.0.1:") && !gateway.address().ends_with(&port));
 }
 
+#[tokio::test]
+async fn the_flag_port_wins_over_the_variable_bind_addr() {
+    let (port, other) = (free_port().to_string(), format!("127.0.0.1:{}", free_port()));
+    let mut serve = command("serve", &[("STORE", "embedded"), ("BIND_ADDR", &other)]);
+    serve.args(["--port", &port]);
+    assert_eq!(Gateway::run(serve).address(), format!("0.0.0.0:{port}"));
+}
+
 #[test]
 fn an_address_in_use_stops_the_start_with_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
