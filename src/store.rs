@@ -177,10 +177,10 @@ pub enum Rotated {
         announced: bool,
     },
     /// The same successor again; nothing was written.
-    Replayed(Grant),
-    Rotated(Grant),
+    Replayed(Successor),
+    Rotated(Successor),
     /// The token was ahead of its record, which a failover had rolled back; it has been brought up.
-    RolledBack(Grant),
+    RolledBack(Successor),
     /// Sent before the record last moved, so it proves nothing; nothing was written.
     Late,
     /// A superseded token came back: theft is assumed, and these sessions have ended.
@@ -189,7 +189,7 @@ pub enum Rotated {
 
 /// What the successor of a refresh token is minted from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
+pub struct Successor {
     pub now: Timestamp,
     pub jti: Jti,
     pub generation: u64,

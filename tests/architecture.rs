@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where a crate, or a module of ours, may be named: folders and files below `src`.
-const RULES: [(&str, &[&str]); 10] = [
+const RULES: [(&str, &[&str]); 12] = [
     ("jsonwebtoken::", &["token/"]),
     ("redis::", &["store/redis"]),
     ("deadpool_redis::", &["store/redis"]),
@@ -12,6 +12,8 @@ const RULES: [(&str, &[&str]); 10] = [
     ("actix_web::", &["http", "startup.rs", "cli/"]),
     ("anyhow::", &["main.rs", "cli", "startup.rs", "config"]),
     ("clap::", &["cli", "config.rs", "telemetry/logging.rs"]),
+    ("tokio::", &["gateway", "http", "store/redis", "startup.rs"]),
+    ("crate::store::redis", &["store/redis", "startup.rs", "config.rs", "cli/check.rs"]),
     ("crate::http", &["http", "startup.rs"]),
     ("crate::gateway", &["gateway", "http", "startup.rs", "config.rs", "cli/"]),
     ("crate::startup", &["cli"]),

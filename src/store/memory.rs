@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::{
-    Created, Ended, EndedMany, EndedOne, Error, Grant, Lookup, NewSession, Policy, ReuseScope, Rotated,
-    Rotation, SessionRecord, Store,
+    Created, Ended, EndedMany, EndedOne, Error, Lookup, NewSession, Policy, ReuseScope, Rotated, Rotation,
+    SessionRecord, Store, Successor,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::session::{Jti, Reason, SessionId, Subject};
@@ -29,7 +29,6 @@ pub struct MemoryStore {
     subjects: Mutex<HashMap<Subject, Sessions>>,
     /// How many subjects there may be before those that nobody asks for any more are looked for.
     sweep_at: AtomicUsize,
-    feed: Mutex<Vec<(Timestamp, Subject, Ended)>>,
 }
 
 #[derive(Debug, Clone)]
@@ -64,7 +63,6 @@ impl MemoryStore {
             clock: Clock::default(),
             subjects: Mutex::default(),
             sweep_at: AtomicUsize::new(FIRST_SWEEP),
-            feed: Mutex::default(),
         }
     }
 
@@ -146,8 +144,8 @@ impl Record {
 }
 
 impl Live {
-    fn grant(&self, now: Timestamp) -> Grant {
-        Grant {
+    fn grant(&self, now: Timestamp) -> Successor {
+        Successor {
             now,
             jti: self.jti,
             generation: self.generation,
@@ -159,7 +157,7 @@ impl Live {
         }
     }
 
-    fn move_on(&mut self, rotation: &Rotation<'_>, now: Timestamp, policy: &Policy) -> Grant {
+    fn move_on(&mut self, rotation: &Rotation<'_>, now: Timestamp, policy: &Policy) -> Successor {
         self.jti = rotation.successor;
         self.generation = rotation.generation + 1;
         self.prev = Some(rotation.presented);
@@ -392,12 +390,10 @@ impl Store for MemoryStore {
         })
     }
 
+    /// Nobody follows a feed in here, so there is none to append to.
     async fn announce(&self, subject: &Subject, ended: &[Ended]) -> Result<(), Error> {
-        self.with(subject, |sessions, now, policy| {
-            let mut feed = self.feed.lock().expect("no panic while the feed is held");
-            feed.retain(|(at, ..)| at.plus(policy.feed_retention) > now);
+        self.with(subject, |sessions, _, _| {
             for one in ended {
-                feed.push((now, subject.clone(), one.clone()));
                 if let Some(Record::Ended { announced, .. }) = sessions.get_mut(&one.session) {
                     *announced = true;
                 }

@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use token_gateway::clock::Timestamp;
 use token_gateway::session::{Jti, Reason, SessionId, Subject};
 use token_gateway::store::{
-    Created, Ended, EndedMany, Grant, Lookup, Policy, ReuseScope, Rotated, SessionRecord,
+    Created, Ended, EndedMany, Lookup, Policy, ReuseScope, Rotated, SessionRecord, Successor,
 };
 use tokio::runtime::Runtime;
 
@@ -265,8 +265,8 @@ fn told_rotated(answer: Rotated) -> String {
     }
 }
 
-fn told_grant(grant: &Grant) -> String {
-    let Grant { now, jti, generation, issued_at, absolute_expires_at, claims, scope, aud } = grant;
+fn told_grant(grant: &Successor) -> String {
+    let Successor { now, jti, generation, issued_at, absolute_expires_at, claims, scope, aud } = grant;
     let left = absolute_expires_at.map(|end| seconds(end, *now));
     format!("{jti} {generation} {}s {left:?} {claims} {scope} {aud}", seconds(*now, *issued_at))
 }

@@ -13,7 +13,8 @@ use super::reply::Reply;
 use crate::clock::Timestamp;
 use crate::session::{Reason, SessionId, Subject};
 use crate::store::{
-    Created, Ended, EndedMany, EndedOne, Error, Grant, Lookup, NewSession, Rotated, Rotation, SessionRecord,
+    Created, Ended, EndedMany, EndedOne, Error, Lookup, NewSession, Rotated, Rotation, SessionRecord,
+    Successor,
 };
 
 /// A script as the server knows it: by the SHA-1 of its source, or by the source itself.
@@ -114,17 +115,17 @@ pub(super) async fn rotate(store: &RedisStore, rotation: &Rotation<'_>) -> Resul
     match reply.word() {
         "unknown" => Ok(Rotated::Unknown),
         "ended" => Ok(Rotated::Ended { reason: reply.parse("reason")?, announced: reply.flag()? }),
-        "replayed" => grant(&mut reply).map(Rotated::Replayed),
-        "rotated" => grant(&mut reply).map(Rotated::Rotated),
-        "rolled_back" => grant(&mut reply).map(Rotated::RolledBack),
+        "replayed" => successor(&mut reply).map(Rotated::Replayed),
+        "rotated" => successor(&mut reply).map(Rotated::Rotated),
+        "rolled_back" => successor(&mut reply).map(Rotated::RolledBack),
         "late" => Ok(Rotated::Late),
         "reused" => reply.ended().map(Rotated::Reused),
         _ => reply.unexpected(),
     }
 }
 
-fn grant(reply: &mut Reply) -> Result<Grant, Error> {
-    Ok(Grant {
+fn successor(reply: &mut Reply) -> Result<Successor, Error> {
+    Ok(Successor {
         now: reply.time,
         jti: reply.parse("jti")?,
         generation: reply.parse("gen")?,
