@@ -158,8 +158,4 @@ impl Call {
         let late = || store::Error::Unavailable("no answer within REDIS_TIMEOUT_MS".to_owned());
         timeout_at(self.deadline.into(), part).await.unwrap_or_else(|_| Err(late()))
     }
-
-    fn is_over(self) -> bool {
-        Instant::now() >= self.deadline
-    }
 }

@@ -48,7 +48,7 @@ impl Gateway {
             Created::Exists => return Err(unavailable("the new session's id is taken").into()),
         };
         // The login stands whether or not the evictions can be announced now; who meets them next repeats it.
-        if let Err(error) = call.in_time(self.announce(call, login.subject.clone(), ended)).await {
+        if let Err(error) = self.announce(call, login.subject.clone(), ended).await {
             log::warn!("evicted sessions are not announced yet: {error}");
         }
         self.metrics.sessions_created.inc();

@@ -34,7 +34,16 @@ impl Redis {
         assert!(self.child.is_none(), "it runs already");
         let child = Command::new("redis-server")
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-            .args(["--appendonly", "yes", "--appendfsync", "always", "--hash-max-listpack-value", "2048"])
+            .args([
+                "--repl-diskless-sync-delay",
+                "0",
+                "--appendonly",
+                "yes",
+                "--appendfsync",
+                "always",
+                "--hash-max-listpack-value",
+                "2048",
+            ])
             .arg("--dir")
             .arg(self.dir.path())
             .args(&self.extra)

@@ -13,7 +13,7 @@
 //! same attempt: every script answers a repeated attempt as it answered the first.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -68,11 +68,9 @@ impl Connections {
         let lane = Arc::new(Lane {
             clock,
             layout,
-            call_timeout: settings.timeout,
             state: watch::Sender::new(State::Connecting),
             current: AtomicU64::new(0),
             wake: Notify::new(),
-            suspect: AtomicBool::new(false),
             opened: Instant::now(),
             answered: AtomicU64::new(0),
         });
@@ -226,14 +224,11 @@ fn manager(settings: &RedisSettings) -> Result<deadpool_redis::Manager, Error> {
 struct Lane {
     clock: Arc<Clock>,
     layout: String,
-    call_timeout: Duration,
     state: watch::Sender<State>,
     /// Number of the open connection, 0 while there is none. Handles of any other are stale.
     current: AtomicU64,
-    /// Wakes the keeper: the connection is lost, or suspected.
+    /// Wakes the keeper: the connection is lost.
     wake: Notify,
-    /// A call has waited in vain.
-    suspect: AtomicBool,
     opened: Instant,
     /// When the last answer came, in microseconds since `opened`.
     answered: AtomicU64,
@@ -272,12 +267,10 @@ impl Failure {
 
 impl Lane {
     async fn ask(&self, handle: &mut Handle, command: &Cmd) -> Result<Value, RedisError> {
-        let unanswered = Unanswered { lane: self, asked: Instant::now() };
         let answer = send(&mut handle.connection, command).await;
         if answer.as_ref().map_or_else(|error| error.code().is_some(), |_| true) {
             self.answered.store(self.opened.elapsed().as_micros() as u64, Ordering::Relaxed);
         }
-        drop(unanswered);
         answer
     }
 
@@ -333,22 +326,6 @@ impl Lane {
     }
 }
 
-/// A command on its way. Dropped after a long wait with no answer to anybody since, as a deadline does, it
-/// lets the keeper look at the connection: a black hole must not swallow every later call too.
-struct Unanswered<'a> {
-    lane: &'a Lane,
-    asked: Instant,
-}
-
-impl Drop for Unanswered<'_> {
-    fn drop(&mut self) {
-        if self.asked.elapsed() >= self.lane.call_timeout / 2 && self.lane.answered() < self.asked {
-            self.lane.suspect.store(true, Ordering::Relaxed);
-            self.lane.wake.notify_one();
-        }
-    }
-}
-
 /// Keeps the lane's connection open for as long as the store lives.
 async fn keep(lane: Arc<Lane>, manager: deadpool_redis::Manager) {
     for number in 1.. {
@@ -359,13 +336,12 @@ async fn keep(lane: Arc<Lane>, manager: deadpool_redis::Manager) {
     }
 }
 
-/// Returns when the connection is lost. Asks for the time when it was silent for a while, and when a call
-/// suspects it, and gives it up when that is not answered either.
+/// Returns when the connection is lost. Asks a silent one for the time, and gives it up when that is not
+/// answered either: a black hole must not swallow every later call too.
 async fn watch_over(lane: &Lane, mut handle: Handle) {
     while lane.current.load(Ordering::Acquire) == handle.number {
         let _ = timeout(TICK, lane.wake.notified()).await;
-        let suspected = lane.suspect.swap(false, Ordering::Relaxed);
-        if suspected || lane.answered().elapsed() >= TICK {
+        if lane.answered().elapsed() >= TICK {
             probe(lane, &mut handle).await;
         }
     }
