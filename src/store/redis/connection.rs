@@ -3,10 +3,10 @@
 //! Redis answers pipelined commands in order, so one connection carries all calls of a worker: no checkout
 //! costs a round trip, and commands that come together travel together. Three parts:
 //!
-//! - the [lane](lane) keeps one connection open, in the background, with jittered backoff;
+//! - the lane (`lane.rs`) keeps one connection open, in the background, with jittered backoff;
 //! - the pool (deadpool) bounds what is in flight. Its objects are handles on the lane's connection; it
 //!   recycles a handle by comparing two numbers, and drops those of a connection that was replaced;
-//! - `deadpool-redis` opens the sockets, and pools the exclusive connections that [`WAIT`](waiting) needs.
+//! - `deadpool-redis` opens the sockets, and pools the exclusive connections that `WAIT` needs (`waiting.rs`).
 //!
 //! **An error means the outcome is unknown.** A call that may have been cut off is sent once more, as the
 //! same attempt: every script answers a repeated attempt as it answered the first.
