@@ -27,6 +27,9 @@ use crate::token::{Secret, TokenSettings};
 /// Ten years in seconds: lifetimes beyond it are typing errors.
 const TEN_YEARS: u64 = 315_360_000;
 
+/// The longest that readiness fails before the listener closes; at most a tenth of the grace.
+const UNREADY_FIRST: Duration = Duration::from_secs(2);
+
 /// The feed outlives every access token by this much.
 const FEED_MARGIN: Duration = Duration::from_secs(900);
 
@@ -128,6 +131,8 @@ pub struct Settings {
     pub services: Arc<ServiceKeys>,
     pub gateway: GatewaySettings,
     pub shutdown_grace: Duration,
+    /// Readiness fails for so long before the listener closes, so that load balancers look elsewhere first.
+    pub unready_first: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -190,6 +195,7 @@ impl Flags {
         let (signing, refresh) = (given_or_random("SIGNING_SECRET")?, given_or_random("REFRESH_SECRET")?);
         let mut settings = self.assemble(issuer, store, services, signing, refresh)?;
         settings.admin = settings.admin.or(Some((Ipv4Addr::LOCALHOST, 0).into()));
+        settings.unready_first = Duration::ZERO; // there is no load balancer
         Ok((settings, key))
     }
 
@@ -258,6 +264,7 @@ impl Flags {
                 store_timeout: Duration::from_millis(self.redis_timeout_ms),
             },
             shutdown_grace: seconds(self.shutdown_grace_seconds),
+            unready_first: UNREADY_FIRST.min(seconds(self.shutdown_grace_seconds) / 10),
         })
     }
 

@@ -32,10 +32,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// At start-up Redis gets this long to say that its layout is too new.
 const FIRST_ANSWER: Duration = Duration::from_secs(1);
 
-/// Readiness fails this long before the listener closes, so that load balancers look elsewhere first; at
-/// most a tenth of the grace.
-const UNREADY_FIRST: Duration = Duration::from_secs(2);
-
 /// A node that is bound and about to serve.
 pub struct Application {
     server: Server,
@@ -43,7 +39,7 @@ pub struct Application {
     address: SocketAddr,
     admin_address: Option<SocketAddr>,
     lifecycle: Data<Lifecycle>,
-    grace: Duration,
+    unready_first: Duration,
 }
 
 impl Application {
@@ -61,6 +57,7 @@ impl Application {
 
         let address = listener.local_addr()?;
         let (workers, grace) = (settings.workers, settings.shutdown_grace);
+        let unready_first = settings.unready_first;
         let admin_listener = settings.admin.map(|address| bind(address, "ADMIN_ADDR")).transpose()?;
         let admin_address = admin_listener.as_ref().map(TcpListener::local_addr).transpose()?;
         let admin = admin_listener
@@ -80,7 +77,7 @@ impl Application {
         .shutdown_timeout(grace.as_secs())
         .listen(listener)?
         .run();
-        Ok(Self { server, admin, address, admin_address, lifecycle, grace })
+        Ok(Self { server, admin, address, admin_address, lifecycle, unready_first })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -100,7 +97,7 @@ impl Application {
         }
         let handles: Vec<ServerHandle> =
             std::iter::once(&self.server).chain(&self.admin).map(Server::handle).collect();
-        let stopper = actix_web::rt::spawn(stop_on_signal(handles, self.lifecycle, self.grace));
+        let stopper = actix_web::rt::spawn(stop_on_signal(handles, self.lifecycle, self.unready_first));
         let admin = self.admin.map(actix_web::rt::spawn);
         self.server.await.context("the server failed")?;
         if let Some(admin) = admin {
@@ -201,7 +198,7 @@ async fn refuse_unknown_layout(gateway: &Gateway) -> Result<()> {
     }
 }
 
-async fn stop_on_signal(servers: Vec<ServerHandle>, lifecycle: Data<Lifecycle>, grace: Duration) {
+async fn stop_on_signal(servers: Vec<ServerHandle>, lifecycle: Data<Lifecycle>, unready_first: Duration) {
     let Ok((mut terminate, mut interrupt)) = signals() else {
         log::error!("cannot listen for signals; stop this node by killing it");
         return;
@@ -210,7 +207,7 @@ async fn stop_on_signal(servers: Vec<ServerHandle>, lifecycle: Data<Lifecycle>, 
     log::info!("told to stop: unready now, draining next");
     lifecycle.drain();
     let drain = async {
-        sleep(UNREADY_FIRST.min(grace / 10)).await;
+        sleep(unready_first).await;
         join_all(servers.iter().map(|server| server.stop(true))).await;
     };
     tokio::select! {

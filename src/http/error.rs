@@ -14,6 +14,9 @@
 //! | no such path, or no such session | 404 | `not_found` |
 //! | wrong method, slow, large or mistyped body | 405, 408, 413, 415 | `invalid_request` |
 //! | store unreachable, too slow, read-only, out of memory; outcome unknown; overtaken; too many in flight | 503 | `temporarily_unavailable` |
+//!
+//! What is not even HTTP, or not within the server's limits (head over 128 KiB or 100 headers, conflicting
+//! lengths, no or two `Host`), is refused before routing, with an empty body.
 
 use std::borrow::Cow;
 

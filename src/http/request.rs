@@ -88,11 +88,20 @@ pub async fn json<T: DeserializeOwned>(http: &HttpRequest, payload: Payload) -> 
     let mut reader = serde_json::Deserializer::from_slice(&body);
     let Object(value) = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
-        let field = if path == "." { "body".to_owned() } else { path };
+        let field = if matches!(path.as_str(), "." | "?") { "body".to_owned() } else { shortened(path) };
         ApiError::field(field, format!("is wrong: {}", without_value(&error.inner().to_string())))
     })?;
     reader.end().map_err(|_| ApiError::Request("the body must be one JSON object and nothing else"))?;
     Ok(value)
+}
+
+/// A path that leaves room for the problem.
+fn shortened(mut path: String) -> String {
+    if path.len() > 64 {
+        path.truncate(path.floor_char_boundary(61));
+        path.push_str("...");
+    }
+    path
 }
 
 /// What serde says of a value of a wrong type, without the value: it may be a secret in the wrong place.
@@ -130,6 +139,9 @@ async fn body(http: &HttpRequest, mut payload: Payload, media_type: &'static str
     if length.is_some_and(|length: usize| length > MAX_BODY) {
         return Err(ApiError::TooLarge(MAX_BODY));
     }
+    if http.headers().get_all(CONTENT_TYPE).count() > 1 {
+        return Err(ApiError::field("Content-Type", "is given more than once"));
+    }
     let declared = http.headers().get(CONTENT_TYPE);
     let fits = declared.is_some_and(|value| is_media_type(value, media_type));
     if declared.is_some() && !fits {
@@ -137,7 +149,9 @@ async fn body(http: &HttpRequest, mut payload: Payload, media_type: &'static str
     }
     let read = async {
         let mut body = BytesMut::new();
-        while let Some(chunk) = payload.next().await {
+        // Not beyond the length: a request that asks for an upgrade never ends.
+        while length.is_none_or(|length| body.len() < length) {
+            let Some(chunk) = payload.next().await else { break };
             let chunk = chunk.map_err(|_| ApiError::Request("the body was cut off"))?;
             if !fits && !chunk.is_empty() {
                 return Err(ApiError::MediaType(media_type)); // a body, and nothing said of its type
@@ -174,8 +188,13 @@ pub fn attempt(http: &HttpRequest) -> Result<Attempt, ApiError> {
 
 /// The `{sub}` of a path `/v1/users/{sub}/…`.
 pub fn subject(http: &HttpRequest) -> Result<Subject, ApiError> {
-    let text = percent_decode_str(segment(http, 3)).decode_utf8();
-    let text = text.map_err(|_| ApiError::field("sub", "must be percent-encoded UTF-8"))?;
+    let segment = segment(http, 3);
+    let broken = segment.split('%').skip(1).any(|rest| {
+        let digits = rest.as_bytes().get(..2);
+        !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    });
+    let text = percent_decode_str(segment).decode_utf8().ok().filter(|_| !broken);
+    let text = text.ok_or_else(|| ApiError::field("sub", "must be percent-encoded UTF-8"))?;
     text.parse().map_err(|error| ApiError::field("sub", format!("{error}")))
 }
 

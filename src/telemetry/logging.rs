@@ -6,7 +6,7 @@
 use std::io::Write;
 
 use env_logger::fmt::Formatter;
-use log::{Level, Record};
+use log::{Level, LevelFilter, Record};
 
 /// How log lines look (`LOG_FORMAT`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -21,15 +21,18 @@ pub const ACCESS: &str = "access";
 /// Starts logging. `filter` is a valid `RUST_LOG`; see [`check_filter`].
 pub fn start(filter: &str, format: LogFormat) {
     let mut builder = env_logger::Builder::new();
-    builder.parse_filters(filter).format(move |out, record| {
-        if !ours(record.target()) && record.level() > Level::Warn {
-            return Ok(());
-        }
-        match format {
-            LogFormat::Text => text(out, record),
-            LogFormat::Json => json(out, record),
-        }
-    });
+    // Its errors are malformed requests: anybody could fill the log with them.
+    builder.parse_filters(filter).filter_module("actix_http::h1", LevelFilter::Off).format(
+        move |out, record| {
+            if !ours(record.target()) && record.level() > Level::Warn {
+                return Ok(());
+            }
+            match format {
+                LogFormat::Text => text(out, record),
+                LogFormat::Json => json(out, record),
+            }
+        },
+    );
     let _ = builder.try_init(); // a second start in one process, as in tests, changes nothing
 }
 

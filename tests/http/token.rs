@@ -303,3 +303,24 @@ async fn claims_survive_every_refresh() {
         assert_eq!(refresh["gen"], generation);
     }
 }
+
+#[tokio::test]
+async fn a_request_that_asks_for_an_upgrade_is_answered_at_once() {
+    let gateway = Gateway::embedded();
+    let api = gateway.api();
+    let login = api.login("alice").await;
+    let request = api.refresh_request(&login.refresh);
+    let request = request.header("Connection", "Upgrade").header("Upgrade", "websocket");
+    let answer = api.send(request.timeout(std::time::Duration::from_secs(5))).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[tokio::test]
+async fn two_content_types_are_refused() {
+    let gateway = Gateway::embedded();
+    let api = gateway.api();
+    let request = api.refresh_request("x").header(CONTENT_TYPE, "application/json");
+    let answer = api.send(request).await;
+    answer.expect_error(400, "invalid_request");
+    assert!(answer.text.contains("Content-Type"), "{answer:?}");
+}

@@ -251,3 +251,16 @@ async fn only_a_service_may_ask_and_an_access_token_will_not_do() {
     }
     assert_eq!(api.refresh(&tokens.refresh).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_subject_with_broken_percent_encoding_is_refused_and_not_taken_literally() {
+    let gateway = Gateway::embedded();
+    let api = gateway.api();
+    for sub in ["%", "%zz", "a%4", "%C3"] {
+        for method in [Method::GET, Method::DELETE] {
+            let answer = api.user(method, sub, "").await;
+            answer.expect_error(400, "invalid_request");
+            assert!(answer.text.contains("'sub'"), "{answer:?}");
+        }
+    }
+}

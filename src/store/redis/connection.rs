@@ -49,7 +49,7 @@ pub(super) struct Connections {
 impl Connections {
     /// Begins to connect in the background, on the current runtime.
     pub fn open(settings: &RedisSettings, layout: String, clock: Arc<Clock>) -> Result<Self, Error> {
-        let lane = Arc::new(Lane::new(layout, clock));
+        let lane = Arc::new(Lane::new(layout, settings.timeout, clock));
         let pool = managed::Pool::builder(Handles(lane.clone()))
             .max_size(settings.max_in_flight)
             .timeouts(Timeouts { wait: Some(TURN), create: None, recycle: None })

@@ -21,13 +21,16 @@ use crate::store::redis::scripts;
 /// and notices a connection that died while nobody used it.
 const TICK: Duration = Duration::from_millis(250);
 
-/// How long the keeper waits for the time before it gives a silent connection up.
+/// The keeper gives a silent connection up when it is not told the time within this, or within the deadline of
+/// a call where that is longer.
 const PROBE: Duration = Duration::from_millis(500);
 
 /// The one connection that all calls of a worker share.
 pub(super) struct Lane {
     pub clock: Arc<Clock>,
     layout: String,
+    /// How long a probe may take.
+    patience: Duration,
     state: watch::Sender<State>,
     /// Number of the open connection, 0 while there is none. Handles of any other are stale.
     pub current: AtomicU64,
@@ -53,10 +56,11 @@ pub(super) struct Handle {
 }
 
 impl Lane {
-    pub fn new(layout: String, clock: Arc<Clock>) -> Self {
+    pub fn new(layout: String, call_timeout: Duration, clock: Arc<Clock>) -> Self {
         Self {
             clock,
             layout,
+            patience: PROBE.max(call_timeout),
             state: watch::Sender::new(State::Connecting),
             current: AtomicU64::new(0),
             wake: Notify::new(),
@@ -158,7 +162,7 @@ async fn watch_over(lane: &Lane, mut handle: Handle) {
 }
 
 async fn probe(lane: &Lane, handle: &mut Handle) {
-    let number = handle.number;
+    let (began, number) = (Instant::now(), handle.number);
     let replaced = lane.state.subscribe();
     let gone = async {
         let mut replaced = replaced;
@@ -166,8 +170,8 @@ async fn probe(lane: &Lane, handle: &mut Handle) {
             replaced.wait_for(|state| !matches!(state, State::Up(handle) if handle.number == number)).await;
     };
     tokio::select! {
-        answer = timeout(PROBE, lane.time(handle)) => {
-            if answer.is_err() {
+        answer = timeout(lane.patience, lane.time(handle)) => {
+            if answer.is_err() && lane.answered() < began {
                 lane.give_up(number, "no answer");
             }
         }
