@@ -82,7 +82,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => subject.clone().prop_map(|subject| Step::AnnounceWaiting { subject }),
         1 => (subject, prop::option::of(token))
             .prop_map(|(subject, token)| Step::SetClaims { subject, token }),
-        2 => prop::sample::select(vec![3u64, 11, 31, 43]).prop_map(|seconds| Step::Age { seconds }),
+        2 => prop::sample::select(vec![30u64, 110, 310, 430]).prop_map(|seconds| Step::Age { seconds }),
     ]
 }
 
@@ -136,7 +136,7 @@ impl Story {
         let named = |index: usize| subject(SUBJECTS[index]);
         match step {
             Step::Create { subject } => {
-                let deadline = client.sent_at(Sent::Now).plus(Duration::from_secs(5));
+                let deadline = client.sent_at(Sent::Now).plus(Duration::from_secs(50));
                 client.deadlines.push(deadline);
                 let answer = store.create(&new_session(&named(*subject), fresh, deadline)).await.unwrap();
                 (told_created(answer), Some(Token { subject: *subject, jti: fresh, generation: 0 }))
@@ -240,9 +240,20 @@ impl Story {
     }
 }
 
-/// Rounded to seconds: the backends are asked within milliseconds of each other.
+/// Rounded to tens: lifetimes and ages are multiples, and a story takes less than five seconds to run.
 fn seconds(later: Timestamp, earlier: Timestamp) -> i64 {
-    ((later.0 as i64 - earlier.0 as i64) as f64 / 1e6).round() as i64
+    ((later.0 as i64 - earlier.0 as i64) as f64 / 1e7).round() as i64 * 10
+}
+
+/// The lifetimes of the contract, ten times as long.
+fn long_policy() -> Policy {
+    let contract = policy();
+    Policy {
+        refresh_ttl: contract.refresh_ttl * 10,
+        session_max_age: contract.session_max_age.map(|age| age * 10),
+        tombstone_ttl: contract.tombstone_ttl * 10,
+        ..contract
+    }
 }
 
 fn told_created(answer: Created) -> String {
@@ -322,17 +333,17 @@ fn check(policy: Policy) {
 
 #[test]
 fn both_backends_tell_the_same_story_without_grace() {
-    check(policy());
+    check(long_policy());
 }
 
 #[test]
 fn both_backends_tell_the_same_story_when_tombstones_outlive_sessions() {
-    let (tombstone_ttl, session_max_age) = (Duration::from_secs(100), Some(Duration::from_secs(50)));
-    check(Policy { tombstone_ttl, session_max_age, max_sessions: 2, ..policy() });
+    let (tombstone_ttl, session_max_age) = (Duration::from_secs(1000), Some(Duration::from_secs(500)));
+    check(Policy { tombstone_ttl, session_max_age, max_sessions: 2, ..long_policy() });
 }
 
 #[test]
 fn both_backends_tell_the_same_story_with_grace_and_the_session_as_reuse_scope() {
-    let refresh_grace = Duration::from_secs(10);
-    check(Policy { refresh_grace, reuse_scope: ReuseScope::Session, session_max_age: None, ..policy() });
+    let refresh_grace = Duration::from_secs(100);
+    check(Policy { refresh_grace, reuse_scope: ReuseScope::Session, session_max_age: None, ..long_policy() });
 }
