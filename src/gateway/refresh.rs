@@ -117,9 +117,9 @@ impl Gateway {
 
 /// Scope may be narrowed at a refresh, never widened (RFC 6749 section 6).
 fn narrowed<'a>(asked: Option<&'a str>, granted: Option<&str>) -> Result<Option<&'a str>, Error> {
-    let held: Vec<&str> = granted.unwrap_or_default().split(' ').collect();
+    let held = |scope| granted.unwrap_or_default().split(' ').any(|one| one == scope);
     match asked {
-        Some(asked) if asked.split(' ').all(|scope| held.contains(&scope)) => Ok(Some(asked)),
+        Some(asked) if asked.split(' ').all(held) => Ok(Some(asked)),
         Some(_) => Err(Error::Scope),
         None => Ok(None),
     }

@@ -279,7 +279,7 @@ fn create(sessions: &mut Sessions, new: &NewSession<'_>, now: Timestamp, policy:
             Record::Ended { .. } => None,
         })
         .collect();
-    live.sort_unstable_by_key(|(at, session)| (*at, session.to_string()));
+    live.sort_unstable();
     let surplus = (live.len() + 1).saturating_sub(policy.max_sessions);
     let evicted: Vec<_> = live[..surplus].iter().map(|(_, session)| *session).collect();
     let ended = end_where(sessions, Reason::Evicted, now, policy, |sid, _| evicted.contains(&sid));

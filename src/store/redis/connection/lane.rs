@@ -163,19 +163,15 @@ async fn watch_over(lane: &Lane, mut handle: Handle) {
 
 async fn probe(lane: &Lane, handle: &mut Handle) {
     let (began, number) = (Instant::now(), handle.number);
-    let replaced = lane.state.subscribe();
-    let gone = async {
-        let mut replaced = replaced;
-        let _ =
-            replaced.wait_for(|state| !matches!(state, State::Up(handle) if handle.number == number)).await;
-    };
+    let mut state = lane.state.subscribe();
+    let is_gone = |state: &State| !matches!(state, State::Up(handle) if handle.number == number);
     tokio::select! {
         answer = timeout(lane.patience, lane.time(handle)) => {
             if answer.is_err() && lane.answered() < began {
                 lane.give_up(number, "no answer");
             }
         }
-        () = gone => {}
+        _ = state.wait_for(is_gone) => {}
     }
 }
 
