@@ -101,7 +101,8 @@ impl Gateway {
 
     /// Begins the store part of a request that arrived at `arrived`: its one deadline runs from now.
     pub fn begin(&self, arrived: Instant) -> Call {
-        Call { arrived, deadline: Instant::now() + self.settings.store_timeout }
+        let began = Instant::now();
+        Call { arrived, began, deadline: began + self.settings.store_timeout }
     }
 
     /// Runs a store part of a request within the request's one deadline.
@@ -116,9 +117,9 @@ impl Gateway {
         Ok(outcome.inspect_err(|error| log::debug!("{operation:?}: {error}"))?)
     }
 
-    /// The store's time; asked for only where no earlier answer tells it.
+    /// The store's time when the call began; asked for only where no earlier answer tells it.
     async fn now(&self, call: Call) -> Result<Timestamp, Error> {
-        match self.store.clock().now() {
+        match self.store.clock().lower_bound(call.began) {
             Some(now) => Ok(now),
             None => self.in_time(call, Operation::Read, self.store.now()).await,
         }
@@ -147,6 +148,7 @@ impl Gateway {
 #[derive(Debug, Clone, Copy)]
 pub struct Call {
     pub arrived: Instant,
+    began: Instant,
     deadline: Instant,
 }
 

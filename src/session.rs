@@ -6,7 +6,7 @@ use std::str::FromStr;
 use aws_lc_rs::{digest, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde::{Serialize, Serializer};
 
 /// Bytes of a subject that stand for themselves in keys and headers; all others become `%XX`.
@@ -29,7 +29,7 @@ impl Subject {
     }
 
     /// The form used in Redis keys and HTTP headers: printable ASCII without braces or colons.
-    pub fn encoded(&self) -> impl fmt::Display + '_ {
+    pub fn encoded(&self) -> PercentEncode<'_> {
         utf8_percent_encode(&self.0, SUBJECT_ESCAPES)
     }
 }
@@ -136,10 +136,11 @@ impl Jti {
     /// The successor's `jti`, derived and not drawn: the first 128 bits of SHA-256 over session,
     /// presented `jti` and attempt. The same attempt makes the same successor on every node.
     pub fn successor(&self, attempt: &Attempt) -> Self {
-        let mut hash = digest::Context::new(&digest::SHA256);
-        hash.update(&self.0); // begins with the session id, and has a fixed length
-        hash.update(attempt.as_bytes());
-        Self::new(self.session(), hash.finish().as_ref())
+        let attempt = attempt.as_bytes();
+        let mut message = Vec::with_capacity(JTI_LEN + attempt.len());
+        message.extend_from_slice(&self.0); // begins with the session id, and has a fixed length
+        message.extend_from_slice(attempt);
+        Self::new(self.session(), digest::digest(&digest::SHA256, &message).as_ref())
     }
 
     pub fn as_str(&self) -> &str {

@@ -66,14 +66,14 @@ impl Connections {
     }
 
     /// Calls a script over the shared connection.
-    pub async fn call(&self, call: &Call<'_>) -> Result<Reply, Error> {
+    pub async fn call(&self, call: &Call) -> Result<Reply, Error> {
         with_retry(self.attempt(call), self.attempt(call)).await
     }
 
-    async fn attempt(&self, call: &Call<'_>) -> Result<Reply, Failure> {
+    async fn attempt(&self, call: &Call) -> Result<Reply, Failure> {
         let mut handle = self.pool.get().await.map_err(pool_error)?;
         let asked = Instant::now();
-        let mut answer = self.lane.ask(&mut handle, &call.evalsha()).await;
+        let mut answer = self.lane.ask(&mut handle, call.evalsha()).await;
         if is_noscript(&answer) {
             answer = self.lane.ask(&mut handle, &call.eval()).await;
         }
@@ -84,7 +84,7 @@ impl Connections {
     }
 
     /// Calls a script and, where configured, waits until enough replicas have what it wrote.
-    pub async fn call_and_wait(&self, call: &Call<'_>) -> Result<Reply, Error> {
+    pub async fn call_and_wait(&self, call: &Call) -> Result<Reply, Error> {
         match &self.waiting {
             None => self.call(call).await,
             Some(waiting) => waiting.call(call, self.lane.current.load(Ordering::Acquire)).await,

@@ -28,11 +28,28 @@ impl Keys {
     }
 
     pub fn session(&self, subject: &Subject, session: SessionId) -> String {
-        format!("{}:{{{}}}:session:{session}", self.prefix, subject.encoded())
+        let [record, _] = self.both(subject, session);
+        record
     }
 
     pub fn sessions(&self, subject: &Subject) -> String {
-        format!("{}:{{{}}}:sessions", self.prefix, subject.encoded())
+        // Never longer: every byte of a subject may take three.
+        let mut key = String::with_capacity(self.prefix.len() + 3 * subject.as_str().len() + 40);
+        key.push_str(&self.prefix);
+        key.push_str(":{");
+        key.extend(subject.encoded());
+        key.push_str("}:sessions");
+        key
+    }
+
+    /// A session's record, and the set of its subject.
+    pub fn both(&self, subject: &Subject, session: SessionId) -> [String; 2] {
+        let set = self.sessions(subject);
+        let mut record = String::with_capacity(set.len() + 20);
+        record.push_str(&set[..set.len() - 1]);
+        record.push(':');
+        record.push_str(session.as_str());
+        [record, set]
     }
 
     pub fn feed(&self) -> String {

@@ -65,44 +65,44 @@ pub static ALL: [&Script; 10] = [
 ];
 
 /// One call of a script, kept so that it can be sent by hash, by source, and once more.
-pub(super) struct Call<'a> {
-    pub script: &'static Script,
-    keys: &'a [&'a str],
-    args: Vec<Vec<u8>>,
+pub(super) struct Call {
+    script: &'static Script,
+    evalsha: Cmd,
 }
 
-impl<'a> Call<'a> {
-    pub fn new(script: &'static Script, keys: &'a [&'a str]) -> Self {
-        Self { script, keys, args: Vec::with_capacity(12) }
+impl Call {
+    pub fn new(script: &'static Script, keys: &[&str]) -> Self {
+        let mut evalsha = Cmd::with_capacity(16, 1024);
+        evalsha.arg("EVALSHA").arg(&*script.sha).arg(keys.len()).arg(keys);
+        Self { script, evalsha }
     }
 
     pub fn arg(mut self, arg: impl ToRedisArgs) -> Self {
-        arg.write_redis_args(&mut self.args);
+        self.evalsha.arg(arg);
         self
     }
 
-    pub fn evalsha(&self) -> Cmd {
-        self.command("EVALSHA", &self.script.sha)
+    pub fn evalsha(&self) -> &Cmd {
+        &self.evalsha
     }
 
     /// For a server that does not know the script yet. Routed by key, unlike `SCRIPT LOAD`.
     pub fn eval(&self) -> Cmd {
-        self.command("EVAL", self.script.source)
-    }
-
-    fn command(&self, name: &str, script: &str) -> Cmd {
-        let mut command = redis::cmd(name);
-        command.arg(script).arg(self.keys.len()).arg(self.keys).arg(&self.args);
-        command
+        let mut eval = redis::cmd("EVAL");
+        eval.arg(self.script.source);
+        for arg in self.evalsha.args_iter().skip(2) {
+            if let redis::Arg::Simple(bytes) = arg {
+                eval.arg(bytes);
+            }
+        }
+        eval
     }
 }
 
 pub(super) async fn rotate(store: &RedisStore, rotation: &Rotation<'_>) -> Result<Rotated, Error> {
     let policy = &store.policy;
-    let session = store.keys.session(rotation.subject, rotation.presented.session());
-    let sessions = store.keys.sessions(rotation.subject);
-    let keys = [session.as_str(), &sessions];
-    let call = Call::new(&ROTATE, &keys)
+    let [session, sessions] = store.keys.both(rotation.subject, rotation.presented.session());
+    let call = Call::new(&ROTATE, &[&session, &sessions])
         .arg(rotation.presented.as_str())
         .arg(rotation.generation)
         .arg(rotation.successor.as_str())
@@ -115,21 +115,22 @@ pub(super) async fn rotate(store: &RedisStore, rotation: &Rotation<'_>) -> Resul
     match reply.word() {
         "unknown" => Ok(Rotated::Unknown),
         "ended" => Ok(Rotated::Ended { reason: reply.parse("reason")?, announced: reply.flag()? }),
-        "replayed" => successor(&mut reply).map(Rotated::Replayed),
-        "rotated" => successor(&mut reply).map(Rotated::Rotated),
-        "rolled_back" => successor(&mut reply).map(Rotated::RolledBack),
+        "replayed" => replayed(&mut reply, rotation).map(Rotated::Replayed),
+        "rotated" => moved_on(&mut reply, rotation).map(Rotated::Rotated),
+        "rolled_back" => moved_on(&mut reply, rotation).map(Rotated::RolledBack),
         "late" => Ok(Rotated::Late),
         "reused" => reply.ended().map(Rotated::Reused),
         _ => reply.unexpected(),
     }
 }
 
-fn successor(reply: &mut Reply) -> Result<Successor, Error> {
+/// The record holds what this call has written.
+fn moved_on(reply: &mut Reply, rotation: &Rotation<'_>) -> Result<Successor, Error> {
     Ok(Successor {
         now: reply.time,
-        jti: reply.parse("jti")?,
-        generation: reply.parse("gen")?,
-        issued_at: reply.time()?,
+        jti: rotation.successor,
+        generation: rotation.generation + 1,
+        issued_at: reply.time,
         absolute_expires_at: reply.optional_time()?,
         claims: reply.text()?,
         scope: reply.text()?,
@@ -137,12 +138,17 @@ fn successor(reply: &mut Reply) -> Result<Successor, Error> {
     })
 }
 
+/// The record holds what an earlier call had written.
+fn replayed(reply: &mut Reply, rotation: &Rotation<'_>) -> Result<Successor, Error> {
+    let successor = moved_on(reply, rotation)?;
+    let (jti, generation) = (reply.parse("jti")?, reply.parse("gen")?);
+    Ok(Successor { jti, generation, issued_at: reply.time()?, ..successor })
+}
+
 pub(super) async fn create(store: &RedisStore, new: &NewSession<'_>) -> Result<Created, Error> {
     let policy = &store.policy;
-    let session = store.keys.session(new.subject, new.jti.session());
-    let sessions = store.keys.sessions(new.subject);
-    let keys = [session.as_str(), &sessions];
-    let call = Call::new(&CREATE, &keys)
+    let [session, sessions] = store.keys.both(new.subject, new.jti.session());
+    let call = Call::new(&CREATE, &[&session, &sessions])
         .arg(new.jti.as_str())
         .arg(new.deadline.0)
         .arg(policy.refresh_ttl.as_millis() as u64)
@@ -173,9 +179,8 @@ pub(super) async fn end_session(
     session: SessionId,
     reason: Reason,
 ) -> Result<EndedOne, Error> {
-    let (record, sessions) = (store.keys.session(subject, session), store.keys.sessions(subject));
-    let keys = [record.as_str(), &sessions];
-    let call = Call::new(&END_SESSION, &keys)
+    let [record, sessions] = store.keys.both(subject, session);
+    let call = Call::new(&END_SESSION, &[&record, &sessions])
         .arg(reason.as_str())
         .arg(store.policy.tombstone_ttl.as_millis() as u64);
     let mut reply = store.connections.call(&call).await?;
@@ -194,9 +199,7 @@ pub(super) async fn end_subject(
     reason: Reason,
     sent_at: Timestamp,
 ) -> Result<EndedMany, Error> {
-    let sessions = store.keys.sessions(subject);
-    let keys = [sessions.as_str()];
-    let call = Call::new(&END_SUBJECT, &keys)
+    let call = Call::new(&END_SUBJECT, &[&store.keys.sessions(subject)])
         .arg(sent_at.0)
         .arg(except.as_ref().map_or("", SessionId::as_str))
         .arg(reason.as_str())
@@ -266,9 +269,9 @@ pub(super) async fn set_claims(
     session: Option<SessionId>,
     claims: &str,
 ) -> Result<Vec<SessionId>, Error> {
-    let sessions = store.keys.sessions(subject);
-    let keys = [sessions.as_str()];
-    let call = Call::new(&SET_CLAIMS, &keys).arg(claims).arg(session.as_ref().map_or("", SessionId::as_str));
+    let call = Call::new(&SET_CLAIMS, &[&store.keys.sessions(subject)])
+        .arg(claims)
+        .arg(session.as_ref().map_or("", SessionId::as_str));
     let mut reply = store.connections.call(&call).await?;
     match reply.word() {
         "updated" => {
@@ -283,9 +286,7 @@ pub(super) async fn set_claims(
 }
 
 pub(super) async fn announce(store: &RedisStore, subject: &Subject, ended: &[Ended]) -> Result<(), Error> {
-    let feed = store.keys.feed();
-    let keys = [feed.as_str()];
-    let mut call = Call::new(&ANNOUNCE, &keys)
+    let mut call = Call::new(&ANNOUNCE, &[&store.keys.feed()])
         .arg(store.policy.feed_retention.as_millis() as u64)
         .arg(subject.encoded().to_string());
     for one in ended {
@@ -303,9 +304,7 @@ pub(super) async fn mark_announced(
     subject: &Subject,
     ended: &[Ended],
 ) -> Result<(), Error> {
-    let sessions = store.keys.sessions(subject);
-    let keys = [sessions.as_str()];
-    let mut call = Call::new(&MARK_ANNOUNCED, &keys);
+    let mut call = Call::new(&MARK_ANNOUNCED, &[&store.keys.sessions(subject)]);
     for one in ended {
         call = call.arg(one.session.as_str());
     }
@@ -317,14 +316,12 @@ pub(super) async fn mark_announced(
 }
 
 pub(super) async fn open_layout(store: &RedisStore) -> Result<(), Error> {
-    let key = store.keys.layout();
-    let keys = [key.as_str()];
-    check_layout(store.connections.call(&open_layout_call(&keys)).await?)
+    check_layout(store.connections.call(&open_layout_call(&store.keys.layout())).await?)
 }
 
 /// Also the first call on each new connection.
-pub(super) fn open_layout_call<'a>(keys: &'a [&'a str]) -> Call<'a> {
-    Call::new(&OPEN_LAYOUT, keys).arg(LAYOUT_VERSION)
+pub(super) fn open_layout_call(layout: &str) -> Call {
+    Call::new(&OPEN_LAYOUT, &[layout]).arg(LAYOUT_VERSION)
 }
 
 pub(super) fn check_layout(mut reply: Reply) -> Result<(), Error> {

@@ -204,9 +204,8 @@ async fn connect(lane: &Lane, manager: &deadpool_redis::Manager) -> MultiplexedC
 async fn open(lane: &Lane, manager: &deadpool_redis::Manager) -> Result<MultiplexedConnection, Error> {
     let unavailable = |error: RedisError| Error::Unavailable(describe(&error));
     let mut connection = manager.create().await.map_err(unavailable)?;
-    let keys = [lane.layout.as_str()];
     let asked = Instant::now();
-    let command = scripts::open_layout_call(&keys).eval();
+    let command = scripts::open_layout_call(&lane.layout).eval();
     let reply = Reply::new(send(&mut connection, &command).await.map_err(unavailable)?)?;
     lane.clock.observe(reply.time, asked, Instant::now());
     scripts::check_layout(reply)?;

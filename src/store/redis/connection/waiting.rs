@@ -42,7 +42,7 @@ impl Waiting {
 
     /// `lane` is the number of the lane's connection: when that was replaced, these are not to be trusted
     /// either. Each would cost a caller its deadline to find out.
-    pub async fn call(&self, call: &Call<'_>, lane: u64) -> Result<Reply, Error> {
+    pub async fn call(&self, call: &Call, lane: u64) -> Result<Reply, Error> {
         if self.lane.swap(lane, Ordering::AcqRel) != lane {
             self.pool.retain(|_, _| false);
         }
@@ -63,8 +63,8 @@ impl Waiting {
         }
     }
 
-    async fn run(&self, call: &Call<'_>, connection: &mut Connection) -> Result<(Value, usize), RedisError> {
-        let mut answer = send(connection, &call.evalsha()).await;
+    async fn run(&self, call: &Call, connection: &mut Connection) -> Result<(Value, usize), RedisError> {
+        let mut answer = send(connection, call.evalsha()).await;
         if is_noscript(&answer) {
             answer = send(connection, &call.eval()).await;
         }

@@ -19,8 +19,9 @@
 -- Returns {word, time, ...}, time being this server's in microseconds:
 --   unknown                  no record, or its absolute lifetime is over
 --   ended                    reason, announced (0 or 1)
---   replayed, rotated, rolled_back
---                            jti, gen, issued_at, absolute_expires_at, claims, scope, aud
+--   rotated, rolled_back     absolute_expires_at, claims, scope, aud; jti, gen and issued_at are this call's:
+--                            the successor, one more than presented, and this time
+--   replayed                 the same, then jti, gen and issued_at
 --   late                     sent before the record last moved: proves nothing, nothing written
 --   reused                   how many ended now, then sid and reason of each of these, then sid and
 --                            reason of those that ended before and are not announced
@@ -28,55 +29,66 @@ local time = redis.call('TIME')
 local now = string.format('%s%06d', time[1], time[2])
 local now_us = tonumber(now)
 
-local record = redis.call('HMGET', KEYS[1], 'state', 'jti', 'gen', 'prev', 'rotated_at', 'issued_at',
-  'absolute_expires_at', 'claims', 'scope', 'aud', 'reason', 'announced')
-local state, jti, gen, prev = record[1], record[2], tonumber(record[3]), record[4]
-local rotated_at, issued_at, absolute = tonumber(record[5]), record[6], record[7] or ''
-local presented, presented_gen, successor = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local sent_at = tonumber(ARGV[4])
+local record = redis.call('HMGET', KEYS[1], 'state', 'jti', 'gen', 'prev', 'rotated_at',
+  'absolute_expires_at', 'claims', 'scope', 'aud')
+local state, jti, gen, prev, rotated_at = record[1], record[2], record[3], record[4], record[5]
+local absolute = record[6] or ''
+local presented, presented_gen, successor = ARGV[1], ARGV[2], ARGV[3]
 
 if state == 'ended' then
-  return {'ended', now, record[11] or '', record[12] or '0'}
+  local ended = redis.call('HMGET', KEYS[1], 'reason', 'announced')
+  return {'ended', now, ended[1] or '', ended[2] or '0'}
 end
 if not state or (absolute ~= '' and now_us >= tonumber(absolute)) then
   return {'unknown', now}
 end
-if state ~= 'live' or not (jti and gen and rotated_at and issued_at) then
-  return redis.error_reply('CORRUPT session record: state, jti, gen, rotated_at or issued_at')
+if state ~= 'live' or not (jti and gen and rotated_at) then
+  return redis.error_reply('CORRUPT session record: state, jti, gen or rotated_at')
 end
 
-local function grant(word)
-  return {word, now, jti, string.format('%.0f', gen), issued_at, absolute,
-    record[8] or '{}', record[9] or '', record[10] or ''}
+local function replayed()
+  local issued_at = redis.call('HGET', KEYS[1], 'issued_at')
+  if not issued_at then
+    return redis.error_reply('CORRUPT session record: issued_at')
+  end
+  return {'replayed', now, absolute, record[7] or '{}', record[8] or '', record[9] or '', jti, gen, issued_at}
 end
 
 local function move_on(word)
-  jti, gen, issued_at = successor, presented_gen + 1, now
-  redis.call('HSET', KEYS[1], 'jti', jti, 'gen', string.format('%.0f', gen), 'prev', presented,
-    'rotated_at', now, 'issued_at', now)
-  local ttl = tonumber(ARGV[5])
+  redis.call('HSET', KEYS[1], 'jti', successor, 'gen', string.format('%d', presented_gen + 1),
+    'prev', presented, 'rotated_at', now, 'issued_at', now)
+  local ttl = ARGV[5]
   if absolute ~= '' then
-    ttl = math.min(ttl, math.ceil((tonumber(absolute) - now_us) / 1000))
+    local left = math.ceil((tonumber(absolute) - now_us) / 1000)
+    if left < tonumber(ttl) then
+      ttl = string.format('%d', left)
+    end
   end
-  ttl = string.format('%.0f', ttl)
   redis.call('PEXPIRE', KEYS[1], ttl)
   redis.call('PEXPIRE', KEYS[2], ttl, 'GT')
-  return grant(word)
+  return {word, now, absolute, record[7] or '{}', record[8] or '', record[9] or ''}
 end
 
 if presented == prev and jti == successor then
-  return grant('replayed')
+  return replayed()
 end
 if presented == jti and presented_gen == gen then
   return move_on('rotated')
 end
-if presented == prev and now_us - rotated_at < tonumber(ARGV[6]) then
-  return grant('replayed')
+
+-- The usual way ends above: numbers are parsed, and the rest is read, only by those who need it.
+local current_gen, moved_at, sent_at = tonumber(gen), tonumber(rotated_at), tonumber(ARGV[4])
+if not (current_gen and moved_at) then
+  return redis.error_reply('CORRUPT session record: gen or rotated_at')
 end
-if presented_gen > gen then
+local ahead = tonumber(presented_gen) - current_gen
+if presented == prev and now_us - moved_at < tonumber(ARGV[6]) then
+  return replayed()
+end
+if ahead > 0 then
   return move_on('rolled_back')
 end
-if sent_at <= rotated_at and presented_gen >= gen - 4 then
+if sent_at <= moved_at and ahead >= -4 then
   return {'late', now}
 end
 
