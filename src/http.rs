@@ -10,6 +10,7 @@ mod answer;
 mod arrival;
 mod credentials;
 pub mod error;
+mod form;
 mod health;
 mod me;
 mod observe;

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::error::{ApiError, Challenge};
-use super::request::Form;
+use super::form::Form;
 use crate::gateway::service_keys::{Role, Service, ServiceKeys};
 
 /// What the `Authorization` header holds. No `Debug`: it is all secrets.
@@ -70,7 +70,7 @@ fn authorized<'a>(http: &HttpRequest, keys: &'a ServiceKeys) -> Result<Option<&'
 
 /// The client that asks at `/oauth/*`, where it says so: by the header, by `client_id` and `client_secret`
 /// in the body, or by a bare `client_id`, as public clients do (RFC 6749 sections 2.3.1 and 3.2.1).
-pub fn client(http: &HttpRequest, form: &Form, keys: &ServiceKeys) -> Result<Option<String>, ApiError> {
+pub fn client(http: &HttpRequest, form: &Form<'_>, keys: &ServiceKeys) -> Result<Option<String>, ApiError> {
     let (id, secret) = (form.get("client_id"), form.get("client_secret"));
     if let Some(service) = authorized(http, keys)? {
         if secret.is_some() {

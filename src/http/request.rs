@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
 use percent_encoding::percent_decode_str;
@@ -21,63 +21,6 @@ const MAX_BODY: usize = 16 * 1024;
 
 /// A body must have arrived within this.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// More parameters than this are no honest form.
-const MAX_PARAMETERS: usize = 32;
-
-/// Parameters that carry credentials, or belong to a token request: refused in a URI, where logs see them.
-const BODY_ONLY: [&str; 8] = [
-    "refresh_token",
-    "token",
-    "access_token",
-    "client_secret",
-    "client_id",
-    "grant_type",
-    "scope",
-    "token_type_hint",
-];
-
-/// The parameters of a form body; empty ones count as absent (RFC 6749 section 3.1).
-pub struct Form(Vec<(String, String)>);
-
-impl Form {
-    pub async fn read(http: &HttpRequest, payload: Payload) -> Result<Self, ApiError> {
-        for (name, _) in form_urlencoded::parse(http.query_string().as_bytes()) {
-            if let Some(name) = BODY_ONLY.into_iter().find(|known| *known == name) {
-                return Err(ApiError::field(name, "belongs in the body, not in the URI"));
-            }
-        }
-        Self::parse(&body(http, payload, "application/x-www-form-urlencoded").await?)
-    }
-
-    fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        let mut parameters: Vec<(String, String)> = Vec::new();
-        for (name, value) in form_urlencoded::parse(body) {
-            if parameters.iter().any(|(known, _)| *known == name) {
-                return Err(ApiError::field(name.into_owned(), "is given more than once"));
-            }
-            if parameters.len() == MAX_PARAMETERS {
-                return Err(ApiError::Request("the body has too many parameters"));
-            }
-            // Bytes that are no UTF-8 have become U+FFFD.
-            let readable = |c: char| !c.is_control() && c != char::REPLACEMENT_CHARACTER;
-            if !value.chars().all(readable) {
-                return Err(ApiError::field(name.into_owned(), "must be text without control characters"));
-            }
-            parameters.push((name.into_owned(), value.into_owned()));
-        }
-        Ok(Self(parameters))
-    }
-
-    pub fn get(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(known, value)| known == name && !value.is_empty());
-        found.map(|(_, value)| value.as_str())
-    }
-
-    pub fn required(&self, name: &'static str) -> Result<&str, ApiError> {
-        self.get(name).ok_or_else(|| ApiError::field(name, "is missing"))
-    }
-}
 
 /// A JSON body; an error names the member by its path.
 pub async fn json<T: DeserializeOwned>(http: &HttpRequest, payload: Payload) -> Result<T, ApiError> {
@@ -134,7 +77,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-async fn body(http: &HttpRequest, mut payload: Payload, media_type: &'static str) -> Result<Bytes, ApiError> {
+/// A body of this type, within limits; empty where there is none.
+pub async fn body(
+    http: &HttpRequest,
+    mut payload: Payload,
+    media_type: &'static str,
+) -> Result<Bytes, ApiError> {
     let length = http.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: usize| length > MAX_BODY) {
         return Err(ApiError::TooLarge(MAX_BODY));
@@ -148,7 +96,7 @@ async fn body(http: &HttpRequest, mut payload: Payload, media_type: &'static str
         return Err(ApiError::MediaType(media_type));
     }
     let read = async {
-        let mut body = BytesMut::new();
+        let mut body = BytesMut::with_capacity(length.unwrap_or(0));
         // Not beyond the length: a request that asks for an upgrade never ends.
         while length.is_none_or(|length| body.len() < length) {
             let Some(chunk) = payload.next().await else { break };
@@ -175,7 +123,8 @@ fn is_media_type(value: &HeaderValue, media_type: &str) -> bool {
 /// The attempt that this request is: named by its `Idempotency-Key`, or by nobody.
 pub fn attempt(http: &HttpRequest) -> Result<Attempt, ApiError> {
     const NAME: &str = "Idempotency-Key";
-    let mut values = http.headers().get_all(NAME);
+    static HEADER: HeaderName = HeaderName::from_static("idempotency-key");
+    let mut values = http.headers().get_all(&HEADER);
     match (values.next(), values.next()) {
         (None, _) => Ok(Attempt::once()),
         (Some(value), None) => {

@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::arrival::Arrived;
 use super::error::ApiError;
-use super::request::Form;
-use super::{answer, credentials};
+use super::form::{self, Form};
+use super::{answer, credentials, request};
 use crate::gateway::Gateway;
 
 pub async fn revoke(
@@ -19,7 +19,9 @@ pub async fn revoke(
     payload: Payload,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let form = Form::read(&http, payload).await?;
+    let body = request::body(&http, payload, form::MEDIA_TYPE).await?;
+    let text = form::text(&body);
+    let form = Form::read(&http, &text)?;
     let client = credentials::client(&http, &form, &gateway.services)?;
     gateway.revoke(gateway.begin(arrived), form.required("token")?, client.as_deref()).await?;
     Ok(answer::json(StatusCode::OK, &json!({})))

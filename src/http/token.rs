@@ -6,9 +6,9 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::arrival::Arrived;
 use super::error::ApiError;
-use super::request::{self, Form};
+use super::form::{self, Form};
 use super::sessions::check_scope;
-use super::{answer, credentials};
+use super::{answer, credentials, request};
 use crate::gateway::Gateway;
 use crate::gateway::refresh::Refresh;
 
@@ -18,7 +18,9 @@ pub async fn refresh(
     payload: Payload,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let form = Form::read(&http, payload).await?;
+    let body = request::body(&http, payload, form::MEDIA_TYPE).await?;
+    let text = form::text(&body);
+    let form = Form::read(&http, &text)?;
     let client = credentials::client(&http, &form, &gateway.services)?;
     if form.required("grant_type")? != "refresh_token" {
         return Err(ApiError::GrantType);

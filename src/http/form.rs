@@ -1,0 +1,121 @@
+//! The parameters of a form body.
+
+use std::borrow::Cow;
+
+use actix_web::HttpRequest;
+
+use super::error::ApiError;
+
+/// The media type of a form.
+pub const MEDIA_TYPE: &str = "application/x-www-form-urlencoded";
+
+/// More parameters than this are no honest form.
+const MAX_PARAMETERS: usize = 32;
+
+/// Parameters that carry credentials, or belong to a token request: refused in a URI, where logs see them.
+const BODY_ONLY: [&str; 8] = [
+    "refresh_token",
+    "token",
+    "access_token",
+    "client_secret",
+    "client_id",
+    "grant_type",
+    "scope",
+    "token_type_hint",
+];
+
+/// The parameters of a form body; empty ones count as absent (RFC 6749 section 3.1).
+pub struct Form<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Form<'a> {
+    pub fn read(http: &HttpRequest, body: &'a str) -> Result<Self, ApiError> {
+        for (name, _) in form_urlencoded::parse(http.query_string().as_bytes()) {
+            if let Some(name) = BODY_ONLY.into_iter().find(|known| *known == name) {
+                return Err(ApiError::field(name, "belongs in the body, not in the URI"));
+            }
+        }
+        Self::parse(body)
+    }
+
+    fn parse(body: &'a str) -> Result<Self, ApiError> {
+        let mut parameters = Vec::with_capacity(4);
+        for (name, value) in body.split('&').filter(|pair| !pair.is_empty()).map(decoded) {
+            if parameters.iter().any(|(known, _)| *known == name) {
+                return Err(ApiError::field(name.into_owned(), "is given more than once"));
+            }
+            if parameters.len() == MAX_PARAMETERS {
+                return Err(ApiError::Request("the body has too many parameters"));
+            }
+            if !is_readable(&value) {
+                return Err(ApiError::field(name.into_owned(), "must be text without control characters"));
+            }
+            parameters.push((name, value));
+        }
+        Ok(Self(parameters))
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(known, value)| known == name && !value.is_empty());
+        found.map(|(_, value)| &**value)
+    }
+
+    pub fn required(&self, name: &'static str) -> Result<&str, ApiError> {
+        self.get(name).ok_or_else(|| ApiError::field(name, "is missing"))
+    }
+}
+
+/// A body as text; bytes that are no UTF-8 become U+FFFD, which no parameter may hold.
+pub fn text(body: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed)
+}
+
+/// Name and value. What holds nothing encoded, as tokens do, stands for itself and is not copied.
+fn decoded(pair: &str) -> (Cow<'_, str>, Cow<'_, str>) {
+    if has_any(pair, |b| b == b'%' || b == b'+') {
+        return form_urlencoded::parse(pair.as_bytes()).next().unwrap_or_default();
+    }
+    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    (name.into(), value.into())
+}
+
+/// No control characters, and no U+FFFD, which bytes that are no UTF-8 have become.
+fn is_readable(value: &str) -> bool {
+    let is_plain = !has_any(value, |b| !(b' '..=b'~').contains(&b));
+    is_plain || value.chars().all(|c| !c.is_control() && c != char::REPLACEMENT_CHARACTER)
+}
+
+/// Looks at every byte, so that the compiler can look at many at once.
+fn has_any(text: &str, wanted: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(0, |found, b| found | u8::from(wanted(b))) != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn pairs_are_decoded_as_the_library_decodes_them(pair in "[a=%+é0-9 \u{0}-\u{ff}]{1,12}") {
+            prop_assume!(!pair.contains('&'));
+            let library = form_urlencoded::parse(pair.as_bytes()).next().unwrap_or_default();
+            prop_assert_eq!(decoded(&pair), library);
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_not_readable() {
+        assert!(!is_readable(&text(b"token=\xff")));
+    }
+
+    #[test]
+    fn only_text_without_control_characters_is_readable() {
+        for good in ["", "a b~", "Zoë", "🦊"] {
+            assert!(is_readable(good), "{good}");
+        }
+        for bad in ["a\nb", "\u{7f}", "\u{85}", "\u{fffd}", "é\0"] {
+            assert!(!is_readable(bad), "{bad:?}");
+        }
+    }
+}
