@@ -1,6 +1,6 @@
 //! Tokens, pure: no HTTP, no store, no async.
 //!
-//! - [`secret`]: what signs. - [`claims`]: what a token says. - `sign`: minting a pair.
+//! - [`secret`]: what signs. - [`claims`], `payload`: what a token says, read and written. - `sign`: minting a pair.
 //! - [`verify`]: the one place where a string becomes trusted claims.
 //!
 //! Both kinds are JWTs (RFC 7519) in compact form. An *access token* has `typ: at+jwt` (RFC 9068) and is
@@ -9,6 +9,7 @@
 
 pub mod claims;
 mod key;
+mod payload;
 pub mod secret;
 mod sign;
 pub mod verify;
@@ -20,6 +21,7 @@ pub use sign::{Grant, Pair};
 pub use verify::Rejected;
 
 use key::Key;
+use payload::Beginning;
 
 /// What the tokens of this gateway are made of.
 #[derive(Debug, Clone)]
@@ -38,7 +40,9 @@ pub struct TokenSettings {
 pub struct Tokens {
     issuer: String,
     access: Key,
+    access_beginning: Beginning,
     refresh: Key,
+    refresh_beginning: Beginning,
     refresh_previous: Option<Key>,
     access_ttl: Duration,
     refresh_ttl: Duration,
@@ -49,7 +53,9 @@ impl Tokens {
         Self {
             issuer: settings.issuer.clone(),
             access: Key::hs256(&settings.signing_secret, "at+jwt"),
+            access_beginning: Beginning::new(&settings.issuer, claims::ACCESS),
             refresh: Key::hs256(&settings.refresh_secret, "rt+jwt"),
+            refresh_beginning: Beginning::new(&settings.issuer, claims::REFRESH),
             refresh_previous: settings
                 .refresh_secret_previous
                 .as_ref()

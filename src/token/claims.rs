@@ -1,13 +1,10 @@
 //! What a token says: typed claims, and the claims of the login service that ride along.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 use serde_json::{Map, Value};
-
-use crate::session::{Jti, SessionId};
 
 /// Names that a session's own claims may not use: they are the gateway's to set.
 pub const RESERVED: [&str; 13] =
@@ -24,43 +21,6 @@ pub const MAX_CLAIMS_LEN: usize = 2048;
 
 /// Deepest nesting of a session's claims; the claims object itself is level 1.
 pub const MAX_CLAIMS_DEPTH: usize = 8;
-
-/// Claims of an access token (RFC 9068 section 2.2). The session's own claims follow at top level.
-#[derive(Debug, Serialize)]
-pub(super) struct Access<'a> {
-    pub iss: &'a str,
-    pub sub: &'a str,
-    pub aud: &'a str,
-    pub exp: u64,
-    pub iat: u64,
-    pub jti: fmt::Arguments<'a>,
-    pub sid: SessionId,
-    pub client_id: &'a str,
-    #[serde(rename = "type")]
-    pub kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scope: Option<&'a str>,
-}
-
-/// Claims of a refresh token. `scope` is what the session was granted, so that a request for more is
-/// refused before the store is asked.
-#[derive(Debug, Serialize)]
-pub(super) struct Refresh<'a> {
-    pub iss: &'a str,
-    pub sub: &'a str,
-    pub aud: &'a str,
-    pub exp: u64,
-    pub iat: u64,
-    pub jti: Jti,
-    pub sid: SessionId,
-    #[serde(rename = "gen")]
-    pub generation: u64,
-    pub client_id: &'a str,
-    #[serde(rename = "type")]
-    pub kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scope: Option<&'a str>,
-}
 
 /// Any of our tokens as it is read: wrong types, missing members and duplicates are errors, which the
 /// JWT library alone would let through.

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
-use super::claims::{Access, Refresh};
-use super::{Tokens, claims};
+use super::Tokens;
+use super::payload::{CorruptClaims, Payload};
 use crate::clock::Timestamp;
 use crate::session::{Jti, Subject};
 
@@ -43,11 +41,6 @@ pub struct Pair {
     pub refresh_expires_in: u64,
 }
 
-/// The stored claims are not a JSON object: the record was changed by hand.
-#[derive(Debug, thiserror::Error)]
-#[error("the session's stored claims are not a JSON object")]
-pub struct CorruptClaims;
-
 impl Tokens {
     pub fn mint(&self, grant: &Grant<'_>) -> Result<Pair, CorruptClaims> {
         let (access_token, expires_in) = self.mint_access(grant)?;
@@ -55,40 +48,37 @@ impl Tokens {
         Ok(Pair { access_token, refresh_token, expires_in, refresh_expires_in })
     }
 
+    /// Claims as RFC 9068 section 2.2 has them, then the session's own at top level.
     fn mint_access(&self, grant: &Grant<'_>) -> Result<(String, u64), CorruptClaims> {
         let issued_at = self.told_at(grant);
         let (iat, exp) = lifetime(issued_at, self.access_ttl, grant.absolute_expires_at);
-        let claims = Access {
-            iss: &self.issuer,
-            sub: grant.subject.as_str(),
-            aud: grant.audience,
-            exp,
-            iat,
-            jti: format_args!("{}.{iat}", grant.jti),
-            sid: grant.jti.session(),
-            client_id: grant.client_id,
-            kind: claims::ACCESS,
-            scope: grant.narrowed.or(grant.scope),
-        };
-        Ok((self.access.seal(&with_session_claims(&claims, grant.claims)?), exp - iat))
+        let payload = Payload::new(&self.access_beginning)
+            .member("sub", grant.subject)
+            .member("aud", grant.audience)
+            .member("exp", exp)
+            .member("iat", iat)
+            .member("jti", format_args!("{}.{iat}", grant.jti))
+            .member("sid", grant.jti.session())
+            .member("client_id", grant.client_id)
+            .optional("scope", grant.narrowed.or(grant.scope))
+            .claims(grant.claims)?;
+        Ok((self.access.seal(&payload.finish()), exp - iat))
     }
 
+    /// `scope` is what the session was granted, so that a request for more is refused before the store is asked.
     fn mint_refresh(&self, grant: &Grant<'_>) -> (String, u64) {
         let (iat, exp) = lifetime(grant.issued_at, self.refresh_ttl, grant.absolute_expires_at);
-        let claims = Refresh {
-            iss: &self.issuer,
-            sub: grant.subject.as_str(),
-            aud: &self.issuer,
-            exp,
-            iat,
-            jti: *grant.jti,
-            sid: grant.jti.session(),
-            generation: grant.generation,
-            client_id: grant.client_id,
-            kind: claims::REFRESH,
-            scope: grant.scope,
-        };
-        (self.refresh.seal(&to_json(&claims)), exp.saturating_sub(self.told_at(grant).seconds()))
+        let payload = Payload::new(&self.refresh_beginning)
+            .member("sub", grant.subject)
+            .member("aud", &self.issuer)
+            .member("exp", exp)
+            .member("iat", iat)
+            .member("jti", grant.jti)
+            .member("sid", grant.jti.session())
+            .member("gen", grant.generation)
+            .member("client_id", grant.client_id)
+            .optional("scope", grant.scope);
+        (self.refresh.seal(&payload.finish()), exp.saturating_sub(self.told_at(grant).seconds()))
     }
 
     /// The moment that lifetimes are told from: that of the rotation, or now when a replay is stale.
@@ -104,26 +94,4 @@ fn lifetime(issued_at: Timestamp, ttl: Duration, absolute: Option<Timestamp>) ->
     let exp = iat + ttl.as_secs();
     let exp = absolute.map_or(exp, |end| exp.min(end.seconds()).max(iat));
     (iat, exp)
-}
-
-fn to_json(claims: &impl Serialize) -> Vec<u8> {
-    let mut json = Vec::with_capacity(512);
-    serde_json::to_writer(&mut json, claims).expect("claims serialize into memory");
-    json
-}
-
-/// Appends the members of the stored object to ours. Reserved names were refused when it was stored.
-fn with_session_claims(ours: &impl Serialize, stored: &str) -> Result<Vec<u8>, CorruptClaims> {
-    let mut json = to_json(ours);
-    if stored == "{}" {
-        return Ok(json);
-    }
-    let members = stored.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-    let members = members.filter(|m| !m.is_empty()).ok_or(CorruptClaims)?;
-    serde_json::from_str::<serde::de::IgnoredAny>(stored).map_err(|_| CorruptClaims)?;
-    json.pop();
-    json.push(b',');
-    json.extend_from_slice(members.as_bytes());
-    json.push(b'}');
-    Ok(json)
 }
