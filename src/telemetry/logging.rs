@@ -3,10 +3,15 @@
 //! No secret at any level. Dependencies may print what they like below `info` (a driver traces what it
 //! sends), so whatever `RUST_LOG` says, they are heard from `warn` on only.
 
+mod batched;
+
 use std::io::Write;
 
+use env_logger::Target;
 use env_logger::fmt::Formatter;
 use log::{Level, LevelFilter, Record};
+
+use self::batched::Batched;
 
 /// How log lines look (`LOG_FORMAT`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -33,7 +38,15 @@ pub fn start(filter: &str, format: LogFormat) {
             }
         },
     );
+    if let Ok(batched) = Batched::start() {
+        builder.target(Target::Pipe(Box::new(batched)));
+    }
     let _ = builder.try_init(); // a second start in one process, as in tests, changes nothing
+}
+
+/// Writes the lines that wait; the last thing a process does.
+pub fn flush() {
+    batched::drain();
 }
 
 /// Whether `filter` is a filter as `RUST_LOG` has it.
@@ -46,9 +59,8 @@ fn ours(target: &str) -> bool {
 }
 
 fn text(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
-    let level = out.default_level_style(record.level());
     let now = jiff::Timestamp::now();
-    writeln!(out, "{now:.3} {level}{:5}{level:#} {} {}", record.level(), record.target(), record.args())
+    writeln!(out, "{now:.3} {:5} {} {}", record.level(), record.target(), record.args())
 }
 
 fn json(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
