@@ -1,0 +1,129 @@
+//! What is compared, and the clients of each.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use redis::Value;
+use serde::Serialize;
+use token_gateway::gateway::service_keys::NewServiceKey;
+use token_gateway::session::{Jti, SessionId, Subject};
+use token_gateway::store::redis::keys::Keys;
+use token_gateway::store::redis::scripts::{CREATE, ROTATE};
+
+use crate::chain::{CLAIMS, Chain, Posting, Refreshing, Rotating, member};
+use crate::load::{Client, closed};
+use crate::process::{Process, environment};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arrangement {
+    /// `EVALSHA` of `rotate.lua` straight to Redis, one unpipelined connection per client: the limit.
+    Direct,
+    /// `token-gateway serve`.
+    Gateway,
+    /// The gateway over one bare multiplexed connection per worker.
+    Bare,
+    /// The gateway over a pool that hands out a connection per call.
+    Checkout,
+    /// A handler that does nothing, on the same HTTP server.
+    Empty,
+}
+
+pub const ALL: [Arrangement; 5] =
+    [Arrangement::Direct, Arrangement::Gateway, Arrangement::Bare, Arrangement::Checkout, Arrangement::Empty];
+
+impl Arrangement {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "straight to Redis",
+            Self::Gateway => "token-gateway",
+            Self::Bare => "bare multiplexed",
+            Self::Checkout => "checkout per call",
+            Self::Empty => "empty handler",
+        }
+    }
+}
+
+/// An arrangement at work.
+pub struct Running {
+    pub arrangement: Arrangement,
+    /// None where clients talk to Redis themselves.
+    pub node: Option<Process>,
+    key: NewServiceKey,
+}
+
+impl Running {
+    pub fn start(arrangement: Arrangement, redis: &Process) -> Result<Self> {
+        let key = NewServiceKey::generate("bench", &[])?;
+        let own = |kind: &str| {
+            let mut command = Command::new(std::env::current_exe()?);
+            command.args(["node", kind]);
+            Ok::<_, anyhow::Error>(command)
+        };
+        let command = match arrangement {
+            Arrangement::Direct => None,
+            Arrangement::Gateway => {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_token-gateway"));
+                command.arg("serve");
+                Some(command)
+            }
+            Arrangement::Bare => Some(own("bare")?),
+            Arrangement::Checkout => Some(own("checkout")?),
+            Arrangement::Empty => Some(own("empty")?),
+        };
+        let started = command.map(|mut command| {
+            Process::node(command.env_clear().envs(environment(redis, &key)))
+                .with_context(|| arrangement.name())
+        });
+        Ok(Self { arrangement, node: started.transpose()?, key })
+    }
+
+    /// Clients with a session each, connected and past their first request.
+    pub async fn clients(&self, redis: &Process, count: usize) -> Result<Vec<Client>> {
+        let mut clients = Vec::with_capacity(count);
+        for n in 0..count {
+            let (address, chain) =
+                self.chain(redis, &format!("{:?}-{count}-{n}", self.arrangement), n as u64)?;
+            clients.push(Client::connect(address, chain).await?);
+        }
+        let (clients, seen) = closed(clients, Duration::from_millis(1)).await;
+        anyhow::ensure!(seen.failures.is_empty(), "{}: {:?}", self.arrangement.name(), seen.failures);
+        Ok(clients)
+    }
+
+    fn chain<'a>(&'a self, redis: &'a Process, sub: &str, n: u64) -> Result<(&'a str, Box<dyn Chain>)> {
+        let Some(node) = &self.node else { return Ok((&redis.address, Box::new(rotating(redis, sub)?))) };
+        let host = node.address.as_str();
+        Ok((
+            host,
+            match self.arrangement {
+                Arrangement::Empty => Box::new(Posting::new(host)),
+                _ => Box::new(Refreshing::new(host, n, self.login(host, sub)?)),
+            },
+        ))
+    }
+
+    fn login(&self, host: &str, sub: &str) -> Result<String> {
+        let login = ureq::post(format!("http://{host}/v1/sessions"))
+            .header("Authorization", format!("Bearer {}", self.key.key))
+            .header("Content-Type", "application/json")
+            .send(format!(r#"{{"sub":"{sub}","claims":{CLAIMS}}}"#));
+        let answer = login?.body_mut().read_to_string()?;
+        Ok(member(&answer, "refresh_token").context("no token")?.to_owned())
+    }
+}
+
+/// A session as the gateway would have made it, for a client that talks to Redis itself.
+fn rotating(redis: &Process, sub: &str) -> Result<Rotating> {
+    let (subject, session): (Subject, _) = (sub.parse()?, SessionId::random());
+    let (jti, [record, set]) = (Jti::first(session), Keys::new("tg").both(&subject, session));
+    let mut connection = redis::Client::open(redis.redis_url())?.get_connection()?;
+    redis::cmd("SCRIPT").arg("LOAD").arg(ROTATE.source).exec(&mut connection)?;
+    let create = redis::Script::new(CREATE.source);
+    let mut create = create.key(&record);
+    create.key(&set).arg(jti.as_str()).arg("9999999999999999").arg(604_800_000).arg(7_776_000_000_u64);
+    create.arg(100).arg(86_400_000).arg(CLAIMS).arg("").arg("bench").arg("").arg("");
+    create.invoke::<Value>(&mut connection)?;
+    Ok(Rotating::new([record, set], jti))
+}

@@ -1,0 +1,86 @@
+//! How fast a refresh is, and how near to what is possible at all.
+//!
+//! ```sh
+//! cargo bench                     # measures, and writes BENCHMARKS.md and its plots anew
+//! cargo bench -- --json           # prints the figures and writes nothing
+//! cargo bench -- --quick          # a first impression, in half a minute; writes nothing
+//! ```
+//!
+//! Needs redis-server. All servers are started on loopback, and stopped again. Exit codes: 0 measured; 1 a request
+//! failed, or something did not start; 2 wrong usage.
+//!
+//! - `chain`: what a client sends. - `load`: closed and open loop. - `arrangement`: what is compared.
+//! - `node`: the nodes to compare with. - `process`: starting them, and their processor time.
+//! - `measure`: what is measured. - `report`, `plot`: what is shown.
+
+mod arrangement;
+mod chain;
+mod load;
+mod measure;
+mod node;
+mod plot;
+mod process;
+mod report;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use self::measure::Plan;
+
+#[derive(Debug, Parser)]
+#[command(version, about = "Measures refreshes against the limit of Redis itself")]
+struct Cli {
+    /// Seconds of each measurement
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Rounds; each measures every arrangement in turn, and the median of the rounds counts
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Numbers of clients
+    #[arg(long, value_delimiter = ',', default_value = "1,8,64,256")]
+    clients: Vec<usize>,
+    /// One round of one second, with 64 clients
+    #[arg(long)]
+    quick: bool,
+    /// Print the figures as JSON; write nothing
+    #[arg(long)]
+    json: bool,
+    /// What `cargo bench` adds
+    #[arg(long, hide = true)]
+    bench: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve as a node to compare with
+    #[command(hide = true)]
+    Node(node::Node),
+}
+
+fn main() -> Result<ExitCode> {
+    let cli = Cli::parse();
+    if let Some(Command::Node(node)) = &cli.command {
+        node.run()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let plan = if cli.quick {
+        Plan { seconds: 1.0, rounds: 1, clients: vec![64] }
+    } else {
+        Plan { seconds: cli.seconds, rounds: cli.rounds, clients: cli.clients }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let figures = runtime.block_on(measure::run(&plan))?;
+    if cli.json {
+        println!("{}", serde_json::to_string_pretty(&figures)?);
+    } else {
+        print!("{}", report::summary(&figures));
+        if !cli.quick {
+            report::write(&figures)?;
+        }
+    }
+    Ok(if figures.failures() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

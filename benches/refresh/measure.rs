@@ -1,0 +1,199 @@
+//! What is measured. Machines are shared and noisy, so all arrangements take turns within each round, ratios are
+//! made within a round, and the median of the rounds counts.
+
+use std::collections::BTreeMap;
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use token_gateway::gateway::service_keys::NewServiceKey;
+
+use crate::arrangement::{ALL, Arrangement, Running};
+use crate::load::{Client, Seen, closed, open};
+use crate::process::{Process, environment, own_cpu};
+
+/// Before each measurement the clients run for so long unmeasured.
+const WARM_UP: Duration = Duration::from_millis(300);
+
+/// Open loop: clients at hand, and rates as shares of the highest closed-loop rate.
+const OPEN_CLIENTS: usize = 256;
+const SHARES: [f64; 5] = [0.1, 0.25, 0.5, 0.7, 0.85];
+
+/// How often a node is started to see when it is ready.
+const STARTS: usize = 20;
+
+pub struct Plan {
+    pub seconds: f64,
+    pub rounds: usize,
+    pub clients: Vec<usize>,
+}
+
+/// All that a run has found.
+#[derive(Serialize)]
+pub struct Figures {
+    pub cores: usize,
+    pub redis: String,
+    pub seconds: f64,
+    pub rounds: usize,
+    pub closed: Vec<Closed>,
+    pub open: Vec<Open>,
+    /// Milliseconds from the start of the process to the first 200 of `/readyz`.
+    pub ready_ms: Vec<f64>,
+}
+
+/// One arrangement, one number of clients, one round.
+#[derive(Serialize)]
+pub struct Closed {
+    pub arrangement: Arrangement,
+    pub clients: usize,
+    pub round: usize,
+    #[serde(flatten)]
+    pub found: Found,
+}
+
+/// One rate that was offered to the gateway.
+#[derive(Serialize)]
+pub struct Open {
+    /// Of the highest closed-loop rate.
+    pub share: f64,
+    pub offered_per_second: f64,
+    #[serde(flatten)]
+    pub found: Found,
+}
+
+#[derive(Serialize)]
+pub struct Found {
+    pub per_second: f64,
+    pub p50_us: f64,
+    pub p99_us: f64,
+    pub p999_us: f64,
+    /// Processor time per request, microseconds.
+    pub node_cpu_us: f64,
+    pub redis_cpu_us: f64,
+    pub driver_cpu_us: f64,
+    /// What failed, and how often.
+    pub failures: BTreeMap<String, u64>,
+}
+
+impl Figures {
+    pub fn failures(&self) -> u64 {
+        let all = self.closed.iter().map(|one| &one.found).chain(self.open.iter().map(|one| &one.found));
+        all.flat_map(|found| found.failures.values()).sum()
+    }
+}
+
+pub async fn run(plan: &Plan) -> Result<Figures> {
+    let redis = Process::redis()?;
+    let time = Duration::from_secs_f64(plan.seconds);
+    let running = ALL.into_iter().map(|one| Running::start(one, &redis)).collect::<Result<Vec<Running>>>()?;
+    let progress = progress(plan);
+    let mut measured = Vec::new();
+    for &count in &plan.clients {
+        let mut clients = Vec::new();
+        for one in &running {
+            clients.push(one.clients(&redis, count).await?);
+        }
+        for round in 0..plan.rounds {
+            for (one, clients) in running.iter().zip(&mut clients) {
+                progress.set_message(format!("{count} clients, {}", one.arrangement.name()));
+                let found = one_closed(one, &redis, clients, time).await;
+                measured.push(Closed { arrangement: one.arrangement, clients: count, round, found });
+                progress.inc(1);
+            }
+        }
+    }
+    let highest = measured.iter().filter(|one| one.arrangement == Arrangement::Gateway);
+    let highest = highest.map(|one| one.found.per_second).fold(0.0, f64::max);
+    let open = open_loop(&running[1], &redis, highest, time, &progress).await?;
+    progress.set_message("starts");
+    let ready_ms = (0..STARTS).map(|_| time_to_ready(&redis)).collect::<Result<_>>()?;
+    progress.finish_and_clear();
+    let cores = std::thread::available_parallelism()?.get();
+    let (redis, seconds, rounds) = (redis.version()?, plan.seconds, plan.rounds);
+    Ok(Figures { cores, redis, seconds, rounds, closed: measured, open, ready_ms })
+}
+
+fn progress(plan: &Plan) -> ProgressBar {
+    let steps = plan.clients.len() * plan.rounds * ALL.len() + SHARES.len();
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} ({eta} left)");
+    ProgressBar::new(steps as u64).with_style(style.expect("a sound template"))
+}
+
+/// Processor time so far: of the node, of Redis, of this thread.
+fn cpu(running: &Running, redis: &Process) -> [Duration; 3] {
+    [running.node.as_ref().map_or(Duration::ZERO, Process::cpu), redis.cpu(), own_cpu()]
+}
+
+impl Found {
+    fn new(seen: Seen, before: [Duration; 3], after: [Duration; 3]) -> Self {
+        let micros = |quantile| seen.latency.value_at_quantile(quantile) as f64 / 1e3;
+        let each = |n: usize| (after[n] - before[n]).as_secs_f64() * 1e6 / seen.latency.len().max(1) as f64;
+        Self {
+            per_second: seen.rate(),
+            p50_us: micros(0.5),
+            p99_us: micros(0.99),
+            p999_us: micros(0.999),
+            node_cpu_us: each(0),
+            redis_cpu_us: each(1),
+            driver_cpu_us: each(2),
+            failures: seen.failures,
+        }
+    }
+}
+
+async fn one_closed(running: &Running, redis: &Process, clients: &mut Vec<Client>, time: Duration) -> Found {
+    let (warm, _) = closed(std::mem::take(clients), WARM_UP).await;
+    let before = cpu(running, redis);
+    let (used, seen) = closed(warm, time).await;
+    *clients = used;
+    Found::new(seen, before, cpu(running, redis))
+}
+
+async fn open_loop(
+    gateway: &Running,
+    redis: &Process,
+    highest: f64,
+    time: Duration,
+    progress: &ProgressBar,
+) -> Result<Vec<Open>> {
+    let mut clients = gateway.clients(redis, OPEN_CLIENTS).await?;
+    let mut measured = Vec::new();
+    for share in SHARES {
+        progress.set_message(format!("open loop at {:.0} %", share * 100.0));
+        let offered_per_second = highest * share;
+        let before = cpu(gateway, redis);
+        let (used, seen) = open(clients, offered_per_second, time).await;
+        clients = used;
+        measured.push(Open {
+            share,
+            offered_per_second,
+            found: Found::new(seen, before, cpu(gateway, redis)),
+        });
+        progress.inc(1);
+    }
+    Ok(measured)
+}
+
+/// Milliseconds from starting a node until it says that it is ready.
+fn time_to_ready(redis: &Process) -> Result<f64> {
+    let key = NewServiceKey::generate("bench", &[])?;
+    let address = crate::process::free_address()?;
+    let began = Instant::now();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_token-gateway"));
+    command.arg("serve").env_clear().envs(environment(redis, &key)).env("BIND_ADDR", &address);
+    let _node = Process::spawn(&mut command)?;
+    while TcpStream::connect(&address).is_err() {
+        if began.elapsed() > Duration::from_secs(10) {
+            bail!("a node did not start");
+        }
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    while agent.get(format!("http://{address}/readyz")).call().context("a node answers")?.status() != 200 {
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    Ok(began.elapsed().as_secs_f64() * 1e3)
+}

@@ -1,0 +1,210 @@
+//! Nodes to compare with: the whole gateway over other ways to reach Redis, and a handler that does nothing.
+//! The benchmark runs itself with `node <kind>` for each, so that their processor time can be told apart.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use actix_web::web::{Bytes, Data, post};
+use actix_web::{App, HttpResponse, HttpServer};
+use anyhow::{Context, Result, bail};
+use async_trait::async_trait;
+use clap::{Args, ValueEnum};
+use redis::aio::MultiplexedConnection;
+use secrecy::ExposeSecret;
+use token_gateway::clock::{Clock, Timestamp};
+use token_gateway::config::{Flags, Settings, StoreSettings};
+use token_gateway::gateway::Gateway;
+use token_gateway::http::{self, Lifecycle, Pulse};
+use token_gateway::session::{Reason, SessionId, Subject};
+use token_gateway::store::redis::RedisStore;
+use token_gateway::store::redis::keys::Keys;
+use token_gateway::store::redis::scripts::ROTATE;
+use token_gateway::store::{
+    Created, Ended, EndedMany, EndedOne, Error, Lookup, NewSession, Rotated, Rotation, SessionRecord, Store,
+    Successor,
+};
+use token_gateway::telemetry::metrics::Metrics;
+use token_gateway::token::Tokens;
+use tokio::sync::OnceCell;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Reads the request and answers two bytes.
+    Empty,
+    /// One bare multiplexed connection per worker: no pool, no reconnect, no limit on what is in flight.
+    Bare,
+    /// A connection of its own for each call, checked out of a plain `deadpool-redis` pool.
+    Checkout,
+}
+
+#[derive(Debug, Args)]
+pub struct Node {
+    kind: Kind,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+impl Node {
+    pub fn run(&self) -> Result<()> {
+        let settings = self.flags.settings()?;
+        let listener = TcpListener::bind(self.flags.address())?;
+        eprintln!("listening on http://{}", listener.local_addr()?);
+        actix_web::rt::System::new().block_on(serve(self.kind, settings, listener))
+    }
+}
+
+async fn serve(kind: Kind, settings: Settings, listener: TcpListener) -> Result<()> {
+    let workers = settings.workers;
+    let server = HttpServer::new(move || {
+        let app = App::new().route("/empty", post().to(|_: Bytes| async { HttpResponse::Ok().body("ok") }));
+        let gateway =
+            (kind != Kind::Empty).then(|| Data::new(gateway(kind, &settings).expect("sound settings")));
+        app.configure(|config| {
+            if let Some(gateway) = gateway {
+                config.app_data(gateway).app_data(Data::new(Lifecycle::default())).app_data(Pulse::start());
+                http::routes(config);
+            }
+        })
+    });
+    // As `startup.rs` has it.
+    let keep_alive = std::time::Duration::from_secs(75);
+    Ok(server.workers(workers).keep_alive(keep_alive).tcp_nodelay(true).listen(listener)?.run().await?)
+}
+
+fn gateway(kind: Kind, settings: &Settings) -> Result<Gateway> {
+    let StoreSettings::Redis(redis) = &settings.store else { bail!("STORE: must be redis") };
+    let clock = Arc::new(Clock::default());
+    let inner = RedisStore::new(redis, settings.policy.clone(), clock.clone())?;
+    let url = redis.url.expose_secret();
+    let way = match kind {
+        Kind::Checkout => {
+            let pool = deadpool_redis::Config::from_url(url).builder()?.max_size(64);
+            Way::Checkout(pool.runtime(deadpool_redis::Runtime::Tokio1).build()?)
+        }
+        _ => Way::Bare(Box::new((redis::Client::open(url)?, OnceCell::new()))),
+    };
+    let policy = &settings.policy;
+    let settled = [policy.refresh_ttl.as_millis() as u64, policy.tombstone_ttl.as_millis() as u64];
+    let store =
+        Other { inner, way, keys: Keys::new("tg"), script: redis::Script::new(ROTATE.source), settled };
+    Ok(Gateway::new(
+        Arc::new(store),
+        Tokens::new(&settings.tokens),
+        Metrics::new(),
+        settings.services.clone(),
+        settings.gateway.clone(),
+    ))
+}
+
+enum Way {
+    Bare(Box<(redis::Client, OnceCell<MultiplexedConnection>)>),
+    Checkout(deadpool_redis::Pool),
+}
+
+/// Rotates another way; all else as the gateway does it.
+struct Other {
+    inner: RedisStore,
+    way: Way,
+    keys: Keys,
+    script: redis::Script,
+    /// Refresh and tombstone lifetime, milliseconds.
+    settled: [u64; 2],
+}
+
+/// What `rotate.lua` returns when all goes well.
+type Reply = (String, u64, String, String, String, String);
+
+impl Other {
+    async fn ask(&self, rotation: &Rotation<'_>) -> Result<Reply> {
+        let [session, sessions] = self.keys.both(rotation.subject, rotation.presented.session());
+        let mut call = self.script.key(session);
+        call.key(sessions).arg(rotation.presented.as_str()).arg(rotation.generation);
+        call.arg(rotation.successor.as_str())
+            .arg(rotation.sent_at.0)
+            .arg(self.settled[0])
+            .arg(0)
+            .arg("subject");
+        call.arg(self.settled[1]);
+        Ok(match &self.way {
+            Way::Bare(bare) => {
+                let (client, connection) = &**bare;
+                let connected =
+                    connection.get_or_try_init(|| client.get_multiplexed_async_connection()).await?;
+                call.invoke_async(&mut connected.clone()).await?
+            }
+            Way::Checkout(pool) => call.invoke_async(&mut pool.get().await.context("no connection")?).await?,
+        })
+    }
+}
+
+#[async_trait]
+impl Store for Other {
+    async fn rotate(&self, rotation: &Rotation<'_>) -> Result<Rotated, Error> {
+        let reply = self.ask(rotation).await.map_err(|error| Error::Unavailable(error.to_string()))?;
+        let (word, now, absolute, claims, scope, aud) = reply;
+        if word != "rotated" {
+            return Err(Error::Corrupt(word));
+        }
+        Ok(Rotated::Rotated(Successor {
+            now: Timestamp(now),
+            jti: rotation.successor,
+            generation: rotation.generation + 1,
+            issued_at: Timestamp(now),
+            absolute_expires_at: absolute.parse().ok().map(Timestamp),
+            claims,
+            scope,
+            aud,
+        }))
+    }
+
+    async fn create(&self, new: &NewSession<'_>) -> Result<Created, Error> {
+        self.inner.create(new).await
+    }
+
+    async fn end_session(&self, sub: &Subject, sid: SessionId, reason: Reason) -> Result<EndedOne, Error> {
+        self.inner.end_session(sub, sid, reason).await
+    }
+
+    async fn end_subject(
+        &self,
+        subject: &Subject,
+        except: Option<SessionId>,
+        reason: Reason,
+        sent_at: Timestamp,
+    ) -> Result<EndedMany, Error> {
+        self.inner.end_subject(subject, except, reason, sent_at).await
+    }
+
+    async fn get(&self, subject: &Subject, session: SessionId) -> Result<Lookup, Error> {
+        self.inner.get(subject, session).await
+    }
+
+    async fn list(&self, subject: &Subject) -> Result<Vec<SessionRecord>, Error> {
+        self.inner.list(subject).await
+    }
+
+    async fn set_claims(
+        &self,
+        sub: &Subject,
+        sid: Option<SessionId>,
+        claims: &str,
+    ) -> Result<Vec<SessionId>, Error> {
+        self.inner.set_claims(sub, sid, claims).await
+    }
+
+    async fn announce(&self, subject: &Subject, ended: &[Ended]) -> Result<(), Error> {
+        self.inner.announce(subject, ended).await
+    }
+
+    async fn now(&self) -> Result<Timestamp, Error> {
+        self.inner.now().await
+    }
+
+    fn clock(&self) -> &Clock {
+        self.inner.clock()
+    }
+
+    async fn ready(&self) -> Result<Vec<String>, Error> {
+        self.inner.ready().await
+    }
+}
