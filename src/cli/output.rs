@@ -27,6 +27,9 @@ pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [
     if stdout().is_terminal() {
         table.load_style(presets::UTF8_HORIZONTAL_ONLY).style_mut().row_separator = Default::default();
     }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table.trim_fmt() + "\n"
 }
 

@@ -30,7 +30,7 @@ pub struct End {
     #[arg(long)]
     all: bool,
     /// With --all: but not this session
-    #[arg(long, value_name = "ID", requires = "all")]
+    #[arg(long, value_name = "ID", requires = "all", conflicts_with = "id")]
     except: Option<String>,
     /// With --all: do not ask, which only happens on a terminal
     #[arg(long)]
@@ -85,7 +85,11 @@ impl End {
 
     fn text(&self, ended: &EndedMany) -> String {
         if ended.is_empty() {
-            return format!("nothing to end: {} has no such live session\n", printable(&self.sub));
+            let subject = printable(&self.sub);
+            return match &self.id {
+                Some(id) => format!("nothing to end: {subject} has no live session {id}\n"),
+                None => format!("nothing to end: {subject} has none\n"),
+            };
         }
         let line = |word: &'static str| {
             move |one: &Ended| format!("{word} {} {}\n", one.session, one.reason.as_str())

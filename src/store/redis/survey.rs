@@ -141,6 +141,9 @@ impl Survey {
 
     /// Many questions in one round trip.
     async fn ask_all<T: FromRedisValue>(&mut self, questions: &Pipeline) -> Result<Vec<T>, Error> {
+        if questions.is_empty() {
+            return Ok(Vec::new());
+        }
         questions.query_async(&mut self.connection).await.map_err(failed)
     }
 }
