@@ -12,19 +12,19 @@ use crate::support::redis::Redis;
 async fn without_a_subject_it_tells_who_has_how_many_sessions_the_most_first() {
     let redis = Redis::start();
     let gateway = Gateway::start(&redis);
-    for sub in ["carol", "alice", HOSTILE, "alice", "bob"] {
+    for sub in ["carol", "alice", HOSTILE, "carol", "bob"] {
         gateway.api().login(sub).await;
     }
-    let carol = gateway.api().login("dave").await;
-    assert_eq!(gateway.api().revoke(&carol.refresh).await.status, 200);
+    let dave = gateway.api().login("dave").await;
+    assert_eq!(gateway.api().revoke(&dave.refresh).await.status, 200);
     let counted = |sub: &str, sessions: u64| json!({"sub": sub, "sessions": sessions});
-    let subjects = [counted("alice", 2), counted(HOSTILE, 1), counted("bob", 1), counted("carol", 1)];
+    let subjects = [counted("carol", 2), counted("alice", 1), counted(HOSTILE, 1), counted("bob", 1)];
     assert_eq!(json(&redis, &["sessions", "list"]), json!({"subjects": subjects, "more": 0}));
     let table = text(&redis, &["sessions", "list"]);
     let lines: Vec<_> = table.lines().map(str::trim_end).collect();
     assert_eq!(
         lines,
-        ["SESSIONS  SUB", "2         alice", "1         a}:{b ü%", "1         bob", "1         carol"]
+        ["SESSIONS  SUB", "2         carol", "1         alice", "1         a}:{b ü%", "1         bob"]
     );
 }
 
