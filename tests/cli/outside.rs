@@ -86,6 +86,11 @@ fn a_redis_that_is_gone_or_silent_is_exit_code_1_with_one_line_and_no_secret() {
         assert!(ended.stderr.contains("REDIS_URL") && !ended.stderr.contains("hunter2"), "{ended:?}");
     }
     redis.thaw();
+    redis.ask::<()>(&["CLIENT", "PAUSE", "60000", "WRITE"]); // it connects, and scripts are not answered
+    let began = Instant::now();
+    let ended = run(&mut operator(&redis, &["sessions", "list", "user-1"]));
+    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.lines().count()), (1, "", 1), "{ended:?}");
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -24,7 +24,6 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, RedisError, Value};
 use secrecy::ExposeSecret;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
 use self::lane::{Handle, Lane};
 use self::waiting::Waiting;
@@ -189,12 +188,10 @@ fn manager(settings: &RedisSettings) -> Result<deadpool_redis::Manager, Error> {
         .map_err(|error| unavailable(&error))
 }
 
-/// A connection of its own, for a command that looks at Redis and ends: each answer has the deadline of a call.
+/// A connection for a command that looks at Redis and ends: each answer has the deadline of a call.
 pub(super) async fn single(settings: &RedisSettings) -> Result<MultiplexedConnection, Error> {
-    let manager = manager(settings)?;
-    let opened = timeout(CONNECT, managed::Manager::create(&manager)).await;
-    let late = || Error::Unavailable(format!("no answer within {CONNECT:?}"));
-    let mut connection = opened.map_err(|_| late())?.map_err(|error| unavailable(&error))?;
+    let opened = managed::Manager::create(&manager(settings)?).await;
+    let mut connection = opened.map_err(|error| unavailable(&error))?;
     connection.set_response_timeout(settings.timeout);
     Ok(connection)
 }

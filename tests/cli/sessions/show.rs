@@ -22,7 +22,7 @@ async fn a_live_session_is_shown_with_all_that_the_api_tells_and_its_token() {
     let redis = Redis::start();
     let gateway = Gateway::start(&redis);
     let api = gateway.api();
-    let login = json!({"sub": HOSTILE, "claims": {"role": "ädmin"}, "client": {"label": "phone"}, "scope": "read", "aud": "billing"});
+    let login = json!({"sub": HOSTILE, "claims": {"role": "ädmin", "trick": "\u{9b}2J"}, "client": {"label": "phone"}, "scope": "read", "aud": "billing"});
     let tokens = api.issue(&login).await.tokens();
     let over_http = api.user(Method::GET, HOSTILE_KEY, &format!("/{}", tokens.session)).await.json();
     for args in [&[tokens.session.as_str()][..], &[&tokens.session, "--sub", HOSTILE]] {
@@ -40,8 +40,13 @@ async fn a_live_session_is_shown_with_all_that_the_api_tells_and_its_token() {
         assert_eq!(shown, over_http);
     }
     let text = text(&redis, &["sessions", "show", &tokens.session]);
-    for part in [HOSTILE, "live", "phone", r#"{"role":"ädmin"}"#, over_http["expires_at"].as_str().unwrap()]
-    {
+    for part in [
+        HOSTILE,
+        "live",
+        "phone",
+        r#"{"role":"ädmin","trick":"\u{9b}2J"}"#,
+        over_http["expires_at"].as_str().unwrap(),
+    ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
 }
