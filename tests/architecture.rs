@@ -13,11 +13,11 @@ const RULES: [(&str, &[&str]); 14] = [
     ("anyhow::", &["main.rs", "cli", "startup.rs", "config"]),
     ("clap::", &["cli", "config", "telemetry/logging.rs"]),
     ("comfy_table::", &["cli/output.rs"]),
-    ("indicatif::", &["cli/output.rs", "cli/stats.rs"]),
+    ("indicatif::", &["cli/output.rs", "cli/stats/"]),
     ("tokio::", &["gateway", "http", "store/redis", "startup.rs"]),
     (
         "crate::store::redis",
-        &["store/redis", "startup.rs", "config", "cli/check.rs", "cli/sessions/", "cli/stats.rs"],
+        &["store/redis", "startup.rs", "config", "cli/check.rs", "cli/sessions/", "cli/stats"],
     ),
     ("crate::http", &["http", "startup.rs"]),
     ("crate::gateway", &["gateway", "http", "startup.rs", "config.rs", "cli/"]),

@@ -167,7 +167,10 @@ fn a_walk_over_all_keys_shows_its_progress_on_a_terminal() {
     let redis = Redis::start();
     fill(&redis, 3000, 1);
     let line = format!("{} stats", env!("CARGO_BIN_EXE_token-gateway"));
-    let ended = run(Command::new("script").args(["-qec", &line, "/dev/null"]).env("REDIS_URL", redis.url()));
+    let ended = run(Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .env("TERM", "xterm")
+        .env("REDIS_URL", redis.url()));
     assert_eq!(ended.code, 0, "{ended:?}");
     let (before, report) = ended.stdout.rsplit_once("live sessions").expect("a report");
     assert!(before.contains("looking at keys") && before.contains('%'), "{before:?}");

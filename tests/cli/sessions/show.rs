@@ -22,7 +22,9 @@ async fn a_live_session_is_shown_with_all_that_the_api_tells_and_its_token() {
     let redis = Redis::start();
     let gateway = Gateway::start(&redis);
     let api = gateway.api();
-    let login = json!({"sub": HOSTILE, "claims": {"role": "ädmin", "trick": "\u{9b}2J"}, "client": {"label": "phone"}, "scope": "read", "aud": "billing"});
+    let claims_of_all_kinds = json!({"role": "ädmin", "trick": "\u{9b}2J"});
+    let login = json!({"sub": HOSTILE, "claims": claims_of_all_kinds, "client": {"label": "phone"},
+        "scope": "read", "aud": "billing"});
     let tokens = api.issue(&login).await.tokens();
     let over_http = api.user(Method::GET, HOSTILE_KEY, &format!("/{}", tokens.session)).await.json();
     for args in [&[tokens.session.as_str()][..], &[&tokens.session, "--sub", HOSTILE]] {
