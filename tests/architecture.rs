@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where a crate, or a module of ours, may be named: folders and files below `src`.
-const RULES: [(&str, &[&str]); 14] = [
+const RULES: [(&str, &[&str]); 15] = [
     ("jsonwebtoken::", &["token/"]),
     ("redis::", &["store/redis"]),
     ("deadpool_redis::", &["store/redis"]),
@@ -22,6 +22,7 @@ const RULES: [(&str, &[&str]); 14] = [
     ("crate::http", &["http", "startup.rs"]),
     ("crate::gateway", &["gateway", "http", "startup.rs", "config.rs", "cli/"]),
     ("crate::startup", &["cli"]),
+    ("crate::view", &["http", "cli"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

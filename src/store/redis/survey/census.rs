@@ -71,18 +71,33 @@ impl Survey {
         while let Some(mut batch) = self.walk(&mut cursor, &pattern).await? {
             progress(BATCH);
             batch.retain(|key| seen.insert(hasher.hash_one(key)));
-            self.count(&batch, sample, &mut census).await?;
+            self.count_leaks(&batch, &mut census.leaks).await?;
+            self.count_sessions(&batch, sample, &mut census).await?;
         }
         self.measure(&mut census.records).await?;
         self.measure(&mut census.sets).await?;
         Ok(census)
     }
 
-    async fn count(&mut self, batch: &[Vec<u8>], sample: usize, census: &mut Census) -> Result<(), Error> {
-        let (mut lifetimes, mut states) = (redis::pipe(), redis::pipe());
-        let mut sessions = Vec::new();
+    async fn count_leaks(&mut self, batch: &[Vec<u8>], leaks: &mut Leaks) -> Result<(), Error> {
+        let mut lifetimes = redis::pipe();
         for key in batch {
             lifetimes.cmd("PTTL").arg(key);
+        }
+        let lifetimes: Vec<i64> = self.ask_all(&lifetimes).await?;
+        let staying = batch.iter().zip(lifetimes).filter(|(_, millis)| *millis == FOR_EVER);
+        staying.for_each(|(key, _)| leaks.add(key));
+        Ok(())
+    }
+
+    async fn count_sessions(
+        &mut self,
+        batch: &[Vec<u8>],
+        sample: usize,
+        census: &mut Census,
+    ) -> Result<(), Error> {
+        let (mut states, mut sessions) = (redis::pipe(), Vec::new());
+        for key in batch {
             match self.keys.read(key) {
                 Some(Key::Session(subject, _)) => {
                     states.cmd("HMGET").arg(key).arg(&["state", "announced"]);
@@ -92,12 +107,6 @@ impl Survey {
                 None => {}
             }
         }
-        let lifetimes: Vec<i64> = self.ask_all(&lifetimes).await?;
-        batch
-            .iter()
-            .zip(lifetimes)
-            .filter(|(_, ms)| *ms == FOR_EVER)
-            .for_each(|(key, _)| census.leaks.add(key));
         let states: Vec<(Option<String>, Option<String>)> = self.ask_all(&states).await?;
         for ((key, subject), (state, announced)) in sessions.into_iter().zip(states) {
             match state.as_deref() {
