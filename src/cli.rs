@@ -6,8 +6,11 @@ mod check;
 mod dev;
 mod healthcheck;
 mod init;
+mod output;
 mod serve;
 mod service_key;
+mod sessions;
+mod stats;
 
 use std::ffi::OsStr;
 use std::process::ExitCode;
@@ -16,7 +19,7 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Arg, CommandFactory, Parser, Subcommand};
 
-use crate::config::{Flags, SECRETS_HELP};
+use crate::config::{Flags, REDIS_URL_HELP, SECRETS_HELP};
 use crate::telemetry::logging;
 
 /// Sessions for every service with its own login: access tokens, rotating refresh tokens, logout everywhere.
@@ -45,6 +48,12 @@ enum Command {
     /// Keys of the backends that may call the service endpoints
     #[command(subcommand)]
     ServiceKey(service_key::ServiceKey),
+    /// Look at sessions, and end them
+    #[command(subcommand)]
+    Sessions(sessions::Sessions),
+    /// How many sessions there are, of whom, and what they take
+    #[command(after_help = REDIS_URL_HELP)]
+    Stats(stats::Stats),
 }
 
 /// A mistake of whoever called: exit code 2 instead of 1.
@@ -78,12 +87,19 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Check(check) => check.run(),
         Command::Healthcheck(healthcheck) => healthcheck.run(),
         Command::ServiceKey(command) => command.run(),
+        Command::Sessions(command) => command.run(),
+        Command::Stats(stats) => stats.run(),
     }
 }
 
 /// Settings errors are the caller's.
 fn settled<T>(settings: Result<T>) -> Result<T> {
     settings.map_err(|error| Usage(format!("{error:#}")).into())
+}
+
+/// Runs what talks to Redis.
+fn on_runtime<T>(part: impl Future<Output = T>) -> T {
+    actix_web::rt::System::new().block_on(part)
 }
 
 /// Two rules that clap does not know: an empty variable counts as unset, and the flag `--port` wins over the

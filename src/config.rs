@@ -5,6 +5,7 @@
 //! start with one line that names the setting, and never repeats a secret.
 
 mod secrets;
+mod store;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,10 +14,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
-use secrecy::SecretString;
 
 use self::secrets::secret;
-pub use self::secrets::{SECRETS_HELP, random as random_secret};
+pub use self::secrets::{REDIS_URL_HELP, SECRETS_HELP, random as random_secret};
+use self::store::{EndFlags, RedisFlags};
+pub use self::store::{Ending, Outside};
 use crate::gateway::GatewaySettings;
 use crate::gateway::service_keys::{NewServiceKey, ServiceKeys};
 use crate::store::redis::RedisSettings;
@@ -29,9 +31,6 @@ const TEN_YEARS: u64 = 315_360_000;
 
 /// The longest that readiness fails before the listener closes; at most a tenth of the grace.
 const UNREADY_FIRST: Duration = Duration::from_secs(2);
-
-/// The feed outlives every access token by this much.
-const FEED_MARGIN: Duration = Duration::from_secs(900);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum StoreKind {
@@ -67,18 +66,11 @@ pub struct Flags {
     /// Where sessions live; the embedded store forgets all at exit [default: redis; in dev embedded unless REDIS_URL is set]
     #[arg(long, env = "STORE")]
     store: Option<StoreKind>,
-    /// Prefix of every Redis key
-    #[arg(long, env = "REDIS_PREFIX", default_value = "tg", value_parser = prefix)]
-    redis_prefix: String,
-    /// Milliseconds: one deadline for the store part of a request
-    #[arg(long, env = "REDIS_TIMEOUT_MS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=60_000))]
-    redis_timeout_ms: u64,
+    #[command(flatten)]
+    redis: RedisFlags,
     /// Store calls in flight; beyond it a request waits at most 100 ms, then 503
     #[arg(long, env = "REDIS_MAX_IN_FLIGHT", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     redis_max_in_flight: u64,
-    /// Replicas that must acknowledge an ended session
-    #[arg(long, env = "REDIS_WAIT_REPLICAS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100))]
-    redis_wait_replicas: u64,
     /// `iss` of all tokens: an http(s) URL without query and fragment [required; in dev its own address]
     #[arg(long, env = "ISSUER", value_parser = issuer)]
     issuer: Option<String>,
@@ -88,9 +80,8 @@ pub struct Flags {
     /// Path of a private JWK Set; not supported by this release
     #[arg(long, env = "SIGNING_KEYS")]
     signing_keys: Option<String>,
-    /// Seconds an access token lives
-    #[arg(long, env = "ACCESS_TTL_SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=TEN_YEARS))]
-    access_ttl_seconds: u64,
+    #[command(flatten)]
+    ends: EndFlags,
     /// Seconds a refresh token, and a session that is not refreshed, lives
     #[arg(long, env = "REFRESH_TTL_SECONDS", default_value_t = 604_800, value_parser = clap::value_parser!(u64).range(1..=TEN_YEARS))]
     refresh_ttl_seconds: u64,
@@ -106,9 +97,6 @@ pub struct Flags {
     /// Live sessions of one subject (1-1000); a further one ends the least recently refreshed
     #[arg(long, env = "MAX_SESSIONS_PER_SUBJECT", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1000))]
     max_sessions_per_subject: u64,
-    /// Seconds the record of an ended session is kept
-    #[arg(long, env = "TOMBSTONE_TTL_SECONDS", default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1..=TEN_YEARS))]
-    tombstone_ttl_seconds: u64,
     /// Seconds that requests in flight have to finish when the node is told to stop
     #[arg(long, env = "SHUTDOWN_GRACE_SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=3600))]
     shutdown_grace_seconds: u64,
@@ -201,16 +189,12 @@ impl Flags {
 
     /// How Redis is reached, whatever else is missing.
     pub fn redis(&self) -> Result<RedisSettings> {
-        let url = secret("REDIS_URL")?.unwrap_or_else(|| "redis://127.0.0.1:6379".to_owned());
-        let settings = RedisSettings {
-            url: SecretString::from(url),
-            prefix: self.redis_prefix.clone(),
-            timeout: Duration::from_millis(self.redis_timeout_ms),
+        let wait_replicas = self.ends.wait_replicas()?;
+        Ok(RedisSettings {
             max_in_flight: usize::try_from(self.redis_max_in_flight)?,
-            wait_replicas: usize::try_from(self.redis_wait_replicas)?,
-        };
-        settings.check_url().map_err(|problem| anyhow!("REDIS_URL: {problem}"))?;
-        Ok(settings)
+            wait_replicas,
+            ..self.redis.settings()?
+        })
     }
 
     fn assemble(
@@ -233,14 +217,11 @@ impl Flags {
         if self.audience == issuer {
             bail!("AUDIENCE: must differ from ISSUER, which is the audience of refresh tokens");
         }
-        if self.tombstone_ttl_seconds * 1000 <= self.redis_timeout_ms {
-            bail!("TOMBSTONE_TTL_SECONDS: must be longer than REDIS_TIMEOUT_MS");
-        }
-        if self.access_ttl_seconds > self.refresh_ttl_seconds {
+        self.ends.check(&self.redis)?;
+        if self.ends.access_ttl_seconds > self.refresh_ttl_seconds {
             bail!("ACCESS_TTL_SECONDS: must not exceed REFRESH_TTL_SECONDS");
         }
         let seconds = Duration::from_secs;
-        let access_ttl = seconds(self.access_ttl_seconds);
         Ok(Settings {
             workers: match self.workers {
                 Some(workers) => usize::try_from(workers)?,
@@ -248,27 +229,27 @@ impl Flags {
             },
             admin: self.admin_addr,
             store,
-            policy: self.policy(access_ttl),
+            policy: self.policy(),
             tokens: TokenSettings {
                 issuer: issuer.clone(),
                 signing_secret,
                 refresh_secret,
                 refresh_secret_previous,
-                access_ttl,
+                access_ttl: seconds(self.ends.access_ttl_seconds),
                 refresh_ttl: seconds(self.refresh_ttl_seconds),
             },
             services: Arc::new(services),
             gateway: GatewaySettings {
                 issuer,
                 audience: self.audience.clone(),
-                store_timeout: Duration::from_millis(self.redis_timeout_ms),
+                store_timeout: self.redis.timeout(),
             },
             shutdown_grace: seconds(self.shutdown_grace_seconds),
             unready_first: UNREADY_FIRST.min(seconds(self.shutdown_grace_seconds) / 10),
         })
     }
 
-    fn policy(&self, access_ttl: Duration) -> Policy {
+    fn policy(&self) -> Policy {
         let seconds = Duration::from_secs;
         Policy {
             refresh_ttl: seconds(self.refresh_ttl_seconds),
@@ -276,8 +257,8 @@ impl Flags {
             refresh_grace: seconds(self.refresh_grace_seconds),
             reuse_scope: self.reuse_scope,
             max_sessions: usize::try_from(self.max_sessions_per_subject).unwrap_or(usize::MAX),
-            tombstone_ttl: seconds(self.tombstone_ttl_seconds),
-            feed_retention: access_ttl + FEED_MARGIN,
+            tombstone_ttl: self.ends.tombstone_ttl(),
+            feed_retention: self.ends.feed_retention(),
         }
     }
 }
@@ -288,15 +269,6 @@ fn required(name: &str) -> Result<String> {
 
 fn parse_secret(name: &str, text: &str) -> Result<Secret> {
     Secret::parse(text).map_err(|error| anyhow!("{name}: {error}"))
-}
-
-fn prefix(text: &str) -> Result<String, &'static str> {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'-');
-    if (1..=32).contains(&text.len()) && text.bytes().all(allowed) {
-        Ok(text.to_owned())
-    } else {
-        Err("must be 1 to 32 of A-Z a-z 0-9 : _ -")
-    }
 }
 
 /// An issuer identifier (RFC 8414 section 2); plain http is for development.

@@ -101,8 +101,7 @@ impl Gateway {
 
     /// Begins the store part of a request that arrived at `arrived`: its one deadline runs from now.
     pub fn begin(&self, arrived: Instant) -> Call {
-        let began = Instant::now();
-        Call { arrived, began, deadline: began + self.settings.store_timeout }
+        Call::new(arrived, self.settings.store_timeout)
     }
 
     /// Runs a store part of a request within the request's one deadline.
@@ -153,6 +152,12 @@ pub struct Call {
 }
 
 impl Call {
+    /// The store may take `patience` from now on.
+    pub fn new(arrived: Instant, patience: Duration) -> Self {
+        let began = Instant::now();
+        Self { arrived, began, deadline: began + patience }
+    }
+
     async fn in_time<T>(
         self,
         part: impl Future<Output = Result<T, store::Error>>,

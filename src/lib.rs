@@ -6,6 +6,7 @@
 //! - [`clock`]: time as the store tells it.
 //! - [`token`]: claims, minting, and the strict checks. Pure.
 //! - [`store`]: the trait, the embedded store that specifies it, and Redis with its Lua scripts.
+//! - [`view`]: sessions as they are shown, over HTTP and by the commands.
 //! - [`gateway`]: the use cases, one file per verb.
 //! - [`http`]: the route table, the error table, one file per resource.
 //! - [`telemetry`], [`config`], [`startup`], [`cli`]: what a process needs around that.
@@ -22,3 +23,4 @@ pub mod startup;
 pub mod store;
 pub mod telemetry;
 pub mod token;
+pub mod view;

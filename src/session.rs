@@ -6,7 +6,7 @@ use std::str::FromStr;
 use aws_lc_rs::{digest, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_decode_str, utf8_percent_encode};
 use serde::{Serialize, Serializer};
 
 /// Bytes of a subject that stand for themselves in keys and headers; all others become `%XX`.
@@ -31,6 +31,14 @@ impl Subject {
     /// The form used in Redis keys and HTTP headers: printable ASCII without braces or colons.
     pub fn encoded(&self) -> PercentEncode<'_> {
         utf8_percent_encode(&self.0, SUBJECT_ESCAPES)
+    }
+
+    /// Reads [`encoded`](Self::encoded) back; nothing else, so that a subject has one key and not several.
+    pub fn from_encoded(text: &str) -> Option<Self> {
+        let decoded = percent_decode_str(text).decode_utf8().ok()?;
+        let subject = Self::try_from(decoded.into_owned()).ok()?;
+        let canonical = subject.encoded().to_string() == text;
+        canonical.then_some(subject)
     }
 }
 
@@ -241,7 +249,7 @@ pub enum Reason {
     Logout,
     /// A superseded refresh token came back.
     Reuse,
-    /// A service with the role `manage` ended it.
+    /// Support staff ended it: a service with the role `manage`, or an operator on the command line.
     Admin,
     /// It made room for a newer one (`MAX_SESSIONS_PER_SUBJECT`).
     Evicted,

@@ -37,6 +37,21 @@ pub struct Policy {
     pub feed_retention: Duration,
 }
 
+impl Policy {
+    /// For a command that only ends sessions: no session could live under this policy.
+    pub fn only_to_end(tombstone_ttl: Duration, feed_retention: Duration) -> Self {
+        Self {
+            refresh_ttl: Duration::ZERO,
+            session_max_age: None,
+            refresh_grace: Duration::ZERO,
+            reuse_scope: ReuseScope::Session,
+            max_sessions: 0,
+            tombstone_ttl,
+            feed_retention,
+        }
+    }
+}
+
 /// What ends when a superseded refresh token comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReuseScope {
@@ -217,6 +232,10 @@ pub struct EndedMany {
 }
 
 impl EndedMany {
+    pub fn is_empty(&self) -> bool {
+        self.now.is_empty() && self.before.is_empty()
+    }
+
     pub fn all(&self) -> Vec<Ended> {
         self.now.iter().chain(&self.before).cloned().collect()
     }

@@ -4,19 +4,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where a crate, or a module of ours, may be named: folders and files below `src`.
-const RULES: [(&str, &[&str]); 12] = [
+const RULES: [(&str, &[&str]); 15] = [
     ("jsonwebtoken::", &["token/"]),
     ("redis::", &["store/redis"]),
     ("deadpool_redis::", &["store/redis"]),
     ("deadpool::", &["store/redis"]),
-    ("actix_web::", &["http", "startup.rs", "cli/"]),
+    ("actix_web::", &["http", "startup.rs", "cli"]),
     ("anyhow::", &["main.rs", "cli", "startup.rs", "config"]),
-    ("clap::", &["cli", "config.rs", "telemetry/logging.rs"]),
+    ("clap::", &["cli", "config", "telemetry/logging.rs"]),
+    ("comfy_table::", &["cli/output.rs"]),
+    ("indicatif::", &["cli/output.rs", "cli/stats/"]),
     ("tokio::", &["gateway", "http", "store/redis", "startup.rs"]),
-    ("crate::store::redis", &["store/redis", "startup.rs", "config.rs", "cli/check.rs"]),
+    (
+        "crate::store::redis",
+        &["store/redis", "startup.rs", "config", "cli/check.rs", "cli/sessions/", "cli/stats"],
+    ),
     ("crate::http", &["http", "startup.rs"]),
     ("crate::gateway", &["gateway", "http", "startup.rs", "config.rs", "cli/"]),
     ("crate::startup", &["cli"]),
+    ("crate::view", &["http", "cli"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
+use super::on_runtime;
 use crate::config::{Flags, StoreSettings};
 use crate::store::redis::inspect::{Finding, Severity, inspect};
 
@@ -47,7 +48,7 @@ impl Check {
             return Ok(vec![Finding::new(Severity::Warning, "store", message)]);
         }
         let settings = self.flags.redis()?;
-        Ok(actix_web::rt::System::new().block_on(inspect(&settings)).unwrap_or_else(|error| {
+        Ok(on_runtime(inspect(&settings)).unwrap_or_else(|error| {
             let message = format!("{error}; is REDIS_URL right, and Redis running?");
             vec![Finding::new(Severity::Problem, "redis", message)]
         }))

@@ -15,6 +15,11 @@ Secrets, from the environment only; each may come as a file instead, named by <N
 
 An empty variable counts as unset. `token-gateway init` writes a complete .env.";
 
+/// The same for commands that need no other secret.
+pub const REDIS_URL_HELP: &str = "\
+A secret, from the environment only, or from a file named by REDIS_URL_FILE:
+  REDIS_URL  redis:// or rediss:// URL, may hold a password [default: redis://127.0.0.1:6379]";
+
 /// A secret from `NAME`, or from the file that `NAME_FILE` names; a trailing newline is not part of it.
 pub fn secret(name: &str) -> Result<Option<String>> {
     let file = format!("{name}_FILE");

@@ -37,27 +37,11 @@ impl Gateway {
         session: SessionId,
         reason: Reason,
     ) -> Result<Vec<SessionId>, Error> {
-        let ender = self.ender();
-        let part = async move {
-            match ender.store.end_session(&subject, session, reason).await? {
-                EndedOne::Ended => {
-                    let now = vec![Ended { session, reason }];
-                    ender.announce(&subject, &EndedMany { now, before: Vec::new() }).await
-                }
-                EndedOne::Already { reason, announced: false } => {
-                    ender.settle(&subject, Ended { session, reason }).await
-                }
-                EndedOne::Already { announced: true, .. } | EndedOne::Unknown => Ok(Vec::new()),
-            }
-        };
-        self.in_time(call, Operation::End, uninterrupted(call, part)).await
+        let part = self.ender().end_session(call, subject, session, reason);
+        self.in_time(call, Operation::End, part).await.map(ids)
     }
 
     /// Ends all sessions of the subject, or all but one. Sessions created while this runs may survive.
-    ///
-    /// Asks the store for its time first: a bound that is a little too early, which is fine for a refresh,
-    /// could here spare a session that was created before the call. No time that comes after the
-    /// deadline is used, because the task is gone by then: it could kill a login made after giving up.
     pub async fn end_subject(
         &self,
         call: Call,
@@ -65,13 +49,8 @@ impl Gateway {
         except: Option<SessionId>,
         reason: Reason,
     ) -> Result<Vec<SessionId>, Error> {
-        let ender = self.ender();
-        let part = async move {
-            let sent_at = ender.store.now().await?;
-            let ended = ender.store.end_subject(&subject, except, reason, sent_at).await?;
-            ender.announce(&subject, &ended).await
-        };
-        self.in_time(call, Operation::End, uninterrupted(call, part)).await
+        let part = self.ender().end_subject(call, subject, except, reason);
+        self.in_time(call, Operation::End, part).await.map(ids)
     }
 
     pub(super) async fn announce(
@@ -80,11 +59,11 @@ impl Gateway {
         subject: Subject,
         ended: EndedMany,
     ) -> Result<(), store::Error> {
-        if ended.now.is_empty() && ended.before.is_empty() {
+        if ended.is_empty() {
             return Ok(());
         }
         let ender = self.ender();
-        uninterrupted(call, async move { ender.announce(&subject, &ended).await.map(drop) }).await
+        uninterrupted(call, async move { ender.announce(&subject, &ended).await }).await
     }
 
     /// Announces a tombstone that was met, and all others of the subject that wait for it.
@@ -95,12 +74,16 @@ impl Gateway {
         met: Ended,
     ) -> Result<Vec<SessionId>, store::Error> {
         let ender = self.ender();
-        uninterrupted(call, async move { ender.settle(&subject, met).await }).await
+        uninterrupted(call, async move { ender.settle(&subject, met).await.map(ids) }).await
     }
 
     fn ender(&self) -> Ender {
-        Ender { store: self.store.clone(), metrics: self.metrics.clone() }
+        Ender::new(self.store.clone(), self.metrics.clone())
     }
+}
+
+fn ids(ended: EndedMany) -> Vec<SessionId> {
+    ended.all().into_iter().map(|one| one.session).collect()
 }
 
 /// Runs to its end, or to the deadline, whether or not somebody still waits for it.
@@ -112,28 +95,77 @@ async fn uninterrupted<T: Send + 'static>(
     task.await.unwrap_or_else(|_| Err(store::Error::Unavailable("the call was cut off".into())))
 }
 
-/// What it takes to end sessions, apart from a worker's other belongings.
-struct Ender {
+/// What it takes to end sessions, apart from a worker's other belongings: the commands for operators have
+/// no secrets, and end sessions all the same.
+pub struct Ender {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
 }
 
 impl Ender {
-    async fn announce(&self, subject: &Subject, ended: &EndedMany) -> Result<Vec<SessionId>, store::Error> {
+    pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
+        Self { store, metrics }
+    }
+
+    /// Ends one session; tells which sessions have ended and were not yet announced.
+    pub async fn end_session(
+        self,
+        call: Call,
+        subject: Subject,
+        session: SessionId,
+        reason: Reason,
+    ) -> Result<EndedMany, store::Error> {
+        let part = async move {
+            match self.store.end_session(&subject, session, reason).await? {
+                EndedOne::Ended => {
+                    let ended = EndedMany { now: vec![Ended { session, reason }], before: Vec::new() };
+                    self.announce(&subject, &ended).await?;
+                    Ok(ended)
+                }
+                EndedOne::Already { reason, announced: false } => {
+                    self.settle(&subject, Ended { session, reason }).await
+                }
+                EndedOne::Already { announced: true, .. } | EndedOne::Unknown => Ok(EndedMany::default()),
+            }
+        };
+        uninterrupted(call, part).await
+    }
+
+    /// Ends all sessions of the subject, or all but one. Sessions created while this runs may survive.
+    ///
+    /// Asks the store for its time first: a bound that is a little too early, which is fine for a refresh,
+    /// could here spare a session that was created before the call. No time that comes after the
+    /// deadline is used, because the task is gone by then: it could kill a login made after giving up.
+    pub async fn end_subject(
+        self,
+        call: Call,
+        subject: Subject,
+        except: Option<SessionId>,
+        reason: Reason,
+    ) -> Result<EndedMany, store::Error> {
+        let part = async move {
+            let sent_at = self.store.now().await?;
+            let ended = self.store.end_subject(&subject, except, reason, sent_at).await?;
+            self.announce(&subject, &ended).await?;
+            Ok(ended)
+        };
+        uninterrupted(call, part).await
+    }
+
+    async fn announce(&self, subject: &Subject, ended: &EndedMany) -> Result<(), store::Error> {
         for one in &ended.now {
             self.metrics.session_ended(one.reason);
         }
-        let all = ended.all();
-        self.store.announce(subject, &all).await?;
-        Ok(all.into_iter().map(|one| one.session).collect())
+        self.store.announce(subject, &ended.all()).await
     }
 
-    async fn settle(&self, subject: &Subject, met: Ended) -> Result<Vec<SessionId>, store::Error> {
+    async fn settle(&self, subject: &Subject, met: Ended) -> Result<EndedMany, store::Error> {
         // Nothing was created before the epoch, so this ends nothing and tells what waits.
         let mut waiting = self.store.end_subject(subject, None, met.reason, Timestamp(0)).await?;
         if !waiting.before.iter().any(|one| one.session == met.session) {
             waiting.before.push(met);
         }
-        self.announce(subject, &waiting).await
+        self.announce(subject, &waiting).await?;
+        Ok(waiting)
     }
 }

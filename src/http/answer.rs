@@ -8,11 +8,11 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::clock::Timestamp;
 use crate::gateway::Issued;
-use crate::session::{Reason, SessionId};
+use crate::session::SessionId;
 use crate::store::{Lookup, SessionRecord};
 use crate::token::Pair;
+use crate::view;
 
 pub fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
     uncached(status).json(body)
@@ -42,75 +42,14 @@ pub fn tokens(status: StatusCode, issued: &Issued) -> HttpResponse {
     uncached(status).content_type(ContentType::json()).body(body)
 }
 
-/// A live session in a list.
-#[derive(Serialize)]
-struct Item {
-    session_id: SessionId,
-    created_at: String,
-    last_refreshed_at: String,
-    expires_at: String,
-    absolute_expires_at: Option<String>,
-    generation: u64,
-    client: Value,
-    client_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    current: Option<bool>,
-}
-
-impl Item {
-    fn new(record: &SessionRecord, current: Option<SessionId>) -> Self {
-        Self {
-            session_id: record.session,
-            created_at: rfc3339(record.created_at),
-            last_refreshed_at: rfc3339(record.last_refreshed_at),
-            expires_at: rfc3339(record.expires_at),
-            absolute_expires_at: record.absolute_expires_at.map(rfc3339),
-            generation: record.generation,
-            client: value(&record.client),
-            client_id: record.client_id.clone(),
-            current: current.map(|current| current == record.session),
-        }
-    }
-}
-
 /// `current` is the session of the caller, where the caller has one.
 pub fn list(records: &[SessionRecord], current: Option<SessionId>) -> HttpResponse {
-    #[derive(Serialize)]
-    struct List {
-        sessions: Vec<Item>,
-    }
-    let sessions = records.iter().map(|record| Item::new(record, current)).collect();
-    json(StatusCode::OK, &List { sessions })
+    json(StatusCode::OK, &view::List::new(records, current))
 }
 
 /// One session, live or ended; `None` when it is neither.
 pub fn session(session: SessionId, found: &Lookup) -> Option<HttpResponse> {
-    #[derive(Serialize)]
-    struct Live {
-        #[serde(flatten)]
-        item: Item,
-        state: &'static str,
-        claims: Value,
-    }
-    #[derive(Serialize)]
-    struct Ended {
-        session_id: SessionId,
-        state: &'static str,
-        reason: Reason,
-        ended_at: String,
-    }
-    match found {
-        Lookup::Live(record, claims) => {
-            let body = Live { item: Item::new(record, None), state: "live", claims: value(claims) };
-            Some(json(StatusCode::OK, &body))
-        }
-        Lookup::Ended { reason, ended_at, .. } => {
-            let body =
-                Ended { session_id: session, state: "ended", reason: *reason, ended_at: rfc3339(*ended_at) };
-            Some(json(StatusCode::OK, &body))
-        }
-        Lookup::Unknown => None,
-    }
+    view::Session::new(session, found).map(|found| json(StatusCode::OK, &found))
 }
 
 pub fn ended(sessions: &[SessionId]) -> HttpResponse {
@@ -119,14 +58,4 @@ pub fn ended(sessions: &[SessionId]) -> HttpResponse {
 
 pub fn updated(sessions: &[SessionId]) -> HttpResponse {
     json(StatusCode::OK, &serde_json::json!({ "updated": sessions }))
-}
-
-/// Stored JSON; `null` where nothing was stored.
-fn value(stored: &str) -> Value {
-    serde_json::from_str(stored).unwrap_or_default()
-}
-
-fn rfc3339(time: Timestamp) -> String {
-    let micros = i64::try_from(time.0).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_microsecond(micros).map(|at| format!("{at:.3}")).unwrap_or_default()
 }

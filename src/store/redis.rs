@@ -3,6 +3,7 @@
 //! - [`keys`]: the key layout, one table. - [`scripts`]: one typed function per Lua script.
 //! - [`connection`]: a shared connection, how calls reach it and how a broken one is replaced.
 //! - [`inspect`]: what `token-gateway check` looks at.
+//! - [`survey`]: what the commands for operators look at.
 //!
 //! This file maps the [`Store`] trait onto the scripts.
 
@@ -11,6 +12,7 @@ pub mod inspect;
 pub mod keys;
 mod reply;
 pub mod scripts;
+pub mod survey;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -63,7 +63,7 @@ fn the_help_shows_no_value_of_the_environment_that_is_secret() {
 #[test]
 fn the_help_names_every_command_and_the_version_is_that_of_the_package() {
     let help = run(&mut bare(&["--help"]));
-    for command in ["serve", "dev", "init", "check", "healthcheck", "service-key"] {
+    for command in ["serve", "dev", "init", "check", "healthcheck", "service-key", "sessions", "stats"] {
         assert!(help.stdout.contains(&format!("\n  {command} ")), "{command} is missing: {help:?}");
     }
     let version = run(&mut bare(&["--version"]));

@@ -5,17 +5,22 @@ mod dev;
 mod healthcheck;
 mod help;
 mod init;
+mod outside;
 mod refusals;
 mod secrets;
 mod service_key;
+mod sessions;
 mod settings;
+mod stats;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::redis::Redis;
 use crate::support::wait_for;
 
 /// How a command ended, and what it said.
@@ -53,6 +58,44 @@ fn bare(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_token-gateway"));
     command.env_clear().args(args);
     command
+}
+
+/// A command for operators: with nothing set but where Redis is.
+fn operator(redis: &Redis, args: &[&str]) -> Command {
+    let mut command = bare(args);
+    command.env("REDIS_URL", redis.url());
+    command
+}
+
+/// What such a command prints when it succeeds.
+#[track_caller]
+fn text(redis: &Redis, args: &[&str]) -> String {
+    let ended = run(&mut operator(redis, args));
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{ended:?}");
+    ended.stdout
+}
+
+/// The same with `--json`.
+#[track_caller]
+fn json(redis: &Redis, args: &[&str]) -> Value {
+    let text = text(redis, &[args, &["--json"]].concat());
+    serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {text}"))
+}
+
+/// Many sessions: `each` of them for each of `subjects` subjects, `user-1` and so on.
+fn fill(redis: &Redis, subjects: u64, each: u64) {
+    const FILL: &str = r"
+        for n = 0, ARGV[1] * ARGV[2] - 1 do
+            local sub, sid = 'tg:{user-' .. n % ARGV[1] + 1 .. '}:session', '1' .. string.format('%018d', n)
+            local now = redis.call('TIME')[1] .. '000000'
+            redis.call('HSET', sub .. ':' .. sid, 'state', 'live', 'jti', sid .. '.aaaaaaaaaaaaaaaaaaaaaa', 'gen', '0',
+                'rotated_at', now, 'issued_at', now, 'created_at', now, 'client_id', 'web')
+            redis.call('PEXPIRE', sub .. ':' .. sid, 600000)
+            redis.call('SADD', sub .. 's', sid)
+            redis.call('PEXPIRE', sub .. 's', 600000)
+        end";
+    let (subjects, each) = (subjects.to_string(), each.to_string());
+    redis.ask::<()>(&["EVAL", FILL, "0", &subjects, &each]);
 }
 
 /// A file with this content, and the folder that holds it until it is dropped.

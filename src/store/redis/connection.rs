@@ -185,11 +185,23 @@ fn manager(settings: &RedisSettings) -> Result<deadpool_redis::Manager, Error> {
         .set_response_timeout(None)
         .set_pipeline_buffer_size(1024);
     deadpool_redis::Manager::new_with_config(settings.url.expose_secret(), config)
-        .map_err(|error| Error::Unavailable(describe(&error)))
+        .map_err(|error| unavailable(&error))
+}
+
+/// A connection for a command that looks at Redis and ends: each answer has the deadline of a call.
+pub(super) async fn single(settings: &RedisSettings) -> Result<MultiplexedConnection, Error> {
+    let opened = managed::Manager::create(&manager(settings)?).await;
+    let mut connection = opened.map_err(|error| unavailable(&error))?;
+    connection.set_response_timeout(settings.timeout);
+    Ok(connection)
+}
+
+pub(super) fn unavailable(error: &RedisError) -> Error {
+    Error::Unavailable(describe(error))
 }
 
 /// Sends a command; what the server answers with an error is an error here too.
-async fn send(connection: &mut MultiplexedConnection, command: &Cmd) -> Result<Value, RedisError> {
+pub(super) async fn send(connection: &mut MultiplexedConnection, command: &Cmd) -> Result<Value, RedisError> {
     match connection.send_packed_command(command).await? {
         Value::ServerError(error) => Err(error.into()),
         value => Ok(value),

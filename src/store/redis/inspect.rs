@@ -1,12 +1,9 @@
 //! What `token-gateway check` looks at: whether this Redis can carry the gateway's promises.
 
-use std::time::Duration;
-
-use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
-use secrecy::ExposeSecret;
 
 use super::RedisSettings;
+use super::connection::{single, unavailable};
 use super::keys::{Keys, LAYOUT_VERSION};
 use crate::store::Error;
 
@@ -40,19 +37,14 @@ const LISTPACK_VALUE: u64 = 2048;
 
 /// Asks Redis about itself. Needs `INFO`; what only `CONFIG GET` tells is left open where that is denied.
 pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, Error> {
-    let unavailable = |error: redis::RedisError| Error::Unavailable(error.to_string());
-    let client = redis::Client::open(settings.url.expose_secret()).map_err(unavailable)?;
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(Duration::from_secs(1)))
-        .set_response_timeout(Some(settings.timeout));
-    let mut connection =
-        client.get_multiplexed_async_connection_with_config(&config).await.map_err(unavailable)?;
-    let info: redis::InfoDict = redis::cmd("INFO").query_async(&mut connection).await.map_err(unavailable)?;
+    let mut connection = single(settings).await?;
+    let failed = |error| unavailable(&error);
+    let info: redis::InfoDict = redis::cmd("INFO").query_async(&mut connection).await.map_err(failed)?;
     let layout: Option<String> = redis::cmd("GET")
         .arg(Keys::new(&settings.prefix).layout())
         .query_async(&mut connection)
         .await
-        .map_err(unavailable)?;
+        .map_err(failed)?;
     let text = |name: &str| info.get::<String>(name).unwrap_or_default();
     let mut findings = vec![
         version(&text("redis_version"), &text("valkey_version")),

@@ -16,6 +16,13 @@ use crate::session::{SessionId, Subject};
 /// The layout this node reads and writes. A node refuses to run on a newer one.
 pub const LAYOUT_VERSION: u32 = 1;
 
+/// A key of one subject, read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Key {
+    Session(Subject, SessionId),
+    Sessions(Subject),
+}
+
 #[derive(Debug, Clone)]
 pub struct Keys {
     prefix: String,
@@ -59,6 +66,27 @@ impl Keys {
     pub fn layout(&self) -> String {
         format!("{}:schema", self.prefix)
     }
+
+    /// The pattern of all keys that belong to subjects. Nothing in a prefix means anything to `SCAN MATCH`.
+    pub fn of_subjects(&self) -> String {
+        format!("{}:{{*", self.prefix)
+    }
+
+    /// The pattern of the key of a session whose subject is not known.
+    pub fn of_session(&self, session: SessionId) -> String {
+        format!("{}:{{*}}:session:{session}", self.prefix)
+    }
+
+    /// What a key stands for; `None` where it is none of this layout.
+    pub fn read(&self, key: &[u8]) -> Option<Key> {
+        let key = std::str::from_utf8(key).ok()?;
+        let (subject, rest) = key.strip_prefix(&self.prefix)?.strip_prefix(":{")?.split_once("}:")?;
+        let subject = Subject::from_encoded(subject)?;
+        match rest.strip_prefix("session:") {
+            Some(session) => Some(Key::Session(subject, session.parse().ok()?)),
+            None => (rest == "sessions").then_some(Key::Sessions(subject)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -81,6 +109,30 @@ mod tests {
     fn a_hostile_subject_stays_inside_its_hash_tag() {
         let subject: Subject = "a}:{b".parse().unwrap();
         assert_eq!(Keys::new("tg").sessions(&subject), "tg:{a%7D%3A%7Bb}:sessions");
+    }
+
+    #[test]
+    fn a_key_is_read_back_and_what_is_none_of_ours_is_not() {
+        let (keys, session) = (Keys::new("tg:eu"), SessionId::random());
+        for name in ["alice", "a}:{b ü%", "x".repeat(255).as_str()] {
+            let subject: Subject = name.parse().unwrap();
+            let read = |key: String| keys.read(key.as_bytes());
+            assert_eq!(read(keys.session(&subject, session)), Some(Key::Session(subject.clone(), session)));
+            assert_eq!(read(keys.sessions(&subject)), Some(Key::Sessions(subject)));
+        }
+        for other in [
+            "tg:{alice}:sessions",
+            "tg:eu:{alice}:session",
+            "tg:eu:{alice}:session:1",
+            "tg:eu:{al ice}:sessions",
+            "tg:eu:{%61lice}:sessions",
+            "tg:eu:{%FF}:sessions",
+            "tg:eu:{}:sessions",
+            "tg:eu:revocations",
+        ] {
+            assert_eq!(keys.read(other.as_bytes()), None, "{other}");
+        }
+        assert_eq!(keys.read(b"tg:eu:{\xff}:sessions"), None);
     }
 
     #[test]

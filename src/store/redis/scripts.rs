@@ -217,7 +217,15 @@ pub(super) async fn get_session(
     session: SessionId,
 ) -> Result<Lookup, Error> {
     let key = store.keys.session(subject, session);
-    let mut reply = store.connections.call(&Call::new(&GET_SESSION, &[&key])).await?;
+    looked_up(store.connections.call(&get_session_call(&key)).await?, session)
+}
+
+/// Also a call of commands, over a connection of their own.
+pub(super) fn get_session_call(record: &str) -> Call {
+    Call::new(&GET_SESSION, &[record])
+}
+
+pub(super) fn looked_up(mut reply: Reply, session: SessionId) -> Result<Lookup, Error> {
     match reply.word() {
         "live" => Ok(Lookup::Live(Box::new(record(&mut reply, session)?), reply.text()?)),
         "ended" => Ok(Lookup::Ended {
@@ -235,7 +243,15 @@ pub(super) async fn list_sessions(
     subject: &Subject,
 ) -> Result<Vec<SessionRecord>, Error> {
     let key = store.keys.sessions(subject);
-    let mut reply = store.connections.call(&Call::new(&LIST_SESSIONS, &[&key])).await?;
+    listed(store.connections.call(&list_sessions_call(&key)).await?)
+}
+
+/// Also a call of commands, over a connection of their own.
+pub(super) fn list_sessions_call(set: &str) -> Call {
+    Call::new(&LIST_SESSIONS, &[set])
+}
+
+pub(super) fn listed(mut reply: Reply) -> Result<Vec<SessionRecord>, Error> {
     match reply.word() {
         "sessions" => {
             let mut records = Vec::new();
@@ -326,18 +342,19 @@ pub(super) fn open_layout_call(layout: &str) -> Call {
 
 pub(super) fn check_layout(mut reply: Reply) -> Result<(), Error> {
     match reply.word() {
-        "layout" => {
-            let found = reply.text()?;
-            if found == LAYOUT_VERSION.to_string() {
-                return Ok(());
-            }
-            Err(Error::Corrupt(format!(
-                "the key layout is version '{found}', but this node knows version {LAYOUT_VERSION}; \
-                 run a matching release, see migrations-notes"
-            )))
-        }
+        "layout" => check_version(&reply.text()?),
         _ => reply.unexpected(),
     }
+}
+
+pub(super) fn check_version(found: &str) -> Result<(), Error> {
+    if found == LAYOUT_VERSION.to_string() {
+        return Ok(());
+    }
+    Err(Error::Corrupt(format!(
+        "the key layout is version '{found}', but this node knows version {LAYOUT_VERSION}; \
+         run a matching release, see migrations-notes"
+    )))
 }
 
 #[cfg(test)]

@@ -1,0 +1,66 @@
+//! What the commands for operators print: tables and JSON on standard output, progress on standard error.
+
+use std::io::{ErrorKind, IsTerminal, Write, stdout};
+
+use anyhow::Result;
+use comfy_table::{Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+/// Prints `text`. A reader that has seen enough and closed the pipe is no error.
+pub fn print(text: &str) -> Result<()> {
+    let mut out = stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+pub fn print_json(value: &impl Serialize) -> Result<()> {
+    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+}
+
+/// Columns with a line below their names on a terminal, and without any elsewhere; never with colours.
+pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header).add_rows(rows);
+    if stdout().is_terminal() {
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY).style_mut().row_separator = Default::default();
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt() + "\n"
+}
+
+/// Text from elsewhere, as a terminal may show it: what would move the cursor, or hide, is spelled out.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' | '\'' | '\\' => shown.push(c),
+            _ => shown.extend(c.escape_debug()),
+        }
+    }
+    shown
+}
+
+/// A progress bar for a walk over `length` keys, to be told how many have been passed. It shows on a
+/// terminal only, and is gone when it is dropped.
+pub fn progress(length: u64) -> impl FnMut(u64) {
+    let style =
+        ProgressStyle::with_template("looking at keys {bar:40} {percent:>3} %").expect("a valid template");
+    let bar = ProgressBar::new(length).with_style(style);
+    move |passed| bar.inc(passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_play_tricks_on_a_terminal_is_spelled_out_and_all_else_is_not() {
+        assert_eq!(printable("Zoë's \"phone\" \\ 電話"), "Zoë's \"phone\" \\ 電話");
+        assert_eq!(printable("a\u{1b}[31mb\nc\u{202e}d\u{9b}"), "a\\u{1b}[31mb\\nc\\u{202e}d\\u{9b}");
+    }
+}

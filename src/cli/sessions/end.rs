@@ -1,0 +1,126 @@
+//! `token-gateway sessions end`.
+
+use std::io::{IsTerminal, stdin};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde::Serialize;
+
+use super::{subject, wanted};
+use crate::cli::output::{print, print_json, printable};
+use crate::cli::{on_runtime, settled};
+use crate::config::Ending;
+use crate::gateway::Call;
+use crate::gateway::end::Ender;
+use crate::session::{Reason, SessionId, Subject};
+use crate::store::redis::{RedisSettings, RedisStore};
+use crate::store::{self, Ended, EndedMany, Policy};
+use crate::telemetry::metrics::Metrics;
+
+#[derive(Debug, Args)]
+pub struct End {
+    /// Whose session
+    sub: String,
+    /// A session id, or the jti of one of its refresh tokens
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    id: Option<String>,
+    /// All sessions of the subject
+    #[arg(long)]
+    all: bool,
+    /// With --all: but not this session
+    #[arg(long, value_name = "ID", requires = "all", conflicts_with = "id")]
+    except: Option<String>,
+    /// With --all: do not ask, which only happens on a terminal
+    #[arg(long)]
+    yes: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: Ending,
+}
+
+/// What to end.
+#[derive(Clone, Copy)]
+enum Extent {
+    One(SessionId),
+    All { except: Option<SessionId> },
+}
+
+/// Ids of sessions: ended by this command; and ended before, but announced only now.
+#[derive(Serialize)]
+struct Report {
+    ended: Vec<SessionId>,
+    announced: Vec<SessionId>,
+}
+
+impl End {
+    pub fn run(&self) -> Result<()> {
+        let subject = subject("SUB", &self.sub)?;
+        let extent = self.extent()?;
+        let (redis, policy) = settled(self.settings.settings())?;
+        if self.all && !self.yes && stdin().is_terminal() && !confirmed(&subject)? {
+            bail!("not confirmed: nothing was ended");
+        }
+        let ended = on_runtime(end(&redis, policy, subject, extent))
+            .context("unknown whether anything ended or was announced; repeat the command")?;
+        if self.json {
+            return print_json(&Report { ended: ids(&ended.now), announced: ids(&ended.before) });
+        }
+        print(&self.text(&ended))
+    }
+
+    fn extent(&self) -> Result<Extent> {
+        let session = |argument, text: &str| wanted(argument, text).map(|wanted| wanted.session);
+        Ok(match &self.id {
+            Some(id) => Extent::One(session("ID", id)?),
+            None => {
+                let except = self.except.as_deref().map(|id| session("--except", id)).transpose()?;
+                Extent::All { except }
+            }
+        })
+    }
+
+    fn text(&self, ended: &EndedMany) -> String {
+        if ended.is_empty() {
+            let subject = printable(&self.sub);
+            return match &self.id {
+                Some(id) => format!("nothing to end: {subject} has no live session {id}\n"),
+                None => format!("nothing to end: {subject} has none\n"),
+            };
+        }
+        let line = |word: &'static str| {
+            move |one: &Ended| format!("{word} {} {}\n", one.session, one.reason.as_str())
+        };
+        ended.now.iter().map(line("ended")).chain(ended.before.iter().map(line("announced"))).collect()
+    }
+}
+
+/// As a node does it, with the reason `admin`.
+async fn end(
+    redis: &RedisSettings,
+    policy: Policy,
+    subject: Subject,
+    extent: Extent,
+) -> Result<EndedMany, store::Error> {
+    let store = RedisStore::new(redis, policy, Arc::default())?;
+    let ender = Ender::new(Arc::new(store), Metrics::new());
+    let call = Call::new(Instant::now(), redis.timeout);
+    match extent {
+        Extent::One(session) => ender.end_session(call, subject, session, Reason::Admin).await,
+        Extent::All { except } => ender.end_subject(call, subject, except, Reason::Admin).await,
+    }
+}
+
+fn confirmed(subject: &Subject) -> Result<bool> {
+    eprint!("End the sessions of {}? [y/N] ", printable(subject.as_str()));
+    let mut answer = String::new();
+    stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn ids(ended: &[Ended]) -> Vec<SessionId> {
+    ended.iter().map(|one| one.session).collect()
+}

@@ -1,0 +1,120 @@
+//! `token-gateway sessions list`.
+
+use anyhow::{Context, Result};
+use clap::Args;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::subject;
+use crate::cli::output::{print, print_json, printable, progress, table};
+use crate::cli::{on_runtime, settled};
+use crate::config::Outside;
+use crate::session::Subject;
+use crate::store::redis::survey::{Census, Survey};
+use crate::view;
+
+/// The longest that a device is shown in a table, in characters.
+const DEVICE_LEN: usize = 40;
+
+#[derive(Debug, Args)]
+pub struct List {
+    /// Whose sessions; without it: who has how many
+    sub: Option<String>,
+    /// At most so many subjects, those with most sessions first
+    #[arg(long, default_value_t = 100, conflicts_with = "sub", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: u64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    outside: Outside,
+}
+
+/// Who has sessions.
+#[derive(Serialize)]
+struct Subjects<'a> {
+    subjects: Vec<Counted<'a>>,
+    /// How many subjects more there are.
+    more: usize,
+}
+
+/// A subject and its number of live sessions.
+#[derive(Serialize)]
+pub struct Counted<'a> {
+    pub sub: &'a Subject,
+    pub sessions: u64,
+}
+
+impl List {
+    pub fn run(&self) -> Result<()> {
+        let subject = self.sub.as_deref().map(|sub| subject("SUB", sub)).transpose()?;
+        let redis = settled(self.outside.redis())?;
+        on_runtime(async {
+            let mut survey = Survey::open(&redis).await.context("REDIS_URL: cannot be looked into")?;
+            match subject {
+                Some(subject) => self.sessions(&view::List::new(&survey.sessions(&subject).await?, None)),
+                None => {
+                    let bar = progress(survey.size().await?);
+                    self.subjects(&survey.census(0, bar).await?)
+                }
+            }
+        })
+    }
+
+    fn sessions(&self, found: &view::List) -> Result<()> {
+        if self.json {
+            return print_json(found);
+        }
+        let header = ["SESSION", "DEVICE", "CLIENT_ID", "CREATED", "REFRESHED", "EXPIRES", "GEN"];
+        let row = |item: &view::Item| {
+            let (created, refreshed) = (item.created_at.clone(), item.last_refreshed_at.clone());
+            let (id, client) = (item.session_id.to_string(), printable(&item.client_id));
+            [
+                id,
+                device(&item.client),
+                client,
+                created,
+                refreshed,
+                item.expires_at.clone(),
+                item.generation.to_string(),
+            ]
+        };
+        print(&table(header, found.sessions.iter().map(row)))
+    }
+
+    fn subjects(&self, census: &Census) -> Result<()> {
+        let ranked = counted(census, usize::try_from(self.limit)?);
+        let more = census.subjects.len() - ranked.len();
+        if self.json {
+            return print_json(&Subjects { subjects: ranked, more });
+        }
+        print(&subjects_table(&ranked))?;
+        if more > 0 {
+            eprintln!("{more} subjects more; --limit shows more of them");
+        }
+        Ok(())
+    }
+}
+
+/// The subjects with most sessions, by name where they have equally many.
+pub fn counted(census: &Census, most: usize) -> Vec<Counted<'_>> {
+    let mut all: Vec<_> = census.subjects.iter().map(|(sub, &sessions)| Counted { sub, sessions }).collect();
+    all.sort_by_key(|one| (std::cmp::Reverse(one.sessions), one.sub));
+    all.truncate(most);
+    all
+}
+
+pub fn subjects_table(subjects: &[Counted<'_>]) -> String {
+    let row = |one: &Counted<'_>| [one.sessions.to_string(), printable(one.sub.as_str())];
+    table(["SESSIONS", "SUB"], subjects.iter().map(row))
+}
+
+/// What the user would know the device by, shortened.
+fn device(client: &Value) -> String {
+    let known = ["label", "user_agent", "ip"].into_iter().find_map(|name| client[name].as_str());
+    let text = printable(known.unwrap_or("-"));
+    match text.char_indices().nth(DEVICE_LEN) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text,
+    }
+}

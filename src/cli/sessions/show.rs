@@ -1,0 +1,148 @@
+//! `token-gateway sessions show`.
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Wanted, subject, wanted};
+use crate::cli::output::{print, print_json, printable, progress};
+use crate::cli::{on_runtime, settled};
+use crate::config::Outside;
+use crate::session::{Jti, Subject};
+use crate::store::Lookup;
+use crate::store::redis::survey::{CurrentToken, Found, Survey};
+use crate::view;
+
+#[derive(Debug, Args)]
+pub struct Show {
+    /// A session id, or the jti of one of its refresh tokens
+    id: String,
+    /// Whose session it is; without it, all keys are searched
+    #[arg(long)]
+    sub: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    outside: Outside,
+}
+
+/// The order of fields for people.
+const FIELDS: [&str; 20] = [
+    "session_id",
+    "sub",
+    "state",
+    "given_jti",
+    "reason",
+    "ended_at",
+    "announced",
+    "created_at",
+    "last_refreshed_at",
+    "expires_at",
+    "absolute_expires_at",
+    "ttl_seconds",
+    "generation",
+    "jti",
+    "prev",
+    "client_id",
+    "client",
+    "scope",
+    "aud",
+    "claims",
+];
+
+#[derive(Serialize)]
+struct Sessions {
+    sessions: Vec<Shown>,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    sub: Subject,
+    #[serde(flatten)]
+    session: view::Session,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    announced: Option<bool>,
+    ttl_seconds: u64,
+    #[serde(flatten)]
+    token: Option<CurrentToken>,
+    /// What the `jti` that was asked for is to the session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    given_jti: Option<&'static str>,
+}
+
+impl Show {
+    pub fn run(&self) -> Result<()> {
+        let wanted = wanted("ID", &self.id)?;
+        let subject = self.sub.as_deref().map(|sub| subject("--sub", sub)).transpose()?;
+        let redis = settled(self.outside.redis())?;
+        let sessions = on_runtime(async {
+            let mut survey = Survey::open(&redis).await.context("REDIS_URL: cannot be looked into")?;
+            find(&mut survey, &wanted, subject).await
+        })?;
+        if sessions.is_empty() {
+            bail!("no session {}: unknown, or expired", wanted.session);
+        }
+        if self.json { print_json(&Sessions { sessions }) } else { print(&text(&sessions)?) }
+    }
+}
+
+async fn find(survey: &mut Survey, wanted: &Wanted, subject: Option<Subject>) -> Result<Vec<Shown>> {
+    let owners = match subject {
+        Some(subject) => vec![subject],
+        None => {
+            let bar = progress(survey.size().await?);
+            survey.owners(wanted.session, bar).await?
+        }
+    };
+    let mut sessions = Vec::new();
+    for owner in owners {
+        sessions.extend(shown(wanted, survey.session(&owner, wanted.session).await?));
+    }
+    Ok(sessions)
+}
+
+fn shown(wanted: &Wanted, found: Found) -> Option<Shown> {
+    let given_jti = wanted.jti.zip(found.token.as_ref()).map(|(jti, token)| place(jti, token));
+    let announced = match found.lookup {
+        Lookup::Ended { announced, .. } => Some(announced),
+        _ => None,
+    };
+    Some(Shown {
+        session: view::Session::new(wanted.session, &found.lookup)?,
+        sub: found.subject,
+        announced,
+        ttl_seconds: found.ttl.as_secs(),
+        token: found.token,
+        given_jti,
+    })
+}
+
+/// Where a token stands in its session.
+fn place(jti: Jti, token: &CurrentToken) -> &'static str {
+    if jti == token.jti {
+        "current"
+    } else if token.prev == Some(jti) {
+        "previous"
+    } else {
+        "neither current nor previous"
+    }
+}
+
+fn text(sessions: &[Shown]) -> Result<String> {
+    let mut blocks = Vec::new();
+    for session in sessions {
+        let fields = serde_json::to_value(session)?;
+        let lines = FIELDS.iter().filter_map(|name| {
+            let text = match &fields[name] {
+                Value::Null => return None,
+                Value::String(text) => printable(text),
+                other => printable(&other.to_string()),
+            };
+            Some(format!("{name:20} {text}\n"))
+        });
+        blocks.push(lines.collect::<String>());
+    }
+    Ok(blocks.join("\n"))
+}

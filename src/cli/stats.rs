@@ -1,0 +1,45 @@
+//! `token-gateway stats`: how many sessions there are, and what they take.
+
+mod report;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use self::report::Report;
+use super::output::{print, print_json, progress};
+use super::{on_runtime, settled};
+use crate::config::Outside;
+use crate::store::redis::survey::Survey;
+
+#[derive(Debug, Args)]
+pub struct Stats {
+    /// So many of the subjects with most sessions
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..))]
+    top: u64,
+    /// Measure the memory of so many sessions
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
+    sample: u64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    outside: Outside,
+}
+
+impl Stats {
+    pub fn run(&self) -> Result<ExitCode> {
+        let redis = settled(self.outside.redis())?;
+        let (top, sample) = (usize::try_from(self.top)?, usize::try_from(self.sample)?);
+        on_runtime(async {
+            let mut survey = Survey::open(&redis).await.context("REDIS_URL: cannot be looked into")?;
+            let bar = progress(survey.size().await?);
+            let census = survey.census(sample, bar).await?;
+            let (memory, feed) = (survey.memory().await?, survey.feed().await?);
+            let report = Report::new(&census, top, memory, &feed, survey.layout());
+            if self.json { print_json(&report) } else { print(&report.text()) }
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

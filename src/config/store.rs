@@ -1,0 +1,129 @@
+//! Settings of the store: those that a node shares with the commands that look into its store from outside.
+
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, bail};
+use clap::Args;
+use secrecy::SecretString;
+
+use super::secrets::secret;
+use super::{StoreKind, TEN_YEARS};
+use crate::store::Policy;
+use crate::store::redis::RedisSettings;
+
+/// The feed outlives every access token by this much.
+const FEED_MARGIN: Duration = Duration::from_secs(900);
+
+/// How Redis is reached.
+#[derive(Debug, Args)]
+pub struct RedisFlags {
+    /// Prefix of every Redis key
+    #[arg(long, env = "REDIS_PREFIX", default_value = "tg", value_parser = prefix)]
+    redis_prefix: String,
+    /// Milliseconds: one deadline for the store part of a request
+    #[arg(long, env = "REDIS_TIMEOUT_MS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    redis_timeout_ms: u64,
+}
+
+impl RedisFlags {
+    pub fn timeout(&self) -> Duration {
+        Duration::from_millis(self.redis_timeout_ms)
+    }
+
+    /// One call at a time, for no replica: what a node wants beyond that it sets itself.
+    pub fn settings(&self) -> Result<RedisSettings> {
+        let url = secret("REDIS_URL")?.unwrap_or_else(|| "redis://127.0.0.1:6379".to_owned());
+        let settings = RedisSettings {
+            url: SecretString::from(url),
+            prefix: self.redis_prefix.clone(),
+            timeout: self.timeout(),
+            max_in_flight: 1,
+            wait_replicas: 0,
+        };
+        settings.check_url().map_err(|problem| anyhow!("REDIS_URL: {problem}"))?;
+        Ok(settings)
+    }
+}
+
+/// What ending a session leaves behind, and who must have it.
+#[derive(Debug, Args)]
+pub struct EndFlags {
+    /// Replicas that must acknowledge an ended session
+    #[arg(long, env = "REDIS_WAIT_REPLICAS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100))]
+    redis_wait_replicas: u64,
+    /// Seconds an access token lives
+    #[arg(long, env = "ACCESS_TTL_SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=TEN_YEARS))]
+    pub access_ttl_seconds: u64,
+    /// Seconds the record of an ended session is kept
+    #[arg(long, env = "TOMBSTONE_TTL_SECONDS", default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1..=TEN_YEARS))]
+    tombstone_ttl_seconds: u64,
+}
+
+impl EndFlags {
+    pub fn check(&self, redis: &RedisFlags) -> Result<()> {
+        if self.tombstone_ttl() <= redis.timeout() {
+            bail!("TOMBSTONE_TTL_SECONDS: must be longer than REDIS_TIMEOUT_MS");
+        }
+        Ok(())
+    }
+
+    pub fn wait_replicas(&self) -> Result<usize> {
+        Ok(usize::try_from(self.redis_wait_replicas)?)
+    }
+
+    pub fn tombstone_ttl(&self) -> Duration {
+        Duration::from_secs(self.tombstone_ttl_seconds)
+    }
+
+    pub fn feed_retention(&self) -> Duration {
+        Duration::from_secs(self.access_ttl_seconds) + FEED_MARGIN
+    }
+}
+
+/// The settings of a command that looks into the store while nodes use it.
+#[derive(Debug, Args)]
+pub struct Outside {
+    /// Where sessions live: redis; the sessions of an embedded store are inside its own process [default: redis]
+    #[arg(long, env = "STORE", hide_possible_values = true)]
+    store: Option<StoreKind>,
+    #[command(flatten)]
+    redis: RedisFlags,
+}
+
+impl Outside {
+    pub fn redis(&self) -> Result<RedisSettings> {
+        if self.store == Some(StoreKind::Embedded) {
+            bail!(
+                "STORE: an embedded store keeps its sessions inside its own process; only redis can be looked into"
+            );
+        }
+        self.redis.settings()
+    }
+}
+
+/// The settings of a command that ends sessions while nodes use the store.
+#[derive(Debug, Args)]
+pub struct Ending {
+    #[command(flatten)]
+    outside: Outside,
+    #[command(flatten)]
+    ends: EndFlags,
+}
+
+impl Ending {
+    pub fn settings(&self) -> Result<(RedisSettings, Policy)> {
+        self.ends.check(&self.outside.redis)?;
+        let wait_replicas = self.ends.wait_replicas()?;
+        let redis = RedisSettings { wait_replicas, ..self.outside.redis()? };
+        Ok((redis, Policy::only_to_end(self.ends.tombstone_ttl(), self.ends.feed_retention())))
+    }
+}
+
+fn prefix(text: &str) -> Result<String, &'static str> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'-');
+    if (1..=32).contains(&text.len()) && text.bytes().all(allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be 1 to 32 of A-Z a-z 0-9 : _ -")
+    }
+}

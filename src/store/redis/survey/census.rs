@@ -1,0 +1,139 @@
+//! Counting all sessions, by a walk over all keys.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+
+use super::{BATCH, Survey};
+use crate::session::Subject;
+use crate::store::Error;
+use crate::store::redis::keys::Key;
+
+/// What a walk over all keys has found.
+#[derive(Debug, Default)]
+pub struct Census {
+    pub live: u64,
+    /// Ended sessions whose record is still kept.
+    pub ended: u64,
+    /// Of these, how many no feed holds yet.
+    pub unannounced: u64,
+    /// Subjects by their number of live sessions.
+    pub subjects: HashMap<Subject, u64>,
+    pub leaks: Leaks,
+    /// Bytes of the records of some live sessions.
+    pub records: Sample,
+    /// Bytes of some subjects' sets.
+    pub sets: Sample,
+}
+
+/// Keys of subjects that would stay for ever.
+#[derive(Debug, Default)]
+pub struct Leaks {
+    pub count: u64,
+    /// The first few of them.
+    pub examples: Vec<String>,
+}
+
+impl Leaks {
+    const EXAMPLES: usize = 10;
+
+    fn add(&mut self, key: &[u8]) {
+        self.count += 1;
+        if self.examples.len() < Self::EXAMPLES {
+            self.examples.push(String::from_utf8_lossy(key).into_owned());
+        }
+    }
+}
+
+/// Sizes of the keys that the walk met first: their order is that of a hash, so they are a fair sample.
+#[derive(Debug, Default)]
+pub struct Sample {
+    pub bytes: Vec<u64>,
+    keys: Vec<Vec<u8>>,
+}
+
+impl Sample {
+    fn offer(&mut self, key: &[u8], size: usize) {
+        if self.keys.len() < size {
+            self.keys.push(key.to_owned());
+        }
+    }
+}
+
+/// What PTTL says of a key that stays for ever.
+const FOR_EVER: i64 = -1;
+
+impl Survey {
+    /// Walks over all keys of subjects; `progress` hears how many keys have been passed. Of `sample`
+    /// records, and of as many sets, the memory is measured.
+    pub async fn census(&mut self, sample: usize, mut progress: impl FnMut(u64)) -> Result<Census, Error> {
+        let (pattern, mut cursor) = (self.keys.of_subjects(), None);
+        let (mut census, mut seen, hasher) = (Census::default(), HashSet::new(), RandomState::new());
+        while let Some(mut batch) = self.walk(&mut cursor, &pattern).await? {
+            progress(BATCH);
+            batch.retain(|key| seen.insert(hasher.hash_one(key)));
+            self.count_leaks(&batch, &mut census.leaks).await?;
+            self.count_sessions(&batch, sample, &mut census).await?;
+        }
+        self.measure(&mut census.records).await?;
+        self.measure(&mut census.sets).await?;
+        Ok(census)
+    }
+
+    async fn count_leaks(&mut self, batch: &[Vec<u8>], leaks: &mut Leaks) -> Result<(), Error> {
+        let mut lifetimes = redis::pipe();
+        for key in batch {
+            lifetimes.cmd("PTTL").arg(key);
+        }
+        let lifetimes: Vec<i64> = self.ask_all(&lifetimes).await?;
+        let staying = batch.iter().zip(lifetimes).filter(|(_, millis)| *millis == FOR_EVER);
+        staying.for_each(|(key, _)| leaks.add(key));
+        Ok(())
+    }
+
+    async fn count_sessions(
+        &mut self,
+        batch: &[Vec<u8>],
+        sample: usize,
+        census: &mut Census,
+    ) -> Result<(), Error> {
+        let (mut states, mut sessions) = (redis::pipe(), Vec::new());
+        for key in batch {
+            match self.keys.read(key) {
+                Some(Key::Session(subject, _)) => {
+                    states.cmd("HMGET").arg(key).arg(&["state", "announced"]);
+                    sessions.push((key, subject));
+                }
+                Some(Key::Sessions(_)) => census.sets.offer(key, sample),
+                None => {}
+            }
+        }
+        let states: Vec<(Option<String>, Option<String>)> = self.ask_all(&states).await?;
+        for ((key, subject), (state, announced)) in sessions.into_iter().zip(states) {
+            match state.as_deref() {
+                Some("live") => {
+                    census.live += 1;
+                    *census.subjects.entry(subject).or_default() += 1;
+                    census.records.offer(key, sample);
+                }
+                Some("ended") => {
+                    census.ended += 1;
+                    census.unannounced += u64::from(announced.as_deref() == Some("0"));
+                }
+                _ => {} // expired since the scan
+            }
+        }
+        Ok(())
+    }
+
+    async fn measure(&mut self, sample: &mut Sample) -> Result<(), Error> {
+        for keys in sample.keys.chunks(BATCH as usize) {
+            let mut sizes = redis::pipe();
+            for key in keys {
+                sizes.cmd("MEMORY").arg("USAGE").arg(key);
+            }
+            let sizes: Vec<Option<u64>> = self.ask_all(&sizes).await?;
+            sample.bytes.extend(sizes.into_iter().flatten());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,11 @@
+//! `token-gateway sessions`.
+
+mod end;
+mod list;
+mod show;
+
+/// A subject that would break keys, paths and tables that do not take care.
+const HOSTILE: &str = "a}:{b ü%";
+
+/// The same in a key.
+const HOSTILE_KEY: &str = "a%7D%3A%7Bb%20%C3%BC%25";
