@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
-use secrecy::ExposeSecret;
 
 use super::RedisSettings;
 use super::keys::{Keys, LAYOUT_VERSION};
@@ -41,7 +40,7 @@ const LISTPACK_VALUE: u64 = 2048;
 /// Asks Redis about itself. Needs `INFO`; what only `CONFIG GET` tells is left open where that is denied.
 pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, Error> {
     let unavailable = |error: redis::RedisError| Error::Unavailable(error.to_string());
-    let client = redis::Client::open(settings.url.expose_secret()).map_err(unavailable)?;
+    let client = settings.server().and_then(redis::Client::open).map_err(unavailable)?;
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(Duration::from_secs(1)))
         .set_response_timeout(Some(settings.timeout));
