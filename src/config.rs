@@ -16,7 +16,7 @@ use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 
 use self::secrets::secret;
-pub use self::secrets::{SECRETS_HELP, random as random_secret};
+pub use self::secrets::{SECRETS_HELP, random as random_secret, random_password};
 use crate::gateway::GatewaySettings;
 use crate::gateway::service_keys::{NewServiceKey, ServiceKeys};
 use crate::store::redis::RedisSettings;
