@@ -155,6 +155,9 @@ fn gateways_get_known_settings_and_only_their_own_secrets() {
         let all = service(gateway).to_string();
         assert!(!all.contains(secret("REDIS_OPERATOR_PASSWORD")), "a gateway is no operator");
     }
+    let redis = &service("redis")["environment"];
+    assert_eq!(redis["REDIS_PASSWORD"], **secret("REDIS_PASSWORD"), "fresh, so it stands in no file of ours");
+    assert_eq!(redis["REDISCLI_AUTH"], **secret("REDIS_OPERATOR_PASSWORD"));
     for name in ["SIGNING_SECRET", "REFRESH_SECRET", "SERVICE_KEYS"] {
         for other in ["redis", "nginx"] {
             assert!(!service(other).to_string().contains(secret(name)), "{other} has {name}");

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::{repository, text_of};
 use crate::support::api::Api;
-use crate::support::{free_port, wait_for};
+use crate::support::{free_port, signal, wait_for};
 
 pub struct Nginx {
     child: Child,
@@ -70,7 +70,7 @@ impl Nginx {
 impl Drop for Nginx {
     fn drop(&mut self) {
         // The master's end by TERM takes its workers along; KILL would leave them behind.
-        crate::support::signal("-TERM", self.child.id());
+        signal("-TERM", self.child.id());
         let _ = self.child.wait();
     }
 }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::nginx::Nginx;
 use super::repository;
 use crate::support::gateway::{Gateway, command};
-use crate::support::{free_port, wait_for};
+use crate::support::{free_port, signal, wait_for};
 
 const GATEWAY_PASSWORD: &str = "gateway-password-of-the-tests";
 const OPERATOR_PASSWORD: &str = "operator-password-of-the-tests";
@@ -40,6 +40,14 @@ impl Store {
             redis::cmd("PING").query::<String>(&mut connection).ok()
         });
         store
+    }
+
+    pub fn freeze(&self) {
+        signal("-STOP", self.child.id());
+    }
+
+    pub fn thaw(&self) {
+        signal("-CONT", self.child.id());
     }
 
     /// For `REDIS_URL`, as docker-compose.yml writes it.
