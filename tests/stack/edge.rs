@@ -2,12 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use reqwest::Method;
 
 use super::parts::Stack;
 use crate::support::api::{Answer, fresh_key};
 use crate::support::gateway::WEB;
+use crate::support::wait_for;
 
 /// Sends a head that an HTTP library would tidy up; the status, and the rest of the answer.
 fn raw(address: &str, head: &str) -> (u16, String) {
@@ -135,8 +137,11 @@ async fn neither_arguments_nor_credentials_are_written_down() {
     stack.kill(0);
     stack.kill(1);
     assert_eq!(ask("unavailable").await, 503);
-    let log = stack.nginx.log();
-    assert!(log.contains("\"POST /oauth/token\" 400") && log.contains("\"POST /oauth/token\" 503"), "{log}");
+    let log = wait_for("both calls are written down", Duration::from_secs(5), || {
+        let log = stack.nginx.log();
+        let written = |status: u16| log.contains(&format!("\"POST /oauth/token\" {status}"));
+        (written(400) && written(503)).then_some(log)
+    });
     for secret in ["in-the-query", "in-the-body", "in-the-header", "refresh_token"] {
         assert!(!log.contains(secret), "{log}");
     }
