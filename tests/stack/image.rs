@@ -51,8 +51,9 @@ fn every_target_of_the_package_is_in_the_build_context() {
 fn every_file_that_the_compiler_reads_is_in_the_build_context() {
     let noted = std::fs::read_to_string(concat!(env!("CARGO_BIN_EXE_token-gateway"), ".d"));
     let noted = noted.expect("cargo notes what it has read");
-    let root = repository("");
-    let files: Vec<&Path> = noted.split_whitespace().skip(1).map(Path::new).collect();
+    let root = repository("").canonicalize().expect("a folder");
+    let exists = |path: &str| Path::new(path).canonicalize().expect("it was read a moment ago");
+    let files: Vec<_> = noted.split_whitespace().skip(1).map(exists).collect();
     assert!(files.iter().any(|file| file.ends_with("rotate.lua")), "scripts are among them: {files:?}");
     let names = let_through();
     for file in files {
