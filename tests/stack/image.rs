@@ -6,6 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::{repository, text_of};
+use crate::architecture::sources;
 
 /// The names that `.dockerignore` lets through: all is shut out, then some are let in.
 fn let_through() -> Vec<String> {
@@ -48,18 +49,21 @@ fn every_target_of_the_package_is_in_the_build_context() {
 }
 
 #[test]
-fn every_file_that_the_compiler_reads_is_in_the_build_context() {
-    let noted = std::fs::read_to_string(concat!(env!("CARGO_BIN_EXE_token-gateway"), ".d"));
-    let noted = noted.expect("cargo notes what it has read");
-    let root = repository("").canonicalize().expect("a folder");
-    let exists = |path: &str| Path::new(path).canonicalize().expect("it was read a moment ago");
-    let files: Vec<_> = noted.split_whitespace().skip(1).map(exists).collect();
-    assert!(files.iter().any(|file| file.ends_with("rotate.lua")), "scripts are among them: {files:?}");
-    let names = let_through();
+fn no_source_takes_in_a_file_from_outside_the_build_context() {
+    assert!(let_through().contains(&"src".to_owned()));
+    let mut files = Vec::new();
+    sources(&repository("src"), &mut files);
+    let mut taken_in = 0;
     for file in files {
-        let name = file.strip_prefix(&root).expect("in the repository");
-        assert!(names.iter().any(|allowed| name.starts_with(allowed)), "{}", name.display());
+        let text = std::fs::read_to_string(&file).expect("readable");
+        for line in
+            text.lines().filter(|line| line.contains("include_str!(") || line.contains("include_bytes!("))
+        {
+            assert!(!line.contains("..") && !line.contains("env!("), "{}: {line}", file.display());
+            taken_in += 1;
+        }
     }
+    assert!(taken_in > 0, "the scripts are taken in");
 }
 
 #[test]
