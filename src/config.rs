@@ -16,7 +16,7 @@ use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
 use self::secrets::secret;
-pub use self::secrets::{REDIS_URL_HELP, SECRETS_HELP, random as random_secret};
+pub use self::secrets::{REDIS_URL_HELP, SECRETS_HELP, random as random_secret, random_password};
 use self::store::{EndFlags, RedisFlags};
 pub use self::store::{Ending, Outside};
 use crate::gateway::GatewaySettings;

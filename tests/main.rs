@@ -2,12 +2,13 @@
 //!
 //! - `http`: the HTTP surface, one file per resource. - `store`: both backends against one specification.
 //! - `faults`: races, lost answers, Redis gone. - `cli`: commands and settings. - `footprint`: memory, round
-//!   trips. - `architecture`: the import rules.
+//!   trips. - `stack`: docker-compose.yml and what it starts. - `architecture`: the import rules.
 
 mod architecture;
 mod cli;
 mod faults;
 mod footprint;
 mod http;
+mod stack;
 mod store;
 mod support;

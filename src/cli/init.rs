@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::Usage;
-use crate::config::random_secret;
+use crate::config::{random_password, random_secret};
 use crate::gateway::service_keys::NewServiceKey;
 
 #[derive(Debug, Args)]
@@ -50,7 +50,7 @@ fn environment(issuer: &str, service_keys: &str) -> String {
     format!(
         "\
 # Settings of token-gateway; `token-gateway serve --help` explains each. Keep this file secret.
-# In a shell: set -a; . ./.env; set +a
+# In a shell: set -a; . ./.env; set +a      For docker-compose.yml: as it is.
 
 # iss of all tokens: the public URL of the gateway.
 ISSUER={issuer}
@@ -67,6 +67,14 @@ SERVICE_KEYS={service_keys}
 
 # Where sessions live.
 REDIS_URL=redis://127.0.0.1:6379
+
+# Only docker-compose.yml reads these: the passwords of its Redis, of the gateways and of people with redis-cli. There
+# the gateways' REDIS_URL is made from the first; the one above is for a Redis of your own. The two below say where
+# the stack listens.
+REDIS_PASSWORD={}
+REDIS_OPERATOR_PASSWORD={}
+#PUBLIC_ADDR=127.0.0.1:8080
+#INTERNAL_PORT=8081
 
 # The rest, with defaults.
 #BIND_ADDR=127.0.0.1:8080
@@ -90,5 +98,7 @@ REDIS_URL=redis://127.0.0.1:6379
 ",
         random_secret(),
         random_secret(),
+        random_password(),
+        random_password(),
     )
 }

@@ -48,7 +48,16 @@ fn variable(name: &str) -> Result<Option<String>> {
 
 /// A fresh secret of 256 bits, in the form that settings take.
 pub fn random() -> String {
+    format!("base64:{}", STANDARD.encode(random_bytes()))
+}
+
+/// A fresh password of 256 bits, in letters and digits that mean nothing in a URL or a shell.
+pub fn random_password() -> String {
+    random_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn random_bytes() -> [u8; 32] {
     let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes).expect("the operating system gives random bytes");
-    format!("base64:{}", STANDARD.encode(bytes))
+    bytes
 }

@@ -17,6 +17,7 @@ pub mod survey;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::redis::{ConnectionInfo, IntoConnectionInfo, RedisResult};
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -56,10 +57,18 @@ impl RedisSettings {
             return Err("Sentinel and Cluster are not supported by this release; name one redis:// server");
         }
         let known = url.starts_with("redis://") || url.starts_with("rediss://");
-        if known && ::redis::Client::open(url).is_ok() {
+        if known && self.server().is_ok() {
             return Ok(());
         }
         Err("must be redis://[user:password@]host[:port][/db], or rediss:// for TLS")
+    }
+
+    /// What the URL says. Connections do not give the client library's name: a user with the least rights may not,
+    /// and each time `ACL LOG` would note it.
+    fn server(&self) -> RedisResult<ConnectionInfo> {
+        let server = self.url.expose_secret().into_connection_info()?;
+        let quiet = server.redis_settings().clone().set_skip_set_lib_name();
+        Ok(server.set_redis_settings(quiet))
     }
 }
 

@@ -69,14 +69,14 @@ fn the_file_is_complete_and_holds_no_service_key_but_its_hash() {
     let value = |text: &str, name: &str| {
         text.lines().find_map(|line| line.strip_prefix(&format!("{name}="))).expect(name).to_owned()
     };
-    let secrets = [
-        value(&one, "SIGNING_SECRET"),
-        value(&one, "REFRESH_SECRET"),
-        value(&two, "SIGNING_SECRET"),
-        value(&two, "REFRESH_SECRET"),
-    ];
-    let distinct: std::collections::BTreeSet<_> = secrets.iter().collect();
-    assert_eq!(distinct.len(), 4, "every secret is fresh");
+    let secrets = ["SIGNING_SECRET", "REFRESH_SECRET", "REDIS_PASSWORD", "REDIS_OPERATOR_PASSWORD"];
+    let values = [&one, &two].map(|text| secrets.map(|name| value(text, name)));
+    let distinct: std::collections::BTreeSet<_> = values.iter().flatten().collect();
+    assert_eq!(distinct.len(), 8, "every secret is fresh");
+    for password in &values[0][2..] {
+        let plain = password.bytes().all(|b| b.is_ascii_alphanumeric());
+        assert!(password.len() == 64 && plain, "it stands in a URL as it is: {password}");
+    }
 }
 
 #[test]

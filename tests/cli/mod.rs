@@ -3,7 +3,7 @@
 mod check;
 mod dev;
 mod healthcheck;
-mod help;
+pub mod help;
 mod init;
 mod outside;
 mod refusals;

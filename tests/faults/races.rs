@@ -46,18 +46,6 @@ async fn refresh_until_refused(api: &Api, first: &Tokens, most: usize) -> Vec<To
     got
 }
 
-/// Presents a token until the answer is one: a 503 says nothing and asks to be repeated.
-async fn until_decided(api: &Api, token: &str) -> Answer {
-    let key = fresh_key();
-    for _ in 0..100 {
-        let answer = api.refresh_as(token, &key).await;
-        if answer.status != 503 {
-            return answer;
-        }
-    }
-    panic!("no decision in 100 tries");
-}
-
 /// No token of these works on any node.
 async fn nothing_works(apis: &[Api], tokens: &[Tokens]) {
     let (newest, api) = (&tokens[tokens.len() - 1], &apis[0]);
@@ -167,7 +155,7 @@ async fn after_a_reuse_that_raced_with_refreshes_no_token_of_that_user_works() {
         let (stolen, other) = (apis[0].login(&user).await, apis[1].login(&user).await);
         let honest = apis[0].refresh(&stolen.refresh).await.tokens();
         let (replayed, tokens, others) = join!(
-            until_decided(&apis[2], &stolen.refresh),
+            apis[2].refresh_until_decided(&stolen.refresh),
             refresh_until_refused(&apis[0], &honest, 20),
             refresh_until_refused(&apis[1], &other, 20),
         );

@@ -75,6 +75,18 @@ impl Api {
         self.send(self.refresh_request(token).header("Idempotency-Key", key)).await
     }
 
+    /// Presents a token until the answer is one: a 503 says nothing and asks to be repeated.
+    pub async fn refresh_until_decided(&self, token: &str) -> Answer {
+        let key = fresh_key();
+        for _ in 0..100 {
+            let answer = self.refresh_as(token, &key).await;
+            if answer.status != 503 {
+                return answer;
+            }
+        }
+        panic!("no decision in 100 tries");
+    }
+
     pub fn refresh_request(&self, token: &str) -> RequestBuilder {
         let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
         self.form("/oauth/token", &form)

@@ -22,7 +22,6 @@ use deadpool::managed::{self, Metrics, PoolError, RecycleError, TimeoutType, Tim
 use deadpool_redis::Runtime;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, RedisError, Value};
-use secrecy::ExposeSecret;
 use tokio::task::JoinHandle;
 
 use self::lane::{Handle, Lane};
@@ -184,8 +183,9 @@ fn manager(settings: &RedisSettings) -> Result<deadpool_redis::Manager, Error> {
         .set_connection_timeout(Some(CONNECT))
         .set_response_timeout(None)
         .set_pipeline_buffer_size(1024);
-    deadpool_redis::Manager::new_with_config(settings.url.expose_secret(), config)
-        .map_err(|error| unavailable(&error))
+    let manager =
+        settings.server().and_then(|server| deadpool_redis::Manager::new_with_config(server, config));
+    manager.map_err(|error| unavailable(&error))
 }
 
 /// A connection for a command that looks at Redis and ends: each answer has the deadline of a call.

@@ -1,0 +1,148 @@
+//! What nginx lets through, what it refuses, and what it writes down.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use reqwest::Method;
+
+use super::parts::Stack;
+use crate::support::api::{Answer, fresh_key};
+use crate::support::gateway::WEB;
+use crate::support::wait_for;
+
+/// Sends a head that an HTTP library would tidy up; the status, and the rest of the answer.
+fn raw(address: &str, head: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.write_all(head.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (status.unwrap_or_else(|| panic!("{answer}")), answer)
+}
+
+fn get(path: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+        WEB.key
+    )
+}
+
+#[tokio::test]
+async fn the_public_port_has_nothing_for_services_and_operators() {
+    let stack = Stack::start();
+    let public = stack.nginx.public();
+    for (method, path) in [
+        (Method::POST, "/v1/sessions"),
+        (Method::GET, "/v1/users/alice/sessions"),
+        (Method::DELETE, "/v1/users/alice/sessions"),
+        (Method::GET, "/metrics"),
+        (Method::GET, "/readyz"),
+        (Method::GET, "/"),
+        (Method::GET, "/v1/me"),
+        (Method::GET, "/v1/mexico"),
+        (Method::GET, "/livez/x"),
+    ] {
+        public.send(public.service(method, path)).await.expect_error(404, "not_found");
+    }
+    assert_eq!((stack.met(0, "access"), stack.met(1, "access")), (0, 0), "no gateway was asked");
+    let live = public.send(public.request(Method::GET, "/livez?x=1")).await;
+    assert_eq!((live.status.as_u16(), live.text.as_str()), (200, "alive"));
+}
+
+#[test]
+fn a_path_that_is_public_only_once_it_is_tidied_up_is_not_let_through() {
+    let stack = Stack::start();
+    for path in [
+        "/v1/me/../users/alice/sessions",
+        "/v1/me/..%2fusers/alice/sessions",
+        "/v1/me/%2e%2e/users/alice/sessions",
+        "/v1/users/alice/sessions/../../../me/sessions",
+        "/v1/users/alice/sessions/..%2f..%2f..%2fme%2fsessions",
+        "/metrics/..%2foauth/token",
+        "/v1/users/alice/sessions/..%2f..%2f..%2f..%2foauth/token",
+        "//v1/users/alice/sessions",
+        "/oauth/../v1/sessions",
+    ] {
+        let (status, answer) = raw(stack.nginx.public_address(), &get(path));
+        assert_eq!(status, 404, "{path}: {answer}");
+        assert!(answer.contains(r#"{"error":"not_found""#), "{path}: {answer}");
+    }
+    assert_eq!((stack.met(0, "access"), stack.met(1, "access")), (0, 0), "no gateway was asked");
+}
+
+#[tokio::test]
+async fn the_internal_port_has_no_metrics_either() {
+    let stack = Stack::start();
+    let internal = stack.nginx.internal();
+    internal.send(internal.service(Method::GET, "/metrics")).await.expect_error(404, "not_found");
+}
+
+#[tokio::test]
+async fn what_nginx_refuses_itself_has_the_form_of_our_errors() {
+    let stack = Stack::start();
+    for api in [stack.nginx.public(), stack.nginx.internal()] {
+        let large = api.raw_form("/oauth/revoke", "x".repeat(16 * 1024 + 1));
+        api.send(large).await.expect_error(413, "invalid_request");
+        let full = api.raw_form("/oauth/revoke", "x".repeat(16 * 1024));
+        api.send(full).await.expect_error(400, "invalid_request");
+    }
+    let long = format!("GET /livez HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(64 * 1024));
+    let uri = get(&format!("/oauth/{}", "x".repeat(64 * 1024)));
+    let trace = get("/oauth/token").replace("GET", "TRACE");
+    let public = stack.nginx.public_address();
+    for (head, expected) in
+        [(long.as_str(), 431), (&uri, 414), (&trace, 405), ("GET /livez HTTP/1.1\r\n\r\n", 400)]
+    {
+        let (status, answer) = raw(public, head);
+        assert_eq!(status, expected, "{answer}");
+        assert!(answer.contains(r#"{"error":"invalid_request","error_description":""#), "{answer}");
+        assert!(answer.contains("Content-Type: application/json") && answer.contains("no-store"), "{answer}");
+    }
+}
+
+fn is_slow_down(answer: &Answer) -> bool {
+    let rest = ["retry-after", "content-type", "cache-control"].map(|name| answer.header(name));
+    answer.status == 429
+        && answer.json()["error"] == "temporarily_unavailable"
+        && rest == [Some("1"), Some("application/json"), Some("no-store")]
+}
+
+#[tokio::test]
+async fn an_address_that_refreshes_too_often_is_told_to_wait_and_may_go_on_later() {
+    let stack = Stack::start_with("1r/m");
+    let public = stack.nginx.public();
+    let tokens = stack.nginx.internal().login("alice").await;
+    let key = fresh_key();
+    let mut answers = Vec::new();
+    for _ in 0..205 {
+        answers.push(public.refresh_as(&tokens.refresh, &key).await);
+    }
+    let (served, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!(served.len(), 201, "the burst is served");
+    assert!(refused.into_iter().all(is_slow_down), "{answers:?}");
+    assert_eq!(public.revoke(&tokens.refresh).await.status, 200, "only refreshes are counted");
+}
+
+#[tokio::test]
+async fn neither_arguments_nor_credentials_are_written_down() {
+    let mut stack = Stack::start();
+    let public = stack.nginx.public();
+    let ask = async |what: &str| {
+        let form =
+            public.raw_form(&format!("/oauth/token?refresh_token=in-the-query-{what}"), "a=in-the-body");
+        public.send(form.bearer_auth("in-the-header")).await.status.as_u16()
+    };
+    assert_eq!(ask("served").await, 400);
+    stack.kill(0);
+    stack.kill(1);
+    assert_eq!(ask("unavailable").await, 503);
+    let log = wait_for("both calls are written down", Duration::from_secs(5), || {
+        let log = stack.nginx.log();
+        let written = |status: u16| log.contains(&format!("\"POST /oauth/token\" {status}"));
+        (written(400) && written(503)).then_some(log)
+    });
+    for secret in ["in-the-query", "in-the-body", "in-the-header", "refresh_token"] {
+        assert!(!log.contains(secret), "{log}");
+    }
+}

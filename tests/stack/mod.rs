@@ -1,0 +1,22 @@
+//! The local stack: docker-compose.yml, the image, and Redis and nginx as `ops` configures them, started for real.
+
+mod compose;
+mod edge;
+mod image;
+mod journey;
+mod loss;
+mod nginx;
+mod parts;
+mod retry;
+mod users;
+
+use std::path::PathBuf;
+
+/// A file of the repository.
+fn repository(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn text_of(path: &str) -> String {
+    std::fs::read_to_string(repository(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}

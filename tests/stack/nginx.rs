@@ -1,0 +1,94 @@
+//! A real nginx with the template of the stack, on loopback ports.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::{repository, text_of};
+use crate::support::api::Api;
+use crate::support::{free_port, signal, wait_for};
+
+pub struct Nginx {
+    child: Child,
+    dir: TempDir,
+    public: String,
+    internal: String,
+}
+
+impl Nginx {
+    /// In front of two gateways; `rate` is how often one address may refresh.
+    pub fn before(gateways: [&str; 2], rate: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let [public, internal] = [(); 2].map(|()| format!("127.0.0.1:{}", free_port()));
+        let values = [
+            ("PUBLIC_LISTEN", public.as_str()),
+            ("INTERNAL_LISTEN", &internal),
+            ("GATEWAY_1", gateways[0]),
+            ("GATEWAY_2", gateways[1]),
+            ("TOKEN_RATE", rate),
+        ];
+        fill_templates(dir.path(), &values);
+        let log = File::create(dir.path().join("log")).expect("a file");
+        let child = Command::new("nginx")
+            .env("PATH", path_with_sbin())
+            .arg("-p")
+            .arg(dir.path())
+            .args(["-e", "stderr", "-c", "nginx.conf"])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("the same file"))
+            .stderr(log)
+            .spawn()
+            .expect("nginx is installed; scripts/test installs it");
+        let nginx = Self { child, dir, public, internal };
+        wait_for("nginx listens", Duration::from_secs(10), || {
+            std::net::TcpStream::connect(&nginx.internal).ok()
+        });
+        nginx
+    }
+
+    pub fn public(&self) -> Api {
+        Api::new(&self.public)
+    }
+
+    pub fn internal(&self) -> Api {
+        Api::new(&self.internal)
+    }
+
+    pub fn public_address(&self) -> &str {
+        &self.public
+    }
+
+    /// All that it has written so far, errors included.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).expect("text")
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // The master's end by TERM takes its workers along; KILL would leave them behind.
+        signal("-TERM", self.child.id());
+        let _ = self.child.wait();
+    }
+}
+
+/// As the image does it, with envsubst.
+fn fill_templates(into: &Path, values: &[(&str, &str)]) {
+    for entry in std::fs::read_dir(repository("ops/nginx")).expect("the folder that compose mounts") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy();
+        let Some(target) = name.strip_suffix(".template") else { continue };
+        let template = text_of(&format!("ops/nginx/{name}"));
+        let filled =
+            values.iter().fold(template, |text, (name, value)| text.replace(&format!("${{{name}}}"), value));
+        std::fs::write(into.join(target), filled).expect("it can be written");
+    }
+}
+
+/// Debian keeps nginx where only root looks.
+fn path_with_sbin() -> String {
+    format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default())
+}

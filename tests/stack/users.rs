@@ -1,0 +1,164 @@
+//! Redis users: the gateways may do what they do, and nobody anything else.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use redis::{RedisResult, Value};
+use reqwest::Method;
+use serde_json::json;
+
+use super::parts::{Store, ask, gateway};
+use super::{repository, text_of};
+use crate::support::gateway::{Gateway, command};
+
+/// What the gateway sends besides the commands of its scripts.
+const CARRIERS: [&str; 7] = ["eval", "evalsha", "info", "ping", "time", "unwatch", "wait"];
+
+fn granted() -> BTreeSet<String> {
+    let users = text_of("ops/redis/users.acl");
+    let rule = users.lines().find(|line| line.starts_with("user gateway ")).expect("its rule");
+    rule.split(' ').filter_map(|word| word.strip_prefix('+')).map(str::to_owned).collect()
+}
+
+fn called_by_scripts() -> BTreeSet<String> {
+    let mut called = BTreeSet::new();
+    for entry in std::fs::read_dir(repository("src/store/redis/scripts")).expect("the scripts") {
+        let script = std::fs::read_to_string(entry.expect("an entry").path()).expect("text");
+        let calls = script.split("redis.call('").skip(1);
+        called.extend(calls.map(|rest| rest.split('\'').next().expect("a name").to_lowercase()));
+    }
+    called
+}
+
+#[test]
+fn the_gateways_user_is_granted_exactly_what_scripts_and_connections_call() {
+    let mut needed = called_by_scripts();
+    assert!(needed.len() > 10, "the scripts are found: {needed:?}");
+    needed.extend(CARRIERS.map(str::to_owned));
+    assert_eq!(granted(), needed);
+}
+
+#[tokio::test]
+async fn nothing_that_a_gateway_does_is_refused() {
+    let store = Store::start();
+    let node = gateway(&store, "127.0.0.1:0");
+    let api = node.api();
+    let tokens = api.issue(&json!({"sub": "alice", "client": {"ip": "192.0.2.1"}})).await.tokens();
+    let next = api.refresh(&tokens.refresh).await.tokens();
+    assert_eq!(api.me(Method::GET, "", &next.access).await.sessions().len(), 1);
+    let patch = api.service(Method::PATCH, "/v1/users/alice/sessions").json(&json!({"claims": {}}));
+    assert_eq!(api.send(patch).await.status, 200);
+    assert_eq!(api.user(Method::GET, "alice", &format!("/{}", next.session)).await.status, 200);
+    api.refresh_until_decided(&tokens.refresh).await.expect_error(400, "invalid_grant");
+    let (one, two) = (api.login("bob").await, api.login("bob").await);
+    assert_eq!(api.revoke(&one.refresh).await.status, 200);
+    assert_eq!(api.user(Method::DELETE, "bob", "").await.ended(), [two.session]);
+    assert_eq!(api.send(api.request(Method::GET, "/readyz")).await.status, 200);
+    assert_eq!(store.ask::<u64>("XLEN tg:revocations"), 3);
+    wait_for_replicas(&store).await;
+    assert_eq!(store.refused(), []);
+    let errors: String = store.ask("INFO errorstats");
+    assert!(!errors.contains("errorstat_ERR") && !errors.contains("errorstat_NOPERM"), "{errors}");
+}
+
+/// A node that waits for replicas keeps connections of another kind, and checks each before it is used again.
+async fn wait_for_replicas(store: &Store) {
+    let url = store.url();
+    let settings = [("REDIS_URL", url.as_str()), ("REDIS_WAIT_REPLICAS", "1"), ("WORKERS", "1")];
+    let node = Gateway::run(command("serve", &settings));
+    let api = node.api();
+    let tokens = api.login("carol").await;
+    for _ in 0..2 {
+        api.revoke(&tokens.refresh).await.expect_error(503, "temporarily_unavailable");
+    }
+    let stats: String = store.ask("INFO commandstats");
+    for command in ["wait", "unwatch", "ping"] {
+        assert!(stats.contains(&format!("cmdstat_{command}:")), "{command} was never sent: {stats}");
+    }
+}
+
+#[test]
+fn check_is_content_and_leaves_only_the_question_for_the_configuration_open() {
+    let store = Store::start();
+    let output = command("check", &[("REDIS_URL", &store.url())]).output().expect("it ends");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("noeviction") && !text.contains("warning"), "{text}");
+    assert_eq!(store.refused(), [("gateway".to_owned(), "config|get".to_owned())]);
+}
+
+#[test]
+fn redis_has_the_configuration_that_the_gateway_recommends() {
+    let store = Store::start();
+    for (name, value) in [
+        ("maxmemory-policy", "noeviction"),
+        ("appendonly", "yes"),
+        ("appendfsync", "everysec"),
+        ("save", ""),
+        ("hash-max-listpack-value", "2048"),
+        ("maxmemory", "268435456"),
+    ] {
+        let found: Vec<String> = store.ask(&format!("CONFIG GET {name}"));
+        assert_eq!(found, [name, value]);
+    }
+}
+
+#[test]
+fn the_gateways_user_can_neither_administer_nor_touch_a_foreign_key() {
+    let store = Store::start();
+    store.ask::<String>("SET other:key precious");
+    for line in [
+        "CONFIG GET dir",
+        "CONFIG SET dir /tmp",
+        "FLUSHALL",
+        "FLUSHDB",
+        "KEYS *",
+        "SCAN 0",
+        "ACL LIST",
+        "CLIENT LIST",
+        "SCRIPT FLUSH",
+        "SHUTDOWN NOSAVE",
+        "XRANGE tg:revocations - +",
+        "GET other:key",
+        "DEL other:key",
+        "GET tgx",
+        "SMEMBERS {tg:alice}:sessions",
+        "EVAL return(redis.call('GET','other:key')) 0",
+        "EVAL return(redis.call('KEYS','*')) 0",
+        "PUBLISH tg:news x",
+    ] {
+        let answer: RedisResult<Value> = store.ask_as_gateway(line);
+        assert!(answer.is_err(), "{line}: {answer:?}");
+        assert_eq!(store.refused().len(), 1, "{line}: refused for another reason: {answer:?}");
+        store.ask::<String>("ACL LOG RESET");
+    }
+    assert_eq!(store.ask::<String>("GET other:key"), "precious");
+    assert_eq!(store.ask_as_gateway::<String>("SET tg:own x").expect("its own key"), "OK");
+}
+
+#[test]
+fn without_a_name_nothing_is_answered() {
+    let store = Store::start();
+    for line in ["PING", "INFO", "GET tg:schema", "CONFIG GET dir", "EVAL return(1) 0"] {
+        let refused: RedisResult<Value> = ask(&store.anonymous_url(), line);
+        let error = refused.expect_err(line).to_string();
+        assert!(error.contains("NOAUTH") || error.contains("Authentication required"), "{line}: {error}");
+    }
+    for url in ["redis://:x@", "redis://default:x@", "redis://gateway:x@", "redis://operator:x@"] {
+        let url = store.anonymous_url().replace("redis://", url);
+        assert!(ask::<Value>(&url, "PING").is_err(), "{url}");
+    }
+}
+
+#[test]
+fn without_passwords_redis_does_not_start() {
+    for missing in ["REDIS_PASSWORD", "REDISCLI_AUTH"] {
+        let mut start = Command::new("sh");
+        start.arg(repository("ops/redis/start")).args(["--port", "0"]);
+        start.env("REDIS_PASSWORD", "x").env("REDISCLI_AUTH", "x").env(missing, "");
+        let output = start.output().expect("it ends");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), error.lines().count()), (Some(2), 1), "{error}");
+        assert!(error.contains(missing), "{error}");
+    }
+}
