@@ -1,5 +1,6 @@
 //! What is compared, and the clients of each.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -54,7 +55,7 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn start(arrangement: Arrangement, redis: &Process) -> Result<Self> {
+    pub fn start(arrangement: Arrangement, gateway: &Path, redis: &Process) -> Result<Self> {
         let key = NewServiceKey::generate("bench", &[])?;
         let own = |kind: &str| {
             let mut command = Command::new(std::env::current_exe()?);
@@ -64,7 +65,7 @@ impl Running {
         let command = match arrangement {
             Arrangement::Direct => None,
             Arrangement::Gateway => {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_token-gateway"));
+                let mut command = Command::new(gateway);
                 command.arg("serve");
                 Some(command)
             }

@@ -22,6 +22,7 @@ mod plot;
 mod process;
 mod report;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -41,6 +42,9 @@ struct Cli {
     /// Numbers of clients
     #[arg(long, value_delimiter = ',', default_value = "1,8,64,256")]
     clients: Vec<usize>,
+    /// The gateway to measure: another build, to compare with
+    #[arg(long, default_value = env!("CARGO_BIN_EXE_token-gateway"))]
+    gateway: PathBuf,
     /// One round of one second, with 64 clients
     #[arg(long)]
     quick: bool,
@@ -68,9 +72,9 @@ fn main() -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let plan = if cli.quick {
-        Plan { seconds: 1.0, rounds: 1, clients: vec![64] }
+        Plan { gateway: cli.gateway, seconds: 1.0, rounds: 1, clients: vec![64] }
     } else {
-        Plan { seconds: cli.seconds, rounds: cli.rounds, clients: cli.clients }
+        Plan { gateway: cli.gateway, seconds: cli.seconds, rounds: cli.rounds, clients: cli.clients }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let figures = runtime.block_on(measure::run(&plan))?;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ const SHARES: [f64; 5] = [0.1, 0.25, 0.5, 0.7, 0.85];
 const STARTS: usize = 20;
 
 pub struct Plan {
+    /// The program of `token-gateway serve`.
+    pub gateway: PathBuf,
     pub seconds: f64,
     pub rounds: usize,
     pub clients: Vec<usize>,
@@ -88,7 +91,8 @@ impl Figures {
 pub async fn run(plan: &Plan) -> Result<Figures> {
     let redis = Process::redis()?;
     let time = Duration::from_secs_f64(plan.seconds);
-    let running = ALL.into_iter().map(|one| Running::start(one, &redis)).collect::<Result<Vec<Running>>>()?;
+    let start = |one| Running::start(one, &plan.gateway, &redis);
+    let running = ALL.into_iter().map(start).collect::<Result<Vec<Running>>>()?;
     let progress = progress(plan);
     let mut measured = Vec::new();
     for &count in &plan.clients {
@@ -109,7 +113,7 @@ pub async fn run(plan: &Plan) -> Result<Figures> {
     let highest = highest.map(|one| one.found.per_second).fold(0.0, f64::max);
     let open = open_loop(&running[1], &redis, highest, time, &progress).await?;
     progress.set_message("starts");
-    let ready_ms = (0..STARTS).map(|_| time_to_ready(&redis)).collect::<Result<_>>()?;
+    let ready_ms = (0..STARTS).map(|_| time_to_ready(&plan.gateway, &redis)).collect::<Result<_>>()?;
     progress.finish_and_clear();
     let cores = std::thread::available_parallelism()?.get();
     let (redis, seconds, rounds) = (redis.version()?, plan.seconds, plan.rounds);
@@ -178,11 +182,11 @@ async fn open_loop(
 }
 
 /// Milliseconds from starting a node until it says that it is ready.
-fn time_to_ready(redis: &Process) -> Result<f64> {
+fn time_to_ready(gateway: &Path, redis: &Process) -> Result<f64> {
     let key = NewServiceKey::generate("bench", &[])?;
     let address = crate::process::free_address()?;
     let began = Instant::now();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_token-gateway"));
+    let mut command = Command::new(gateway);
     command.arg("serve").env_clear().envs(environment(redis, &key)).env("BIND_ADDR", &address);
     let _node = Process::spawn(&mut command)?;
     while TcpStream::connect(&address).is_err() {
