@@ -2,6 +2,7 @@
 
 mod cookbook;
 mod end;
+mod fence;
 mod seeds;
 
 use std::path::Path;
