@@ -3,6 +3,8 @@
 mod cookbook;
 mod end;
 mod fence;
+mod migration;
+mod people;
 mod seeds;
 
 use std::path::Path;

@@ -63,7 +63,7 @@ impl Seed {
         seed
     }
 
-    fn rotate(&mut self, shell: &Shell, generation: u64) {
+    pub fn rotate(&mut self, shell: &Shell, generation: u64) {
         let successor = self.jti.successor(&Attempt::once());
         let generation = generation.to_string();
         let args = [
