@@ -130,6 +130,10 @@ async fn a_layout_is_changed_under_running_clients_and_nobody_has_to_sign_in_aga
     busy.expect_patience_and_then_200().await;
     let mut after = records(&redis, "session");
     after.retain(|key, _| !key.contains("busy"));
+    for (key, (record, _)) in &before {
+        let later = |name: &str| after[key].0.get(name) >= record.get(name);
+        assert!(later("rotated_at") && (record["state"] == "ended" || !later("created_at")), "{key}");
+    }
     let in_seconds = |records: Records| records.into_iter().map(in_v0).collect::<Records>();
     assert_eq!(in_seconds(after), in_seconds(before), "the same to the second, and no TTL has changed");
     people.go_on(&gateway, &redis).await;

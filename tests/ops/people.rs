@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use reqwest::Method;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::Shell;
 use crate::support::api::{Answer, Api, Tokens, claims, fresh_key};
@@ -102,7 +103,8 @@ impl Busy {
     pub async fn expect_patience_and_then_200(self) {
         self.stop.store(true, Ordering::SeqCst);
         for client in self.clients {
-            let told = client.await.expect("it was told 200 in the end");
+            let told = timeout(Duration::from_secs(10), client).await.expect("it is told 200 in the end");
+            let told = told.expect("it is told nothing else but 503");
             assert!(told.iter().all(|status| [200, 503].contains(status)), "{told:?}");
             assert!(told.contains(&503) && told[0] == 200 && told.ends_with(&[200]), "{told:?}");
         }
