@@ -3,12 +3,14 @@
 //! - `http`: the HTTP surface, one file per resource. - `store`: both backends against one specification.
 //! - `faults`: races, lost answers, Redis gone. - `cli`: commands and settings. - `footprint`: memory, round
 //!   trips. - `stack`: docker-compose.yml and what it starts. - `architecture`: the import rules.
+//! - `ops`: the cookbook and the migration notes, as printed.
 
 mod architecture;
 mod cli;
 mod faults;
 mod footprint;
 mod http;
+mod ops;
 mod stack;
 mod store;
 mod support;

@@ -28,7 +28,7 @@ use self::lane::{Handle, Lane};
 use self::waiting::Waiting;
 use super::RedisSettings;
 use super::reply::Reply;
-use super::scripts::Call;
+use super::scripts::{self, Call};
 use crate::clock::{Clock, Timestamp};
 use crate::store::Error;
 
@@ -48,14 +48,14 @@ pub(super) struct Connections {
 impl Connections {
     /// Begins to connect in the background, on the current runtime.
     pub fn open(settings: &RedisSettings, layout: String, clock: Arc<Clock>) -> Result<Self, Error> {
-        let lane = Arc::new(Lane::new(layout, settings.timeout, clock));
+        let lane = Arc::new(Lane::new(layout.clone(), settings.timeout, clock));
         let pool = managed::Pool::builder(Handles(lane.clone()))
             .max_size(settings.max_in_flight)
             .timeouts(Timeouts { wait: Some(TURN), create: None, recycle: None })
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| Error::Unavailable(error.to_string()))?;
-        let waiting = (settings.wait_replicas > 0).then(|| Waiting::new(settings)).transpose()?;
+        let waiting = (settings.wait_replicas > 0).then(|| Waiting::new(settings, layout)).transpose()?;
         let keeper = tokio::spawn(lane::keep(lane.clone(), manager(settings)?));
         Ok(Self { lane, pool, waiting, keeper })
     }
@@ -198,6 +198,16 @@ pub(super) async fn single(settings: &RedisSettings) -> Result<MultiplexedConnec
 
 pub(super) fn unavailable(error: &RedisError) -> Error {
     Error::Unavailable(describe(error))
+}
+
+/// The first call on each connection that may write, whatever it is for: what answers is a master, and of a
+/// layout that this node knows. Without it a node could write behind the fence of `migrations-notes/README.md`.
+async fn open_layout(connection: &mut MultiplexedConnection, layout: &str) -> Result<Timestamp, Error> {
+    let answer = send(connection, &scripts::open_layout_call(layout).eval()).await;
+    let reply = Reply::new(answer.map_err(|error| unavailable(&error))?)?;
+    let time = reply.time;
+    scripts::check_layout(reply)?;
+    Ok(time)
 }
 
 /// Sends a command; what the server answers with an error is an error here too.

@@ -11,11 +11,9 @@ use redis::{Cmd, RedisError, Value};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
-use super::{CONNECT, Failure, describe, send};
+use super::{CONNECT, Failure, describe, open_layout, send, unavailable};
 use crate::clock::{Clock, Timestamp};
 use crate::store::Error;
-use crate::store::redis::reply::Reply;
-use crate::store::redis::scripts;
 
 /// How long a connection may be silent before its keeper asks for the time: keeps the clock's bound tight,
 /// and notices a connection that died while nobody used it.
@@ -200,14 +198,11 @@ async fn connect(lane: &Lane, manager: &deadpool_redis::Manager) -> MultiplexedC
     unreachable!("the backoff never ends")
 }
 
-/// Opens a connection and the layout: what answers is a master, and of a layout that this node knows.
+/// Opens a connection, and tells the clock what it heard.
 async fn open(lane: &Lane, manager: &deadpool_redis::Manager) -> Result<MultiplexedConnection, Error> {
-    let unavailable = |error: RedisError| Error::Unavailable(describe(&error));
-    let mut connection = manager.create().await.map_err(unavailable)?;
+    let mut connection = manager.create().await.map_err(|error| unavailable(&error))?;
     let asked = Instant::now();
-    let command = scripts::open_layout_call(&lane.layout).eval();
-    let reply = Reply::new(send(&mut connection, &command).await.map_err(unavailable)?)?;
-    lane.clock.observe(reply.time, asked, Instant::now());
-    scripts::check_layout(reply)?;
+    let time = open_layout(&mut connection, &lane.layout).await?;
+    lane.clock.observe(time, asked, Instant::now());
     Ok(connection)
 }

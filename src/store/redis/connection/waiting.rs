@@ -3,14 +3,15 @@
 //! `WAIT` speaks of the writes of its own connection and holds that up, so these calls go over exclusive
 //! connections, from a plain `deadpool-redis` pool.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use deadpool::managed::{PoolError, TimeoutType, Timeouts};
+use deadpool::managed::{Hook, HookError, PoolError, TimeoutType, Timeouts};
 use deadpool_redis::{Connection, Pool, Runtime};
 use redis::{RedisError, Value};
 
-use super::{CONNECT, TURN, describe, is_noscript, manager, send};
+use super::{CONNECT, TURN, describe, is_noscript, manager, open_layout, send};
 use crate::store::Error;
 use crate::store::redis::RedisSettings;
 use crate::store::redis::reply::Reply;
@@ -29,11 +30,12 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    pub fn new(settings: &RedisSettings) -> Result<Self, Error> {
+    pub fn new(settings: &RedisSettings, layout: String) -> Result<Self, Error> {
         let pool = Pool::builder(manager(settings)?)
             .max_size(EXCLUSIVE)
             .timeouts(Timeouts { wait: Some(TURN), create: Some(CONNECT), recycle: Some(settings.timeout) })
             .runtime(Runtime::Tokio1)
+            .post_create(reading(layout.into()))
             .build()
             .map_err(|error| Error::Unavailable(error.to_string()))?;
         let (replicas, patience) = (settings.wait_replicas, settings.timeout / 2);
@@ -73,4 +75,15 @@ impl Waiting {
         wait.arg(self.replicas).arg(self.patience.as_millis() as u64);
         Ok((reply, wait.query_async(&mut **connection).await?))
     }
+}
+
+/// Has the pool hand out no connection that has not read the layout.
+fn reading(layout: Arc<str>) -> Hook<deadpool_redis::Manager> {
+    Hook::async_fn(move |connection, _| {
+        let layout = layout.clone();
+        Box::pin(async move {
+            let read = open_layout(connection, &layout).await;
+            read.map(drop).map_err(|error| HookError::message(error.to_string()))
+        })
+    })
 }

@@ -1,0 +1,111 @@
+//! Sessions of several users, made by the service's own scripts, on whatever server a shell leads to.
+
+use token_gateway::session::{Attempt, Jti, Reason, SessionId, Subject};
+use token_gateway::store::redis::keys::Keys;
+
+use super::Shell;
+
+const REFRESH_MS: &str = "604800000";
+const TOMBSTONE_MS: &str = "86400000";
+
+/// A session, and its current refresh token.
+pub struct Seed {
+    pub subject: Subject,
+    pub jti: Jti,
+}
+
+/// What there is when a cookbook is tried.
+pub struct Seeds {
+    /// Two sessions of a user whose name tries to break the key; the first was refreshed.
+    pub hostile: [Seed; 2],
+    /// Ended, by a logout, and announced.
+    pub told: Seed,
+    /// Ended, and announced to nobody.
+    pub untold: Seed,
+    /// One session each.
+    pub others: Vec<Seed>,
+    /// How many servers share all this.
+    pub primaries: usize,
+}
+
+impl Seed {
+    pub fn session(&self) -> SessionId {
+        self.jti.session()
+    }
+
+    pub fn record(&self) -> String {
+        Keys::new("tg").session(&self.subject, self.session())
+    }
+
+    pub fn set(&self) -> String {
+        Keys::new("tg").sessions(&self.subject)
+    }
+
+    fn new(shell: &Shell, subject: &str) -> Self {
+        let subject: Subject = subject.parse().expect("a valid subject");
+        let seed = Self { subject, jti: Jti::first(SessionId::random()) };
+        let claims = r#"{"role":"admin"}"#;
+        let args = [
+            seed.jti.as_str(),
+            "9999999999999999",
+            REFRESH_MS,
+            "0",
+            "100",
+            TOMBSTONE_MS,
+            claims,
+            "",
+            "web",
+            "",
+            "",
+        ];
+        let reply = shell.script("create", &[&seed.record(), &seed.set()], &args);
+        assert_eq!(reply[0], "created");
+        seed
+    }
+
+    pub fn rotate(&mut self, shell: &Shell, generation: u64) {
+        let successor = self.jti.successor(&Attempt::once());
+        let generation = generation.to_string();
+        let args = [
+            self.jti.as_str(),
+            &generation,
+            successor.as_str(),
+            "0",
+            REFRESH_MS,
+            "0",
+            "subject",
+            TOMBSTONE_MS,
+        ];
+        let reply = shell.script("rotate", &[&self.record(), &self.set()], &args);
+        assert_eq!(reply[0], "rotated");
+        self.jti = successor;
+    }
+
+    fn end(&self, shell: &Shell) {
+        let args = [Reason::Logout.as_str(), TOMBSTONE_MS];
+        let reply = shell.script("end_session", &[&self.record(), &self.set()], &args);
+        assert_eq!(reply[0], "ended");
+    }
+
+    fn announce(&self, shell: &Shell) {
+        let (subject, session) = (self.subject.encoded().to_string(), self.session());
+        let args = ["1800000", &subject, session.as_str(), Reason::Logout.as_str()];
+        shell.script("announce", &["tg:revocations"], &args);
+        shell.script("mark_announced", &[&self.set()], &[session.as_str()]);
+    }
+}
+
+impl Seeds {
+    pub fn sow(shell: &Shell, primaries: usize) -> Self {
+        shell.script("open_layout", &["tg:schema"], &["1"]);
+        let mut hostile = ["a}:{b ü%"; 2].map(|subject| Seed::new(shell, subject));
+        hostile[0].rotate(shell, 0);
+        hostile[0].rotate(shell, 1);
+        let (told, untold) = (Seed::new(shell, "carol"), Seed::new(shell, "dave"));
+        told.end(shell);
+        told.announce(shell);
+        untold.end(shell);
+        let others = (0..12).map(|n| Seed::new(shell, &format!("user-{n}@example.com"))).collect();
+        Self { hostile, told, untold, others, primaries }
+    }
+}
