@@ -11,6 +11,7 @@ pub mod refresh;
 pub mod service_keys;
 pub mod sessions;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -112,7 +113,7 @@ impl Gateway {
         part: impl Future<Output = Result<T, store::Error>>,
     ) -> Result<T, Error> {
         let _in_flight = self.metrics.store_call(operation);
-        let outcome = call.in_time(part).await;
+        let outcome = call.in_time(pin!(part)).await; // pinned here, or each layer would copy it
         Ok(outcome.inspect_err(|error| log::debug!("{operation:?}: {error}"))?)
     }
 

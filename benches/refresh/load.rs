@@ -74,18 +74,18 @@ impl Seen {
     }
 }
 
-/// Every client as fast as it is answered, for `time`.
+/// Every client as fast as it is answered, for `time`, and once at least.
 pub async fn closed(clients: Vec<Client>, time: Duration) -> (Vec<Client>, Seen) {
     let (began, seen) = (Instant::now(), Rc::new(RefCell::new(Seen::new())));
     let run = |mut client: Client| {
         let seen = seen.clone();
         async move {
-            while began.elapsed() < time {
+            loop {
                 let sent = Instant::now();
                 let outcome = client.step().await;
                 let failed = outcome.is_err();
                 seen.borrow_mut().note(sent, outcome);
-                if failed {
+                if failed || began.elapsed() >= time {
                     break;
                 }
             }

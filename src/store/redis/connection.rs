@@ -66,7 +66,7 @@ impl Connections {
 
     /// Calls a script over the shared connection.
     pub async fn call(&self, call: &Call) -> Result<Reply, Error> {
-        with_retry(self.attempt(call), self.attempt(call)).await
+        with_retry(|| self.attempt(call)).await
     }
 
     async fn attempt(&self, call: &Call) -> Result<Reply, Failure> {
@@ -92,7 +92,7 @@ impl Connections {
 
     /// Redis `TIME`.
     pub async fn time(&self) -> Result<Timestamp, Error> {
-        with_retry(self.ask_time(), self.ask_time()).await
+        with_retry(|| self.ask_time()).await
     }
 
     async fn ask_time(&self) -> Result<Timestamp, Failure> {
@@ -117,18 +117,17 @@ impl Drop for Connections {
     }
 }
 
-/// Carries an attempt out; and `again`, the same attempt, where its connection was lost.
-async fn with_retry<T>(
-    attempt: impl Future<Output = Result<T, Failure>>,
-    again: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Error> {
-    match attempt.await {
-        Err(Failure::Lost(cause)) => {
-            log::debug!("repeating the attempt: {cause}");
-            again.await.map_err(Failure::into_error)
-        }
-        outcome => outcome.map_err(Failure::into_error),
+/// Carries an attempt out; and the same attempt once more, where its connection was lost.
+async fn with_retry<T, A>(attempt: impl Fn() -> A) -> Result<T, Error>
+where
+    A: Future<Output = Result<T, Failure>>,
+{
+    let mut outcome = attempt().await;
+    if let Err(Failure::Lost(cause)) = &outcome {
+        log::debug!("repeating the attempt: {cause}");
+        outcome = attempt().await;
     }
+    outcome.map_err(Failure::into_error)
 }
 
 /// What became of one attempt.
