@@ -4,8 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::{digest, rand};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64_simd::{AsOut, URL_SAFE_NO_PAD};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_decode_str, utf8_percent_encode};
 use serde::{Serialize, Serializer};
 
@@ -125,8 +124,7 @@ impl Jti {
     fn new(session: SessionId, bits: &[u8]) -> Self {
         let mut jti = [b'.'; JTI_LEN];
         jti[..SESSION_LEN].copy_from_slice(&session.0);
-        let encoded = URL_SAFE_NO_PAD.encode_slice(&bits[..16], &mut jti[SESSION_LEN + 1..]);
-        encoded.expect("16 bytes are 22 characters");
+        let _ = URL_SAFE_NO_PAD.encode(&bits[..16], jti[SESSION_LEN + 1..].as_out());
         Self(jti)
     }
 

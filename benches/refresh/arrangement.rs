@@ -12,7 +12,7 @@ use token_gateway::session::{Jti, SessionId, Subject};
 use token_gateway::store::redis::keys::Keys;
 use token_gateway::store::redis::scripts::{CREATE, ROTATE};
 
-use crate::chain::{CLAIMS, Chain, Posting, Refreshing, Rotating, member};
+use crate::chain::{Asking, CLAIMS, Chain, Posting, Refreshing, Rotating, member};
 use crate::load::{Client, closed};
 use crate::process::{Process, environment};
 
@@ -27,12 +27,20 @@ pub enum Arrangement {
     Bare,
     /// The gateway over a pool that hands out a connection per call.
     Checkout,
-    /// A handler that does nothing, on the same HTTP server.
+    /// `GET /livez` of `token-gateway serve`: a handler that does nothing, on the same server.
     Empty,
+    /// A handler that reads a request of the same size and does nothing, on the bare HTTP library.
+    Library,
 }
 
-pub const ALL: [Arrangement; 5] =
-    [Arrangement::Direct, Arrangement::Gateway, Arrangement::Bare, Arrangement::Checkout, Arrangement::Empty];
+pub const ALL: [Arrangement; 6] = [
+    Arrangement::Direct,
+    Arrangement::Gateway,
+    Arrangement::Bare,
+    Arrangement::Checkout,
+    Arrangement::Empty,
+    Arrangement::Library,
+];
 
 impl Arrangement {
     pub fn name(self) -> &'static str {
@@ -42,6 +50,7 @@ impl Arrangement {
             Self::Bare => "bare multiplexed",
             Self::Checkout => "checkout per call",
             Self::Empty => "empty handler",
+            Self::Library => "bare actix-web",
         }
     }
 }
@@ -64,14 +73,14 @@ impl Running {
         };
         let command = match arrangement {
             Arrangement::Direct => None,
-            Arrangement::Gateway => {
+            Arrangement::Gateway | Arrangement::Empty => {
                 let mut command = Command::new(gateway);
                 command.arg("serve");
                 Some(command)
             }
             Arrangement::Bare => Some(own("bare")?),
             Arrangement::Checkout => Some(own("checkout")?),
-            Arrangement::Empty => Some(own("empty")?),
+            Arrangement::Library => Some(own("empty")?),
         };
         let started = command.map(|mut command| {
             Process::node(command.env_clear().envs(environment(redis, &key)))
@@ -99,7 +108,8 @@ impl Running {
         Ok((
             host,
             match self.arrangement {
-                Arrangement::Empty => Box::new(Posting::new(host)),
+                Arrangement::Empty => Box::new(Asking::new(host)),
+                Arrangement::Library => Box::new(Posting::new(host)),
                 _ => Box::new(Refreshing::new(host, n, self.login(host, sub)?)),
             },
         ))

@@ -68,6 +68,27 @@ impl Chain for Posting {
     }
 }
 
+/// `GET /livez`.
+pub struct Asking {
+    request: String,
+}
+
+impl Asking {
+    pub fn new(host: &str) -> Self {
+        Self { request: format!("GET /livez HTTP/1.1\r\nHost: {host}\r\n\r\n") }
+    }
+}
+
+impl Chain for Asking {
+    fn request(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.request.as_bytes());
+    }
+
+    fn answer(&mut self, bytes: &[u8]) -> Option<Result<(), String>> {
+        Some(http_answer(bytes)?.map(drop))
+    }
+}
+
 fn post(out: &mut Vec<u8>, path: &str, host: &str, key: &str, body: &str) {
     let length = body.len();
     out.extend_from_slice(

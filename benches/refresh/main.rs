@@ -30,6 +30,10 @@ use clap::{Parser, Subcommand};
 
 use self::measure::Plan;
 
+/// As the gateway has it: the nodes to compare with are served from here.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Debug, Parser)]
 #[command(version, about = "Measures refreshes against the limit of Redis itself")]
 struct Cli {

@@ -111,8 +111,8 @@ struct Other {
     settled: [u64; 2],
 }
 
-/// What `rotate.lua` returns when all goes well.
-type Reply = (String, u64, String, String, String, String);
+/// What `rotate.lua` returns when all goes well, to a session without scope and audience.
+type Reply = (String, u64, String, String);
 
 impl Other {
     async fn ask(&self, rotation: &Rotation<'_>) -> Result<Reply> {
@@ -141,7 +141,7 @@ impl Other {
 impl Store for Other {
     async fn rotate(&self, rotation: &Rotation<'_>) -> Result<Rotated, Error> {
         let reply = self.ask(rotation).await.map_err(|error| Error::Unavailable(error.to_string()))?;
-        let (word, now, absolute, claims, scope, aud) = reply;
+        let (word, now, absolute, claims) = reply;
         if word != "rotated" {
             return Err(Error::Corrupt(word));
         }
@@ -152,8 +152,8 @@ impl Store for Other {
             issued_at: Timestamp(now),
             absolute_expires_at: absolute.parse().ok().map(Timestamp),
             claims,
-            scope,
-            aud,
+            scope: String::new(),
+            aud: String::new(),
         }))
     }
 

@@ -2,8 +2,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 
 use super::error::{ApiError, Challenge};
 use super::form::Form;
@@ -35,7 +34,7 @@ fn credentials(http: &HttpRequest) -> Result<Credentials<'_>, ApiError> {
 }
 
 fn basic(encoded: &str) -> Option<Credentials<'static>> {
-    let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    let decoded = String::from_utf8(STANDARD.decode_to_vec(encoded).ok()?).ok()?;
     let (name, key) = decoded.split_once(':')?;
     Some(Credentials::Basic { name: name.to_owned(), key: key.to_owned() })
 }

@@ -116,6 +116,9 @@ pub async fn body(
 
 /// Compares without parameters such as `charset`, case-insensitively (RFC 9110 section 8.3.1).
 fn is_media_type(value: &HeaderValue, media_type: &str) -> bool {
+    if value == media_type {
+        return true; // as most clients write it
+    }
     let essence = value.to_str().ok().and_then(|text| text.split(';').next()).unwrap_or_default();
     essence.trim().eq_ignore_ascii_case(media_type)
 }

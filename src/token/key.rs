@@ -1,7 +1,6 @@
 //! One key for one kind of token: a prepared signer and verifier, and the header it writes.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64_simd::URL_SAFE_NO_PAD;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use jsonwebtoken::crypto::{JwtSigner, JwtVerifier};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
@@ -47,7 +46,7 @@ impl Key {
         Self {
             alg: "HS256",
             typ,
-            header: URL_SAFE_NO_PAD.encode(header) + ".",
+            header: URL_SAFE_NO_PAD.encode_to_string(header) + ".",
             signer: (DEFAULT_PROVIDER.signer_factory)(&ALG, &encoding).expect("an HMAC key signs HS256"),
             verifier: (DEFAULT_PROVIDER.verifier_factory)(&ALG, &decoding)
                 .expect("an HMAC key verifies HS256"),
@@ -58,10 +57,10 @@ impl Key {
     pub(super) fn seal(&self, payload: &[u8]) -> String {
         let mut token = String::with_capacity(self.header.len() + payload.len() * 4 / 3 + 48);
         token.push_str(&self.header);
-        URL_SAFE_NO_PAD.encode_string(payload, &mut token);
+        URL_SAFE_NO_PAD.encode_append(payload, &mut token);
         let signature = self.signer.sign(token.as_bytes());
         token.push('.');
-        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        URL_SAFE_NO_PAD.encode_append(signature, &mut token);
         token
     }
 
@@ -104,5 +103,5 @@ fn decode_object(part: &str) -> Result<Vec<u8>, Rejected> {
 }
 
 fn decode(part: &str) -> Result<Vec<u8>, Rejected> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| Rejected::Malformed)
+    URL_SAFE_NO_PAD.decode_to_vec(part).map_err(|_| Rejected::Malformed)
 }

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use secrecy::{ExposeSecret, SecretSlice};
 use subtle::ConstantTimeEq;
 
@@ -26,7 +25,7 @@ pub enum InvalidSecret {
 impl Secret {
     pub fn parse(text: &str) -> Result<Self, InvalidSecret> {
         let bytes = match text.strip_prefix("base64:") {
-            Some(encoded) => STANDARD.decode(encoded).map_err(|_| InvalidSecret::NotBase64)?,
+            Some(encoded) => STANDARD.decode_to_vec(encoded).map_err(|_| InvalidSecret::NotBase64)?,
             None => text.as_bytes().to_vec(),
         };
         if bytes.len() < 32 { Err(InvalidSecret::TooShort(bytes.len())) } else { Ok(Self(bytes.into())) }
@@ -65,7 +64,7 @@ mod tests {
     #[test]
     fn plain_and_base64_forms_of_the_same_bytes_are_equal() {
         let bytes = "0123456789abcdef0123456789abcdef";
-        let encoded = format!("base64:{}", STANDARD.encode(bytes));
+        let encoded = format!("base64:{}", STANDARD.encode_to_string(bytes));
         assert!(Secret::parse(bytes).unwrap() == Secret::parse(&encoded).unwrap());
         assert_eq!(format!("{:?}", Secret::parse(bytes).unwrap()), "Secret(***)");
     }

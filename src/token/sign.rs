@@ -57,8 +57,8 @@ impl Tokens {
             .member("aud", grant.audience)
             .member("exp", exp)
             .member("iat", iat)
-            .member("jti", format_args!("{}.{iat}", grant.jti))
-            .member("sid", grant.jti.session())
+            .id("jti", &[grant.jti.as_str(), ".", &iat.to_string()])
+            .id("sid", &[grant.jti.session().as_str()])
             .member("client_id", grant.client_id)
             .optional("scope", grant.narrowed.or(grant.scope))
             .claims(grant.claims)?;
@@ -73,8 +73,8 @@ impl Tokens {
             .member("aud", &self.issuer)
             .member("exp", exp)
             .member("iat", iat)
-            .member("jti", grant.jti)
-            .member("sid", grant.jti.session())
+            .id("jti", &[grant.jti.as_str()])
+            .id("sid", &[grant.jti.session().as_str()])
             .member("gen", grant.generation)
             .member("client_id", grant.client_id)
             .optional("scope", grant.scope);

@@ -11,7 +11,7 @@ use super::RedisStore;
 use super::keys::LAYOUT_VERSION;
 use super::reply::Reply;
 use crate::clock::Timestamp;
-use crate::session::{Reason, SessionId, Subject};
+use crate::session::{Jti, Reason, SessionId, Subject};
 use crate::store::{
     Created, Ended, EndedMany, EndedOne, Error, Lookup, NewSession, Rotated, Rotation, SessionRecord,
     Successor,
@@ -115,7 +115,7 @@ pub(super) async fn rotate(store: &RedisStore, rotation: &Rotation<'_>) -> Resul
     match reply.word() {
         "unknown" => Ok(Rotated::Unknown),
         "ended" => Ok(Rotated::Ended { reason: reply.parse("reason")?, announced: reply.flag()? }),
-        "replayed" => replayed(&mut reply, rotation).map(Rotated::Replayed),
+        "replayed" => replayed(&mut reply).map(Rotated::Replayed),
         "rotated" => moved_on(&mut reply, rotation).map(Rotated::Rotated),
         "rolled_back" => moved_on(&mut reply, rotation).map(Rotated::RolledBack),
         "late" => Ok(Rotated::Late),
@@ -126,23 +126,19 @@ pub(super) async fn rotate(store: &RedisStore, rotation: &Rotation<'_>) -> Resul
 
 /// The record holds what this call has written.
 fn moved_on(reply: &mut Reply, rotation: &Rotation<'_>) -> Result<Successor, Error> {
-    Ok(Successor {
-        now: reply.time,
-        jti: rotation.successor,
-        generation: rotation.generation + 1,
-        issued_at: reply.time,
-        absolute_expires_at: reply.optional_time()?,
-        claims: reply.text()?,
-        scope: reply.text()?,
-        aud: reply.text()?,
-    })
+    granted(reply, rotation.successor, rotation.generation + 1, reply.time)
 }
 
 /// The record holds what an earlier call had written.
-fn replayed(reply: &mut Reply, rotation: &Rotation<'_>) -> Result<Successor, Error> {
-    let successor = moved_on(reply, rotation)?;
-    let (jti, generation) = (reply.parse("jti")?, reply.parse("gen")?);
-    Ok(Successor { jti, generation, issued_at: reply.time()?, ..successor })
+fn replayed(reply: &mut Reply) -> Result<Successor, Error> {
+    let (jti, generation, issued_at) = (reply.parse("jti")?, reply.parse("gen")?, reply.time()?);
+    granted(reply, jti, generation, issued_at)
+}
+
+fn granted(reply: &mut Reply, jti: Jti, generation: u64, issued_at: Timestamp) -> Result<Successor, Error> {
+    let (now, absolute_expires_at, claims) = (reply.time, reply.optional_time()?, reply.text()?);
+    let (scope, aud) = if reply.is_empty() { Default::default() } else { (reply.text()?, reply.text()?) };
+    Ok(Successor { now, jti, generation, issued_at, absolute_expires_at, claims, scope, aud })
 }
 
 pub(super) async fn create(store: &RedisStore, new: &NewSession<'_>) -> Result<Created, Error> {
@@ -381,7 +377,7 @@ mod tests {
 
     /// Words that begin a reply, `{'word', now`, a grant or a reused word.
     fn returned(body: &str) -> BTreeSet<String> {
-        let openers = ["{'", "grant('", "move_on('"];
+        let openers = ["{'", "move_on('"];
         let found = openers.iter().flat_map(|opener| {
             body.split(opener).skip(1).filter_map(move |rest| {
                 let (word, after) = rest.split_once('\'')?;

@@ -19,9 +19,9 @@
 -- Returns {word, time, ...}, time being this server's in microseconds:
 --   unknown                  no record, or its absolute lifetime is over
 --   ended                    reason, announced (0 or 1)
---   rotated, rolled_back     absolute_expires_at, claims, scope, aud; jti, gen and issued_at are this call's:
---                            the successor, one more than presented, and this time
---   replayed                 the same, then jti, gen and issued_at
+--   rotated, rolled_back     absolute_expires_at, claims; then scope and aud, where the session has either. The
+--                            rest is this call's: jti is the successor, gen one more than presented, issued_at now
+--   replayed                 jti, gen, issued_at, then the same
 --   late                     sent before the record last moved: proves nothing, nothing written
 --   reused                   how many ended now, then sid and reason of each of these, then sid and
 --                            reason of those that ended before and are not announced
@@ -46,12 +46,22 @@ if state ~= 'live' or not (jti and gen and rotated_at) then
   return redis.error_reply('CORRUPT session record: state, jti, gen or rotated_at')
 end
 
+local function grant(reply)
+  reply[#reply + 1] = absolute
+  reply[#reply + 1] = record[7] or '{}'
+  if record[8] or record[9] then
+    reply[#reply + 1] = record[8] or ''
+    reply[#reply + 1] = record[9] or ''
+  end
+  return reply
+end
+
 local function replayed()
   local issued_at = redis.call('HGET', KEYS[1], 'issued_at')
   if not issued_at then
     return redis.error_reply('CORRUPT session record: issued_at')
   end
-  return {'replayed', now, absolute, record[7] or '{}', record[8] or '', record[9] or '', jti, gen, issued_at}
+  return grant({'replayed', now, jti, gen, issued_at})
 end
 
 local function move_on(word)
@@ -66,7 +76,7 @@ local function move_on(word)
   end
   redis.call('PEXPIRE', KEYS[1], ttl)
   redis.call('PEXPIRE', KEYS[2], ttl, 'GT')
-  return {word, now, absolute, record[7] or '{}', record[8] or '', record[9] or ''}
+  return grant({word, now})
 end
 
 if presented == prev and jti == successor then
