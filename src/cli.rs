@@ -68,15 +68,25 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let outcome = run(cli.command);
-    logging::flush();
-    match outcome {
+    match flushed(|| run(cli.command)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {}", format!("{error:#}").replace('\n', " "));
             ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
         }
     }
+}
+
+/// Log lines are written in batches: what waits is written in any case, a panic included.
+fn flushed<T>(body: impl FnOnce() -> T) -> T {
+    struct Flush;
+    impl Drop for Flush {
+        fn drop(&mut self) {
+            logging::flush();
+        }
+    }
+    let _flush = Flush;
+    body()
 }
 
 fn run(command: Command) -> Result<ExitCode> {

@@ -34,6 +34,14 @@ pub struct Plan {
     pub clients: Vec<usize>,
 }
 
+impl Plan {
+    /// Whether it measures this build, and all that `BENCHMARKS.md` shows.
+    pub fn is_complete(&self) -> bool {
+        let wanted = [1, 8, 64, 256].iter().all(|count| self.clients.contains(count));
+        wanted && self.gateway == Path::new(env!("CARGO_BIN_EXE_token-gateway"))
+    }
+}
+
 /// All that a run has found.
 #[derive(Serialize)]
 pub struct Figures {
@@ -57,9 +65,10 @@ pub struct Closed {
     pub found: Found,
 }
 
-/// One rate that was offered to the gateway.
+/// One rate that was offered to the gateway, one round.
 #[derive(Serialize)]
 pub struct Open {
+    pub round: usize,
     /// Of the highest closed-loop rate.
     pub share: f64,
     pub offered_per_second: f64,
@@ -111,7 +120,7 @@ pub async fn run(plan: &Plan) -> Result<Figures> {
     }
     let highest = measured.iter().filter(|one| one.arrangement == Arrangement::Gateway);
     let highest = highest.map(|one| one.found.per_second).fold(0.0, f64::max);
-    let open = open_loop(&running[1], &redis, highest, time, &progress).await?;
+    let open = open_loop(&running[1], &redis, highest, plan, &progress).await?;
     progress.set_message("starts");
     let ready_ms = (0..STARTS).map(|_| time_to_ready(&plan.gateway, &redis)).collect::<Result<_>>()?;
     progress.finish_and_clear();
@@ -121,7 +130,7 @@ pub async fn run(plan: &Plan) -> Result<Figures> {
 }
 
 fn progress(plan: &Plan) -> ProgressBar {
-    let steps = plan.clients.len() * plan.rounds * ALL.len() + SHARES.len();
+    let steps = plan.rounds * (plan.clients.len() * ALL.len() + SHARES.len());
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} ({eta} left)");
     ProgressBar::new(steps as u64).with_style(style.expect("a sound template"))
 }
@@ -149,10 +158,13 @@ impl Found {
 }
 
 async fn one_closed(running: &Running, redis: &Process, clients: &mut Vec<Client>, time: Duration) -> Found {
-    let (warm, _) = closed(std::mem::take(clients), WARM_UP).await;
+    let (warm, warmed) = closed(std::mem::take(clients), WARM_UP).await;
     let before = cpu(running, redis);
-    let (used, seen) = closed(warm, time).await;
+    let (used, mut seen) = closed(warm, time).await;
     *clients = used;
+    for (cause, count) in warmed.failures {
+        *seen.failures.entry(cause).or_default() += count;
+    }
     Found::new(seen, before, cpu(running, redis))
 }
 
@@ -160,18 +172,19 @@ async fn open_loop(
     gateway: &Running,
     redis: &Process,
     highest: f64,
-    time: Duration,
+    plan: &Plan,
     progress: &ProgressBar,
 ) -> Result<Vec<Open>> {
     let mut clients = gateway.clients(redis, OPEN_CLIENTS).await?;
-    let mut measured = Vec::new();
-    for share in SHARES {
+    let (mut measured, time) = (Vec::new(), Duration::from_secs_f64(plan.seconds));
+    for (round, share) in (0..plan.rounds).flat_map(|round| SHARES.map(|share| (round, share))) {
         progress.set_message(format!("open loop at {:.0} %", share * 100.0));
         let offered_per_second = highest * share;
         let before = cpu(gateway, redis);
         let (used, seen) = open(clients, offered_per_second, time).await;
         clients = used;
         measured.push(Open {
+            round,
             share,
             offered_per_second,
             found: Found::new(seen, before, cpu(gateway, redis)),

@@ -23,6 +23,7 @@ use token_gateway::store::{
     Created, Ended, EndedMany, EndedOne, Error, Lookup, NewSession, Rotated, Rotation, SessionRecord, Store,
     Successor,
 };
+use token_gateway::telemetry::logging::{self, LogFormat};
 use token_gateway::telemetry::metrics::Metrics;
 use token_gateway::token::Tokens;
 use tokio::sync::OnceCell;
@@ -47,6 +48,7 @@ pub struct Node {
 impl Node {
     pub fn run(&self) -> Result<()> {
         let settings = self.flags.settings()?;
+        logging::start("info", LogFormat::Text); // access lines, as the gateway's
         let listener = TcpListener::bind(self.flags.address())?;
         eprintln!("listening on http://{}", listener.local_addr()?);
         actix_web::rt::System::new().block_on(serve(self.kind, settings, listener))

@@ -128,7 +128,8 @@ pub fn processor_time(figures: &Figures, path: &Path) -> Result<()> {
 pub fn latency(figures: &Figures, path: &Path) -> Result<()> {
     let area = area(path)?;
     let highest = figures.open.iter().map(|one| one.offered_per_second).fold(1.0, f64::max);
-    let slowest = figures.open.iter().map(|one| one.found.p999_us / 1e3).fold(1.0, f64::max);
+    let slowest =
+        figures.offers().map(|one| figures.offered(one.share, |it| it.p999_us) / 1e3).fold(1.0, f64::max);
     let mut chart = ChartBuilder::on(&area)
         .caption("Latency of a refresh over the rate offered (ms)", ("sans-serif", 18))
         .margin(12)
@@ -149,8 +150,10 @@ pub fn latency(figures: &Figures, path: &Path) -> Result<()> {
         ("p99.9", |it| it.p999_us, color(Arrangement::Checkout)),
     ];
     for (name, figure, style) in percentiles {
-        let points: Vec<_> =
-            figures.open.iter().map(|one| (one.offered_per_second, figure(&one.found) / 1e3)).collect();
+        let points: Vec<_> = figures
+            .offers()
+            .map(|one| (one.offered_per_second, figures.offered(one.share, figure) / 1e3))
+            .collect();
         chart
             .draw_series(LineSeries::new(points, style.stroke_width(2)).point_size(3))
             .map_err(wrong)?

@@ -64,7 +64,8 @@ impl<'a> Form<'a> {
     }
 }
 
-/// A body as text; bytes that are no UTF-8 become U+FFFD, which no parameter may hold.
+/// A body as text. Bytes that are no UTF-8 become U+FFFD, which no parameter may hold, even where they would be
+/// text together with their percent-encoded neighbours.
 pub fn text(body: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed)
 }

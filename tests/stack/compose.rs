@@ -199,6 +199,10 @@ fn every_mounted_file_is_in_the_repository_and_read_only() {
         }
     }
     assert_eq!(binds, 2, "redis and nginx");
+    let volume =
+        service("redis")["volumes"].as_array().expect("volumes").iter().find(|it| it["type"] == "volume");
+    let (folder, entrypoint) = (&volume.expect("a volume")["target"], texts(&service("redis")["entrypoint"]));
+    assert_eq!(entrypoint, ["sh", "/etc/redis/start", "--dir", folder.as_str().expect("text")]);
     assert!(
         repository("ops/redis/start").is_file() && text_of("docker-compose.yml").contains("/etc/redis/start")
     );

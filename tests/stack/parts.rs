@@ -7,7 +7,7 @@ use redis::{Connection, FromRedisValue, IntoConnectionInfo, RedisResult};
 use tempfile::TempDir;
 
 use super::nginx::Nginx;
-use super::repository;
+use super::{repository, text_of};
 use crate::support::gateway::{Gateway, command};
 use crate::support::{free_port, signal, wait_for};
 
@@ -17,28 +17,45 @@ const OPERATOR_PASSWORD: &str = "operator-password-of-the-tests";
 /// Redis as the container starts it.
 pub struct Store {
     child: Child,
-    _dir: TempDir,
+    dir: TempDir,
     port: u16,
+}
+
+/// How docker-compose.yml starts Redis.
+fn entrypoint() -> Vec<String> {
+    let file: serde_json::Value = yaml_serde::from_str(&text_of("docker-compose.yml")).expect("YAML");
+    let words = file["services"]["redis"]["entrypoint"].as_array().expect("an entrypoint").clone();
+    words.iter().map(|word| word.as_str().expect("text").to_owned()).collect()
 }
 
 impl Store {
     pub fn start() -> Self {
         let (dir, port) = (tempfile::tempdir().expect("a folder"), free_port());
-        let child = Command::new("sh")
-            .arg(repository("ops/redis/start"))
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"])
-            .arg(dir.path())
+        let start = repository("ops/redis/start");
+        let (script, folder) = (start.to_str().expect("text"), dir.path().to_str().expect("text"));
+        let words = entrypoint();
+        let words = words.iter().map(|word| match word.as_str() {
+            "/etc/redis/start" => script,
+            "/data" => folder,
+            word => word,
+        });
+        let words: Vec<&str> = words.collect();
+        assert!(words.contains(&script) && words.contains(&folder), "{words:?}");
+        let child = Command::new(words[0])
+            .args(&words[1..])
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
             .env("REDIS_PASSWORD", GATEWAY_PASSWORD)
             .env("REDISCLI_AUTH", OPERATOR_PASSWORD)
             .env("TMPDIR", dir.path())
             .stdout(Stdio::null())
             .spawn()
             .expect("sh starts");
-        let store = Self { child, _dir: dir, port };
+        let store = Self { child, dir, port };
         wait_for("Redis answers its operator", Duration::from_secs(10), || {
             let mut connection = connect(&store.operator_url()).ok()?;
             redis::cmd("PING").query::<String>(&mut connection).ok()
         });
+        assert!(store.dir.path().join("appendonlydir").is_dir(), "the data is where the volume is");
         store
     }
 

@@ -375,7 +375,7 @@ mod tests {
         parts.filter_map(|rest| rest.split(']').next()?.parse().ok()).collect()
     }
 
-    /// Words that begin a reply, `{'word', now`, a grant or a reused word.
+    /// Words that begin a reply: `{'word', now` or `move_on('word')`.
     fn returned(body: &str) -> BTreeSet<String> {
         let openers = ["{'", "move_on('"];
         let found = openers.iter().flat_map(|opener| {

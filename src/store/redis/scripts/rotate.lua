@@ -29,11 +29,11 @@ local time = redis.call('TIME')
 local now = string.format('%s%06d', time[1], time[2])
 local now_us = tonumber(now)
 
-local record = redis.call('HMGET', KEYS[1], 'state', 'jti', 'gen', 'prev', 'rotated_at',
+local record = redis.call('HMGET', KEYS[1], 'state', 'jti', 'gen', 'prev', 'rotated_at', 'issued_at',
   'absolute_expires_at', 'claims', 'scope', 'aud')
-local state, jti, gen, prev, rotated_at = record[1], record[2], record[3], record[4], record[5]
-local absolute = record[6] or ''
-local presented, presented_gen, successor = ARGV[1], ARGV[2], ARGV[3]
+local state, jti, gen, prev = record[1], record[2], tonumber(record[3]), record[4]
+local rotated_at, issued_at, absolute = tonumber(record[5]), record[6], record[7] or ''
+local presented, presented_gen, successor = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 
 if state == 'ended' then
   local ended = redis.call('HMGET', KEYS[1], 'reason', 'announced')
@@ -42,26 +42,22 @@ end
 if not state or (absolute ~= '' and now_us >= tonumber(absolute)) then
   return {'unknown', now}
 end
-if state ~= 'live' or not (jti and gen and rotated_at) then
-  return redis.error_reply('CORRUPT session record: state, jti, gen or rotated_at')
+if state ~= 'live' or not (jti and gen and rotated_at and issued_at) then
+  return redis.error_reply('CORRUPT session record: state, jti, gen, rotated_at or issued_at')
 end
 
 local function grant(reply)
   reply[#reply + 1] = absolute
-  reply[#reply + 1] = record[7] or '{}'
-  if record[8] or record[9] then
-    reply[#reply + 1] = record[8] or ''
+  reply[#reply + 1] = record[8] or '{}'
+  if record[9] or record[10] then
     reply[#reply + 1] = record[9] or ''
+    reply[#reply + 1] = record[10] or ''
   end
   return reply
 end
 
 local function replayed()
-  local issued_at = redis.call('HGET', KEYS[1], 'issued_at')
-  if not issued_at then
-    return redis.error_reply('CORRUPT session record: issued_at')
-  end
-  return grant({'replayed', now, jti, gen, issued_at})
+  return grant({'replayed', now, jti, string.format('%d', gen), issued_at})
 end
 
 local function move_on(word)
@@ -85,20 +81,14 @@ end
 if presented == jti and presented_gen == gen then
   return move_on('rotated')
 end
-
--- The usual way ends above: numbers are parsed, and the rest is read, only by those who need it.
-local current_gen, moved_at, sent_at = tonumber(gen), tonumber(rotated_at), tonumber(ARGV[4])
-if not (current_gen and moved_at) then
-  return redis.error_reply('CORRUPT session record: gen or rotated_at')
-end
-local ahead = tonumber(presented_gen) - current_gen
-if presented == prev and now_us - moved_at < tonumber(ARGV[6]) then
+if presented == prev and now_us - rotated_at < tonumber(ARGV[6]) then
   return replayed()
 end
-if ahead > 0 then
+if presented_gen > gen then
   return move_on('rolled_back')
 end
-if sent_at <= moved_at and ahead >= -4 then
+local sent_at = tonumber(ARGV[4])
+if sent_at <= rotated_at and presented_gen >= gen - 4 then
   return {'late', now}
 end
 
