@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Many small allocations a request: half the cost of the system's allocator.
+/// Many small allocations a request; see docs/decisions.md for what it gains.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

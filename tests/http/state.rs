@@ -209,3 +209,41 @@ async fn nothing_in_redis_outlives_the_absolute_lifetime() {
     redis.age(std::time::Duration::from_secs(601));
     assert_eq!(keys(&redis), BTreeSet::from(["tg:schema".to_owned()]));
 }
+
+#[tokio::test]
+async fn a_damaged_record_is_no_verdict_and_is_left_as_it_is() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let api = gateway.api();
+    for field in ["jti", "gen", "rotated_at", "issued_at", "state"] {
+        let sub = format!("user-{}", field.replace('_', "-"));
+        let (old, other) = (api.login(&sub).await, api.login(&sub).await);
+        let current = api.refresh(&old.refresh).await.tokens();
+        let key = format!("tg:{{{sub}}}:session:{}", old.session);
+        redis.ask::<()>(&["HDEL", &key, field]);
+        let damaged = record(&redis, &key);
+        for token in [&current.refresh, &old.refresh] {
+            let answer = api.refresh(token).await;
+            if field == "state" {
+                answer.expect_error(400, "invalid_grant"); // nothing says that it is live
+            } else {
+                answer.expect_error(503, "temporarily_unavailable");
+            }
+        }
+        assert_eq!(record(&redis, &key), damaged, "{field}");
+        assert_eq!(api.refresh(&other.refresh).await.status, 200, "{field}: the other session lives");
+    }
+}
+
+#[tokio::test]
+async fn numbers_are_compared_as_numbers() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let api = gateway.api();
+    let first = api.login("alice").await;
+    let second = api.refresh(&first.refresh).await.tokens();
+    let key = format!("tg:{{alice}}:session:{}", first.session);
+    redis.ask::<()>(&["HSET", &key, "gen", "01"]);
+    assert_eq!(api.refresh(&second.refresh).await.status, 200);
+    assert_eq!(record(&redis, &key)["gen"], "2");
+}

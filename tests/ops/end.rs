@@ -157,3 +157,17 @@ fn a_subject_is_encoded_as_the_service_does() {
         assert_eq!(printed, format!("{}\n", subject.encoded()));
     }
 }
+
+#[tokio::test]
+async fn a_user_of_an_acl_ends_sessions_under_its_own_name() {
+    let redis = Redis::start();
+    let alice = Gateway::start(&redis).api().login("alice").await;
+    redis.ask::<()>(&["ACL", "SETUSER", "support", "on", ">pass", "~*", "&*", "+@all"]);
+    redis.ask::<()>(&["ACL", "SETUSER", "default", "off"]);
+    let shell = Shell::on(&redis.url()).with("REDISCLI_AUTH", "pass");
+    let nobody = shell.run("ops/end alice all");
+    assert!(nobody.code != Some(0), "{nobody:?}");
+    let shell = shell.with("REDISCLI_OPTIONS", "--user support");
+    assert_eq!(shell.ok(". ops/env; $R ACL WHOAMI").trim(), "support");
+    assert!(shell.ok("ops/end alice all").contains(&alice.session));
+}
