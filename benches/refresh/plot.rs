@@ -90,7 +90,7 @@ pub fn processor_time(figures: &Figures, path: &Path) -> Result<()> {
         .margin(12)
         .x_label_area_size(36)
         .y_label_area_size(48)
-        .build_cartesian_2d((0..ALL.len()).into_segmented(), 0.0..top)
+        .build_cartesian_2d((0..ALL.len() - 1).into_segmented(), 0.0..top)
         .map_err(wrong)?;
     let name = |at: &SegmentValue<usize>| match at {
         SegmentValue::CenterOf(at) => ALL.get(*at).map(|one| one.name().to_owned()).unwrap_or_default(),

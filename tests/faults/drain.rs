@@ -43,4 +43,7 @@ async fn sigterm_cuts_no_request_off_and_fails_readiness_first() {
         assert_eq!(refresh.await.expect("no panic").status, 200);
     }
     assert_eq!(gateway.wait().code(), Some(0));
+    wait_for("the last line is written", Duration::from_secs(5), || {
+        gateway.log().ends_with("stopped\n").then_some(())
+    });
 }
