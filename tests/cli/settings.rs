@@ -101,6 +101,7 @@ fn a_layout_that_is_too_new_stops_the_start() {
     let ended = run(&mut command("serve", &[("REDIS_URL", &redis.url())]));
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(ended.stderr.lines().last().unwrap().contains("layout"), "{ended:?}");
+    assert!(ended.stderr.contains(" WARN "), "what was logged before that is written, too: {ended:?}");
     assert_eq!(redis.ask::<String>(&["GET", "tg:schema"]), "2");
 }
 
