@@ -81,11 +81,6 @@ impl Clock {
         let best = *self.best.lock().expect("no panic while the clock is held");
         best.map(|best| best.lower_bound(moment))
     }
-
-    /// The best estimate of the store's time; `None` before the first answer. Never this machine's clock.
-    pub fn now(&self) -> Option<Timestamp> {
-        self.lower_bound(Instant::now())
-    }
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -91,10 +91,12 @@ impl Running {
 
     /// Clients with a session each, connected and past their first request.
     pub async fn clients(&self, redis: &Process, count: usize) -> Result<Vec<Client>> {
+        // Logins first, connections then: a node deals its connections out to its workers in turn, so that taking
+        // turns here would put every client of a node with two workers on the same one.
+        let chain = |n| self.chain(redis, &format!("{:?}-{count}-{n}", self.arrangement), n);
+        let chains = (0..count).map(chain).collect::<Result<Vec<_>>>()?;
         let mut clients = Vec::with_capacity(count);
-        for n in 0..count {
-            let (address, chain) =
-                self.chain(redis, &format!("{:?}-{count}-{n}", self.arrangement), n as u64)?;
+        for (address, chain) in chains {
             clients.push(Client::connect(address, chain).await?);
         }
         let (clients, seen) = closed(clients, Duration::from_millis(1)).await;
@@ -102,7 +104,7 @@ impl Running {
         Ok(clients)
     }
 
-    fn chain<'a>(&'a self, redis: &'a Process, sub: &str, n: u64) -> Result<(&'a str, Box<dyn Chain>)> {
+    fn chain<'a>(&'a self, redis: &'a Process, sub: &str, n: usize) -> Result<(&'a str, Box<dyn Chain>)> {
         let Some(node) = &self.node else { return Ok((&redis.address, Box::new(rotating(redis, sub)?))) };
         let host = node.address.as_str();
         Ok((
@@ -110,7 +112,7 @@ impl Running {
             match self.arrangement {
                 Arrangement::Empty => Box::new(Asking::new(host)),
                 Arrangement::Library => Box::new(Posting::new(host)),
-                _ => Box::new(Refreshing::new(host, n, self.login(host, sub)?)),
+                _ => Box::new(Refreshing::new(host, n as u64, self.login(host, sub)?)),
             },
         ))
     }

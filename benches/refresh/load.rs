@@ -123,6 +123,9 @@ pub async fn open(clients: Vec<Client>, rate: f64, time: Duration) -> (Vec<Clien
     (clients, finished(seen, began))
 }
 
+/// How often what is due is handed out: more often would take the processor from what is measured.
+const PACE: Duration = Duration::from_micros(200);
+
 /// Hands out what is due, a few times a millisecond.
 fn pace(due: &mpsc::UnboundedSender<Instant>, began: Instant, rate: f64, time: Duration) {
     let mut next = began;
@@ -134,7 +137,7 @@ fn pace(due: &mpsc::UnboundedSender<Instant>, began: Instant, rate: f64, time: D
             }
             next += Duration::from_secs_f64(-(1.0 - fastrand::f64()).ln() / rate);
         }
-        std::thread::sleep(Duration::from_micros(200).min(next - now));
+        std::thread::sleep(PACE.max(next - now));
     }
 }
 

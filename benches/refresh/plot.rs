@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use plotters::coord::Shift;
+use plotters::coord::{CoordTranslate, Shift};
 use plotters::prelude::*;
 
 use crate::arrangement::{ALL, Arrangement};
@@ -33,6 +33,16 @@ fn area(path: &Path) -> Result<Area<'_>> {
 
 fn wrong(error: impl std::fmt::Debug) -> anyhow::Error {
     anyhow!("plot: {error:?}")
+}
+
+/// Draws the legend, and writes the file.
+fn finish<'a, C: CoordTranslate>(
+    mut chart: ChartContext<'a, SVGBackend<'a>, C>,
+    area: &Area<'a>,
+    legend: SeriesLabelPosition,
+) -> Result<()> {
+    chart.configure_series_labels().position(legend).background_style(WHITE).draw().map_err(wrong)?;
+    area.present().map_err(wrong)
 }
 
 /// Refreshes per second over the number of clients.
@@ -67,13 +77,7 @@ pub fn throughput(figures: &Figures, path: &Path) -> Result<()> {
             .label(one.name())
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE)
-        .draw()
-        .map_err(wrong)?;
-    area.present().map_err(wrong)
+    finish(chart, &area, SeriesLabelPosition::UpperLeft)
 }
 
 /// Processor time per refresh, with as many clients as were measured last.
@@ -115,13 +119,7 @@ pub fn processor_time(figures: &Figures, path: &Path) -> Result<()> {
         |style: RGBColor| move |(x, y)| Rectangle::new([(x, y - 5), (x + 14, y + 5)], style.filled());
     chart.draw_series(node).map_err(wrong)?.label("node").legend(legend(color(Arrangement::Gateway)));
     chart.draw_series(redis).map_err(wrong)?.label("Redis").legend(legend(color(Arrangement::Direct)));
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .background_style(WHITE)
-        .draw()
-        .map_err(wrong)?;
-    area.present().map_err(wrong)
+    finish(chart, &area, SeriesLabelPosition::UpperRight)
 }
 
 /// Latency over the rate that is offered.
@@ -160,11 +158,5 @@ pub fn latency(figures: &Figures, path: &Path) -> Result<()> {
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style.stroke_width(2)));
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE)
-        .draw()
-        .map_err(wrong)?;
-    area.present().map_err(wrong)
+    finish(chart, &area, SeriesLabelPosition::UpperLeft)
 }
