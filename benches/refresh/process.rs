@@ -19,12 +19,13 @@ pub struct Process {
 }
 
 impl Process {
+    /// With the configuration of the stack.
     pub fn redis() -> Result<Self> {
         let (folder, address) = (tempfile::tempdir()?, free_address()?);
         let port = address.rsplit(':').next().unwrap_or_default();
         let child = Command::new("redis-server")
-            .args(["--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"])
-            .args(["--hash-max-listpack-value", "2048", "--maxmemory-policy", "noeviction", "--dir"])
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/ops/redis/redis.conf"))
+            .args(["--port", port, "--bind", "127.0.0.1", "--dir"])
             .arg(folder.path())
             .stdout(Stdio::null())
             .spawn()

@@ -73,6 +73,11 @@ fn goals(figures: &Figures) -> Vec<[String; 3]> {
             goals.push([what, format!("{share:.2}"), format!("at least {wanted:.1} on four cores")]);
         }
     }
+    if counts.contains(&256) {
+        let share = figures.ratio(Arrangement::Direct, Arrangement::Gateway, 256, |it| it.redis_cpu_us);
+        let what = "refreshes per second of Redis's processor time, of what goes straight to it, 256 clients";
+        goals.push([what.into(), format!("{share:.2}"), "above 1: the limit where Redis has a core".into()]);
+    }
     if counts.contains(&64) {
         let share = figures.ratio(Arrangement::Gateway, Arrangement::Bare, 64, rate);
         let what = "refreshes per second, of the bare multiplexed arrangement, 64 clients";
