@@ -6,6 +6,7 @@ mod check;
 mod dev;
 mod healthcheck;
 mod init;
+mod keys;
 mod output;
 mod serve;
 mod service_key;
@@ -48,6 +49,9 @@ enum Command {
     /// Keys of the backends that may call the service endpoints
     #[command(subcommand)]
     ServiceKey(service_key::ServiceKey),
+    /// The keys that sign: make, list, rotate and retire them
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Look at sessions, and end them
     #[command(subcommand)]
     Sessions(sessions::Sessions),
@@ -97,6 +101,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Check(check) => check.run(),
         Command::Healthcheck(healthcheck) => healthcheck.run(),
         Command::ServiceKey(command) => command.run(),
+        Command::Keys(command) => command.run(),
         Command::Sessions(command) => command.run(),
         Command::Stats(stats) => stats.run(),
     }

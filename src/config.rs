@@ -4,9 +4,11 @@
 //! wins. Empty means unset. A secret also comes as a file, named by `<NAME>_FILE`. A wrong value stops the
 //! start with one line that names the setting, and never repeats a secret.
 
+mod keys;
 mod secrets;
 mod store;
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +17,12 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
+use self::keys::{KeyFlags, RefreshTtl};
+pub use self::keys::{KeySettings, KeySource, SetSource, Stamp, read_key_set};
 use self::secrets::secret;
-pub use self::secrets::{REDIS_URL_HELP, SECRETS_HELP, random as random_secret, random_password};
+pub use self::secrets::{
+    REDIS_URL_HELP, SECRETS_HELP, random as random_secret, random_password, variable_is_set,
+};
 use self::store::{EndFlags, RedisFlags};
 pub use self::store::{Ending, Outside};
 use crate::gateway::GatewaySettings;
@@ -24,7 +30,9 @@ use crate::gateway::service_keys::{NewServiceKey, ServiceKeys};
 use crate::store::redis::RedisSettings;
 use crate::store::{Policy, ReuseScope};
 use crate::telemetry::logging::{LogFormat, check_filter};
-use crate::token::{Secret, TokenSettings};
+use crate::token::jwk::Alg;
+use crate::token::key_set::KeySet;
+use crate::token::{Keyring, Secret, TokenSettings};
 
 /// Ten years in seconds: lifetimes beyond it are typing errors.
 const TEN_YEARS: u64 = 315_360_000;
@@ -77,14 +85,15 @@ pub struct Flags {
     /// `aud` of access tokens where the session names none
     #[arg(long, env = "AUDIENCE", default_value = "api", value_parser = audience)]
     audience: String,
-    /// Path of a private JWK Set; not supported by this release
-    #[arg(long, env = "SIGNING_KEYS")]
-    signing_keys: Option<String>,
+    /// Audiences, comma-separated, whose verifiers want the header `typ: JWT` instead of `at+jwt`
+    #[arg(long, env = "TYP_JWT_AUDIENCES", value_delimiter = ',', value_parser = audience)]
+    typ_jwt_audiences: Vec<String>,
+    #[command(flatten)]
+    keys: KeyFlags,
     #[command(flatten)]
     ends: EndFlags,
-    /// Seconds a refresh token, and a session that is not refreshed, lives
-    #[arg(long, env = "REFRESH_TTL_SECONDS", default_value_t = 604_800, value_parser = clap::value_parser!(u64).range(1..=TEN_YEARS))]
-    refresh_ttl_seconds: u64,
+    #[command(flatten)]
+    refresh: RefreshTtl,
     /// Seconds a session lives however often it is refreshed; 0 = no limit
     #[arg(long, env = "SESSION_MAX_AGE_SECONDS", default_value_t = 7_776_000, value_parser = clap::value_parser!(u64).range(0..=TEN_YEARS))]
     session_max_age_seconds: u64,
@@ -116,6 +125,10 @@ pub struct Settings {
     pub store: StoreSettings,
     pub policy: Policy,
     pub tokens: TokenSettings,
+    pub keys: KeySource,
+    /// What `keys` held when settings were read.
+    pub keyring: Arc<Keyring>,
+    pub keys_stamp: Stamp,
     pub services: Arc<ServiceKeys>,
     pub gateway: GatewaySettings,
     pub shutdown_grace: Duration,
@@ -144,9 +157,6 @@ impl Flags {
 
     /// The settings of `serve`.
     pub fn settings(&self) -> Result<Settings> {
-        if self.signing_keys.is_some() {
-            bail!("SIGNING_KEYS: key sets are not supported by this release; set SIGNING_SECRET instead");
-        }
         let issuer =
             self.issuer.clone().context("ISSUER: is missing; set it to this gateway's public URL")?;
         let store = match self.store.unwrap_or(StoreKind::Redis) {
@@ -154,13 +164,7 @@ impl Flags {
             StoreKind::Embedded => StoreSettings::Embedded,
         };
         let services = required("SERVICE_KEYS")?.parse().map_err(|error| anyhow!("SERVICE_KEYS: {error}"))?;
-        self.assemble(
-            issuer,
-            store,
-            services,
-            parse_secret("SIGNING_SECRET", &required("SIGNING_SECRET")?)?,
-            parse_secret("REFRESH_SECRET", &required("REFRESH_SECRET")?)?,
-        )
+        self.assemble(issuer, store, services, self.keys.source()?)
     }
 
     /// The settings of `dev`: what is missing is made up, and a service key comes with them.
@@ -176,12 +180,14 @@ impl Flags {
         let key = NewServiceKey::generate("dev", &[])?;
         let keys = [secret("SERVICE_KEYS")?.unwrap_or_default(), key.entry.clone()].join(",");
         let services = keys.parse().map_err(|error| anyhow!("SERVICE_KEYS: {error}"))?;
-        let given_or_random = |name| match secret(name)? {
-            Some(text) => parse_secret(name, &text),
-            None => parse_secret(name, &random_secret()),
-        };
-        let (signing, refresh) = (given_or_random("SIGNING_SECRET")?, given_or_random("REFRESH_SECRET")?);
-        let mut settings = self.assemble(issuer, store, services, signing, refresh)?;
+        let mut keys = self.keys.source()?;
+        if keys.secrets.refresh.is_none() {
+            keys.secrets.refresh = Some(Secret::parse(&random_secret())?);
+        }
+        if keys.secrets.signing.is_none() && matches!(keys.set, SetSource::None) {
+            keys.set = SetSource::Made(KeySet::generate(Alg::Es256));
+        }
+        let mut settings = self.assemble(issuer, store, services, keys)?;
         settings.admin = settings.admin.or(Some((Ipv4Addr::LOCALHOST, 0).into()));
         settings.unready_first = Duration::ZERO; // there is no load balancer
         Ok((settings, key))
@@ -202,23 +208,14 @@ impl Flags {
         issuer: String,
         store: StoreSettings,
         services: ServiceKeys,
-        signing_secret: Secret,
-        refresh_secret: Secret,
+        keys: KeySource,
     ) -> Result<Settings> {
-        let previous = secret("REFRESH_SECRET_PREVIOUS")?;
-        let refresh_secret_previous =
-            previous.map(|text| parse_secret("REFRESH_SECRET_PREVIOUS", &text)).transpose()?;
-        if signing_secret == refresh_secret {
-            bail!("REFRESH_SECRET: must differ from SIGNING_SECRET, which verifiers may hold");
-        }
-        if refresh_secret_previous.as_ref() == Some(&signing_secret) {
-            bail!("REFRESH_SECRET_PREVIOUS: must differ from SIGNING_SECRET, which verifiers may hold");
-        }
+        let (keyring, keys_stamp) = keys.load()?;
         if self.audience == issuer {
             bail!("AUDIENCE: must differ from ISSUER, which is the audience of refresh tokens");
         }
         self.ends.check(&self.redis)?;
-        if self.ends.access_ttl_seconds > self.refresh_ttl_seconds {
+        if self.ends.access.access_ttl_seconds > self.refresh.refresh_ttl_seconds {
             bail!("ACCESS_TTL_SECONDS: must not exceed REFRESH_TTL_SECONDS");
         }
         let seconds = Duration::from_secs;
@@ -232,17 +229,19 @@ impl Flags {
             policy: self.policy(),
             tokens: TokenSettings {
                 issuer: issuer.clone(),
-                signing_secret,
-                refresh_secret,
-                refresh_secret_previous,
-                access_ttl: seconds(self.ends.access_ttl_seconds),
-                refresh_ttl: seconds(self.refresh_ttl_seconds),
+                access_ttl: seconds(self.ends.access.access_ttl_seconds),
+                refresh_ttl: seconds(self.refresh.refresh_ttl_seconds),
+                jwt_audiences: BTreeSet::from_iter(self.typ_jwt_audiences.clone()),
             },
+            keys,
+            keyring: Arc::new(keyring),
+            keys_stamp,
             services: Arc::new(services),
             gateway: GatewaySettings {
                 issuer,
                 audience: self.audience.clone(),
                 store_timeout: self.redis.timeout(),
+                jwks_max_age: self.keys.jwks_max_age(),
             },
             shutdown_grace: seconds(self.shutdown_grace_seconds),
             unready_first: UNREADY_FIRST.min(seconds(self.shutdown_grace_seconds) / 10),
@@ -252,7 +251,7 @@ impl Flags {
     fn policy(&self) -> Policy {
         let seconds = Duration::from_secs;
         Policy {
-            refresh_ttl: seconds(self.refresh_ttl_seconds),
+            refresh_ttl: seconds(self.refresh.refresh_ttl_seconds),
             session_max_age: Some(self.session_max_age_seconds).filter(|age| *age > 0).map(seconds),
             refresh_grace: seconds(self.refresh_grace_seconds),
             reuse_scope: self.reuse_scope,
@@ -265,10 +264,6 @@ impl Flags {
 
 fn required(name: &str) -> Result<String> {
     secret(name)?.with_context(|| format!("{name}: is missing; `token-gateway init` writes a complete .env"))
-}
-
-fn parse_secret(name: &str, text: &str) -> Result<Secret> {
-    Secret::parse(text).map_err(|error| anyhow!("{name}: {error}"))
 }
 
 /// An issuer identifier (RFC 8414 section 2); plain http is for development.

@@ -3,9 +3,11 @@
 //! - [`issue`](Gateway::issue): a login service has proved who a user is.
 //! - [`refresh`](Gateway::refresh): a refresh token is exchanged for its successor.
 //! - [`end`]: logout, logout everywhere, revocation.
+//! - [`introspect`](Gateway::introspect): whether a token is good now.
 //! - [`sessions`]: looking at sessions, and changing what they carry.
 
 pub mod end;
+mod introspect;
 pub mod issue;
 pub mod refresh;
 pub mod service_keys;
@@ -24,10 +26,10 @@ use crate::store::{self, Store};
 use crate::telemetry::metrics::{Metrics, Operation};
 use crate::token::{Pair, Rejected, Tokens};
 
-/// Everything a worker needs to serve. Not `Sync`, because prepared signers are not: one per worker.
+/// Everything a worker needs to serve.
 pub struct Gateway {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) tokens: Tokens,
+    pub(crate) tokens: Arc<Tokens>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) services: Arc<ServiceKeys>,
     pub(crate) settings: GatewaySettings,
@@ -41,6 +43,8 @@ pub struct GatewaySettings {
     pub audience: String,
     /// One deadline for the store part of a request.
     pub store_timeout: Duration,
+    /// How long verifiers may keep the published keys.
+    pub jwks_max_age: Duration,
 }
 
 /// Why a use case did not succeed.
@@ -92,7 +96,7 @@ pub struct Issued {
 impl Gateway {
     pub fn new(
         store: Arc<dyn Store>,
-        tokens: Tokens,
+        tokens: Arc<Tokens>,
         metrics: Arc<Metrics>,
         services: Arc<ServiceKeys>,
         settings: GatewaySettings,

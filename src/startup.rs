@@ -1,5 +1,7 @@
 //! A node: built from settings and a listener, run until it is told to stop.
 
+mod keys;
+
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use futures_util::future::join_all;
 use socket2::{Domain, Socket, Type};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::clock::Clock;
@@ -40,6 +43,7 @@ pub struct Application {
     admin_address: Option<SocketAddr>,
     lifecycle: Data<Lifecycle>,
     unready_first: Duration,
+    keys: JoinHandle<()>,
 }
 
 impl Application {
@@ -63,12 +67,18 @@ impl Application {
         let admin = admin_listener
             .map(|listener| admin_server(listener, node.clone(), lifecycle.clone(), grace))
             .transpose()?;
-        let state = lifecycle.clone();
+        let keys = actix_web::rt::spawn(keys::follow(
+            settings.keys,
+            settings.keys_stamp,
+            node.tokens.clone(),
+            node.metrics.clone(),
+        ));
+        let (state, issuer) = (lifecycle.clone(), settings.gateway.issuer);
         let server = HttpServer::new(move || {
             // One gateway per worker: its store's connection lives on the worker's own runtime.
             let gateway = node.gateway(workers).expect("built once already");
             let app = App::new().app_data(Data::new(gateway)).app_data(state.clone());
-            app.app_data(Pulse::start()).configure(http::routes)
+            app.app_data(Pulse::start()).configure(http::routes(&issuer))
         })
         .workers(workers)
         .keep_alive(KEEP_ALIVE)
@@ -77,7 +87,7 @@ impl Application {
         .shutdown_timeout(grace.as_secs())
         .listen(listener)?
         .run();
-        Ok(Self { server, admin, address, admin_address, lifecycle, unready_first })
+        Ok(Self { server, admin, address, admin_address, lifecycle, unready_first, keys })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -104,6 +114,7 @@ impl Application {
             admin.await?.context("the admin server failed")?;
         }
         stopper.abort();
+        self.keys.abort();
         log::info!("stopped");
         Ok(())
     }
@@ -115,6 +126,7 @@ struct Node {
     settings: Arc<Settings>,
     metrics: Arc<Metrics>,
     clock: Arc<Clock>,
+    tokens: Arc<Tokens>,
     embedded: Option<Arc<MemoryStore>>,
 }
 
@@ -128,6 +140,7 @@ impl Node {
             settings: Arc::new(settings.clone()),
             metrics: Metrics::new(),
             clock: Arc::default(),
+            tokens: Arc::new(Tokens::new(&settings.tokens, settings.keyring.clone())),
             embedded,
         })
     }
@@ -146,7 +159,7 @@ impl Node {
         };
         Ok(Gateway::new(
             store,
-            Tokens::new(&settings.tokens),
+            self.tokens.clone(),
             self.metrics.clone(),
             settings.services.clone(),
             settings.gateway.clone(),

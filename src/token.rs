@@ -1,67 +1,78 @@
-//! Tokens, pure: no HTTP, no store, no async.
+//! Tokens, pure: no HTTP, no store, no async, no files.
 //!
-//! - [`secret`]: what signs. - [`claims`], `payload`: what a token says, read and written. - `sign`: minting a pair.
-//! - [`verify`]: the one place where a string becomes trusted claims.
+//! - [`secret`], [`jwk`]: what signs. - [`key_set`]: the file that keys live in. - `key`, [`keyring`]: keys at work.
+//! - [`claims`], `payload`: what a token says, read and written. - `sign`: minting a pair.
+//! - `jws`: a token taken apart. - [`verify`]: the one place where a string becomes trusted claims.
 //!
-//! Both kinds are JWTs (RFC 7519) in compact form. An *access token* has `typ: at+jwt` (RFC 9068) and is
-//! signed with `SIGNING_SECRET`; a *refresh token* has `typ: rt+jwt` and is always HS256 under
-//! `REFRESH_SECRET`, which no verifier ever holds: its signed `gen` is evidence after a failover.
+//! Both kinds are JWTs (RFC 7519) in compact form. An *access token* has `typ: at+jwt` (RFC 9068), or `JWT` for an
+//! audience that insists, and is signed by the active key of the key set or with `SIGNING_SECRET`; a *refresh token*
+//! has `typ: rt+jwt` and is always HS256 under a secret that no verifier ever holds: its signed `gen` is evidence
+//! after a failover.
 
 pub mod claims;
+pub mod jwk;
+mod jws;
 mod key;
+pub mod key_set;
+pub mod keyring;
 mod payload;
 pub mod secret;
 mod sign;
 pub mod verify;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-pub use secret::Secret;
+use arc_swap::{ArcSwap, Guard};
+
+pub use keyring::Keyring;
+pub use secret::{InvalidSecret, Secret};
 pub use sign::{Grant, Pair};
 pub use verify::Rejected;
 
-use key::Key;
+use key::Typ;
 use payload::Beginning;
 
-/// What the tokens of this gateway are made of.
+/// What the tokens of this gateway are made of, beside keys.
 #[derive(Debug, Clone)]
 pub struct TokenSettings {
     /// `iss` of every token, and `aud` of refresh tokens.
     pub issuer: String,
-    pub signing_secret: Secret,
-    pub refresh_secret: Secret,
-    /// Still accepted while `REFRESH_SECRET` is being replaced; never signs.
-    pub refresh_secret_previous: Option<Secret>,
     pub access_ttl: Duration,
     pub refresh_ttl: Duration,
+    /// Audiences whose verifiers want `typ: JWT` instead of `at+jwt`.
+    pub jwt_audiences: BTreeSet<String>,
 }
 
-/// Mints and checks tokens with keys prepared once. Not `Sync`: each worker has its own.
+/// Mints and checks tokens with keys prepared once; shared by all workers.
 pub struct Tokens {
-    issuer: String,
-    access: Key,
+    settings: TokenSettings,
     access_beginning: Beginning,
-    refresh: Key,
     refresh_beginning: Beginning,
-    refresh_previous: Option<Key>,
-    access_ttl: Duration,
-    refresh_ttl: Duration,
+    keyring: ArcSwap<Keyring>,
 }
 
 impl Tokens {
-    pub fn new(settings: &TokenSettings) -> Self {
+    pub fn new(settings: &TokenSettings, keyring: Arc<Keyring>) -> Self {
         Self {
-            issuer: settings.issuer.clone(),
-            access: Key::hs256(&settings.signing_secret, "at+jwt"),
+            settings: settings.clone(),
             access_beginning: Beginning::new(&settings.issuer, claims::ACCESS),
-            refresh: Key::hs256(&settings.refresh_secret, "rt+jwt"),
             refresh_beginning: Beginning::new(&settings.issuer, claims::REFRESH),
-            refresh_previous: settings
-                .refresh_secret_previous
-                .as_ref()
-                .map(|secret| Key::hs256(secret, "rt+jwt")),
-            access_ttl: settings.access_ttl,
-            refresh_ttl: settings.refresh_ttl,
+            keyring: ArcSwap::new(keyring),
         }
+    }
+
+    /// Puts other keys to work, for all calls that begin from now on.
+    pub fn replace_keys(&self, keyring: Keyring) {
+        self.keyring.store(Arc::new(keyring));
+    }
+
+    pub fn keys(&self) -> Guard<Arc<Keyring>> {
+        self.keyring.load()
+    }
+
+    fn typ(&self, audience: &str) -> Typ {
+        if self.settings.jwt_audiences.contains(audience) { Typ::Jwt } else { Typ::AtJwt }
     }
 }

@@ -83,7 +83,7 @@ impl Session {
     /// `None` where there is no such session.
     pub fn new(session: SessionId, found: &Lookup) -> Option<Self> {
         match found {
-            Lookup::Live(record, claims) => {
+            Lookup::Live { record, claims, .. } => {
                 let live = Live { item: Item::new(record), state: "live", claims: value(claims) };
                 Some(Self::Live(Box::new(live)))
             }
@@ -101,6 +101,12 @@ impl Session {
 pub fn rfc3339(time: Timestamp) -> String {
     let micros = i64::try_from(time.0).unwrap_or(i64::MAX);
     jiff::Timestamp::from_microsecond(micros).map(|at| format!("{at:.3}")).unwrap_or_default()
+}
+
+/// The same for whole seconds since the epoch.
+pub fn rfc3339_seconds(seconds: u64) -> String {
+    let at = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    at.map(|at| at.to_string()).unwrap_or_default()
 }
 
 /// Stored JSON; `null` where nothing was stored.

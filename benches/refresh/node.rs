@@ -64,7 +64,7 @@ async fn serve(kind: Kind, settings: Settings, listener: TcpListener) -> Result<
         app.configure(|config| {
             if let Some(gateway) = gateway {
                 config.app_data(gateway).app_data(Data::new(Lifecycle::default())).app_data(Pulse::start());
-                http::routes(config);
+                http::routes(&settings.gateway.issuer)(config);
             }
         })
     });
@@ -91,7 +91,7 @@ fn gateway(kind: Kind, settings: &Settings) -> Result<Gateway> {
         Other { inner, way, keys: Keys::new("tg"), script: redis::Script::new(ROTATE.source), settled };
     Ok(Gateway::new(
         Arc::new(store),
-        Tokens::new(&settings.tokens),
+        Arc::new(Tokens::new(&settings.tokens, settings.keyring.clone())),
         Metrics::new(),
         settings.services.clone(),
         settings.gateway.clone(),

@@ -7,7 +7,8 @@ use base64_simd::STANDARD;
 pub const SECRETS_HELP: &str = "\
 Secrets, from the environment only; each may come as a file instead, named by <NAME>_FILE:
   REDIS_URL                redis:// or rediss:// URL, may hold a password [default: redis://127.0.0.1:6379]
-  SIGNING_SECRET           signs access tokens (HS256): at least 32 bytes, plain or base64:... [required]
+  SIGNING_SECRET           signs access tokens (HS256) until a key of SIGNING_KEYS does: at least 32 bytes, plain or
+                           base64:... [required without SIGNING_KEYS]
   REFRESH_SECRET           signs refresh tokens; differs from SIGNING_SECRET [required]
   REFRESH_SECRET_PREVIOUS  still accepted while REFRESH_SECRET is replaced [default: none]
   SERVICE_KEYS             name[+role+role]=<sha256 of the key, hex>, comma-separated [required]
@@ -35,6 +36,11 @@ pub fn secret(name: &str) -> Result<Option<String>> {
             Ok(Some(text.to_owned()))
         }
     }
+}
+
+/// Whether a secret is set, itself or as a file.
+pub fn variable_is_set(name: &str) -> bool {
+    [name.to_owned(), format!("{name}_FILE")].iter().any(|name| matches!(variable(name), Ok(Some(_))))
 }
 
 fn variable(name: &str) -> Result<Option<String>> {

@@ -6,6 +6,7 @@ use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use secrecy::SecretString;
 
+use super::keys::AccessTtl;
 use super::secrets::secret;
 use super::{StoreKind, TEN_YEARS};
 use crate::store::Policy;
@@ -51,9 +52,8 @@ pub struct EndFlags {
     /// Replicas that must acknowledge an ended session
     #[arg(long, env = "REDIS_WAIT_REPLICAS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100))]
     redis_wait_replicas: u64,
-    /// Seconds an access token lives
-    #[arg(long, env = "ACCESS_TTL_SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=TEN_YEARS))]
-    pub access_ttl_seconds: u64,
+    #[command(flatten)]
+    pub access: AccessTtl,
     /// Seconds the record of an ended session is kept
     #[arg(long, env = "TOMBSTONE_TTL_SECONDS", default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1..=TEN_YEARS))]
     tombstone_ttl_seconds: u64,
@@ -76,7 +76,7 @@ impl EndFlags {
     }
 
     pub fn feed_retention(&self) -> Duration {
-        Duration::from_secs(self.access_ttl_seconds) + FEED_MARGIN
+        Duration::from_secs(self.access.access_ttl_seconds) + FEED_MARGIN
     }
 }
 

@@ -70,6 +70,8 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<Request, Counter>,
     pub sessions_created: Counter,
+    /// Changes of the key set file that could not be read: the former keys stay at work.
+    pub key_set_failures: Counter,
     refreshes: Vec<Counter>,
     ended: Vec<Counter>,
     store_seconds: Vec<Histogram>,
@@ -83,6 +85,9 @@ impl Metrics {
         registry.register("http_requests", "Requests by route, method and status", requests.clone());
         let sessions_created = Counter::default();
         registry.register("sessions_created", "Sessions created", sessions_created.clone());
+        let key_set_failures = Counter::default();
+        let help = "Changes of the key set file that could not be read";
+        registry.register("key_set_failures", help, key_set_failures.clone());
         let refreshes =
             family(&mut registry, "refreshes", "Refreshes by outcome", "outcome", RefreshOutcome::TEXTS);
         let reasons: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
@@ -93,9 +98,16 @@ impl Metrics {
         let store_seconds = resolve(&store, "operation", Operation::TEXTS);
         let store_in_flight = Gauge::default();
         registry.register("store_in_flight", "Store parts of requests in flight", store_in_flight.clone());
-        let metrics =
-            Self { registry, requests, sessions_created, refreshes, ended, store_seconds, store_in_flight };
-        Arc::new(metrics)
+        Arc::new(Self {
+            registry,
+            requests,
+            sessions_created,
+            key_set_failures,
+            refreshes,
+            ended,
+            store_seconds,
+            store_in_flight,
+        })
     }
 
     pub fn requested(&self, request: &Request) {

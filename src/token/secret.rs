@@ -31,6 +31,11 @@ impl Secret {
         if bytes.len() < 32 { Err(InvalidSecret::TooShort(bytes.len())) } else { Ok(Self(bytes.into())) }
     }
 
+    /// Of a key whose length was checked when it was read.
+    pub(super) fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+
     pub(super) fn expose(&self) -> &[u8] {
         self.0.expose_secret()
     }

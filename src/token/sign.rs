@@ -1,8 +1,9 @@
-//! Minting: a pair of tokens out of a session's record. The same record mints the same pair.
+//! Minting: a pair of tokens out of a session's record. The same record mints the same claims.
 
 use std::time::Duration;
 
 use super::Tokens;
+use super::key::Typ;
 use super::payload::{CorruptClaims, Payload};
 use crate::clock::Timestamp;
 use crate::session::{Jti, Subject};
@@ -51,7 +52,7 @@ impl Tokens {
     /// Claims as RFC 9068 section 2.2 has them, then the session's own at top level.
     fn mint_access(&self, grant: &Grant<'_>) -> Result<(String, u64), CorruptClaims> {
         let issued_at = self.told_at(grant);
-        let (iat, exp) = lifetime(issued_at, self.access_ttl, grant.absolute_expires_at);
+        let (iat, exp) = lifetime(issued_at, self.settings.access_ttl, grant.absolute_expires_at);
         let payload = Payload::new(&self.access_beginning)
             .member("sub", grant.subject)
             .member("aud", grant.audience)
@@ -62,15 +63,17 @@ impl Tokens {
             .member("client_id", grant.client_id)
             .optional("scope", grant.narrowed.or(grant.scope))
             .claims(grant.claims)?;
-        Ok((self.access.seal(&payload.finish()), exp - iat))
+        let keys = self.keys();
+        let signer = keys.access_signer(grant.now.seconds());
+        Ok((signer.seal(self.typ(grant.audience), &payload.finish()), exp - iat))
     }
 
     /// `scope` is what the session was granted, so that a request for more is refused before the store is asked.
     fn mint_refresh(&self, grant: &Grant<'_>) -> (String, u64) {
-        let (iat, exp) = lifetime(grant.issued_at, self.refresh_ttl, grant.absolute_expires_at);
+        let (iat, exp) = lifetime(grant.issued_at, self.settings.refresh_ttl, grant.absolute_expires_at);
         let payload = Payload::new(&self.refresh_beginning)
             .member("sub", grant.subject)
-            .member("aud", &self.issuer)
+            .member("aud", &self.settings.issuer)
             .member("exp", exp)
             .member("iat", iat)
             .id("jti", &[grant.jti.as_str()])
@@ -78,12 +81,14 @@ impl Tokens {
             .member("gen", grant.generation)
             .member("client_id", grant.client_id)
             .optional("scope", grant.scope);
-        (self.refresh.seal(&payload.finish()), exp.saturating_sub(self.told_at(grant).seconds()))
+        let keys = self.keys();
+        let signer = keys.refresh_signer(grant.now.seconds());
+        (signer.seal(Typ::RtJwt, &payload.finish()), exp.saturating_sub(self.told_at(grant).seconds()))
     }
 
     /// The moment that lifetimes are told from: that of the rotation, or now when a replay is stale.
     fn told_at(&self, grant: &Grant<'_>) -> Timestamp {
-        let stale = grant.issued_at.plus(STALE.min(self.access_ttl / 2));
+        let stale = grant.issued_at.plus(STALE.min(self.settings.access_ttl / 2));
         if grant.now < stale { grant.issued_at } else { grant.now }
     }
 }

@@ -1,12 +1,13 @@
 //! The strict token checks, in the one place that every caller uses.
 //!
-//! The JWT library accepts more than one thinks (60 s past `exp`, any `typ`, unknown `crit`, missing or
-//! oddly typed `iss` and `aud`), so it only checks signatures here; all else is ours.
+//! JWT libraries accept more than one thinks (60 s past `exp`, any `typ`, unknown `crit`, missing or oddly typed
+//! `iss` and `aud`), so all of that is checked here, and signatures by the crypto library (`key.rs`).
 //! Leeway: none for `exp`; 10 seconds for `iat` and `nbf`. A refresh token's `iat` is not held against it: the
 //! store is the authority there, and its clock may have gone back since (a failover).
 
 use super::Tokens;
 use super::claims::{self, Presented};
+use super::key::Typ;
 use crate::clock::Timestamp;
 use crate::session::{Jti, SessionId, Subject};
 
@@ -23,6 +24,8 @@ pub enum Rejected {
     Malformed,
     #[error("another kind of token")]
     WrongKind,
+    #[error("key unknown")]
+    UnknownKey,
     #[error("bad signature")]
     Signature,
     #[error("another issuer or audience")]
@@ -55,17 +58,40 @@ pub struct AccessToken {
     expires_at: u64,
 }
 
+/// A token of either kind, and all that it says.
+pub struct Opened {
+    pub kind: Kind,
+    /// A JSON object: the claims as they stand in the token.
+    pub payload: Vec<u8>,
+}
+
+pub enum Kind {
+    Access(AccessToken),
+    Refresh(RefreshToken),
+}
+
 impl Tokens {
+    /// Checks everything about a token of either kind but its times.
+    pub fn open(&self, token: &str) -> Result<Opened, Rejected> {
+        let keys = self.keys();
+        if let Ok((payload, typ)) = keys.open_access(token) {
+            return Ok(Opened { kind: Kind::Access(self.access_token(&payload, typ)?), payload });
+        }
+        let payload = keys.open_refresh(token)?;
+        Ok(Opened { kind: Kind::Refresh(self.refresh_token(&payload)?), payload })
+    }
+
     /// Checks everything about a refresh token but its times, so that a logout with an expired token
     /// still ends its session; use [`RefreshToken::live_at`] for all else.
     pub fn open_refresh(&self, token: &str) -> Result<RefreshToken, Rejected> {
-        let payload = match (self.refresh.open(token), &self.refresh_previous) {
-            (Err(Rejected::Signature), Some(previous)) => previous.open(token)?,
-            (opened, _) => opened?,
-        };
-        let claims = self.check(&payload, claims::REFRESH)?;
+        let payload = self.keys().open_refresh(token)?;
+        self.refresh_token(&payload)
+    }
+
+    fn refresh_token(&self, payload: &[u8]) -> Result<RefreshToken, Rejected> {
+        let claims = self.check(payload, claims::REFRESH)?;
         let jti: Jti = claims.jti.parse().map_err(|_| Rejected::Malformed)?;
-        if claims.aud != self.issuer {
+        if claims.aud != self.settings.issuer {
             return Err(Rejected::Foreign);
         }
         if jti.session().as_str() != claims.sid {
@@ -85,9 +111,16 @@ impl Tokens {
     /// Checks everything about an access token but its times; see [`AccessToken::live_at`]. Any
     /// audience will do but the issuer, which is the audience of refresh tokens.
     pub fn open_access(&self, token: &str) -> Result<AccessToken, Rejected> {
-        let payload = self.access.open(token)?;
-        let claims = self.check(&payload, claims::ACCESS)?;
-        if claims.aud.is_empty() || claims.aud == self.issuer {
+        let (payload, typ) = self.keys().open_access(token)?;
+        self.access_token(&payload, typ)
+    }
+
+    fn access_token(&self, payload: &[u8], typ: Typ) -> Result<AccessToken, Rejected> {
+        let claims = self.check(payload, claims::ACCESS)?;
+        if typ != Typ::AtJwt && typ != self.typ(&claims.aud) {
+            return Err(Rejected::WrongKind);
+        }
+        if claims.aud.is_empty() || claims.aud == self.settings.issuer {
             return Err(Rejected::Foreign);
         }
         Ok(AccessToken {
@@ -104,7 +137,7 @@ impl Tokens {
         if claims.kind != kind {
             return Err(Rejected::WrongKind);
         }
-        if claims.iss != self.issuer {
+        if claims.iss != self.settings.issuer {
             return Err(Rejected::Foreign);
         }
         Ok(claims)

@@ -3,7 +3,7 @@
 use super::{bare, run};
 
 /// Every setting there is.
-pub const SETTINGS: [&str; 27] = [
+pub const SETTINGS: [&str; 29] = [
     "BIND_ADDR",
     "PORT",
     "ADMIN_ADDR",
@@ -15,6 +15,8 @@ pub const SETTINGS: [&str; 27] = [
     "AUDIENCE",
     "SIGNING_SECRET",
     "SIGNING_KEYS",
+    "JWKS_MAX_AGE_SECONDS",
+    "TYP_JWT_AUDIENCES",
     "REFRESH_SECRET",
     "REFRESH_SECRET_PREVIOUS",
     "SERVICE_KEYS",
@@ -63,7 +65,9 @@ fn the_help_shows_no_value_of_the_environment_that_is_secret() {
 #[test]
 fn the_help_names_every_command_and_the_version_is_that_of_the_package() {
     let help = run(&mut bare(&["--help"]));
-    for command in ["serve", "dev", "init", "check", "healthcheck", "service-key", "sessions", "stats"] {
+    for command in
+        ["serve", "dev", "init", "check", "healthcheck", "service-key", "keys", "sessions", "stats"]
+    {
         assert!(help.stdout.contains(&format!("\n  {command} ")), "{command} is missing: {help:?}");
     }
     let version = run(&mut bare(&["--version"]));

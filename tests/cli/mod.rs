@@ -5,6 +5,7 @@ mod dev;
 mod healthcheck;
 pub mod help;
 mod init;
+mod keys;
 mod outside;
 mod refusals;
 mod secrets;

@@ -42,7 +42,9 @@ fn a_value_out_of_range_or_of_a_wrong_form_names_its_setting() {
         ("ISSUER", &["nonsense", "ftp://x", "https://", "https://x/?q", "https://x/#f"]),
         ("RUST_LOG", &["info,foo=loud", "a=b=c"]),
         ("LOG_FORMAT", &["xml"]),
-        ("SIGNING_KEYS", &["/keys.json"]),
+        ("SIGNING_KEYS", &["/nowhere/keys.json", "/"]),
+        ("JWKS_MAX_AGE_SECONDS", &["0", "86401", "5m"]),
+        ("TYP_JWT_AUDIENCES", &["two words", "api,,"]),
     ] {
         for value in values {
             refuses(&[(name, value)], name);

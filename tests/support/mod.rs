@@ -3,6 +3,7 @@
 pub mod api;
 pub mod cluster;
 pub mod gateway;
+pub mod keys;
 pub mod proxy;
 pub mod redis;
 

@@ -1,0 +1,250 @@
+//! `token-gateway keys`: the key set file. Nodes notice a change within a second.
+//!
+//! A rotation never fails an honest token: the new key is published at once, signs only when every verifier has had
+//! time to read it, and the old one stays until the last token that it signed has expired.
+
+mod file;
+mod list;
+
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use self::file::change;
+use super::output::print_json;
+use super::{Usage, settled};
+use crate::config::{KeySettings, variable_is_set};
+use crate::token::jwk::{Alg, PrivateJwk, Signs};
+use crate::token::key_set::{KeySet, State};
+use crate::view::rfc3339_seconds;
+
+/// Nodes need this to notice a changed file, and machines' clocks differ.
+const NOTICE: Duration = Duration::from_secs(5);
+
+/// Beyond what must be, by default.
+const COMFORT: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make the first key of the set, and the file if need be
+    New(New),
+    /// Show the keys and where each is in its life
+    List(List),
+    /// Add a key that takes over from the active one, and take out those of which no token lives
+    Rotate(Rotate),
+    /// Take out the keys of which no token lives, or one that is named
+    Retire(Retire),
+}
+
+#[derive(Debug, Args)]
+pub struct New {
+    /// How it signs
+    #[arg(long, default_value = "ES256")]
+    alg: Alg,
+    #[command(flatten)]
+    making: Making,
+}
+
+#[derive(Debug, Args)]
+pub struct Rotate {
+    /// How it signs [default: as the active key]
+    #[arg(long)]
+    alg: Option<Alg>,
+    #[command(flatten)]
+    making: Making,
+}
+
+#[derive(Debug, Args)]
+struct Making {
+    /// A key that signs refresh tokens, with HS256
+    #[arg(long)]
+    refresh: bool,
+    /// Seconds until it signs; it is published at once [default: none for the first key of a set, else JWKS_MAX_AGE_SECONDS and a minute]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(0..=31_536_000))]
+    delay_seconds: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: KeySettings,
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: KeySettings,
+}
+
+#[derive(Debug, Args)]
+pub struct Retire {
+    /// The key to take out, by its kid
+    kid: Option<String>,
+    /// Also when tokens that it signed are still alive: they are refused from then on
+    #[arg(long, requires = "kid")]
+    force: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: KeySettings,
+}
+
+impl Keys {
+    pub fn run(&self) -> Result<ExitCode> {
+        match self {
+            Self::New(new) => new.run()?,
+            Self::List(list) => list::run(list)?,
+            Self::Rotate(rotate) => rotate.run()?,
+            Self::Retire(retire) => retire.run()?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl New {
+    fn run(&self) -> Result<()> {
+        let signs = self.making.signs();
+        let alg = self.making.alg(Some(self.alg), self.alg);
+        let delay = self.making.delay_seconds.map(Duration::from_secs);
+        if delay.is_none() && variable_is_set(self.making.secret_name()) {
+            let name = self.making.secret_name();
+            return Err(Usage(format!(
+                "--delay-seconds: is missing; {name} signs now, so say when this key takes over: every node must have \
+                 been restarted with both by then"
+            ))
+            .into());
+        }
+        let (path, now) = (settled(self.making.settings.keys.path())?, now());
+        let from = now + delay.unwrap_or_default().as_secs();
+        let kid = change(path, |set| {
+            if let Some(change) = set.last_change(signs) {
+                bail!(
+                    "SIGNING_KEYS: {} has a key that signs {} tokens, from {} on; `token-gateway keys rotate` adds one \
+                     that takes over",
+                    path.display(),
+                    signs.as_str(),
+                    rfc3339_seconds(change)
+                );
+            }
+            Ok(add(set, alg, signs, from))
+        })?;
+        self.making.tell(&kid, from, &[])
+    }
+}
+
+impl Rotate {
+    fn run(&self) -> Result<()> {
+        let (making, now) = (&self.making, now());
+        let (path, signs) = (settled(making.settings.keys.path())?, making.signs());
+        let from = now + making.delay()?.as_secs();
+        let (kid, retired) = change(path, |set| {
+            if let Some(waiting) = set.last_change(signs).filter(|from| *from > now) {
+                bail!("a key waits to sign from {} on; rotate again after that", rfc3339_seconds(waiting));
+            }
+            let Some(active) = set.active(signs, now) else {
+                bail!(
+                    "there is no key yet that signs {} tokens; make one with `token-gateway keys new`",
+                    signs.as_str()
+                );
+            };
+            let alg = making.alg(self.alg, active.alg().parse()?);
+            let retired = set.retire(now, making.settings.lifetimes());
+            Ok((add(set, alg, signs, from), retired))
+        })?;
+        making.tell(&kid, from, &retired)
+    }
+}
+
+impl Retire {
+    fn run(&self) -> Result<()> {
+        let (path, now) = (settled(self.settings.keys.path())?, now());
+        let lifetimes = self.settings.lifetimes();
+        let retired = change(path, |set| {
+            let Some(kid) = &self.kid else { return Ok(set.retire(now, lifetimes)) };
+            let Some(jwk) = set.keys.iter().find(|jwk| jwk.thumbprint() == *kid) else {
+                bail!("there is no key '{kid}'; `token-gateway keys list` shows them");
+            };
+            let why = match set.state(jwk, now, lifetimes) {
+                State::Active => Some("signs now".to_owned()),
+                State::Retiring(until) => {
+                    Some(format!("has signed tokens that live until {}", rfc3339_seconds(until)))
+                }
+                State::Waiting(_) | State::Retired => None,
+            };
+            match why {
+                Some(why) if !self.force => bail!("key '{kid}' {why}; --force takes it out all the same"),
+                _ => set.remove(kid),
+            }
+            Ok(vec![kid.clone()])
+        })?;
+        if self.json {
+            return print_json(&json!({ "retired": retired }));
+        }
+        tell_retired(&retired);
+        Ok(())
+    }
+}
+
+impl Making {
+    fn signs(&self) -> Signs {
+        if self.refresh { Signs::Refresh } else { Signs::Access }
+    }
+
+    fn secret_name(&self) -> &'static str {
+        if self.refresh { "REFRESH_SECRET" } else { "SIGNING_SECRET" }
+    }
+
+    fn alg(&self, asked: Option<Alg>, otherwise: Alg) -> Alg {
+        if self.refresh { Alg::Hs256 } else { asked.unwrap_or(otherwise) }
+    }
+
+    /// Until the new key signs: at least as long as a verifier may not have read it.
+    fn delay(&self) -> Result<Duration> {
+        let cached = if self.refresh { Duration::ZERO } else { self.settings.keys.jwks_max_age() };
+        let least = cached + NOTICE;
+        match self.delay_seconds.map(Duration::from_secs) {
+            Some(delay) if delay < least => Err(Usage(format!(
+                "--delay-seconds: must be at least {}: JWKS_MAX_AGE_SECONDS, and {} seconds for nodes to notice",
+                least.as_secs(),
+                NOTICE.as_secs()
+            ))
+            .into()),
+            Some(delay) => Ok(delay),
+            None => Ok(cached + COMFORT),
+        }
+    }
+
+    fn tell(&self, kid: &str, from: u64, retired: &[String]) -> Result<()> {
+        if self.json {
+            return print_json(
+                &json!({ "kid": kid, "signs_from": rfc3339_seconds(from), "retired": retired }),
+            );
+        }
+        println!("key '{kid}' is published, and signs from {} on", rfc3339_seconds(from));
+        tell_retired(retired);
+        Ok(())
+    }
+}
+
+fn tell_retired(kids: &[String]) {
+    for kid in kids {
+        println!("key '{kid}' is taken out");
+    }
+}
+
+fn add(set: &mut KeySet, alg: Alg, signs: Signs, from: u64) -> String {
+    let jwk = PrivateJwk::generate(alg, signs, from);
+    let kid = jwk.thumbprint();
+    set.keys.push(jwk);
+    kid
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}

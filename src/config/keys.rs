@@ -1,0 +1,157 @@
+//! Where keys come from: secrets among the settings, and a key set file that may change while nodes run.
+
+use std::fs::{self, Metadata};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use clap::builder::PossibleValue;
+
+use super::TEN_YEARS;
+use super::secrets::secret;
+use crate::token::jwk::Alg;
+use crate::token::key_set::{KeySet, Lifetimes};
+use crate::token::keyring::{Keyring, Secrets};
+use crate::token::{InvalidSecret, Secret};
+
+/// A larger file is no key set, in bytes.
+const MAX_FILE_LEN: u64 = 1 << 20;
+
+impl clap::ValueEnum for Alg {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.as_str()))
+    }
+}
+
+/// The key set file, and how it is published.
+#[derive(Debug, Args)]
+pub struct KeyFlags {
+    /// Path of the key set file, a private JWK Set that `token-gateway keys` makes and changes; nodes notice
+    #[arg(long, env = "SIGNING_KEYS")]
+    signing_keys: Option<PathBuf>,
+    /// Seconds for which verifiers may keep the published keys
+    #[arg(long, env = "JWKS_MAX_AGE_SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    jwks_max_age_seconds: u64,
+}
+
+impl KeyFlags {
+    pub fn jwks_max_age(&self) -> Duration {
+        Duration::from_secs(self.jwks_max_age_seconds)
+    }
+
+    /// What signs, as a node is told.
+    pub fn source(&self) -> Result<KeySource> {
+        let set = self.signing_keys.clone().map_or(SetSource::None, SetSource::File);
+        Ok(KeySource { secrets: secrets()?, set })
+    }
+
+    pub fn path(&self) -> Result<&Path> {
+        self.signing_keys
+            .as_deref()
+            .context("SIGNING_KEYS: is missing; name the key set file, --signing-keys keys.json")
+    }
+}
+
+/// How long an access token lives.
+#[derive(Debug, Args)]
+pub struct AccessTtl {
+    /// Seconds an access token lives
+    #[arg(long, env = "ACCESS_TTL_SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=TEN_YEARS))]
+    pub access_ttl_seconds: u64,
+}
+
+/// How long a refresh token lives.
+#[derive(Debug, Args)]
+pub struct RefreshTtl {
+    /// Seconds a refresh token, and a session that is not refreshed, lives
+    #[arg(long, env = "REFRESH_TTL_SECONDS", default_value_t = 604_800, value_parser = clap::value_parser!(u64).range(1..=TEN_YEARS))]
+    pub refresh_ttl_seconds: u64,
+}
+
+/// The settings of the commands that change the key set file.
+#[derive(Debug, Args)]
+pub struct KeySettings {
+    #[command(flatten)]
+    pub keys: KeyFlags,
+    #[command(flatten)]
+    access: AccessTtl,
+    #[command(flatten)]
+    refresh: RefreshTtl,
+}
+
+impl KeySettings {
+    pub fn lifetimes(&self) -> Lifetimes {
+        Lifetimes {
+            access: Duration::from_secs(self.access.access_ttl_seconds),
+            refresh: Duration::from_secs(self.refresh.refresh_ttl_seconds),
+        }
+    }
+}
+
+/// What a node's keys are made from, again whenever the file has changed.
+#[derive(Debug, Clone)]
+pub struct KeySource {
+    pub secrets: Secrets,
+    pub set: SetSource,
+}
+
+#[derive(Debug, Clone)]
+pub enum SetSource {
+    None,
+    File(PathBuf),
+    /// Made for this run.
+    Made(KeySet),
+}
+
+/// Differs when the file has changed.
+pub type Stamp = Option<(SystemTime, u64, u64)>;
+
+impl KeySource {
+    /// With the stamp of what was read: a change after it differs.
+    pub fn load(&self) -> Result<(Keyring, Stamp)> {
+        let stamp = self.stamp();
+        let set = match &self.set {
+            SetSource::None => KeySet::default(),
+            SetSource::File(path) => read_key_set(path)?,
+            SetSource::Made(set) => set.clone(),
+        };
+        Ok((Keyring::new(&self.secrets, &set)?, stamp))
+    }
+
+    pub fn stamp(&self) -> Stamp {
+        let SetSource::File(path) = &self.set else { return None };
+        fs::metadata(path).ok().and_then(|file| Some((file.modified().ok()?, file.len(), inode(&file))))
+    }
+}
+
+fn inode(file: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(file)
+}
+
+pub fn read_key_set(path: &Path) -> Result<KeySet> {
+    let place = || format!("SIGNING_KEYS: {}", path.display());
+    let length = fs::metadata(path).with_context(place)?.len();
+    if length > MAX_FILE_LEN {
+        bail!("{}: has {length} bytes, more than a key set", place());
+    }
+    let text = fs::read_to_string(path).with_context(place)?;
+    KeySet::parse(&text).map_err(|error| anyhow!("{}: {error}", place()))
+}
+
+fn secrets() -> Result<Secrets> {
+    let parsed = |name| secret(name)?.map(|text| parse_secret(name, &text)).transpose();
+    Ok(Secrets {
+        signing: parsed("SIGNING_SECRET")?,
+        refresh: parsed("REFRESH_SECRET")?,
+        refresh_previous: parsed("REFRESH_SECRET_PREVIOUS")?,
+    })
+}
+
+fn parse_secret(name: &str, text: &str) -> Result<Secret> {
+    Secret::parse(text).map_err(|error: InvalidSecret| anyhow!("{name}: {error}"))
+}

@@ -1,0 +1,55 @@
+//! A node follows its key set file: a change is at work within a second, on `SIGHUP` at once. A file that cannot be
+//! read changes nothing, and is told about once per change.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
+
+use crate::config::{KeySource, Stamp};
+use crate::telemetry::metrics::Metrics;
+use crate::token::{Keyring, Tokens};
+
+/// How often a node looks whether the file has changed.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// `stamp` is that of the keys at work.
+pub(super) async fn follow(source: KeySource, mut stamp: Stamp, tokens: Arc<Tokens>, metrics: Arc<Metrics>) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        log::error!("cannot listen for SIGHUP, so a changed key set needs a restart");
+        return;
+    };
+    tell("keys", &tokens.keys());
+    loop {
+        let asked = tokio::select! {
+            () = sleep(LOOK) => false,
+            _ = hangup.recv() => true,
+        };
+        let now = source.stamp();
+        if asked || now != stamp {
+            stamp = reload(&source, &tokens, &metrics).unwrap_or(now);
+        }
+    }
+}
+
+fn reload(source: &KeySource, tokens: &Tokens, metrics: &Metrics) -> Option<Stamp> {
+    match source.load() {
+        Ok((keyring, stamp)) => {
+            tell("keys read again", &keyring);
+            tokens.replace_keys(keyring);
+            Some(stamp)
+        }
+        Err(error) => {
+            metrics.key_set_failures.inc();
+            log::error!("{error:#}; the former keys stay at work");
+            None
+        }
+    }
+}
+
+fn tell(what: &str, keyring: &Keyring) {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let signer = keyring.active_kid(now).map_or("SIGNING_SECRET".to_owned(), |kid| format!("key '{kid}'"));
+    log::info!("{what}: signing with {signer}, {} published", keyring.published());
+}

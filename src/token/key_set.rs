@@ -1,0 +1,232 @@
+//! The key set file: a private JWK Set (RFC 7517 section 5), and the life of a key in it.
+//!
+//! A key is published from the moment it stands in the file, signs from its `signs_from` on until a newer one does,
+//! and stays until the last token that it signed has expired. So at every moment one key signs, and every verifier
+//! that reads the published set at least once per cache time knows each key before it meets a token of it.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::jwk::{Alg, InvalidKey, PrivateJwk, Signs};
+
+/// A key is kept for so long after the last token that it signed has expired, in seconds: clocks differ, and a
+/// replay of a refresh mints again what was minted before.
+const MARGIN: u64 = 60;
+
+/// The keys of a gateway, in the order of the file.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct KeySet {
+    pub keys: Vec<PrivateJwk>,
+    /// Members of other tools, kept as they are.
+    #[serde(flatten)]
+    other: Map<String, Value>,
+}
+
+/// Why a text is no key set. Repeats nothing of it but a `kid`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKeySet {
+    #[error("is no JWK Set, at line {0} column {1}; make one with `token-gateway keys new`")]
+    Json(usize, usize),
+    #[error("keys[{0}]: {1}")]
+    Key(usize, InvalidKey),
+    #[error("keys[{0}]: its key is there already; each may stand once, and for one 'alg' only")]
+    Duplicate(usize),
+}
+
+/// Where a key is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Published; signs from then on, in seconds since the epoch.
+    Waiting(u64),
+    /// Signs now.
+    Active,
+    /// Signs no more; tokens of it live until then.
+    Retiring(u64),
+    /// No token of it lives.
+    Retired,
+}
+
+/// How long tokens live that a key has signed.
+#[derive(Debug, Clone, Copy)]
+pub struct Lifetimes {
+    pub access: Duration,
+    pub refresh: Duration,
+}
+
+impl KeySet {
+    /// Reads a file's text; checks each key.
+    pub fn parse(text: &str) -> Result<Self, InvalidKeySet> {
+        let set: Self =
+            serde_json::from_str(text).map_err(|error| InvalidKeySet::Json(error.line(), error.column()))?;
+        let mut seen = HashSet::new();
+        for (n, jwk) in set.keys.iter().enumerate() {
+            jwk.open().map_err(|error| InvalidKeySet::Key(n, error))?;
+            if !seen.insert(jwk.thumbprint()) {
+                return Err(InvalidKeySet::Duplicate(n));
+            }
+        }
+        Ok(set)
+    }
+
+    /// A set of one fresh key that signs access tokens at once.
+    pub fn generate(alg: Alg) -> Self {
+        Self { keys: vec![PrivateJwk::generate(alg, Signs::Access, 0)], other: Map::new() }
+    }
+
+    /// The file's text.
+    pub fn to_text(&self) -> String {
+        serde_json::to_string_pretty(self).expect("maps with string keys serialize") + "\n"
+    }
+
+    /// The key of its kind that signs at `now`.
+    pub fn active(&self, signs: Signs, now: u64) -> Option<&PrivateJwk> {
+        let due = self.of(signs).filter(|jwk| jwk.signs_from <= now);
+        due.max_by_key(|jwk| jwk.signs_from)
+    }
+
+    /// The latest moment at which a key of this kind begins to sign.
+    pub fn last_change(&self, signs: Signs) -> Option<u64> {
+        self.of(signs).map(|jwk| jwk.signs_from).max()
+    }
+
+    fn of(&self, signs: Signs) -> impl Iterator<Item = &PrivateJwk> {
+        self.keys.iter().filter(move |jwk| jwk.signs == signs)
+    }
+
+    pub fn state(&self, jwk: &PrivateJwk, now: u64, lifetimes: Lifetimes) -> State {
+        if jwk.signs_from > now {
+            return State::Waiting(jwk.signs_from);
+        }
+        let is_active = self.active(jwk.signs, now).is_some_and(|it| it.thumbprint() == jwk.thumbprint());
+        if is_active {
+            return State::Active;
+        }
+        let later = self
+            .of(jwk.signs)
+            .map(|it| it.signs_from)
+            .filter(|from| (jwk.signs_from + 1..=now).contains(from));
+        let stopped = later.min().unwrap_or(jwk.signs_from);
+        let lifetime = match jwk.signs {
+            Signs::Access => lifetimes.access,
+            Signs::Refresh => lifetimes.refresh,
+        };
+        let until = stopped + lifetime.as_secs() + MARGIN;
+        if until > now { State::Retiring(until) } else { State::Retired }
+    }
+
+    /// Takes out the keys of which no token lives; tells their `kid`s.
+    pub fn retire(&mut self, now: u64, lifetimes: Lifetimes) -> Vec<String> {
+        let retired = |jwk: &&PrivateJwk| self.state(jwk, now, lifetimes) == State::Retired;
+        let kids: Vec<String> = self.keys.iter().filter(retired).map(PrivateJwk::thumbprint).collect();
+        kids.iter().for_each(|kid| self.remove(kid));
+        kids
+    }
+
+    pub fn remove(&mut self, kid: &str) {
+        self.keys.retain(|jwk| jwk.thumbprint() != kid);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFETIMES: Lifetimes =
+        Lifetimes { access: Duration::from_secs(900), refresh: Duration::from_secs(604_800) };
+
+    fn set(starts: &[u64]) -> KeySet {
+        let keys = starts.iter().map(|from| PrivateJwk::generate(Alg::EdDsa, Signs::Access, *from)).collect();
+        KeySet { keys, other: Map::new() }
+    }
+
+    fn states(set: &KeySet, now: u64) -> Vec<State> {
+        set.keys.iter().map(|jwk| set.state(jwk, now, LIFETIMES)).collect()
+    }
+
+    #[test]
+    fn a_key_waits_then_signs_then_stays_until_its_last_token_has_expired() {
+        let mut set = set(&[100, 500]);
+        assert_eq!(states(&set, 99), [State::Waiting(100), State::Waiting(500)]);
+        assert_eq!(states(&set, 499), [State::Active, State::Waiting(500)]);
+        assert_eq!(states(&set, 500), [State::Retiring(1460), State::Active]);
+        assert_eq!(set.retire(1459, LIFETIMES), [""; 0]);
+        assert_eq!(states(&set, 1460), [State::Retired, State::Active]);
+        let first = set.keys[0].thumbprint();
+        assert_eq!(set.retire(1460, LIFETIMES), [first]);
+        assert_eq!(set.keys.len(), 1);
+    }
+
+    #[test]
+    fn kinds_do_not_replace_each_other() {
+        let mut set = set(&[100]);
+        set.keys.push(PrivateJwk::generate(Alg::Hs256, Signs::Refresh, 500));
+        assert_eq!(states(&set, 1000), [State::Active, State::Active]);
+        set.keys.push(PrivateJwk::generate(Alg::Hs256, Signs::Refresh, 900));
+        assert_eq!(states(&set, 1000), [State::Active, State::Retiring(900 + 604_860), State::Active]);
+    }
+
+    #[test]
+    fn a_file_is_read_back_as_it_was_written_members_of_others_included() {
+        for alg in Alg::ALL {
+            let mut json = serde_json::to_value(KeySet::generate(alg)).unwrap();
+            json["keys"][0]["x5t"] = "abc".into();
+            json["comment"] = "ours".into();
+            let text = json.to_string();
+            let read: Value = serde_json::from_str(&KeySet::parse(&text).unwrap().to_text()).unwrap();
+            assert_eq!(read, json, "{alg:?}");
+        }
+    }
+
+    #[test]
+    fn broken_sets_are_refused_with_the_member_and_without_the_key() {
+        let good = |alg| serde_json::to_value(KeySet::generate(alg)).unwrap();
+        let refusal = |json: &Value| KeySet::parse(&json.to_string()).unwrap_err().to_string();
+        type Change = fn(&mut Value);
+        let cases: [(Alg, Change, &str); 15] = [
+            (Alg::Es256, |k| k["alg"] = "none".into(), "'alg' must be"),
+            (Alg::Es256, |k| k["alg"] = "EdDSA".into(), "'kty' must be OKP"),
+            (Alg::Es256, |k| k["crv"] = "P-384".into(), "'crv' must be P-256"),
+            (Alg::Es256, |k| k["use"] = "enc".into(), "'use' must be sig"),
+            (Alg::Es256, |k| k["kid"] = "one".into(), "'kid' must be its RFC 7638 thumbprint"),
+            (Alg::Es256, |k| k["d"] = k["x"].clone(), "do not belong together"),
+            (Alg::Es256, |k| k["x"] = "AAAA".into(), "'x' must have 32 bytes"),
+            (Alg::Es256, |k| k["signs"] = "refresh".into(), "must have the 'alg' HS256"),
+            (Alg::EdDsa, |k| k["d"] = Value::Null, "'d' is missing"),
+            (Alg::EdDsa, |k| k["d"] = k["x"].clone(), "do not belong together"),
+            (Alg::EdDsa, |k| k["x"] = "!".into(), "'x' is missing or no base64url"),
+            (Alg::Hs256, |k| k["k"] = "c2hvcnQ".into(), "'k' needs at least 32 bytes"),
+            (Alg::Rs256, |k| k["n"] = "AQAB".into(), "at least 2048"),
+            (Alg::Rs256, |k| k["d"] = k["p"].clone(), "do not belong together"),
+            (Alg::Ps256, |k| k["qi"] = Value::Null, "'qi' is missing"),
+        ];
+        for (alg, change, expected) in cases {
+            let mut json = good(alg);
+            change(&mut json["keys"][0]);
+            let message = refusal(&json);
+            assert!(message.starts_with("keys[0]: ") && message.contains(expected), "{message}");
+        }
+        let mut twice = good(Alg::Rs256);
+        let mut second = twice["keys"][0].clone();
+        second["alg"] = "PS256".into();
+        twice["keys"].as_array_mut().unwrap().push(second);
+        assert!(refusal(&twice).starts_with("keys[1]: its key is there already"), "one key, two algorithms");
+        assert!(KeySet::parse("{").unwrap_err().to_string().contains("line 1"));
+    }
+
+    #[test]
+    fn nothing_private_is_shown() {
+        for alg in Alg::ALL {
+            let set = KeySet::generate(alg);
+            let json = serde_json::to_value(&set).unwrap();
+            let shown = format!("{set:?} {}", serde_json::to_string(&set.keys[0].public()).unwrap());
+            for name in ["d", "p", "q", "dp", "dq", "qi", "k"] {
+                if let Some(secret) = json["keys"][0][name].as_str() {
+                    assert!(!shown.contains(secret), "{alg:?} {name}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The keys of a node at work: who signs now, who verifies, what is published.
+
+use std::fmt;
+
+use jsonwebtoken::jwk::JwkSet;
+
+use super::jwk::{Alg, Signs};
+use super::jws::Parts;
+use super::key::{Key, Typ};
+use super::key_set::{InvalidKeySet, KeySet};
+use super::secret::Secret;
+use super::verify::Rejected;
+
+/// The secrets that come as settings, beside a key set file or without one.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets {
+    /// `SIGNING_SECRET`: signs access tokens until a key of the set does.
+    pub signing: Option<Secret>,
+    /// `REFRESH_SECRET`: signs refresh tokens until a key of the set does.
+    pub refresh: Option<Secret>,
+    /// `REFRESH_SECRET_PREVIOUS`: accepted, and never signs.
+    pub refresh_previous: Option<Secret>,
+}
+
+/// A key, and from when on it signs.
+struct Scheduled {
+    key: Key,
+    signs_from: u64,
+}
+
+/// Of a key that only verifies.
+const NEVER: u64 = u64::MAX;
+
+pub struct Keyring {
+    /// The last to sign first.
+    access: Vec<Scheduled>,
+    refresh: Vec<Scheduled>,
+    jwks: String,
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keyring({} for access, {} for refresh tokens)", self.access.len(), self.refresh.len())
+    }
+}
+
+/// Why settings and key set do not make a keyring.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKeyring {
+    #[error("SIGNING_KEYS: {0}")]
+    Set(#[from] InvalidKeySet),
+    #[error("SIGNING_SECRET: is missing; set it or SIGNING_KEYS, a file that `token-gateway keys new` makes")]
+    NoAccessKey,
+    #[error("REFRESH_SECRET: is missing; `token-gateway init` writes a complete .env")]
+    NoRefreshKey,
+    #[error(
+        "{0}: must differ from SIGNING_SECRET and the other keys of SIGNING_KEYS, which verifiers may hold"
+    )]
+    Shared(&'static str),
+}
+
+impl Keyring {
+    pub fn new(secrets: &Secrets, set: &KeySet) -> Result<Self, InvalidKeyring> {
+        check_apart(secrets, set)?;
+        let mut access = scheduled(set, Signs::Access)?;
+        access.extend(from_secret(secrets.signing.as_ref(), &Typ::ACCESS, 0));
+        let mut refresh = scheduled(set, Signs::Refresh)?;
+        refresh.extend(from_secret(secrets.refresh.as_ref(), &Typ::REFRESH, 0));
+        if access.is_empty() {
+            return Err(InvalidKeyring::NoAccessKey);
+        }
+        if refresh.is_empty() {
+            return Err(InvalidKeyring::NoRefreshKey);
+        }
+        refresh.extend(from_secret(secrets.refresh_previous.as_ref(), &Typ::REFRESH, NEVER));
+        for keys in [&mut access, &mut refresh] {
+            keys.sort_by_key(|it| std::cmp::Reverse(it.signs_from));
+        }
+        let public = set.keys.iter().filter(|jwk| jwk.signs == Signs::Access);
+        let public = JwkSet { keys: public.filter_map(|jwk| jwk.public()).collect() };
+        let jwks = serde_json::to_string(&public).expect("maps with string keys serialize");
+        Ok(Self { access, refresh, jwks })
+    }
+
+    /// What verifiers may see: a JWK Set.
+    pub fn jwks(&self) -> &str {
+        &self.jwks
+    }
+
+    /// How many keys verifiers see.
+    pub fn published(&self) -> usize {
+        self.access.iter().filter(|it| it.key.alg != Alg::Hs256).count()
+    }
+
+    /// The algorithms of access tokens that verifiers can check without a secret.
+    pub fn public_algs(&self) -> Vec<&'static str> {
+        let mut algs: Vec<_> =
+            self.access.iter().map(|it| it.key.alg).filter(|alg| *alg != Alg::Hs256).collect();
+        algs.dedup();
+        algs.iter().map(|alg| alg.as_str()).collect()
+    }
+
+    /// The `kid` that signs access tokens at `now`, in seconds since the epoch; `None` for a secret.
+    pub fn active_kid(&self, now: u64) -> Option<&str> {
+        signer(&self.access, now).kid.as_deref()
+    }
+
+    pub(super) fn access_signer(&self, now: u64) -> &Key {
+        signer(&self.access, now)
+    }
+
+    pub(super) fn refresh_signer(&self, now: u64) -> &Key {
+        signer(&self.refresh, now)
+    }
+
+    /// The payload of an access token, and its `typ`. The key is that of its `kid`, or the secret that has none;
+    /// the algorithm is the key's, not the token's.
+    pub(super) fn open_access(&self, token: &str) -> Result<(Vec<u8>, Typ), Rejected> {
+        let parts = Parts::split(token)?;
+        let keys = || self.access.iter().map(|it| &it.key);
+        if let Some((key, typ)) = keys().find_map(|key| Some((key, key.wrote(parts.header)?))) {
+            return Ok((key.open(&parts)?, typ));
+        }
+        let header = parts.header()?;
+        let named = header.kid.as_ref().and_then(|kid| keys().find(|key| key.kid.as_ref() == Some(kid)));
+        let key = named.or_else(|| keys().find(|key| key.kid.is_none())).ok_or(Rejected::UnknownKey)?;
+        if header.alg != key.alg.as_str() {
+            return Err(Rejected::WrongKind);
+        }
+        let typ = key.typ(&header.typ).ok_or(Rejected::WrongKind)?;
+        Ok((key.open(&parts)?, typ))
+    }
+
+    /// The payload of a refresh token: of whichever key it is.
+    pub(super) fn open_refresh(&self, token: &str) -> Result<Vec<u8>, Rejected> {
+        let parts = Parts::split(token)?;
+        if self.refresh[0].key.wrote(parts.header).is_none() {
+            let header = parts.header()?;
+            if header.alg != Alg::Hs256.as_str() || header.typ != Typ::RtJwt.as_str() {
+                return Err(Rejected::WrongKind);
+            }
+        }
+        let opened = self.refresh.iter().map(|it| it.key.open(&parts));
+        let mut decided = opened.filter(|opened| !matches!(opened, Err(Rejected::Signature)));
+        decided.next().unwrap_or(Err(Rejected::Signature))
+    }
+}
+
+/// The newest key that is due; before any is, the first that will be.
+fn signer(keys: &[Scheduled], now: u64) -> &Key {
+    let due = keys.iter().find(|it| it.signs_from <= now);
+    let first = || keys.last().expect("a keyring without a key is not made");
+    &due.unwrap_or_else(first).key
+}
+
+fn scheduled(set: &KeySet, signs: Signs) -> Result<Vec<Scheduled>, InvalidKeySet> {
+    let mut keys = Vec::new();
+    for (n, jwk) in set.keys.iter().enumerate().filter(|(_, jwk)| jwk.signs == signs) {
+        let key = Key::from_jwk(jwk).map_err(|error| InvalidKeySet::Key(n, error))?;
+        keys.push(Scheduled { key, signs_from: jwk.signs_from });
+    }
+    Ok(keys)
+}
+
+fn from_secret(secret: Option<&Secret>, typs: &[Typ], signs_from: u64) -> Option<Scheduled> {
+    secret.map(|secret| Scheduled { key: Key::hs256(secret, typs), signs_from })
+}
+
+/// No verifier of access tokens may be able to sign a refresh token.
+fn check_apart(secrets: &Secrets, set: &KeySet) -> Result<(), InvalidKeyring> {
+    let of = |signs| set.keys.iter().filter(move |jwk| jwk.signs == signs).filter_map(|jwk| jwk.secret());
+    let access: Vec<Secret> = of(Signs::Access).chain(secrets.signing.clone()).collect();
+    let named = [
+        ("REFRESH_SECRET", secrets.refresh.clone()),
+        ("REFRESH_SECRET_PREVIOUS", secrets.refresh_previous.clone()),
+    ];
+    let named = named.into_iter().filter_map(|(name, secret)| Some((name, secret?)));
+    let refresh = named
+        .chain(of(Signs::Refresh).map(|secret| ("SIGNING_KEYS: a key that signs refresh tokens", secret)));
+    for (name, secret) in refresh {
+        if access.contains(&secret) {
+            return Err(InvalidKeyring::Shared(name));
+        }
+    }
+    Ok(())
+}

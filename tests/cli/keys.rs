@@ -1,0 +1,182 @@
+//! `token-gateway keys`: the life of a key, from the command line.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Ended, run};
+use crate::support::keys::Keys;
+use crate::support::wait_for;
+
+fn list(keys: &Keys, settings: &[(&str, &str)]) -> Vec<Value> {
+    let ended = run(keys.command(&["list", "--json"]).envs(settings.iter().copied()));
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let json: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    json["keys"].as_array().expect("a list").clone()
+}
+
+fn states(keys: &Keys) -> Vec<String> {
+    list(keys, &[]).iter().map(|key| key["state"].as_str().expect("a state").to_owned()).collect()
+}
+
+#[track_caller]
+fn refused(keys: &Keys, args: &[&str], code: i32, expected: &str) -> Ended {
+    let before = std::fs::read_to_string(keys.path()).unwrap_or_default();
+    let ended = run(&mut keys.command(args));
+    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.lines().count()), (code, "", 1), "{ended:?}");
+    assert!(ended.stderr.contains(expected), "{ended:?}");
+    assert_eq!(std::fs::read_to_string(keys.path()).unwrap_or_default(), before, "nothing was changed");
+    ended
+}
+
+#[test]
+fn the_first_key_signs_at_once_and_its_file_is_nobody_elses() {
+    for alg in ["ES256", "EdDSA", "RS256", "PS256", "HS256"] {
+        let keys = Keys::none();
+        let said = keys.run(&["new", "--alg", alg]);
+        let [key] = &list(&keys, &[])[..] else { panic!("one key") };
+        assert_eq!(
+            (&key["alg"], &key["state"], &key["signs"]),
+            (&alg.into(), &"active".into(), &"access".into())
+        );
+        assert!(said.contains(key["kid"].as_str().unwrap()), "{said}");
+        let mode = std::fs::metadata(keys.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        for private in ["\"d\"", "\"k\"", "\"p\""] {
+            assert!(!keys.run(&["list", "--json"]).contains(private));
+        }
+    }
+    refused(&Keys::of(token_gateway::token::jwk::Alg::Es256), &["new"], 1, "keys rotate");
+    refused(&Keys::none(), &["new", "--alg", "none"], 2, "--alg");
+}
+
+#[test]
+fn a_rotation_publishes_now_signs_later_and_keeps_the_old_key_until_its_tokens_have_expired() {
+    let keys = Keys::none();
+    keys.run(&["new", "--alg", "ES256"]);
+    keys.run(&["rotate", "--delay-seconds", "6", "--alg", "EdDSA"]);
+    assert_eq!(states(&keys), ["active", "waiting"]);
+    refused(&keys, &["rotate"], 1, "waits to sign");
+    let old = list(&keys, &[])[0]["kid"].as_str().unwrap().to_owned();
+    refused(&keys, &["retire", &old], 1, "signs now");
+    wait_for("the new key signs", Duration::from_secs(30), || {
+        (states(&keys) == ["retiring", "active"]).then_some(())
+    });
+    refused(&keys, &["retire", &old], 1, "has signed tokens that live until");
+    assert_eq!(keys.run(&["retire"]), "", "nothing is due");
+    assert!(list(&keys, &[])[0]["until"].is_string());
+    keys.run(&["retire", &old, "--force"]);
+    assert_eq!(states(&keys), ["active"]);
+    keys.run(&["rotate"]);
+    assert_eq!(list(&keys, &[])[1]["alg"], "EdDSA", "as the active one");
+}
+
+#[test]
+fn a_key_of_which_no_token_lives_is_taken_out_by_retire_and_by_the_next_rotation() {
+    for command in [&["retire", "--json"][..], &["rotate", "--json"]] {
+        let keys = Keys::none();
+        keys.run(&["new"]);
+        let mut set: Value = serde_json::from_str(&keys.text()).unwrap();
+        let more = Keys::none();
+        more.run(&["new"]);
+        let second: Value = serde_json::from_str(&more.text()).unwrap();
+        set["keys"].as_array_mut().unwrap().push(second["keys"][0].clone());
+        for (n, from) in [(0, 1_000), (1, 2_000)] {
+            set["keys"][n]["signs_from"] = from.into();
+        }
+        keys.write(&set.to_string());
+        assert_eq!(states(&keys), ["retired", "active"]);
+        let ended = run(&mut keys.command(command));
+        let told: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+        assert_eq!(told["retired"], serde_json::json!([set["keys"][0]["kid"]]), "{ended:?}");
+        assert!(!keys.text().contains(set["keys"][0]["kid"].as_str().unwrap()));
+    }
+}
+
+#[test]
+fn a_new_key_waits_at_least_as_long_as_verifiers_may_keep_the_old_set() {
+    let keys = Keys::none();
+    keys.run(&["new"]);
+    refused(&keys, &["rotate", "--delay-seconds", "5"], 2, "--delay-seconds");
+    keys.run(&["rotate", "--delay-seconds", "6"]);
+    let other = Keys::none();
+    other.run(&["new"]);
+    let ended = run(other.command(&["rotate", "--delay-seconds", "300"]).env("JWKS_MAX_AGE_SECONDS", "300"));
+    assert_eq!(ended.code, 2, "{ended:?}");
+}
+
+#[test]
+fn where_a_secret_signs_it_must_be_said_when_the_first_key_takes_over() {
+    for (name, args) in [("SIGNING_SECRET", &["new"][..]), ("REFRESH_SECRET", &["new", "--refresh"])] {
+        let keys = Keys::none();
+        let ended = run(keys.command(args).env(name, "x".repeat(32)));
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(ended.stderr.contains("--delay-seconds") && ended.stderr.contains(name), "{ended:?}");
+        let ended = run(keys.command(args).env(name, "x".repeat(32)).args(["--delay-seconds", "60"]));
+        assert_eq!(ended.code, 0, "{ended:?}");
+        assert_eq!(states(&keys), ["waiting"]);
+    }
+}
+
+#[test]
+fn a_refresh_key_has_a_life_of_its_own_and_lives_as_long_as_refresh_tokens() {
+    let keys = Keys::none();
+    keys.run(&["new"]);
+    keys.run(&["new", "--refresh"]);
+    keys.run(&["rotate", "--refresh", "--delay-seconds", "5"]);
+    assert_eq!(states(&keys), ["active", "active", "waiting"]);
+    let signs: Vec<_> =
+        list(&keys, &[]).iter().map(|key| key["signs"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(signs, ["access", "refresh", "refresh"]);
+}
+
+#[test]
+fn members_and_permissions_of_the_file_survive_a_change() {
+    let keys = Keys::none();
+    keys.run(&["new"]);
+    let mut set: Value = serde_json::from_str(&keys.text()).unwrap();
+    set["note"] = "ours".into();
+    set["keys"][0]["x5t"] = "abc".into();
+    keys.write(&set.to_string());
+    std::fs::set_permissions(keys.path(), std::fs::Permissions::from_mode(0o640)).unwrap();
+    keys.run(&["rotate"]);
+    let after: Value = serde_json::from_str(&keys.text()).unwrap();
+    assert_eq!((&after["note"], &after["keys"][0]["x5t"]), (&set["note"], &set["keys"][0]["x5t"]));
+    assert_eq!(std::fs::metadata(keys.path()).unwrap().permissions().mode() & 0o777, 0o640);
+}
+
+#[test]
+fn changes_at_the_same_time_lose_no_key() {
+    let keys = Keys::none();
+    let children: Vec<_> = (0..8)
+        .map(|n| {
+            let args: &[&str] = if n % 2 == 0 { &["new"] } else { &["new", "--refresh"] };
+            keys.command(args)
+                .stderr(std::process::Stdio::null())
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    let won =
+        children.into_iter().filter_map(|mut child| child.wait().ok()).filter(|status| status.success());
+    assert_eq!(won.count(), 2, "one of each kind");
+    assert_eq!(states(&keys), ["active", "active"]);
+}
+
+#[test]
+fn a_broken_or_missing_file_is_refused_with_its_name_and_not_overwritten() {
+    let keys = Keys::none();
+    keys.write("{\"keys\": [");
+    for command in [&["list"][..], &["new"], &["rotate"], &["retire"]] {
+        let ended = run(&mut keys.command(command));
+        assert_ne!(ended.code, 0, "{ended:?}");
+        assert!(ended.stderr.contains("SIGNING_KEYS") && ended.stderr.contains("line 1"), "{ended:?}");
+        assert_eq!(keys.text(), "{\"keys\": [");
+    }
+    let ended = run(keys.command(&["list"]).env_remove("SIGNING_KEYS"));
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.stderr.contains("--signing-keys"), "{ended:?}");
+    assert!(keys.folder().is_dir());
+}

@@ -1,0 +1,360 @@
+//! Access tokens signed by a key set: every algorithm, what is published, and keys that change while a node runs.
+
+use std::time::Duration;
+
+use aws_lc_rs::{digest, hmac};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::{DecodingKey, Validation, decode, jwk};
+use reqwest::Method;
+use serde_json::{Value, json};
+use token_gateway::token::jwk::{Alg, PrivateJwk, Signs};
+use token_gateway::token::key_set::KeySet;
+
+use super::craft::{Craft, sign_parts};
+use crate::support::api::{Api, read};
+use crate::support::gateway::{Gateway, ISSUER, REFRESH_SECRET, SIGNING_SECRET};
+use crate::support::keys::Keys;
+use crate::support::redis::Redis;
+use crate::support::{signal, wait_for};
+
+fn start(keys: &Keys) -> Gateway {
+    Gateway::embedded_with(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")])
+}
+
+async fn jwks(api: &Api) -> Value {
+    api.send(api.request(Method::GET, "/.well-known/jwks.json")).await.json()
+}
+
+/// Checks a token as a verifier does that knows nothing but what is published.
+async fn verifies(api: &Api, token: &str) -> bool {
+    let set: jwk::JwkSet = serde_json::from_value(jwks(api).await).expect("a JWK Set");
+    let header = jsonwebtoken::decode_header(token).expect("a header");
+    let Some(key) = set.find(header.kid.as_deref().expect("a kid")) else { return false };
+    let mut validation = Validation::new(header.alg);
+    validation.set_audience(&["api"]);
+    validation.set_issuer(&[ISSUER]);
+    decode::<Value>(token, &DecodingKey::from_jwk(key).expect("a key"), &validation).is_ok()
+}
+
+async fn is_accepted(api: &Api, access: &str) -> bool {
+    api.me(Method::GET, "", access).await.status == 200
+}
+
+#[tokio::test]
+async fn tokens_of_every_algorithm_are_verified_with_nothing_but_the_published_keys() {
+    for alg in [Alg::Es256, Alg::EdDsa, Alg::Rs256, Alg::Ps256] {
+        let keys = Keys::of(alg);
+        let gateway = start(&keys);
+        let api = gateway.api();
+        let tokens = api.login("alice").await;
+        let tokens = api.refresh(&tokens.refresh).await.tokens();
+        let (header, _) = read(&tokens.access);
+        assert_eq!((&header["alg"], &header["typ"]), (&json!(alg.as_str()), &json!("at+jwt")));
+        assert!(verifies(&api, &tokens.access).await && is_accepted(&api, &tokens.access).await, "{alg:?}");
+        assert_eq!(read(&tokens.refresh).0, json!({"typ": "rt+jwt", "alg": "HS256"}));
+        assert_eq!(api.refresh(&tokens.access).await.status, 400, "no refresh token");
+        assert!(!is_accepted(&api, &tokens.refresh).await, "no access token");
+    }
+}
+
+#[tokio::test]
+async fn every_published_key_has_kty_kid_use_alg_and_no_private_member() {
+    let keys = Keys::none();
+    for alg in ["ES256", "EdDSA", "RS256", "PS256"] {
+        let only = Keys::none();
+        only.run(&["new", "--alg", alg]);
+        let mut all: Value = std::fs::read_to_string(keys.path())
+            .map_or(json!({"keys": []}), |text| serde_json::from_str(&text).unwrap());
+        let more: Value = serde_json::from_str(&only.text()).unwrap();
+        all["keys"].as_array_mut().unwrap().push(more["keys"][0].clone());
+        keys.write(&all.to_string());
+    }
+    keys.run(&["new", "--refresh"]);
+    let gateway = start(&keys);
+    let published = jwks(&gateway.api()).await;
+    let published = published["keys"].as_array().unwrap();
+    assert_eq!(published.len(), 4, "a key that signs refresh tokens is nobody's business");
+    for key in published {
+        let names: Vec<_> = key.as_object().unwrap().keys().map(String::as_str).collect();
+        let expected: &[&str] = match key["kty"].as_str().unwrap() {
+            "EC" => &["alg", "crv", "kid", "kty", "use", "x", "y"],
+            "OKP" => &["alg", "crv", "kid", "kty", "use", "x"],
+            "RSA" => &["alg", "e", "kid", "kty", "n", "use"],
+            other => panic!("{other} is published"),
+        };
+        assert_eq!((names.as_slice(), &key["use"]), (expected, &json!("sig")));
+        assert_eq!(key["kid"], thumbprint(key), "RFC 7638");
+    }
+}
+
+/// RFC 7638 section 3, by hand: the required members, sorted, without blanks.
+fn thumbprint(key: &Value) -> String {
+    let names: &[&str] = match key["kty"].as_str().unwrap() {
+        "EC" => &["crv", "kty", "x", "y"],
+        "OKP" => &["crv", "kty", "x"],
+        _ => &["e", "kty", "n"],
+    };
+    let members: Vec<_> = names.iter().map(|name| format!(r#""{name}":{}"#, key[name])).collect();
+    let hash = digest::digest(&digest::SHA256, format!("{{{}}}", members.join(",")).as_bytes());
+    URL_SAFE_NO_PAD.encode(hash)
+}
+
+#[tokio::test]
+async fn a_published_key_is_no_hmac_secret_and_an_algorithm_is_not_exchanged_for_another() {
+    for alg in [Alg::Es256, Alg::Rs256] {
+        let keys = Keys::of(alg);
+        let gateway = start(&keys);
+        let api = gateway.api();
+        let good = api.login("alice").await.access;
+        let key = jwks(&api).await["keys"][0].clone();
+        let craft = Craft::access(&good).header("alg", json!("HS256"));
+        let der = STANDARD.encode(public_bytes(&key));
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{der}\n-----END PUBLIC KEY-----\n");
+        for secret in [key.to_string(), pem, key["kid"].as_str().unwrap().to_owned(), String::new()] {
+            assert!(!is_accepted(&api, &hs256(&craft, secret.as_bytes())).await, "{secret}");
+        }
+        assert!(!is_accepted(&api, &hs256(&craft, &public_bytes(&key))).await, "DER");
+        for other in ["RS256", "PS256", "ES256", "EdDSA", "HS256", "none", "None", ""] {
+            if other != alg.as_str() {
+                let header = Craft::access(&good).header("alg", json!(other));
+                assert!(!is_accepted(&api, &with_header(&header, &good)).await, "{other}");
+            }
+        }
+        assert!(is_accepted(&api, &good).await);
+    }
+}
+
+fn public_bytes(key: &Value) -> Vec<u8> {
+    let member = |name: &str| key[name].as_str().map(|text| URL_SAFE_NO_PAD.decode(text).unwrap());
+    ["x", "y", "n", "e"].iter().filter_map(|name| member(name)).flatten().collect()
+}
+
+fn hs256(craft: &Craft, secret: &[u8]) -> String {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let message = format!("{}.{}", part(&craft.header), part(&craft.claims));
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message.as_bytes());
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(tag))
+}
+
+/// Another header before the payload and the signature of a good token.
+fn with_header(craft: &Craft, good: &str) -> String {
+    let (_, rest) = good.split_once('.').unwrap();
+    format!("{}.{rest}", URL_SAFE_NO_PAD.encode(craft.header.to_string()))
+}
+
+#[tokio::test]
+async fn a_strange_kid_is_refused_and_chooses_no_other_key() {
+    let keys = Keys::of(Alg::Es256);
+    let gateway = start(&keys);
+    let api = gateway.api();
+    let good = api.login("alice").await.access;
+    for kid in [
+        json!("../../keys.json"),
+        json!("' OR 1=1 --"),
+        json!(""),
+        json!("x".repeat(5000)),
+        Value::Null,
+        json!(1),
+    ] {
+        let craft = Craft::access(&good).header("kid", kid.clone());
+        assert!(!is_accepted(&api, &with_header(&craft, &good)).await, "{kid}");
+    }
+    let without = Craft::access(&good).header("kid", None);
+    assert!(!is_accepted(&api, &with_header(&without, &good)).await);
+    assert!(is_accepted(&api, &good).await);
+}
+
+/// Logs in until a token has this `kid`.
+async fn signed_by(api: &Api, kid: &str) -> String {
+    for _ in 0..2000 {
+        let access = api.login("alice").await.access;
+        if read(&access).0["kid"] == kid {
+            return access;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("'{kid}' does not sign");
+}
+
+/// A set of these keys; the last signs.
+fn set(keys: &[&PrivateJwk]) -> String {
+    let mut set = KeySet::default();
+    set.keys = keys.iter().map(|key| (*key).clone()).collect();
+    set.to_text()
+}
+
+#[tokio::test]
+async fn a_changed_file_is_noticed_without_a_restart_and_tokens_of_the_former_key_stay_good() {
+    let (one, two) = (
+        PrivateJwk::generate(Alg::Es256, Signs::Access, 1),
+        PrivateJwk::generate(Alg::EdDsa, Signs::Access, 2),
+    );
+    let keys = Keys::none();
+    keys.write(&set(&[&one]));
+    let gateway = start(&keys);
+    let api = gateway.api();
+    let old = signed_by(&api, &one.thumbprint()).await;
+    keys.write(&set(&[&one, &two]));
+    let new = signed_by(&api, &two.thumbprint()).await;
+    for token in [&old, &new] {
+        assert!(verifies(&api, token).await && is_accepted(&api, token).await);
+    }
+    keys.write(&set(&[&two]));
+    signal("-HUP", gateway.id());
+    wait_for("the former key is gone", Duration::from_secs(10), || {
+        gateway.log().contains(&format!("signing with key '{}', 1 published", two.thumbprint())).then_some(())
+    });
+    assert!(!is_accepted(&api, &old).await && is_accepted(&api, &new).await);
+}
+
+#[tokio::test]
+async fn a_broken_file_changes_nothing_and_is_told_without_what_it_holds() {
+    let keys = Keys::of(Alg::Es256);
+    let good = keys.text();
+    let gateway = Gateway::embedded_with(&[
+        ("SIGNING_KEYS", keys.path()),
+        ("SIGNING_SECRET", ""),
+        ("ADMIN_ADDR", "127.0.0.1:0"),
+    ]);
+    let api = gateway.api();
+    let before = api.login("alice").await.access;
+    let mut broken: Value = serde_json::from_str(&good).unwrap();
+    let secret = broken["keys"][0]["d"].as_str().unwrap().to_owned();
+    broken["keys"][0]["x"] = "AAAA".into();
+    for (n, text) in
+        [broken.to_string(), "{".to_owned(), String::new(), r#"{"keys": []}"#.to_owned()].iter().enumerate()
+    {
+        keys.write(text);
+        signal("-HUP", gateway.id());
+        wait_for("it is told", Duration::from_secs(10), || {
+            (gateway.log().matches("the former keys stay at work").count() > n).then_some(())
+        });
+        assert!(is_accepted(&api, &before).await && verifies(&api, &api.login("alice").await.access).await);
+    }
+    std::fs::remove_file(keys.path()).unwrap();
+    wait_for("a file that is gone is told too", Duration::from_secs(10), || {
+        gateway.log().contains("No such file").then_some(())
+    });
+    assert!(!gateway.log().contains(&secret));
+    let metrics = Api::new(&gateway.admin());
+    let text = metrics.send(metrics.request(Method::GET, "/metrics")).await.text;
+    assert!(!text.contains("token_gateway_key_set_failures_total 0"), "{text}");
+    keys.write(&set(&[&PrivateJwk::generate(Alg::EdDsa, Signs::Access, 1)]));
+    wait_for("a mended file is read", Duration::from_secs(10), || {
+        gateway.log().contains("keys read again").then_some(())
+    });
+}
+
+#[tokio::test]
+async fn sighup_without_a_key_set_file_stops_nobody() {
+    let gateway = Gateway::embedded();
+    signal("-HUP", gateway.id());
+    wait_for("it says so", Duration::from_secs(10), || gateway.log().contains("read again").then_some(()));
+    gateway.api().login("alice").await;
+}
+
+#[tokio::test]
+async fn a_key_set_takes_over_from_the_secret_on_all_nodes_at_the_same_moment() {
+    let redis = Redis::start();
+    let secret_only = Gateway::start(&redis);
+    let by_secret = secret_only.api().login("alice").await;
+    let far = now() + 3600;
+    let (waiting, due) = (
+        PrivateJwk::generate(Alg::Es256, Signs::Access, far),
+        PrivateJwk::generate(Alg::EdDsa, Signs::Access, 1),
+    );
+    let keys = Keys::none();
+    keys.write(&set(&[&waiting]));
+    let both = Gateway::start_with(&redis, &[("SIGNING_KEYS", keys.path())]);
+    let api = both.api();
+    let access = api.refresh(&by_secret.refresh).await.tokens().access;
+    assert_eq!(read(&access).0["alg"], "HS256", "the secret signs until the key does");
+    assert!(is_accepted(&secret_only.api(), &access).await, "nodes that know only the secret go on");
+    assert_eq!(
+        jwks(&api).await["keys"][0]["kid"],
+        waiting.thumbprint().as_str(),
+        "published before it signs"
+    );
+    keys.write(&set(&[&due]));
+    let signed = signed_by(&api, &due.thumbprint()).await;
+    for token in [&access, &signed] {
+        assert!(is_accepted(&api, token).await);
+    }
+}
+
+fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs()
+}
+
+/// Whether `REFRESH_SECRET` has signed it.
+fn by_setting(refresh: &str) -> bool {
+    let parts: Vec<&str> = refresh.split('.').collect();
+    sign_parts(parts[0], parts[1], REFRESH_SECRET) == refresh
+}
+
+#[tokio::test]
+async fn a_refresh_key_of_the_set_takes_over_and_old_refresh_tokens_stay_good() {
+    let redis = Redis::start();
+    let keys = Keys::of(Alg::Es256);
+    let gateways = [(); 2]
+        .map(|()| Gateway::start_with(&redis, &[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")]));
+    let [one, two] = gateways.each_ref().map(Gateway::api);
+    let tokens = one.login("alice").await;
+    assert!(by_setting(&tokens.refresh));
+    keys.run(&["new", "--refresh", "--delay-seconds", "3"]);
+    let mut tokens = one.refresh(&tokens.refresh).await.tokens();
+    for n in 0..10_000 {
+        let api = if n % 2 == 0 { &one } else { &two };
+        tokens = api.refresh(&tokens.refresh).await.tokens();
+        if !by_setting(&tokens.refresh) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(!by_setting(&tokens.refresh), "the key of the set signs");
+    two.refresh(&tokens.refresh).await.tokens();
+}
+
+#[tokio::test]
+async fn an_audience_may_have_typ_jwt_and_a_token_of_another_may_not() {
+    let gateway = Gateway::embedded_with(&[("TYP_JWT_AUDIENCES", "legacy,old")]);
+    let api = gateway.api();
+    let legacy = api.issue(&json!({"sub": "alice", "aud": "legacy"})).await.tokens();
+    assert_eq!(read(&legacy.access).0["typ"], "JWT");
+    assert_eq!(read(&api.login("alice").await.access).0["typ"], "at+jwt");
+    assert!(is_accepted(&api, &legacy.access).await);
+    let craft = Craft::access(&legacy.access);
+    assert!(!is_accepted(&api, &craft.clone().claim("aud", json!("api")).sign()).await);
+    assert!(
+        is_accepted(&api, &craft.header("typ", json!("at+jwt")).sign()).await,
+        "the stricter type always is"
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_sign_is_refused_at_the_start_by_name() {
+    let refused = |settings: &[(&str, &str)], expected: &str| {
+        let output = crate::support::gateway::command("serve", settings).output().expect("it runs");
+        let line = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), line.lines().count()), (Some(2), 1), "{line}");
+        assert!(line.contains(expected), "{line}");
+        for secret in [SIGNING_SECRET, REFRESH_SECRET] {
+            assert!(!line.contains(secret), "{line}");
+        }
+    };
+    let keys = Keys::none();
+    refused(&[("SIGNING_KEYS", keys.path())], "SIGNING_KEYS");
+    keys.write(r#"{"keys": []}"#);
+    refused(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")], "SIGNING_SECRET: is missing");
+    keys.write(r#"{"keys": [{"kty": "EC"}]}"#);
+    refused(&[("SIGNING_KEYS", keys.path())], "SIGNING_KEYS");
+    let shared = json!({"kty": "oct", "alg": "HS256", "k": URL_SAFE_NO_PAD.encode(REFRESH_SECRET)});
+    keys.write(&json!({"keys": [shared]}).to_string());
+    refused(&[("SIGNING_KEYS", keys.path())], "REFRESH_SECRET: must differ");
+    let mut refresh = shared.clone();
+    refresh["signs"] = "refresh".into();
+    refresh["k"] = URL_SAFE_NO_PAD.encode(SIGNING_SECRET).into();
+    keys.write(&json!({"keys": [refresh]}).to_string());
+    refused(&[("SIGNING_KEYS", keys.path())], "must differ");
+}

@@ -1,0 +1,64 @@
+//! A key set file in a folder of its own, and the real command that changes it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+use token_gateway::token::jwk::Alg;
+use token_gateway::token::key_set::KeySet;
+
+pub struct Keys {
+    _dir: TempDir,
+    path: PathBuf,
+}
+
+impl Keys {
+    /// No file yet.
+    pub fn none() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("keys.json");
+        Self { _dir: dir, path }
+    }
+
+    /// One key, which signs.
+    pub fn of(alg: Alg) -> Self {
+        let keys = Self::none();
+        keys.write(&KeySet::generate(alg).to_text());
+        keys
+    }
+
+    pub fn path(&self) -> &str {
+        self.path.to_str().expect("a path of text")
+    }
+
+    pub fn text(&self) -> String {
+        std::fs::read_to_string(&self.path).expect("it is there")
+    }
+
+    /// As an editor does it: another file takes its place.
+    pub fn write(&self, text: &str) {
+        let fresh = self.path.with_extension("tmp");
+        std::fs::write(&fresh, text).expect("it can be written");
+        std::fs::rename(&fresh, &self.path).expect("it can be renamed");
+    }
+
+    /// `token-gateway keys <args>`, with the cache time that tests can wait for.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_token-gateway"));
+        command.env_clear().arg("keys").args(args).env("SIGNING_KEYS", &self.path);
+        command.env("JWKS_MAX_AGE_SECONDS", "1");
+        command
+    }
+
+    /// What such a command prints when it succeeds.
+    #[track_caller]
+    pub fn run(&self, args: &[&str]) -> String {
+        let output = self.command(args).output().expect("it runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.path.parent().expect("a folder")
+    }
+}
