@@ -252,8 +252,13 @@ pub enum EndedOne {
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup {
-    /// With its claims, a JSON object.
-    Live(Box<SessionRecord>, String),
+    Live {
+        record: Box<SessionRecord>,
+        /// Of the current refresh token.
+        jti: Jti,
+        /// A JSON object.
+        claims: String,
+    },
     Ended {
         reason: Reason,
         ended_at: Timestamp,

@@ -29,7 +29,7 @@ impl Gateway {
         let token = token.live_at(self.now(call).await?).map_err(refused)?;
         let (subject, session) = (token.subject, token.session);
         match self.in_time(call, Operation::Read, self.store.get(&subject, session)).await? {
-            Lookup::Live(..) => Ok(Caller::Live { subject, session }),
+            Lookup::Live { .. } => Ok(Caller::Live { subject, session }),
             Lookup::Ended { reason, announced: false, .. } => {
                 let settling = self.settle(call, subject.clone(), Ended { session, reason });
                 let announced = self.in_time(call, Operation::End, settling).await?;

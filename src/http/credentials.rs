@@ -56,6 +56,17 @@ pub fn service<'a>(http: &HttpRequest, keys: &'a ServiceKeys, role: Role) -> Res
     if service.may(role) { Ok(service) } else { Err(ApiError::Role(role.as_str())) }
 }
 
+/// The same where credentials may also come in the body (RFC 6749 section 2.3.1).
+pub fn service_or_form<'a>(
+    http: &HttpRequest,
+    form: &Form<'_>,
+    keys: &'a ServiceKeys,
+    role: Role,
+) -> Result<&'a Service, ApiError> {
+    let service = authenticated(http, form, keys)?.ok_or(ApiError::Service(Challenge::Missing))?;
+    if service.may(role) { Ok(service) } else { Err(ApiError::Role(role.as_str())) }
+}
+
 /// The service whose key the `Authorization` header holds; `None` where there is no header.
 fn authorized<'a>(http: &HttpRequest, keys: &'a ServiceKeys) -> Result<Option<&'a Service>, ApiError> {
     let (found, challenge) = match credentials(http)? {
@@ -70,6 +81,16 @@ fn authorized<'a>(http: &HttpRequest, keys: &'a ServiceKeys) -> Result<Option<&'
 /// The client that asks at `/oauth/*`, where it says so: by the header, by `client_id` and `client_secret`
 /// in the body, or by a bare `client_id`, as public clients do (RFC 6749 sections 2.3.1 and 3.2.1).
 pub fn client(http: &HttpRequest, form: &Form<'_>, keys: &ServiceKeys) -> Result<Option<String>, ApiError> {
+    let service = authenticated(http, form, keys)?;
+    Ok(service.map(|service| service.name.clone()).or_else(|| form.get("client_id").map(str::to_owned)))
+}
+
+/// The service that has proved who it is, by the header or by `client_id` and `client_secret` in the body.
+fn authenticated<'a>(
+    http: &HttpRequest,
+    form: &Form<'_>,
+    keys: &'a ServiceKeys,
+) -> Result<Option<&'a Service>, ApiError> {
     let (id, secret) = (form.get("client_id"), form.get("client_secret"));
     if let Some(service) = authorized(http, keys)? {
         if secret.is_some() {
@@ -81,15 +102,14 @@ pub fn client(http: &HttpRequest, form: &Form<'_>, keys: &ServiceKeys) -> Result
         if id.is_some_and(|id| id != service.name) {
             return Err(ApiError::field("client_id", "is not the client of the Authorization header"));
         }
-        return Ok(Some(service.name.clone()));
+        return Ok(Some(service));
     }
     match (id, secret) {
-        (Some(id), Some(secret)) => match keys.find_named(id, secret) {
-            Some(service) => Ok(Some(service.name.clone())),
-            None => Err(ApiError::Service(Challenge::Basic)),
-        },
+        (Some(id), Some(secret)) => {
+            keys.find_named(id, secret).map(Some).ok_or(ApiError::Service(Challenge::Basic))
+        }
         (None, Some(_)) => Err(ApiError::field("client_id", "is missing")),
-        (id, None) => Ok(id.map(str::to_owned)),
+        (_, None) => Ok(None),
     }
 }
 

@@ -72,7 +72,7 @@ pub async fn end_one(
     http: HttpRequest,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let (call, session) = (gateway.begin(arrived), request::session(&http, 4));
+    let (call, session) = (gateway.begin(arrived), request::session(&http));
     match gateway.caller(call, credentials::access_token(&http)?).await? {
         Caller::Live { subject, .. } => {
             let Some(session) = session else { return Ok(answer::ended(&[])) };

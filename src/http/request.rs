@@ -140,7 +140,7 @@ pub fn attempt(http: &HttpRequest) -> Result<Attempt, ApiError> {
 
 /// The `{sub}` of a path `/v1/users/{sub}/…`.
 pub fn subject(http: &HttpRequest) -> Result<Subject, ApiError> {
-    let segment = segment(http, 3);
+    let segment = segment(http, "{sub}");
     let broken = segment.split('%').skip(1).any(|rest| {
         let digits = rest.as_bytes().get(..2);
         !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
@@ -150,12 +150,14 @@ pub fn subject(http: &HttpRequest) -> Result<Subject, ApiError> {
     text.parse().map_err(|error| ApiError::field("sub", format!("{error}")))
 }
 
-/// A session id in segment `n` of the path; `None` when it is no id of ours, and so nobody's session.
-pub fn session(http: &HttpRequest, n: usize) -> Option<SessionId> {
-    segment(http, n).parse().ok()
+/// The `{sid}` of a path; `None` when it is no id of ours, and so nobody's session.
+pub fn session(http: &HttpRequest) -> Option<SessionId> {
+    segment(http, "{sid}").parse().ok()
 }
 
 /// As it came: the router has decoded its copy too leniently to tell a slash from `%2F`.
-fn segment(http: &HttpRequest, n: usize) -> &str {
-    http.uri().path().split('/').nth(n).unwrap_or_default()
+fn segment<'a>(http: &'a HttpRequest, name: &str) -> &'a str {
+    let pattern = http.match_pattern().unwrap_or_default();
+    let mut pairs = pattern.split('/').zip(http.uri().path().split('/'));
+    pairs.find(|(part, _)| *part == name).map_or("", |(_, segment)| segment)
 }

@@ -79,7 +79,7 @@ pub async fn end_one(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     let subject = managed(&http, &gateway)?;
-    let Some(session) = request::session(&http, 5) else { return Ok(answer::ended(&[])) };
+    let Some(session) = request::session(&http) else { return Ok(answer::ended(&[])) };
     Ok(answer::ended(&gateway.end_session(gateway.begin(arrived), subject, session, Reason::Admin).await?))
 }
 
@@ -89,7 +89,7 @@ fn managed(http: &HttpRequest, gateway: &Gateway) -> Result<Subject, ApiError> {
 }
 
 fn known(http: &HttpRequest) -> Result<SessionId, ApiError> {
-    request::session(http, 5).ok_or(ApiError::NoSession)
+    request::session(http).ok_or(ApiError::NoSession)
 }
 
 async fn patch(http: &HttpRequest, payload: Payload) -> Result<SessionClaims, ApiError> {

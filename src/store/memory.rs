@@ -349,7 +349,11 @@ impl Store for MemoryStore {
     async fn get(&self, subject: &Subject, session: SessionId) -> Result<Lookup, Error> {
         self.with(subject, |sessions, _, _| match sessions.get(&session) {
             None => Lookup::Unknown,
-            Some(Record::Live(live)) => Lookup::Live(Box::new(live.record(session)), live.claims.clone()),
+            Some(Record::Live(live)) => Lookup::Live {
+                record: Box::new(live.record(session)),
+                jti: live.jti,
+                claims: live.claims.clone(),
+            },
             Some(Record::Ended { reason, ended_at, announced, .. }) => {
                 Lookup::Ended { reason: *reason, ended_at: *ended_at, announced: *announced }
             }

@@ -3,8 +3,11 @@
 mod clients;
 pub mod craft;
 mod health;
+mod introspect;
 mod jwt;
+mod key_set;
 mod me;
+mod metadata;
 mod revoke;
 mod rotation;
 mod secrets;

@@ -58,7 +58,7 @@ fn long_tombstones() -> Policy {
 
 async fn live(bench: &Bench, name: &str, jti: Jti) -> Option<SessionRecord> {
     match bench.store.get(&subject(name), jti.session()).await.unwrap() {
-        Lookup::Live(record, _) => Some(*record),
+        Lookup::Live { record, .. } => Some(*record),
         _ => None,
     }
 }

@@ -228,7 +228,9 @@ impl Story {
         sessions.dedup();
         for (subject, session) in sessions {
             let told = match client.bench.store.get(&subject, session).await.unwrap() {
-                Lookup::Live(record, claims) => format!("{} {claims}", told_record(&record, now)),
+                Lookup::Live { record, claims, jti } => {
+                    format!("{} {claims} {jti}", told_record(&record, now))
+                }
                 Lookup::Ended { reason, announced, ended_at } => {
                     format!("ended {reason:?} {announced} {}s ago", seconds(now, ended_at))
                 }

@@ -223,7 +223,11 @@ pub(super) fn get_session_call(record: &str) -> Call {
 
 pub(super) fn looked_up(mut reply: Reply, session: SessionId) -> Result<Lookup, Error> {
     match reply.word() {
-        "live" => Ok(Lookup::Live(Box::new(record(&mut reply, session)?), reply.text()?)),
+        "live" => Ok(Lookup::Live {
+            record: Box::new(record(&mut reply, session)?),
+            claims: reply.text()?,
+            jti: reply.parse("jti")?,
+        }),
         "ended" => Ok(Lookup::Ended {
             reason: reply.parse("reason")?,
             ended_at: reply.time()?,

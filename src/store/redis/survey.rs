@@ -81,7 +81,7 @@ impl Survey {
         let key = self.keys.session(subject, session);
         let lookup = scripts::looked_up(self.call(&scripts::get_session_call(&key)).await?, session)?;
         let (ttl, token) = self.rest(&key).await?;
-        let token = token.filter(|_| matches!(lookup, Lookup::Live(..)));
+        let token = token.filter(|_| matches!(lookup, Lookup::Live { .. }));
         Ok(Found { subject: subject.clone(), lookup, ttl, token })
     }
 
