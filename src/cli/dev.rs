@@ -51,6 +51,7 @@ fn guide(address: SocketAddr, key: &str, embedded: bool) -> String {
 token-gateway dev on {url}
 store: {store}
 service key (for this run only): {key}
+public keys of access tokens: {url}/.well-known/jwks.json
 
 # Paste these lines into another shell, one after the other.
 

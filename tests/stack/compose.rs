@@ -1,5 +1,6 @@
 //! docker-compose.yml as the installed client resolves it, with an `.env` that `token-gateway init` has written.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
@@ -147,7 +148,7 @@ fn gateways_get_known_settings_and_only_their_own_secrets() {
             let blank = value.as_str() == Some("");
             assert!(SETTINGS.contains(&name.as_str()) || blank, "{name} is no setting of the gateway");
         }
-        for name in ["ISSUER", "SIGNING_SECRET", "REFRESH_SECRET", "SERVICE_KEYS"] {
+        for name in ["ISSUER", "REFRESH_SECRET", "SERVICE_KEYS"] {
             assert_eq!(environment[name], **secret(name), "{name}");
         }
         let url = format!("redis://gateway:{}@redis:6379", secret("REDIS_PASSWORD"));
@@ -158,12 +159,26 @@ fn gateways_get_known_settings_and_only_their_own_secrets() {
     let redis = &service("redis")["environment"];
     assert_eq!(redis["REDIS_PASSWORD"], **secret("REDIS_PASSWORD"), "fresh, so it stands in no file of ours");
     assert_eq!(redis["REDISCLI_AUTH"], **secret("REDIS_OPERATOR_PASSWORD"));
-    for name in ["SIGNING_SECRET", "REFRESH_SECRET", "SERVICE_KEYS"] {
+    for name in ["REFRESH_SECRET", "SERVICE_KEYS"] {
         for other in ["redis", "nginx"] {
             assert!(!service(other).to_string().contains(secret(name)), "{other} has {name}");
         }
     }
     assert!(!service("nginx").to_string().contains(secret("REDIS_PASSWORD")));
+}
+
+#[test]
+fn gateways_sign_with_the_keys_that_init_has_made_and_run_as_whoever_may_read_them() {
+    let keys = RESOLVED.dir.path().canonicalize().expect("a folder").join("keys");
+    let owner = std::fs::metadata(keys.join("signing.json")).expect("init made it");
+    for gateway in GATEWAYS {
+        let gateway = service(gateway);
+        assert_eq!(gateway["user"], format!("{}:{}", owner.uid(), owner.gid()));
+        let volume = &gateway["volumes"].as_array().expect("volumes")[0];
+        assert_eq!(volume["source"], keys.to_str().expect("text"), "a folder, so that a new file is seen");
+        let path = format!("{}/signing.json", volume["target"].as_str().expect("text"));
+        assert_eq!(gateway["environment"]["SIGNING_KEYS"], path);
+    }
 }
 
 #[test]
@@ -193,12 +208,14 @@ fn every_mounted_file_is_in_the_repository_and_read_only() {
             let source = Path::new(volume["source"].as_str().expect("a path"));
             let root = RESOLVED.dir.path().canonicalize().expect("a folder");
             let inside = source.strip_prefix(&root).expect("in the checkout");
-            assert!(repository("").join(inside).is_dir(), "{name}: {}", inside.display());
+            if inside != Path::new("keys") {
+                assert!(repository("").join(inside).is_dir(), "{name}: {}", inside.display());
+            }
             assert_eq!(volume["read_only"], true, "{name}");
             binds += 1;
         }
     }
-    assert_eq!(binds, 2, "redis and nginx");
+    assert_eq!(binds, 4, "redis, nginx, and the keys of the gateways");
     let volume =
         service("redis")["volumes"].as_array().expect("volumes").iter().find(|it| it["type"] == "volume");
     let (folder, entrypoint) = (&volume.expect("a volume")["target"], texts(&service("redis")["entrypoint"]));

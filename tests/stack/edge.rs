@@ -36,7 +36,6 @@ async fn the_public_port_has_nothing_for_services_and_operators() {
         (Method::POST, "/v1/sessions"),
         (Method::GET, "/v1/users/alice/sessions"),
         (Method::DELETE, "/v1/users/alice/sessions"),
-        (Method::POST, "/oauth/introspect"),
         (Method::GET, "/metrics"),
         (Method::GET, "/readyz"),
         (Method::GET, "/"),
