@@ -11,6 +11,9 @@ mod arrival;
 mod credentials;
 pub mod error;
 mod form;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod introspect;
 mod me;

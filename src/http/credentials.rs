@@ -9,14 +9,14 @@ use super::form::Form;
 use crate::gateway::service_keys::{Role, Service, ServiceKeys};
 
 /// What the `Authorization` header holds. No `Debug`: it is all secrets.
-enum Credentials<'a> {
+pub enum Credentials<'a> {
     None,
     Bearer(&'a str),
     Basic { name: String, key: String },
     Unsupported,
 }
 
-fn credentials(http: &HttpRequest) -> Result<Credentials<'_>, ApiError> {
+pub fn credentials(http: &HttpRequest) -> Result<Credentials<'_>, ApiError> {
     let mut headers = http.headers().get_all(AUTHORIZATION);
     let Some(header) = headers.next() else { return Ok(Credentials::None) };
     if headers.next().is_some() {

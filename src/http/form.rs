@@ -37,7 +37,8 @@ impl<'a> Form<'a> {
         Self::parse(body)
     }
 
-    fn parse(body: &'a str) -> Result<Self, ApiError> {
+    /// Of what came in the body alone.
+    pub fn parse(body: &'a str) -> Result<Self, ApiError> {
         let mut parameters = Vec::with_capacity(4);
         for (name, value) in body.split('&').filter(|pair| !pair.is_empty()).map(decoded) {
             if parameters.iter().any(|(known, _)| *known == name) {

@@ -22,7 +22,7 @@ pub struct Which {
 }
 
 impl Which {
-    fn spares_current(http: &HttpRequest) -> Result<bool, ApiError> {
+    pub fn spares_current(http: &HttpRequest) -> Result<bool, ApiError> {
         match Query::<Self>::from_query(http.query_string()).map(Query::into_inner) {
             Ok(Self { except: None }) => Ok(false),
             Ok(Self { except: Some(except) }) if except == "current" => Ok(true),

@@ -22,13 +22,17 @@ const MAX_BODY: usize = 16 * 1024;
 /// A body must have arrived within this.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A JSON body; an error names the member by its path.
+/// A JSON body.
 pub async fn json<T: DeserializeOwned>(http: &HttpRequest, payload: Payload) -> Result<T, ApiError> {
-    let body = body(http, payload, "application/json").await?;
+    parsed(&body(http, payload, "application/json").await?)
+}
+
+/// One JSON object and nothing else; an error names the member by its path.
+pub fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     if body.is_empty() {
         return Err(ApiError::Request("the body is missing; it must be a JSON object"));
     }
-    let mut reader = serde_json::Deserializer::from_slice(&body);
+    let mut reader = serde_json::Deserializer::from_slice(body);
     let Object(value) = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         let field = if matches!(path.as_str(), "." | "?") { "body".to_owned() } else { shortened(path) };

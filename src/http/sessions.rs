@@ -28,7 +28,7 @@ const SCOPE_LEN: usize = 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Body {
+pub struct Body {
     sub: String,
     claims: Option<Map<String, Value>>,
     client: Option<Object<Client>>,
@@ -40,7 +40,7 @@ struct Body {
 /// The device, as the login service saw it.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Client {
+pub struct Client {
     #[serde(skip_serializing_if = "Option::is_none")]
     ip: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,7 +62,7 @@ pub async fn issue(
     Ok(answer::tokens(StatusCode::CREATED, &issued))
 }
 
-fn login(body: Body, service: &str, issuer: &str) -> Result<Login, ApiError> {
+pub fn login(body: Body, service: &str, issuer: &str) -> Result<Login, ApiError> {
     let subject = body.sub.try_into().map_err(|error| ApiError::field("sub", format!("{error}")))?;
     let audience = body.aud.filter(|aud| !aud.is_empty());
     if let Some(aud) = &audience {

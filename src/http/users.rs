@@ -16,8 +16,8 @@ use crate::token::claims::SessionClaims;
 /// `{"claims": {…}}` replaces the carried claims from the next refresh on.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Patch {
-    claims: Map<String, Value>,
+pub struct Patch {
+    pub claims: Map<String, Value>,
 }
 
 pub async fn list(

@@ -8,6 +8,9 @@
 //! This file maps the [`Store`] trait onto the scripts.
 
 pub mod connection;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod inspect;
 pub mod keys;
 mod reply;

@@ -111,7 +111,10 @@ pub(super) async fn rotate(store: &RedisStore, rotation: &Rotation<'_>) -> Resul
         .arg(policy.refresh_grace.as_micros() as u64)
         .arg(policy.reuse_scope.as_str())
         .arg(policy.tombstone_ttl.as_millis() as u64);
-    let mut reply = store.connections.call(&call).await?;
+    exchanged(store.connections.call(&call).await?, rotation)
+}
+
+pub(super) fn exchanged(mut reply: Reply, rotation: &Rotation<'_>) -> Result<Rotated, Error> {
     match reply.word() {
         "unknown" => Ok(Rotated::Unknown),
         "ended" => Ok(Rotated::Ended { reason: reply.parse("reason")?, announced: reply.flag()? }),
@@ -156,7 +159,10 @@ pub(super) async fn create(store: &RedisStore, new: &NewSession<'_>) -> Result<C
         .arg(new.client_id)
         .arg(new.scope)
         .arg(new.aud);
-    let mut reply = store.connections.call(&call).await?;
+    created(store.connections.call(&call).await?)
+}
+
+pub(super) fn created(mut reply: Reply) -> Result<Created, Error> {
     match reply.word() {
         "created" => Ok(Created::Created {
             created_at: reply.time()?,
@@ -179,7 +185,10 @@ pub(super) async fn end_session(
     let call = Call::new(&END_SESSION, &[&record, &sessions])
         .arg(reason.as_str())
         .arg(store.policy.tombstone_ttl.as_millis() as u64);
-    let mut reply = store.connections.call(&call).await?;
+    ended_one(store.connections.call(&call).await?)
+}
+
+pub(super) fn ended_one(mut reply: Reply) -> Result<EndedOne, Error> {
     match reply.word() {
         "ended" => Ok(EndedOne::Ended),
         "already" => Ok(EndedOne::Already { reason: reply.parse("reason")?, announced: reply.flag()? }),
@@ -200,7 +209,10 @@ pub(super) async fn end_subject(
         .arg(except.as_ref().map_or("", SessionId::as_str))
         .arg(reason.as_str())
         .arg(store.policy.tombstone_ttl.as_millis() as u64);
-    let mut reply = store.connections.call(&call).await?;
+    ended_many(store.connections.call(&call).await?)
+}
+
+pub(super) fn ended_many(mut reply: Reply) -> Result<EndedMany, Error> {
     match reply.word() {
         "ended" => reply.ended(),
         _ => reply.unexpected(),
@@ -288,7 +300,10 @@ pub(super) async fn set_claims(
     let call = Call::new(&SET_CLAIMS, &[&store.keys.sessions(subject)])
         .arg(claims)
         .arg(session.as_ref().map_or("", SessionId::as_str));
-    let mut reply = store.connections.call(&call).await?;
+    updated(store.connections.call(&call).await?)
+}
+
+pub(super) fn updated(mut reply: Reply) -> Result<Vec<SessionId>, Error> {
     match reply.word() {
         "updated" => {
             let mut updated = Vec::new();

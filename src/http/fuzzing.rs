@@ -1,0 +1,8 @@
+//! The parsers of this layer as the targets in `fuzz/` call them; in no other build.
+
+pub use super::credentials::{Credentials, credentials, service};
+pub use super::form::{Form, text};
+pub use super::me::Which;
+pub use super::request::{attempt, parsed, session, subject};
+pub use super::sessions::{Body as NewSession, check_scope, claims, login};
+pub use super::users::Patch;
