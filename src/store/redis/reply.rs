@@ -66,6 +66,12 @@ impl Reply {
         Ok(Some(Timestamp(time)))
     }
 
+    /// Of a key, in milliseconds, as Redis tells it.
+    pub fn expiry(&mut self) -> Result<Timestamp, Error> {
+        let micros = self.parse::<u64>("expiry")?.checked_mul(1000);
+        micros.map(Timestamp).ok_or_else(|| Error::Corrupt("stored 'expiry' cannot be read".into()))
+    }
+
     /// `0` or `1`.
     pub fn flag(&mut self) -> Result<bool, Error> {
         Ok(self.text()? == "1")
@@ -84,5 +90,23 @@ impl Reply {
         }
         let before = all.split_off(count);
         Ok(EndedMany { now: all, before })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(values: &[&str]) -> Reply {
+        let values = values.iter().map(|value| Value::BulkString(value.as_bytes().to_vec()));
+        Reply::new(Value::Array(values.collect())).unwrap()
+    }
+
+    #[test]
+    fn an_expiry_that_no_clock_can_show_is_corrupt() {
+        assert_eq!(reply(&["live", "1", "1800604800000"]).expiry(), Ok(Timestamp(1_800_604_800_000_000)));
+        for expiry in ["-1", "18446744073709551615"] {
+            assert!(matches!(reply(&["live", "1", expiry]).expiry(), Err(Error::Corrupt(_))), "{expiry}");
+        }
     }
 }

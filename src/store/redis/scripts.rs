@@ -284,7 +284,7 @@ fn record(reply: &mut Reply, session: SessionId) -> Result<SessionRecord, Error>
         generation: reply.parse("gen")?,
         created_at: reply.time()?,
         last_refreshed_at: reply.time()?,
-        expires_at: Timestamp(reply.parse::<u64>("expiry")? * 1000),
+        expires_at: reply.expiry()?,
         absolute_expires_at: reply.optional_time()?,
         client: reply.text()?,
         client_id: reply.text()?,
