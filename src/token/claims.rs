@@ -164,6 +164,13 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_stored_to_its_last_digit() {
+        let sent = r#"{"n":0.1073709551613709551615,"m":1.8446744073709552e19,"z":-0.0}"#;
+        let stored = claims(serde_json::from_str(sent).unwrap()).unwrap();
+        assert_eq!(stored.as_str(), r#"{"m":1.8446744073709552e+19,"n":0.10737095516137095,"z":-0.0}"#);
+    }
+
+    #[test]
     fn every_reserved_name_is_refused_by_name() {
         for name in RESERVED {
             assert_eq!(claims(json!({ name: 1 })), Err(InvalidClaims::Reserved(name)));
