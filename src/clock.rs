@@ -54,7 +54,7 @@ impl Observation {
     fn lower_bound(&self, moment: Instant) -> Timestamp {
         if let Some(later) = moment.checked_duration_since(self.answered) {
             let elapsed = micros(later);
-            Timestamp(self.time.0 + elapsed - elapsed.div_ceil(DRIFT))
+            Timestamp(self.time.0.saturating_add(elapsed - elapsed.div_ceil(DRIFT)))
         } else {
             let elapsed = micros(self.answered - moment);
             Timestamp(self.time.0.saturating_sub(elapsed + elapsed.div_ceil(DRIFT)))
@@ -127,6 +127,13 @@ mod tests {
         clock.observe(Timestamp(5_000_000), start, start + MS);
         clock.observe(Timestamp(4_000_000), start + 2 * MS, start + 3 * MS);
         assert_eq!(clock.lower_bound(start + 3 * MS), Some(Timestamp(4_000_000)));
+    }
+
+    #[test]
+    fn a_clock_at_its_end_does_not_begin_anew() {
+        let (clock, start) = (Clock::default(), Instant::now());
+        clock.observe(Timestamp(u64::MAX), start, start);
+        assert_eq!(clock.lower_bound(start + MS), Some(Timestamp(u64::MAX)));
     }
 
     #[test]
