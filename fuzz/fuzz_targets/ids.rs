@@ -1,0 +1,37 @@
+//! The text forms of subject, session id, `jti` and reason: each has one, which is read back.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use token_gateway::session::{Jti, Reason, SessionId, Subject};
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(subject) = text.parse::<Subject>() {
+        check_subject(text, &subject);
+    }
+    if let Ok(session) = text.parse::<SessionId>() {
+        let number: i64 = text.parse().expect("an integer");
+        assert_eq!((session.as_str(), number.to_string().as_str()), (text, text));
+        assert!(number >= 1_000_000_000_000_000_000);
+    }
+    if let Ok(jti) = text.parse::<Jti>() {
+        let token = text.strip_prefix(jti.session().as_str()).and_then(|rest| rest.strip_prefix('.'));
+        let token = token.expect("begins with its session");
+        assert_eq!((jti.as_str(), token.len()), (text, 22));
+        assert!(token.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+        assert_eq!(jti.session().as_str().parse(), Ok(jti.session()));
+    }
+    if let Ok(reason) = text.parse::<Reason>() {
+        assert_eq!(reason.as_str(), text);
+    }
+});
+
+fn check_subject(text: &str, subject: &Subject) {
+    assert_eq!(subject.as_str(), text);
+    assert!((1..=255).contains(&text.len()) && ![".", ".."].contains(&text));
+    assert!(!text.chars().any(char::is_control));
+    let encoded = subject.encoded().to_string();
+    assert!(encoded.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.@+%".contains(&b)));
+    assert_eq!(Subject::from_encoded(&encoded).as_ref(), Some(subject));
+}

@@ -1,0 +1,23 @@
+//! Names of keys as Redis lists them: whatever is read is the one name of what it stands for.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use token_gateway::session::Subject;
+use token_gateway::store::redis::keys::{Key, Keys};
+
+fuzz_target!(|data: &[u8]| {
+    let keys = Keys::new("tg");
+    let again = keys.read(data).map(|key| match key {
+        Key::Session(subject, session) => keys.session(&subject, session),
+        Key::Sessions(subject) => keys.sessions(&subject),
+    });
+    assert!(again.is_none_or(|again| again.as_bytes() == data), "two names for one thing");
+
+    // A subject alone, so that not only whole keys are tried.
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Some(subject) = Subject::from_encoded(text) {
+        assert_eq!(subject.encoded().to_string(), text);
+        assert_eq!(keys.read(keys.sessions(&subject).as_bytes()), Some(Key::Sessions(subject)));
+    }
+});

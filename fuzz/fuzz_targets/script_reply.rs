@@ -1,0 +1,112 @@
+//! What Redis returns from a script, one value a line: read, or corrupt; never more than was there.
+
+#![no_main]
+
+use std::time::{Duration, Instant};
+
+use libfuzzer_sys::fuzz_target;
+use token_gateway::clock::{Clock, Timestamp};
+use token_gateway::session::{Jti, Subject};
+use token_gateway::store::redis::fuzzing::{self as scripts, Value};
+use token_gateway::store::{Error, Lookup, Rotated, Rotation, SessionRecord, Successor};
+use token_gateway::token::Grant;
+use token_gateway::view;
+use token_gateway_fuzz::with_tokens;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+const PRESENTED: &str = "4830719265501837429.AAAAAAAAAAAAAAAAAAAAAA";
+
+fuzz_target!(|data: &[u8]| {
+    let reply = reply(data);
+    let presented: Jti = PRESENTED.parse().expect("a jti");
+    let subject: Subject = "alice".parse().expect("a subject");
+    let rotation = Rotation {
+        subject: &subject,
+        presented,
+        generation: 7,
+        successor: presented,
+        sent_at: Timestamp(1_800_000_000_000_000),
+    };
+    match read(scripts::rotate(reply.clone(), &rotation)) {
+        Some(Rotated::Replayed(successor) | Rotated::Rotated(successor) | Rotated::RolledBack(successor)) => {
+            mint(&subject, &successor);
+        }
+        Some(Rotated::Reused(ended)) => assert!(2 * ended.all().len() <= lines(data) - 3),
+        _ => {}
+    }
+    let _ = read(scripts::create(reply.clone()));
+    let _ = read(scripts::end_session(reply.clone()));
+    if let Some(ended) = read(scripts::end_subject(reply.clone())) {
+        assert!(2 * ended.all().len() <= lines(data) - 3);
+    }
+    if let Some(Lookup::Live(record, _)) = read(scripts::get_session(reply.clone(), presented.session())) {
+        show(&[*record]);
+    }
+    if let Some(records) = read(scripts::list_sessions(reply.clone())) {
+        assert!(records.is_sorted_by(|a, b| a.last_refreshed_at >= b.last_refreshed_at));
+        show(&records);
+    }
+    if let Some(updated) = read(scripts::set_claims(reply.clone())) {
+        assert_eq!(updated.len(), lines(data) - 2);
+    }
+    let _ = read(scripts::open_layout(reply));
+});
+
+fn lines(data: &[u8]) -> usize {
+    data.split(|byte| *byte == b'\n').count()
+}
+
+fn reply(data: &[u8]) -> Value {
+    let strings = data.split(|byte| *byte == b'\n').map(|line| Value::BulkString(line.to_vec()));
+    Value::Array(strings.collect())
+}
+
+/// An unreadable reply is corrupt: nothing is made of it, least of all a verdict.
+fn read<T>(decoded: Result<T, Error>) -> Option<T> {
+    match decoded {
+        Err(Error::Unavailable(_) | Error::Overloaded) => panic!("it was there"),
+        decoded => decoded.ok(),
+    }
+}
+
+/// What is stored may have been changed by hand; tokens still say whose they are.
+fn mint(subject: &Subject, successor: &Successor) {
+    let grant = Grant {
+        subject,
+        jti: &successor.jti,
+        generation: successor.generation,
+        issued_at: successor.issued_at,
+        now: successor.now,
+        absolute_expires_at: successor.absolute_expires_at,
+        client_id: "web",
+        audience: &successor.aud,
+        scope: Some(&successor.scope),
+        narrowed: None,
+        claims: &successor.claims,
+    };
+    date(successor.now);
+    with_tokens(|tokens| {
+        let Ok(pair) = tokens.mint(&grant) else { return };
+        if let Ok(access) = tokens.open_access(&pair.access_token) {
+            assert_eq!((&access.subject, access.session), (subject, successor.jti.session()));
+        }
+        if let Ok(refresh) = tokens.open_refresh(&pair.refresh_token) {
+            assert_eq!((&refresh.subject, refresh.jti), (subject, successor.jti));
+        }
+    });
+}
+
+/// A node dates its requests by what it was told.
+fn date(now: Timestamp) {
+    let (clock, start) = (Clock::default(), Instant::now());
+    clock.observe(now, start, start);
+    for moment in [start - SECOND, start + SECOND] {
+        assert!(clock.lower_bound(moment).is_some());
+    }
+}
+
+fn show(records: &[SessionRecord]) {
+    let list = view::List::new(records, None);
+    assert!(serde_json::to_string(&list).is_ok());
+}

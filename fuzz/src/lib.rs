@@ -1,0 +1,76 @@
+//! What the targets share: the tokens of one gateway, and a way to sign what it never would.
+
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+use token_gateway::token::{Secret, TokenSettings, Tokens};
+
+pub const ISSUER: &str = "https://issuer.example";
+
+/// These sign nothing but what is made up here.
+pub const SIGNING_SECRET: &str = "of the fuzz targets: access tokens";
+pub const REFRESH_SECRET: &str = "of the fuzz targets: refresh tokens";
+
+thread_local! {
+    static TOKENS: Tokens = made();
+}
+
+/// The only place that knows how [`Tokens`] are made.
+fn made() -> Tokens {
+    let secret = |text| Secret::parse(text).expect("32 bytes and more");
+    Tokens::new(&TokenSettings {
+        issuer: ISSUER.to_owned(),
+        signing_secret: secret(SIGNING_SECRET),
+        refresh_secret: secret(REFRESH_SECRET),
+        refresh_secret_previous: None,
+        access_ttl: Duration::from_secs(900),
+        refresh_ttl: Duration::from_secs(604_800),
+    })
+}
+
+/// Not `Sync`, so they are lent.
+pub fn with_tokens<R>(use_them: impl FnOnce(&Tokens) -> R) -> R {
+    TOKENS.with(use_them)
+}
+
+/// Header and payload as they are, signed: what a token would be if we had made it.
+pub fn sealed(secret: &str, header: &[u8], payload: &[u8]) -> String {
+    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    let signature = hmac::sign(&key, message.as_bytes());
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+/// The first line, which is a header, and the rest, which is a payload.
+pub fn halves(data: &[u8]) -> (&[u8], &[u8]) {
+    let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
+    (&data[..end], data.get(end + 1..).unwrap_or_default())
+}
+
+/// The same token as another text: nothing of it may be open to choice, or one token has many names.
+pub fn respelled(token: &str) -> [String; 4] {
+    let mut bits = token.as_bytes().to_vec();
+    // 32 bytes leave two bits of the last character unused.
+    let last = bits.last_mut().expect("no token is empty");
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let digit = DIGITS.iter().position(|digit| digit == last).expect("base64url");
+    *last = DIGITS[digit ^ 1];
+    let bits = String::from_utf8(bits).expect("ASCII");
+    [bits, format!("{token}="), format!(" {token}"), format!("{token}.")]
+}
+
+/// What a token of ours says.
+pub fn payload(token: &str) -> Map<String, Value> {
+    let payload = token.split('.').nth(1).expect("three parts");
+    let json = URL_SAFE_NO_PAD.decode(payload).expect("base64url");
+    serde_json::from_slice(&json).expect("a JSON object")
+}
+
+/// A JSON object as another reader sees it. `None` where it cannot: members that nobody asks for are skipped
+/// unread, and may hold half a surrogate pair.
+pub fn object(json: &[u8]) -> Option<Map<String, Value>> {
+    serde_json::from_slice(json).ok()
+}
