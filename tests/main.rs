@@ -3,9 +3,11 @@
 //! - `http`: the HTTP surface, one file per resource. - `store`: both backends against one specification.
 //! - `faults`: races, lost answers, Redis gone. - `cli`: commands and settings. - `footprint`: memory, round
 //!   trips. - `stack`: docker-compose.yml and what it starts. - `architecture`: the import rules.
+//! - `checklist`: what the HTTP surface must do, line by line, and which test decides it.
 //! - `ops`: the cookbook and the migration notes, as printed.
 
 mod architecture;
+mod checklist;
 mod cli;
 mod faults;
 mod footprint;

@@ -1,6 +1,6 @@
 //! Every token is checked strictly: kind, algorithm, header, encoding, claims, lifetime.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -386,42 +386,6 @@ async fn bytes_that_are_no_utf_8_are_refused() {
     let at = claims.iter().position(|byte| *byte == b'_').unwrap();
     claims[at] = 0xff;
     target.refuses_access("no UTF-8", &Craft::raw(header.as_bytes(), &claims, SIGNING_SECRET)).await;
-    target.still_works().await;
-}
-
-async fn refused_promptly(api: &Api, what: &str, token: &str) {
-    let began = Instant::now();
-    if let Ok(answer) = api.try_send(api.request(Method::GET, "/v1/me/sessions").bearer_auth(token)).await {
-        assert!(answer.status.is_client_error(), "{what}: {answer:?}");
-    }
-    let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
-    if let Ok(answer) = api.try_send(api.form("/oauth/token", &form)).await {
-        assert!(matches!(answer.status.as_u16(), 400 | 413), "{what}: {answer:?}");
-    }
-    assert!(began.elapsed() < Duration::from_secs(1), "{what} took {:?}", began.elapsed());
-}
-
-#[tokio::test]
-async fn monstrous_tokens_are_refused_promptly_in_bounded_memory() {
-    let target = Target::new().await;
-    let before = target._gateway.resident();
-    let deep = |levels: usize| {
-        let nested = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
-        let claims = target.access.claims.to_string().replace("\"alice\"", &nested);
-        Craft::raw(target.access.header.to_string().as_bytes(), claims.as_bytes(), SIGNING_SECRET)
-    };
-    for (what, token) in [
-        ("1 MB", "a".repeat(1_000_000)),
-        ("100,000 dots", ".".repeat(100_000)),
-        ("12,000 dots", ".".repeat(12_000)),
-        ("10,000 levels", deep(10_000)),
-        ("1,500 levels", deep(1_500)),
-        ("9 kB", target.access.clone().claim("pad", json!("x".repeat(9_000))).sign()),
-    ] {
-        refused_promptly(&target.api, what, &token).await;
-    }
-    let grown = target._gateway.resident().saturating_sub(before);
-    assert!(grown < 32 * 1024 * 1024, "grown by {grown} bytes");
     target.still_works().await;
 }
 

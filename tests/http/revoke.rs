@@ -1,7 +1,5 @@
 //! `POST /oauth/revoke` (RFC 7009).
 
-use std::time::Duration;
-
 use reqwest::Method;
 use serde_json::json;
 
@@ -33,20 +31,6 @@ async fn a_refresh_or_an_access_token_ends_its_session_and_no_other_at_once_on_e
         expect_ended(&one, &tokens).await;
     }
     assert_eq!(one.refresh(&bystander.refresh).await.status, 200);
-}
-
-#[tokio::test]
-async fn a_token_that_is_unknown_expired_or_nonsense_is_200() {
-    let gateway = Gateway::embedded();
-    let api = gateway.api();
-    let tokens = api.login("alice").await;
-    let unknown = Craft::refresh(&tokens.refresh).claim("sub", json!("nobody")).sign();
-    let forged = Craft::refresh(&tokens.refresh).under("a-secret-that-nobody-here-has-ever-seen").sign();
-    let cut = &tokens.refresh[..tokens.refresh.len() - 1];
-    for token in [unknown.as_str(), &forged, cut, "nonsense", "a.b.c", "...", "\u{1f98a}"] {
-        assert_eq!(api.revoke(token).await.status, 200, "{token}");
-    }
-    assert_eq!(api.refresh(&tokens.refresh).await.status, 200);
 }
 
 #[tokio::test]
@@ -133,22 +117,4 @@ async fn another_client_cannot_revoke_and_bad_credentials_are_401() {
     let own = api.form("/oauth/revoke", &[("token", &after.refresh)]).bearer_auth(&WEB.key);
     assert_eq!(api.send(own).await.status, 200);
     expect_ended(&api, &after).await;
-}
-
-#[tokio::test]
-async fn a_storage_failure_is_503_and_the_repeated_call_works() {
-    let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
-    let api = gateway.api();
-    let tokens = api.login("alice").await;
-    redis.freeze();
-    for token in [&tokens.refresh, &tokens.access] {
-        api.revoke(token).await.expect_error(503, "temporarily_unavailable");
-    }
-    redis.thaw();
-    let began = std::time::Instant::now();
-    while api.revoke(&tokens.refresh).await.status != 200 {
-        assert!(began.elapsed() < Duration::from_secs(10), "still not revoked");
-    }
-    expect_ended(&api, &tokens).await;
 }

@@ -24,33 +24,6 @@ async fn raw(api: &Api, body: impl Into<reqwest::Body>) -> Answer {
     api.send(api.raw_form("/oauth/token", body)).await
 }
 
-#[tokio::test]
-async fn any_method_but_post_is_405_with_allow() {
-    let gateway = Gateway::embedded();
-    let api = gateway.api();
-    for method in [Method::GET, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS] {
-        let answer = api.send(api.request(method, "/oauth/token")).await;
-        answer.expect_error(405, "invalid_request");
-        assert_eq!(answer.header("allow"), Some("POST"), "{answer:?}");
-    }
-}
-
-#[tokio::test]
-async fn neither_success_nor_error_may_be_cached() {
-    let gateway = Gateway::embedded();
-    let api = gateway.api();
-    let login = api.issue(&json!({"sub": "alice"})).await;
-    let refresh = api.refresh(&login.tokens().refresh).await;
-    let errors =
-        [raw(&api, "").await, api.refresh("x").await, raw(&api, "client_id=web&client_secret=x").await];
-    assert_eq!((login.status.as_u16(), refresh.status.as_u16()), (201, 200));
-    for answer in [&login, &refresh].into_iter().chain(&errors) {
-        assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer:?}");
-        assert_eq!(answer.header("pragma"), Some("no-cache"), "{answer:?}");
-        assert_eq!(answer.header("content-type"), Some("application/json"), "{answer:?}");
-    }
-}
-
 fn check_lifetime(json: &Value, token: &str, field: &str, expected: RangeInclusive<u64>) {
     let claims = claims(json[token].as_str().unwrap());
     let stated = json[field].as_u64().unwrap_or_else(|| panic!("no JSON number: {json}"));
@@ -96,32 +69,6 @@ async fn errors_are_registered_codes_in_the_registered_characters() {
         assert!(ERRORS.contains(&error));
     }
     assert_eq!(api.refresh(&known).await.status, 200);
-}
-
-#[tokio::test]
-async fn a_repeated_parameter_is_invalid_request_and_named() {
-    let gateway = Gateway::embedded();
-    let api = gateway.api();
-    let token = api.login("alice").await.refresh;
-    for (name, value) in [("grant_type", "refresh_token"), ("refresh_token", &token), ("odd", "")] {
-        let form = [("grant_type", "refresh_token"), ("refresh_token", &token), ("odd", "1"), (name, value)];
-        let answer = api.send(api.form("/oauth/token", &form)).await;
-        answer.expect_error(400, "invalid_request");
-        assert!(answer.text.contains(&format!("'{name}'")), "{answer:?}");
-    }
-    assert_eq!(api.refresh(&token).await.status, 200);
-}
-
-#[tokio::test]
-async fn an_empty_parameter_counts_as_absent_and_an_unknown_one_is_ignored() {
-    let gateway = Gateway::embedded();
-    let api = gateway.api();
-    let token = api.login("alice").await.refresh;
-    raw(&api, "grant_type=refresh_token&refresh_token=").await.expect_error(400, "invalid_request");
-    raw(&api, format!("grant_type=&refresh_token={token}")).await.expect_error(400, "invalid_request");
-    let more = "scope=&client_id=&client_secret=&unknown=1&Refresh_Token=x";
-    let answer = raw(&api, format!("grant_type=refresh_token&refresh_token={token}&{more}")).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
 }
 
 #[tokio::test]

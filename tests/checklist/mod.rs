@@ -1,0 +1,4 @@
+mod access_tokens;
+mod revocation;
+mod secrets;
+mod token_endpoint;
