@@ -42,6 +42,8 @@ fn with_body(api: &Api, token: &str, client: &[(&str, &str)]) -> RequestBuilder 
     api.form("/oauth/token", &form)
 }
 
+/// Credentials twice (header and body) → `invalid_request`; credentials in the URI are refused. (RFC 6749
+/// 2.3.1)
 #[tokio::test]
 async fn credentials_twice_are_invalid_request() {
     let gateway = Gateway::embedded();
@@ -59,6 +61,8 @@ async fn credentials_twice_are_invalid_request() {
     assert_eq!(api.refresh(&token).await.status, 200);
 }
 
+/// Credentials twice (header and body) → `invalid_request`; credentials in the URI are refused. (RFC 6749
+/// 2.3.1)
 #[tokio::test]
 async fn credentials_in_the_uri_are_refused() {
     let gateway = Gateway::embedded();
@@ -81,6 +85,7 @@ async fn credentials_in_the_uri_are_refused() {
     assert_eq!(api.refresh(&token).await.status, 200);
 }
 
+/// Basic credentials are form-decoded after base64: `:%+ é` in them work. (RFC 6749 2.3.1)
 #[tokio::test]
 async fn basic_credentials_work_raw_and_form_decoded() {
     const KEY: &str = "key with :%+ \u{e9}";
@@ -102,6 +107,8 @@ async fn basic_credentials_work_raw_and_form_decoded() {
     }
 }
 
+/// `invalid_client` is 401 with `WWW-Authenticate` where the client used the Authorization header. (RFC 6749
+/// 5.2)
 #[tokio::test]
 async fn invalid_client_is_401_and_challenges_with_the_scheme_that_was_used() {
     let gateway = Gateway::embedded();
@@ -125,6 +132,8 @@ async fn invalid_client_is_401_and_challenges_with_the_scheme_that_was_used() {
     assert_eq!(api.refresh(&token).await.status, 200);
 }
 
+/// A refresh token of client A shown by client B → `invalid_grant`, and A's token is neither rotated nor
+/// revoked. (RFC 6749 6, 10.4)
 #[tokio::test]
 async fn a_token_shown_by_another_client_is_invalid_grant_and_neither_rotated_nor_revoked() {
     let gateway = Gateway::embedded();

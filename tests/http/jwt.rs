@@ -78,6 +78,8 @@ async fn a_well_formed_token_made_by_somebody_else_with_our_secret_is_accepted()
     assert_eq!(target.api.refresh(&refresh).await.status, 200);
 }
 
+/// A refresh token, or any other JWT of the same key, is refused where an access token belongs, and the other
+/// way round. (RFC 8725 3.11)
 #[tokio::test]
 async fn one_kind_of_token_is_refused_where_the_other_belongs() {
     let target = Target::new().await;
@@ -113,6 +115,8 @@ async fn one_kind_of_token_is_refused_where_the_other_belongs() {
     target.still_works().await;
 }
 
+/// A refresh token, or any other JWT of the same key, is refused where an access token belongs, and the other
+/// way round. (RFC 8725 3.11)
 #[tokio::test]
 async fn a_wrong_or_missing_typ_is_refused() {
     let target = Target::new().await;
@@ -132,6 +136,8 @@ async fn a_wrong_or_missing_typ_is_refused() {
     target.still_works().await;
 }
 
+/// `alg` comes from the key, not from the token: none/None/nOnE, HS256 signed with the public key (PEM, DER,
+/// JWK text), RS/PS swap, missing `alg` → refused.
 #[tokio::test]
 async fn the_algorithm_comes_from_the_key_and_not_from_the_token() {
     let target = Target::new().await;
@@ -155,6 +161,8 @@ async fn the_algorithm_comes_from_the_key_and_not_from_the_token() {
     target.still_works().await;
 }
 
+/// `alg` comes from the key, not from the token: none/None/nOnE, HS256 signed with the public key (PEM, DER,
+/// JWK text), RS/PS swap, missing `alg` → refused.
 #[tokio::test]
 async fn an_unsigned_token_is_refused() {
     let target = Target::new().await;
@@ -170,6 +178,8 @@ async fn an_unsigned_token_is_refused() {
     target.still_works().await;
 }
 
+/// `crit` with anything → refused. `zip` → refused. Five parts → refused. Base64 with padding, `+/`, spaces,
+/// trailing bits → refused.
 #[tokio::test]
 async fn a_critical_extension_or_compression_is_refused() {
     let target = Target::new().await;
@@ -208,6 +218,8 @@ async fn a_token_never_says_which_key_to_use() {
     target.still_works().await;
 }
 
+/// `crit` with anything → refused. `zip` → refused. Five parts → refused. Base64 with padding, `+/`, spaces,
+/// trailing bits → refused.
 #[tokio::test]
 async fn anything_but_three_parts_of_strict_base64url_is_refused() {
     let target = Target::new().await;
@@ -237,6 +249,8 @@ async fn anything_but_three_parts_of_strict_base64url_is_refused() {
     target.still_works().await;
 }
 
+/// `crit` with anything → refused. `zip` → refused. Five parts → refused. Base64 with padding, `+/`, spaces,
+/// trailing bits → refused.
 #[tokio::test]
 async fn a_signed_part_in_another_alphabet_with_padding_or_trailing_bits_is_refused() {
     let target = Target::new().await;

@@ -15,6 +15,7 @@ async fn expect_ended(api: &Api, tokens: &Tokens) {
     assert_eq!((&session["state"], &session["reason"]), (&json!("ended"), &json!("logout")), "{session}");
 }
 
+/// Missing `token` → `invalid_request`. Effective at once on every node.
 #[tokio::test]
 async fn a_refresh_or_an_access_token_ends_its_session_and_no_other_at_once_on_every_node() {
     let redis = Redis::start();
@@ -57,6 +58,7 @@ async fn a_second_revocation_is_200_too_and_changes_nothing() {
     expect_ended(&api, &tokens).await;
 }
 
+/// A wrong or unknown `token_type_hint` changes nothing. (RFC 7009 2.1)
 #[tokio::test]
 async fn a_wrong_or_unknown_token_type_hint_changes_nothing() {
     let gateway = Gateway::embedded();
@@ -72,6 +74,7 @@ async fn a_wrong_or_unknown_token_type_hint_changes_nothing() {
     }
 }
 
+/// An already rotated refresh token given here ends its session, and raises no alarm.
 #[tokio::test]
 async fn an_already_rotated_refresh_token_ends_its_session_and_raises_no_alarm() {
     let gateway = Gateway::embedded();
@@ -85,6 +88,7 @@ async fn an_already_rotated_refresh_token_ends_its_session_and_raises_no_alarm()
     assert_eq!(api.refresh(&phone.refresh).await.status, 200, "no alarm");
 }
 
+/// Missing `token` → `invalid_request`. Effective at once on every node.
 #[tokio::test]
 async fn a_missing_token_or_a_broken_body_is_invalid_request() {
     let gateway = Gateway::embedded();

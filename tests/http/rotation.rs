@@ -28,6 +28,8 @@ async fn expect_dead(api: &Api, tokens: &Tokens) {
     api.me(Method::GET, "", &tokens.access).await.expect_error(401, "invalid_token");
 }
 
+/// After rotation the old token is refused, the session's newest refresh token and access token are dead on
+/// the other node too. (RFC 9700 4.14.2, ASVS 10.4.5)
 #[tokio::test]
 async fn after_reuse_on_one_node_the_newest_tokens_are_dead_on_the_other() {
     let redis = Redis::start();
@@ -159,6 +161,8 @@ async fn within_the_grace_window_an_old_token_gives_the_same_successor_and_after
     expect_dead(&api, &second).await;
 }
 
+/// Idle expiry and absolute expiry both hold; refreshing in a loop does not pass the absolute one. (ASVS
+/// 10.4.8, 7.3)
 #[tokio::test]
 async fn an_idle_session_expires_and_each_refresh_starts_its_time_anew() {
     let redis = Redis::start();
@@ -175,6 +179,8 @@ async fn an_idle_session_expires_and_each_refresh_starts_its_time_anew() {
     api.user(Method::GET, "alice", &format!("/{}", tokens.session)).await.expect_error(404, "not_found");
 }
 
+/// Idle expiry and absolute expiry both hold; refreshing in a loop does not pass the absolute one. (ASVS
+/// 10.4.8, 7.3)
 #[tokio::test]
 async fn refreshing_in_a_loop_does_not_pass_the_absolute_lifetime() {
     let settings =

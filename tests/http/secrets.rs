@@ -143,6 +143,7 @@ async fn log_of_a_busy_gateway(format: &str) -> String {
     log
 }
 
+/// Tokens, service keys and signing keys never appear in logs, errors, metrics or `Debug` output.
 #[tokio::test]
 async fn a_text_log_at_trace_level_holds_no_secret_and_access_lines_show_the_pattern_alone() {
     let log = log_of_a_busy_gateway("text").await;
@@ -164,6 +165,7 @@ async fn a_text_log_at_trace_level_holds_no_secret_and_access_lines_show_the_pat
     assert!(log.contains("refresh token reused"), "{log}");
 }
 
+/// Tokens, service keys and signing keys never appear in logs, errors, metrics or `Debug` output.
 #[tokio::test]
 async fn a_json_log_is_one_object_per_line_without_secrets() {
     let log = log_of_a_busy_gateway("json").await;
