@@ -1,12 +1,16 @@
 //! What the targets share: the tokens of one gateway, and a way to sign what it never would.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
-use token_gateway::token::{Secret, TokenSettings, Tokens};
+use token_gateway::token::key_set::KeySet;
+use token_gateway::token::keyring::Secrets;
+use token_gateway::token::{Keyring, Secret, TokenSettings, Tokens};
 
 pub const ISSUER: &str = "https://issuer.example";
 
@@ -21,14 +25,19 @@ thread_local! {
 /// The only place that knows how [`Tokens`] are made.
 fn made() -> Tokens {
     let secret = |text| Secret::parse(text).expect("32 bytes and more");
-    Tokens::new(&TokenSettings {
+    let secrets = Secrets {
+        signing: Some(secret(SIGNING_SECRET)),
+        refresh: Some(secret(REFRESH_SECRET)),
+        refresh_previous: None,
+    };
+    let settings = TokenSettings {
         issuer: ISSUER.to_owned(),
-        signing_secret: secret(SIGNING_SECRET),
-        refresh_secret: secret(REFRESH_SECRET),
-        refresh_secret_previous: None,
         access_ttl: Duration::from_secs(900),
         refresh_ttl: Duration::from_secs(604_800),
-    })
+        jwt_audiences: BTreeSet::new(),
+    };
+    let keyring = Keyring::new(&secrets, &KeySet::default()).expect("both kinds have a secret");
+    Tokens::new(&settings, Arc::new(keyring))
 }
 
 /// Not `Sync`, so they are lent.

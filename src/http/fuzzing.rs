@@ -3,6 +3,6 @@
 pub use super::credentials::{Credentials, credentials, service};
 pub use super::form::{Form, text};
 pub use super::me::Which;
-pub use super::request::{attempt, parsed, session, subject};
+pub use super::request::{attempt, parsed, subject_in};
 pub use super::sessions::{Body as NewSession, check_scope, claims, login};
 pub use super::users::Patch;

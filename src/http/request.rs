@@ -144,7 +144,11 @@ pub fn attempt(http: &HttpRequest) -> Result<Attempt, ApiError> {
 
 /// The `{sub}` of a path `/v1/users/{sub}/…`.
 pub fn subject(http: &HttpRequest) -> Result<Subject, ApiError> {
-    let segment = segment(http, "{sub}");
+    subject_in(segment(http, "{sub}"))
+}
+
+/// A subject as it stands in a path: percent-encoded, strictly, and decoded once.
+pub fn subject_in(segment: &str) -> Result<Subject, ApiError> {
     let broken = segment.split('%').skip(1).any(|rest| {
         let digits = rest.as_bytes().get(..2);
         !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
