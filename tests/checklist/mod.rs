@@ -49,13 +49,20 @@
 //!
 //! | line | test |
 //! |---|---|
-//! | all of them | (`introspection.rs`) |
+//! | Without credentials → 401 with `WWW-Authenticate`. | `http::introspect::without_credentials_it_is_401_and_without_the_role_403` |
+//! | Expired, ended, foreign, malformed, truncated → 200 and … | `http::introspect::expired_ended_foreign_malformed_and_truncated_tokens_are_inactive` |
+//! | A rotated refresh token is inactive; asking never … | `http::introspect::a_rotated_refresh_token_is_inactive_and_asking_neither_rotates_nor_raises_the_alarm` |
+//! | Active: claims as in the JWT, same types. `no-store`. … | `http::introspect::of_an_active_token_the_claims_are_told_as_they_stand_in_it` |
 //!
 //! # Metadata and keys
 //!
 //! | line | test |
 //! |---|---|
-//! | all of them | (`metadata.rs`) |
+//! | The well-known path is inserted between host and issuer … | `http::metadata::both_documents_say_the_same_and_the_issuer_is_that_of_the_tokens_to_the_byte` |
+//! | Defaults are traps: list `grant_types_supported`, … | `http::metadata::each_advertised_way_to_authenticate_works_and_no_other` |
+//! | Each advertised endpoint, grant, auth method and … | `http::metadata::each_advertised_endpoint_works_below_the_issuers_path_too` |
+//! | JWKS: `kty kid use alg` on each key, distinct `kid`, … | `http::key_set::every_published_key_has_kty_kid_use_alg_and_no_private_member` |
+//! | Key rotation under load: verifiers with a cached JWKS … | (`tests/interop`) |
 //!
 //! # Access token and its verification
 //!
@@ -66,7 +73,7 @@
 //! | | `http::jwt::a_wrong_or_missing_typ_is_refused` |
 //! | `alg` comes from the key, not from the token: … | `http::jwt::the_algorithm_comes_from_the_key_and_not_from_the_token` |
 //! | | `http::jwt::an_unsigned_token_is_refused` |
-//! | … HS256 signed with the public key, RS/PS swap → refused. | (`metadata.rs`) |
+//! | … HS256 signed with the public key (PEM, DER, JWK text), … | `http::key_set::a_published_key_is_no_hmac_secret_and_an_algorithm_is_not_exchanged_for_another` |
 //! | `jku jwk x5u x5c` and a strange `kid` (path, SQL, 10 … | `checklist::access_tokens::nothing_in_a_header_makes_the_gateway_look_elsewhere_for_a_key` |
 //! | `crit` with anything → refused. `zip` → refused. Five … | `http::jwt::a_critical_extension_or_compression_is_refused` |
 //! | | `http::jwt::anything_but_three_parts_of_strict_base64url_is_refused` |
@@ -89,7 +96,7 @@
 //! | | `checklist::secrets::what_a_node_was_given_to_keep_is_shown_nowhere_on_good_days_and_bad` |
 //! | | `checklist::secrets::no_struct_that_prints_itself_holds_a_secret_in_plain` |
 //! | A signing secret under 32 bytes, RSA under 2048 bits, a … | `cli::refusals::a_weak_secret_is_refused_with_a_hint_how_to_make_a_good_one` |
-//! | … RSA under 2048 bits, a key for two algorithms, … | (`metadata.rs`) |
+//! | … RSA under 2048 bits, a key for two algorithms, … | `http::key_set::what_cannot_sign_is_refused_at_the_start_by_name` |
 
 mod access_tokens;
 mod revocation;

@@ -58,6 +58,8 @@ async fn tokens_of_every_algorithm_are_verified_with_nothing_but_the_published_k
     }
 }
 
+/// JWKS: `kty kid use alg` on each key, distinct `kid`, `kid` = RFC 7638 thumbprint, no private member ever,
+/// also during rotation; no symmetric key.
 #[tokio::test]
 async fn every_published_key_has_kty_kid_use_alg_and_no_private_member() {
     let keys = Keys::none();
@@ -100,6 +102,7 @@ fn thumbprint(key: &Value) -> String {
     URL_SAFE_NO_PAD.encode(hash)
 }
 
+/// … HS256 signed with the public key (PEM, DER, JWK text), RS/PS swap, missing `alg` → refused.
 #[tokio::test]
 async fn a_published_key_is_no_hmac_secret_and_an_algorithm_is_not_exchanged_for_another() {
     for alg in [Alg::Es256, Alg::Rs256] {
@@ -115,10 +118,12 @@ async fn a_published_key_is_no_hmac_secret_and_an_algorithm_is_not_exchanged_for
             assert!(!is_accepted(&api, &hs256(&craft, secret.as_bytes())).await, "{secret}");
         }
         assert!(!is_accepted(&api, &hs256(&craft, &public_bytes(&key))).await, "DER");
-        for other in ["RS256", "PS256", "ES256", "EdDSA", "HS256", "none", "None", ""] {
-            if other != alg.as_str() {
-                let header = Craft::access(&good).header("alg", json!(other));
-                assert!(!is_accepted(&api, &with_header(&header, &good)).await, "{other}");
+        let others = ["RS256", "PS256", "ES256", "EdDSA", "HS256", "none", "None", "nOnE", ""]
+            .map(|it| Some(json!(it)));
+        for other in others.into_iter().chain([None]) {
+            if other != Some(json!(alg.as_str())) {
+                let header = Craft::access(&good).header("alg", other.clone());
+                assert!(!is_accepted(&api, &with_header(&header, &good)).await, "{other:?}");
             }
         }
         assert!(is_accepted(&api, &good).await);
@@ -332,6 +337,8 @@ async fn an_audience_may_have_typ_jwt_and_a_token_of_another_may_not() {
     );
 }
 
+/// … RSA under 2048 bits, a key for two algorithms, duplicate `kid` → refused at start-up, with a message
+/// that says how to make a good one.
 #[tokio::test]
 async fn what_cannot_sign_is_refused_at_the_start_by_name() {
     let refused = |settings: &[(&str, &str)], expected: &str| {
@@ -349,6 +356,20 @@ async fn what_cannot_sign_is_refused_at_the_start_by_name() {
     refused(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")], "SIGNING_SECRET: is missing");
     keys.write(r#"{"keys": [{"kty": "EC"}]}"#);
     refused(&[("SIGNING_KEYS", keys.path())], "SIGNING_KEYS");
+    let of =
+        |alg| serde_json::from_str::<Value>(&KeySet::generate(alg).to_text()).unwrap()["keys"][0].clone();
+    let rsa = of(Alg::Rs256);
+    let mut small = rsa.clone();
+    small["n"] = URL_SAFE_NO_PAD.encode([0xff; 128]).into();
+    keys.write(&json!({"keys": [small]}).to_string());
+    refused(&[("SIGNING_KEYS", keys.path())], "at least 2048");
+    refused(&[("SIGNING_KEYS", keys.path())], "token-gateway keys new --alg RS256");
+    let mut other = rsa.clone();
+    other["alg"] = "PS256".into();
+    for second in [&rsa, &other] {
+        keys.write(&json!({"keys": [rsa, second]}).to_string());
+        refused(&[("SIGNING_KEYS", keys.path())], "keys[1]: its key is there already");
+    }
     let shared = json!({"kty": "oct", "alg": "HS256", "k": URL_SAFE_NO_PAD.encode(REFRESH_SECRET)});
     keys.write(&json!({"keys": [shared]}).to_string());
     refused(&[("SIGNING_KEYS", keys.path())], "REFRESH_SECRET: must differ");
