@@ -2,13 +2,26 @@
 //!
 //! # Adding an endpoint
 //!
-//! Write the handler in the file of its resource, add a line to [`routes`], and a test under `tests/http`.
+//! Write the handler in the file of its resource, add a line to `PUBLIC`, and a test under `tests/http`.
 //! A handler reads its input with `request`, asks [`Gateway`](crate::gateway::Gateway), and answers with
 //! `answer`. Status codes of errors live in [`error`] alone.
+//!
+//! Then document it; `openapi` has a test that fails until this is done:
+//!
+//! - `#[utoipa::path(…)]` on the handler says what is its own: path, tag, a unique `operation_id`, parameters,
+//!   body, answers when all went well, and `security`. The name of the role, where there is one, stands in the
+//!   requirement: `("service_key" = ["introspect"]), ("service_basic" = ["introspect"])`.
+//! - Bodies and answers are types with `ToSchema`, each with an example. What the body of a form may hold is a
+//!   struct for the document alone, as `RefreshForm` in `token`.
+//! - The handler goes into `paths` of `openapi`.
+//! - 401, 403, 408, 413, 415, 503 and the common 400, 404 and 405 follow from the above, as does `no-store` where
+//!   there is `security`: see `openapi::refusals`. Errors of its own a handler names with `refusals::document`,
+//!   as `Refused` in `token`, or `NoSession` in `users`.
 
 mod answer;
 mod arrival;
 mod credentials;
+mod docs;
 pub mod error;
 mod form;
 #[cfg(feature = "fuzzing")]
@@ -19,6 +32,7 @@ mod introspect;
 mod me;
 mod metadata;
 mod observe;
+mod openapi;
 mod request;
 mod revoke;
 mod sessions;
@@ -35,101 +49,97 @@ pub use health::Lifecycle;
 
 use self::error::ApiError;
 
-/// What the public listener serves, for a gateway whose issuer is `issuer`.
+/// What the public listener serves.
+const PUBLIC: &[Route] = &[
+    at("/oauth/token", "POST", |r| r.route(post().to(token::refresh))),
+    at("/oauth/revoke", "POST", |r| r.route(post().to(revoke::revoke))),
+    at("/oauth/introspect", "POST", |r| r.route(post().to(introspect::introspect))),
+    at(metadata::AUTHORIZATION_SERVER, "GET, HEAD", |r| {
+        r.route(get().to(metadata::authorization_server)).route(head().to(metadata::authorization_server))
+    }),
+    at(metadata::OPENID_CONFIGURATION, "GET, HEAD", |r| {
+        r.route(get().to(metadata::openid_configuration)).route(head().to(metadata::openid_configuration))
+    }),
+    at(metadata::JWKS, "GET, HEAD", |r| r.route(get().to(metadata::jwks)).route(head().to(metadata::jwks))),
+    at("/v1/sessions", "POST", |r| r.route(post().to(sessions::issue))),
+    at("/v1/me/sessions", "GET, DELETE", |r| r.route(get().to(me::list)).route(delete().to(me::end_all))),
+    at("/v1/me/sessions/{sid}", "DELETE", |r| r.route(delete().to(me::end_one))),
+    at("/v1/users/{sub}/sessions", "GET, PATCH, DELETE", |r| {
+        r.route(get().to(users::list))
+            .route(patch().to(users::set_claims_of_all))
+            .route(delete().to(users::end_all))
+    }),
+    at("/v1/users/{sub}/sessions/{sid}", "GET, PATCH, DELETE", |r| {
+        r.route(get().to(users::get)).route(patch().to(users::set_claims)).route(delete().to(users::end_one))
+    }),
+    LIVE,
+    at("/readyz", "GET, HEAD", |r| r.route(get().to(health::ready)).route(head().to(health::ready))),
+    at("/openapi.json", "GET", |r| r.route(get().to(docs::document))),
+    at("/docs", "GET", |r| r.route(get().to(docs::entrance))),
+    at("/docs/", "GET", |r| r.route(get().to(docs::page))),
+    at("/docs/{asset}", "GET", |r| r.route(get().to(docs::asset))),
+];
+
+/// What the admin listener serves.
+const ADMIN: &[Route] = &[
+    at("/metrics", "GET", |r| r.route(get().to(health::metrics))),
+    LIVE,
+    at("/readyz", "GET, HEAD", |r| {
+        r.route(get().to(health::ready_in_full)).route(head().to(health::ready_in_full))
+    }),
+];
+
+const LIVE: Route =
+    at("/livez", "GET, HEAD", |r| r.route(get().to(health::live)).route(head().to(health::live)));
+
+/// Registers what the public listener serves, for a gateway whose issuer is `issuer`.
 ///
 /// An issuer with a path has its endpoints below that path, for proxies that pass it on; they are at the root all
-/// the same, for those that take it off. Its metadata are where RFC 8414 section 3 puts them.
+/// the same, for those that take it off. Its metadata are where RFC 8414 section 3 puts them, too.
 pub fn routes(issuer: &str) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let base = Url::parse(issuer).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default();
     move |config| {
         if !base.is_empty() {
-            let inserted = |document: &str| format!("{document}{base}");
-            config
-                .service(authorization_server(&inserted(metadata::AUTHORIZATION_SERVER)))
-                .service(openid_configuration(&inserted(metadata::OPENID_CONFIGURATION)))
-                .service(scope(&base).configure(endpoints));
+            for route in PUBLIC.iter().filter(|route| metadata::DOCUMENTS.contains(&route.pattern)) {
+                config.service(route.resource(&format!("{}{base}", route.pattern)));
+            }
+            config.service(scope(&base).configure(|config| register(PUBLIC, config)));
         }
-        config.configure(endpoints).default_service(to(observe::unknown_path));
+        register(PUBLIC, config);
+        config.default_service(to(observe::unknown_path));
     }
 }
 
-fn endpoints(config: &mut ServiceConfig) {
-    config
-        .service(authorization_server(metadata::AUTHORIZATION_SERVER))
-        .service(openid_configuration(metadata::OPENID_CONFIGURATION))
-        .service(at(metadata::JWKS, "GET, HEAD", |r| {
-            r.route(get().to(metadata::jwks)).route(head().to(metadata::jwks))
-        }))
-        .service(at("/oauth/introspect", "POST", |r| r.route(post().to(introspect::introspect))))
-        .service(at("/oauth/token", "POST", |r| r.route(post().to(token::refresh))))
-        .service(at("/oauth/revoke", "POST", |r| r.route(post().to(revoke::revoke))))
-        .service(at("/v1/sessions", "POST", |r| r.route(post().to(sessions::issue))))
-        .service(at("/v1/me/sessions", "GET, DELETE", |r| {
-            r.route(get().to(me::list)).route(delete().to(me::end_all))
-        }))
-        .service(at("/v1/me/sessions/{sid}", "DELETE", |r| r.route(delete().to(me::end_one))))
-        .service(at("/v1/users/{sub}/sessions", "GET, PATCH, DELETE", |r| {
-            r.route(get().to(users::list))
-                .route(patch().to(users::set_claims_of_all))
-                .route(delete().to(users::end_all))
-        }))
-        .service(at("/v1/users/{sub}/sessions/{sid}", "GET, PATCH, DELETE", |r| {
-            r.route(get().to(users::get))
-                .route(patch().to(users::set_claims))
-                .route(delete().to(users::end_one))
-        }))
-        .service(live())
-        .service(at("/readyz", "GET, HEAD", |r| {
-            r.route(get().to(health::ready)).route(head().to(health::ready))
-        }));
-}
-
-/// What the admin listener serves.
+/// Registers what the admin listener serves.
 pub fn admin_routes(config: &mut ServiceConfig) {
-    config
-        .service(at("/metrics", "GET", |r| r.route(get().to(health::metrics))))
-        .service(live())
-        .service(at("/readyz", "GET, HEAD", |r| {
-            r.route(get().to(health::ready_in_full)).route(head().to(health::ready_in_full))
-        }))
-        .default_service(to(observe::unknown_path));
+    register(ADMIN, config);
+    config.default_service(to(observe::unknown_path));
 }
 
-fn live() -> impl HttpServiceFactory {
-    at("/livez", "GET, HEAD", |r| r.route(get().to(health::live)).route(head().to(health::live)))
+fn register(routes: &[Route], config: &mut ServiceConfig) {
+    for route in routes {
+        config.service(route.resource(route.pattern));
+    }
 }
 
-fn authorization_server(path: &str) -> impl HttpServiceFactory + use<> {
-    let document = metadata::authorization_server;
-    placed(path, metadata::AUTHORIZATION_SERVER, "GET, HEAD", move |r| {
-        r.route(get().to(document)).route(head().to(document))
-    })
-}
-
-fn openid_configuration(path: &str) -> impl HttpServiceFactory + use<> {
-    let document = metadata::openid_configuration;
-    placed(path, metadata::OPENID_CONFIGURATION, "GET, HEAD", move |r| {
-        r.route(get().to(document)).route(head().to(document))
-    })
-}
-
-/// A resource that is observed under its pattern, and answers other methods with 405 and `Allow`.
-fn at(
+/// A line of the route table.
+struct Route {
     pattern: &'static str,
+    /// The methods, as the header `Allow` names them.
     allow: &'static str,
-    with_routes: impl FnOnce(Resource) -> Resource,
-) -> impl HttpServiceFactory {
-    placed(pattern, pattern, allow, with_routes)
+    with_handlers: fn(Resource) -> Resource,
 }
 
-/// The same for a resource whose path depends on the issuer's.
-fn placed<R: FnOnce(Resource) -> Resource>(
-    path: &str,
-    pattern: &'static str,
-    allow: &'static str,
-    with_routes: R,
-) -> impl HttpServiceFactory + use<R> {
-    with_routes(resource(path))
-        .default_service(to(move || async move { Err::<String, _>(ApiError::MethodNotAllowed(allow)) }))
-        .wrap_fn(move |request, service| observe::observe(pattern, request, service))
+const fn at(pattern: &'static str, allow: &'static str, with_handlers: fn(Resource) -> Resource) -> Route {
+    Route { pattern, allow, with_handlers }
+}
+
+impl Route {
+    /// A resource at `path` that is observed under its pattern, and answers other methods with 405 and `Allow`.
+    fn resource(&self, path: &str) -> impl HttpServiceFactory + use<> {
+        let (pattern, allow) = (self.pattern, self.allow);
+        (self.with_handlers)(resource(path))
+            .default_service(to(move || async move { Err::<String, _>(ApiError::MethodNotAllowed(allow)) }))
+            .wrap_fn(move |request, service| observe::observe(pattern, request, service))
+    }
 }

@@ -2,13 +2,26 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::clock::Timestamp;
-use crate::session::{Reason, SessionId};
+use crate::session::{Reason, SessionId, Subject};
 use crate::store::{Lookup, SessionRecord};
 
 /// The live sessions of one subject.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SessionList, example = json!({"sessions": [{
+    "session_id": "4830719265501837429",
+    "created_at": "2026-11-24T08:00:00.000Z",
+    "last_refreshed_at": "2026-11-24T08:15:00.000Z",
+    "expires_at": "2026-12-01T08:15:00.000Z",
+    "absolute_expires_at": "2027-02-22T08:00:00.000Z",
+    "generation": 1,
+    "client": {"ip": "192.0.2.1", "user_agent": "Example/1.0"},
+    "client_id": "web"
+}]}))]
 pub struct List {
     pub sessions: Vec<Item>,
 }
@@ -25,17 +38,27 @@ impl List {
 }
 
 /// A live session in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ListedSession)]
 pub struct Item {
     pub session_id: SessionId,
+    #[schema(format = DateTime)]
     pub created_at: String,
+    #[schema(format = DateTime)]
     pub last_refreshed_at: String,
+    #[schema(format = DateTime)]
     pub expires_at: String,
+    /// `null` where sessions have no absolute lifetime.
+    #[schema(format = DateTime, required)]
     pub absolute_expires_at: Option<String>,
+    /// How often the session has been rotated.
     pub generation: u64,
+    #[schema(schema_with = client)]
     pub client: Value,
     pub client_id: String,
+    /// Whether it is the caller's own; only on `/v1/me`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     current: Option<bool>,
 }
 
@@ -56,26 +79,49 @@ impl Item {
 }
 
 /// One session, live or ended.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Session {
     Live(Box<Live>),
     Ended(Ended),
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LiveSession, example = json!({
+    "session_id": "4830719265501837429",
+    "created_at": "2026-11-24T08:00:00.000Z",
+    "last_refreshed_at": "2026-11-24T08:15:00.000Z",
+    "expires_at": "2026-12-01T08:15:00.000Z",
+    "absolute_expires_at": "2027-02-22T08:00:00.000Z",
+    "generation": 1,
+    "client": {"ip": "192.0.2.1", "user_agent": "Example/1.0"},
+    "client_id": "web",
+    "state": "live",
+    "claims": {"role": "admin"}
+}))]
 pub struct Live {
     #[serde(flatten)]
     pub item: Item,
+    #[schema(pattern = "^live$")]
     state: &'static str,
+    /// What every access token of the session carries.
+    #[schema(value_type = Object)]
     pub claims: Value,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EndedSession, example = json!({
+    "session_id": "4830719265501837429",
+    "state": "ended",
+    "reason": "logout",
+    "ended_at": "2026-11-24T09:00:00.000Z"
+}))]
 pub struct Ended {
     pub session_id: SessionId,
+    #[schema(pattern = "^ended$")]
     state: &'static str,
     pub reason: Reason,
+    #[schema(format = DateTime)]
     pub ended_at: String,
 }
 
@@ -112,4 +158,41 @@ pub fn rfc3339_seconds(seconds: u64) -> String {
 /// Stored JSON; `null` where nothing was stored.
 fn value(stored: &str) -> Value {
     serde_json::from_str(stored).unwrap_or_default()
+}
+
+impl PartialSchema for SessionId {
+    fn schema() -> RefOr<Schema> {
+        let id = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[1-9][0-9]{18}$"));
+        id.examples(["4830719265501837429"]).build().into()
+    }
+}
+
+impl ToSchema for SessionId {}
+
+impl PartialSchema for Subject {
+    fn schema() -> RefOr<Schema> {
+        // At most three dots, or something that is no dot after at most two of them: not `.`, not `..`.
+        let pattern = r"^(\.{3}|\.{0,2}[^.\u0000-\u001f\u007f-\u009f])[^\u0000-\u001f\u007f-\u009f]*$";
+        let subject = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));
+        let what = "1 to 255 bytes of UTF-8 without control characters; not `.` or `..`.";
+        let subject = subject.min_length(Some(1)).max_length(Some(255)).description(Some(what));
+        subject.examples(["alice"]).build().into()
+    }
+}
+
+impl ToSchema for Subject {}
+
+impl PartialSchema for Reason {
+    fn schema() -> RefOr<Schema> {
+        let reasons = Self::ALL.map(Self::as_str);
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(reasons)).build().into()
+    }
+}
+
+impl ToSchema for Reason {}
+
+/// What the login service said of the device at `POST /v1/sessions`; `null` where it said nothing.
+fn client() -> Schema {
+    let nothing = ObjectBuilder::new().schema_type(Type::Null);
+    OneOfBuilder::new().item(nothing).item(Ref::from_schema_name("Client")).build().into()
 }

@@ -4,12 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where a crate, or a module of ours, may be named: folders and files below `src`.
-const RULES: [(&str, &[&str]); 15] = [
+const RULES: [(&str, &[&str]); 17] = [
     ("jsonwebtoken::", &["token/"]),
     ("redis::", &["store/redis"]),
     ("deadpool_redis::", &["store/redis"]),
     ("deadpool::", &["store/redis"]),
     ("actix_web::", &["http", "startup", "cli"]),
+    ("utoipa::", &["http", "view.rs"]),
+    ("utoipa_swagger_ui::", &["http/docs.rs"]),
     ("anyhow::", &["main.rs", "cli", "startup", "config"]),
     ("clap::", &["cli", "config", "telemetry/logging.rs"]),
     ("comfy_table::", &["cli/output.rs"]),

@@ -7,6 +7,7 @@ use actix_web::http::header::{CACHE_CONTROL, ContentType, HeaderValue, PRAGMA};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::gateway::Issued;
 use crate::session::SessionId;
@@ -25,7 +26,35 @@ fn uncached(status: StatusCode) -> HttpResponseBuilder {
     answer
 }
 
-/// RFC 6749 section 5.1. Written out, because tokens and ids need no escape, and an escaper would look at
+/// RFC 6749 section 5.1. No token outlives the session's absolute lifetime.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "access_token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2ln",
+    "refresh_token": "eyJ0eXAiOiJydCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2ln",
+    "token_type": "Bearer",
+    "expires_in": 900,
+    "refresh_expires_in": 604800,
+    "session_id": "4830719265501837429"
+}))]
+#[expect(dead_code, reason = "`tokens` writes it without going through it")]
+pub struct Tokens {
+    /// A JWT (RFC 9068), signed by this gateway.
+    access_token: String,
+    /// Works once; exchange it at `POST /oauth/token`.
+    refresh_token: String,
+    #[schema(pattern = "^Bearer$")]
+    token_type: String,
+    /// Seconds until the access token expires.
+    expires_in: u64,
+    /// Seconds until the refresh token expires.
+    refresh_expires_in: u64,
+    session_id: SessionId,
+    /// What the access token may do, where the session has scopes.
+    #[schema(nullable = false)]
+    scope: Option<String>,
+}
+
+/// Written out, because tokens and ids need no escape, and an escaper would look at
 /// every byte of them.
 pub fn tokens(status: StatusCode, issued: &Issued) -> HttpResponse {
     let (pair, session_id) = (&issued.pair, issued.session);
@@ -52,10 +81,26 @@ pub fn session(session: SessionId, found: &Lookup) -> Option<HttpResponse> {
     view::Session::new(session, found).map(|found| json(StatusCode::OK, &found))
 }
 
+/// The sessions that have ended, some of them perhaps by an earlier call whose answer was lost.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"ended": ["4830719265501837429"]}))]
+pub struct Ended<'a> {
+    #[schema(value_type = Vec<SessionId>)]
+    ended: &'a [SessionId],
+}
+
+/// The sessions whose claims were replaced.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"updated": ["4830719265501837429"]}))]
+pub struct Updated<'a> {
+    #[schema(value_type = Vec<SessionId>)]
+    updated: &'a [SessionId],
+}
+
 pub fn ended(sessions: &[SessionId]) -> HttpResponse {
-    json(StatusCode::OK, &serde_json::json!({ "ended": sessions }))
+    json(StatusCode::OK, &Ended { ended: sessions })
 }
 
 pub fn updated(sessions: &[SessionId]) -> HttpResponse {
-    json(StatusCode::OK, &serde_json::json!({ "updated": sessions }))
+    json(StatusCode::OK, &Updated { updated: sessions })
 }

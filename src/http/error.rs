@@ -24,6 +24,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::gateway::{self, Refusal};
 use crate::store;
@@ -115,25 +116,25 @@ impl ApiError {
         Self::Field { field: field.into(), problem: problem.into() }
     }
 
-    fn parts(&self) -> (StatusCode, &'static str) {
+    fn parts(&self) -> (StatusCode, Code) {
         match self {
-            Self::Field { .. } | Self::Request(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
-            Self::Slow => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
-            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
-            Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
-            Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
-            Self::UnknownPath => (StatusCode::NOT_FOUND, "not_found"),
-            Self::Service(_) => (StatusCode::UNAUTHORIZED, "invalid_client"),
-            Self::Role(_) => (StatusCode::FORBIDDEN, "insufficient_scope"),
-            Self::NoAccessToken => (StatusCode::UNAUTHORIZED, "invalid_token"),
-            Self::GrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
+            Self::Field { .. } | Self::Request(_) => (StatusCode::BAD_REQUEST, Code::InvalidRequest),
+            Self::Slow => (StatusCode::REQUEST_TIMEOUT, Code::InvalidRequest),
+            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Code::InvalidRequest),
+            Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidRequest),
+            Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, Code::InvalidRequest),
+            Self::UnknownPath => (StatusCode::NOT_FOUND, Code::NotFound),
+            Self::Service(_) => (StatusCode::UNAUTHORIZED, Code::InvalidClient),
+            Self::Role(_) => (StatusCode::FORBIDDEN, Code::InsufficientScope),
+            Self::NoAccessToken => (StatusCode::UNAUTHORIZED, Code::InvalidToken),
+            Self::GrantType => (StatusCode::BAD_REQUEST, Code::UnsupportedGrantType),
             Self::Unavailable | Self::Overloaded | Self::Overtaken => {
-                (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
+                (StatusCode::SERVICE_UNAVAILABLE, Code::TemporarilyUnavailable)
             }
-            Self::Grant(_) => (StatusCode::BAD_REQUEST, "invalid_grant"),
-            Self::Scope => (StatusCode::BAD_REQUEST, "invalid_scope"),
-            Self::Access => (StatusCode::UNAUTHORIZED, "invalid_token"),
-            Self::NoSession => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Grant(_) => (StatusCode::BAD_REQUEST, Code::InvalidGrant),
+            Self::Scope => (StatusCode::BAD_REQUEST, Code::InvalidScope),
+            Self::Access => (StatusCode::UNAUTHORIZED, Code::InvalidToken),
+            Self::NoSession => (StatusCode::NOT_FOUND, Code::NotFound),
         }
     }
 
@@ -151,9 +152,29 @@ impl ApiError {
     }
 }
 
-#[derive(Serialize)]
-struct Body {
-    error: &'static str,
+/// The value of `error`: from RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750 section 3.1, and `not_found`.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ErrorCode)]
+pub enum Code {
+    InvalidRequest,
+    InvalidClient,
+    InvalidGrant,
+    InvalidScope,
+    InvalidToken,
+    InsufficientScope,
+    UnsupportedGrantType,
+    NotFound,
+    TemporarilyUnavailable,
+}
+
+/// The body of every error (RFC 6749 section 5.2).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub struct Body {
+    error: Code,
+    /// For people; programs go by `error`.
+    #[schema(pattern = r"^[ !#-\[\]-~]+$", min_length = 1, max_length = 300)]
     error_description: String,
 }
 

@@ -3,11 +3,18 @@
 use std::borrow::Cow;
 
 use actix_web::HttpRequest;
+use utoipa::ToSchema;
 
 use super::error::ApiError;
 
 /// The media type of a form.
 pub const MEDIA_TYPE: &str = "application/x-www-form-urlencoded";
+
+/// Text without control characters.
+#[derive(ToSchema)]
+#[schema(as = FormText, pattern = r"^[^\u0000-\u001f\u007f-\u009f\ufffd]*$")]
+#[expect(dead_code, reason = "it documents what `is_readable` demands")]
+pub struct Text(String);
 
 /// More parameters than this are no honest form.
 const MAX_PARAMETERS: usize = 32;

@@ -13,6 +13,9 @@ use serde_json::json;
 use super::answer;
 use crate::gateway::Gateway;
 
+/// The media type of a word.
+const TEXT: &str = "text/plain; charset=utf-8";
+
 /// Whether the node is about to stop. Shared by all workers.
 #[derive(Debug, Default)]
 pub struct Lifecycle {
@@ -29,10 +32,32 @@ impl Lifecycle {
     }
 }
 
+/// Whether the process answers
+///
+/// Never looks at the store.
+#[utoipa::path(
+    method(get, head),
+    path = "/livez",
+    tag = "Health",
+    operation_id = "live",
+    responses((status = 200, description = "It does", content_type = TEXT, body = String, example = "alive")),
+)]
 pub async fn live() -> HttpResponse {
     word(StatusCode::OK, "alive")
 }
 
+/// Whether the node can serve
+#[utoipa::path(
+    method(get, head),
+    path = "/readyz",
+    tag = "Health",
+    operation_id = "ready",
+    responses(
+        (status = 200, description = "The store can be written to", content_type = TEXT, body = String, example = "ready"),
+        (status = 503, description = "The store cannot be used, or the node is about to stop", content_type = TEXT, body = String,
+            examples(("unready" = (value = json!("unready"))), ("draining" = (value = json!("draining"))))),
+    ),
+)]
 pub async fn ready(gateway: Data<Gateway>, lifecycle: Data<Lifecycle>) -> HttpResponse {
     if lifecycle.is_draining() {
         return word(StatusCode::SERVICE_UNAVAILABLE, "draining");
@@ -65,5 +90,5 @@ pub async fn metrics(gateway: Data<Gateway>) -> HttpResponse {
 }
 
 fn word(status: StatusCode, word: &'static str) -> HttpResponse {
-    HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(word)
+    HttpResponse::build(status).content_type(TEXT).body(word)
 }

@@ -9,10 +9,12 @@ use serde::Deserialize;
 
 use super::arrival::Arrived;
 use super::error::ApiError;
+use super::request::AnySession;
 use super::{answer, credentials, request};
 use crate::gateway::Gateway;
 use crate::gateway::sessions::Caller;
 use crate::session::Reason;
+use crate::view;
 
 /// `?except=current`: everywhere else. Anything else is refused: a typing error must not end all sessions.
 #[derive(Deserialize)]
@@ -32,6 +34,15 @@ impl Which {
     }
 }
 
+/// List one's own sessions
+#[utoipa::path(
+    get,
+    path = "/v1/me/sessions",
+    tag = "Own sessions",
+    operation_id = "list_own_sessions",
+    responses((status = 200, description = "The live sessions of the subject", body = view::List)),
+    security(("access_token" = [])),
+)]
 pub async fn list(
     Arrived(arrived): Arrived,
     http: HttpRequest,
@@ -46,12 +57,29 @@ pub async fn list(
     }
 }
 
-/// A repeated call whose first answer was 503 gets its 200 when nothing but announcing was left to do.
+/// Log out everywhere, or everywhere else
+#[utoipa::path(
+    delete,
+    path = "/v1/me/sessions",
+    tag = "Own sessions",
+    operation_id = "end_own_sessions",
+    params((
+        "except" = Option<String>,
+        Query,
+        description = "`current` spares the session of the access token. No other parameter is taken.",
+        pattern = "^current$",
+        nullable = false,
+        example = "current",
+    )),
+    responses((status = 200, description = "What has ended, also when nothing was live", body = answer::Ended)),
+    security(("access_token" = [])),
+)]
 pub async fn end_all(
     Arrived(arrived): Arrived,
     http: HttpRequest,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
+    // A repeated call whose first answer was 503 gets its 200 when nothing but announcing was left to do.
     let token = credentials::access_token(&http)?;
     let spares_current = Which::spares_current(&http)?;
     let call = gateway.begin(arrived);
@@ -67,6 +95,16 @@ pub async fn end_all(
     }
 }
 
+/// Log out one's own session, one device
+#[utoipa::path(
+    delete,
+    path = "/v1/me/sessions/{sid}",
+    tag = "Own sessions",
+    operation_id = "end_own_session",
+    params(("sid" = AnySession, Path)),
+    responses((status = 200, description = "What has ended, also when nothing was live", body = answer::Ended)),
+    security(("access_token" = [])),
+)]
 pub async fn end_one(
     Arrived(arrived): Arrived,
     http: HttpRequest,

@@ -14,6 +14,9 @@ pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server"
 pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
 pub const JWKS: &str = "/.well-known/jwks.json";
 
+/// The documents that are also where the issuer's path is inserted.
+pub const DOCUMENTS: [&str; 2] = [AUTHORIZATION_SERVER, OPENID_CONFIGURATION];
+
 /// How clients may prove who they are, if they do: the names that RFC 8414 section 2 refers to.
 const CLIENT_AUTH: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
 

@@ -12,19 +12,23 @@ use percent_encoding::percent_decode_str;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use super::error::ApiError;
 use crate::session::{Attempt, SessionId, Subject};
 
+/// The media type of every body but forms.
+pub const JSON: &str = "application/json";
+
 /// Largest body, in bytes: a refresh token is well below 4 KiB, and claims are at most 2 KiB.
-const MAX_BODY: usize = 16 * 1024;
+pub const MAX_BODY: usize = 16 * 1024;
 
 /// A body must have arrived within this.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A JSON body.
 pub async fn json<T: DeserializeOwned>(http: &HttpRequest, payload: Payload) -> Result<T, ApiError> {
-    parsed(&body(http, payload, "application/json").await?)
+    parsed(&body(http, payload, JSON).await?)
 }
 
 /// One JSON object and nothing else; an error names the member by its path.
@@ -157,6 +161,12 @@ pub fn subject_in(segment: &str) -> Result<Subject, ApiError> {
     let text = text.ok_or_else(|| ApiError::field("sub", "must be percent-encoded UTF-8"))?;
     text.parse().map_err(|error| ApiError::field("sub", format!("{error}")))
 }
+
+/// A `session_id`; anything else is nobody's session.
+#[derive(ToSchema)]
+#[schema(as = SessionInPath, min_length = 1, example = "4830719265501837429")]
+#[expect(dead_code, reason = "it documents what `session` takes")]
+pub struct AnySession(String);
 
 /// The `{sid}` of a path; `None` when it is no id of ours, and so nobody's session.
 pub fn session(http: &HttpRequest) -> Option<SessionId> {

@@ -2,17 +2,68 @@
 //!
 //! `token_type_hint` is only a hint: both kinds are tried, whatever it says (section 2.1).
 
+use std::collections::BTreeMap;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::response::Response;
+use utoipa::{IntoResponses, ToSchema};
 
 use super::arrival::Arrived;
 use super::error::ApiError;
 use super::form::{self, Form};
+use super::openapi::refusals;
 use super::{answer, credentials, request};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Refusal};
 
+/// The form of a revocation. Unknown parameters are ignored, empty ones count as absent; none belongs in the URI.
+#[derive(ToSchema)]
+#[schema(example = json!({"token": "eyJ0eXAiOiJydCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2ln"}))]
+#[expect(dead_code, reason = "it documents what `Form` reads")]
+struct RevocationForm {
+    /// A refresh token or an access token.
+    #[schema(pattern = r"^[^\u0000-\u001f\u007f-\u009f\ufffd]+$")]
+    token: String,
+    /// Changes nothing: both kinds are tried.
+    #[schema(value_type = Option<form::Text>, nullable = false)]
+    token_type_hint: Option<String>,
+    /// The client, where it does not use the Authorization header; alone, it names a public client.
+    #[schema(value_type = Option<form::Text>, nullable = false)]
+    client_id: Option<String>,
+    /// The service key, as RFC 6749 section 2.3.1 lets clients send it; needs `client_id`.
+    #[schema(value_type = Option<form::Text>, nullable = false)]
+    client_secret: Option<String>,
+}
+
+/// Nothing is left to be said.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({}))]
+struct Revoked {}
+
+/// What only a revocation is answered.
+struct Refused;
+
+impl IntoResponses for Refused {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        refusals::document([ApiError::Grant(Refusal::Client)])
+    }
+}
+
+/// End the session of a refresh or access token (RFC 7009)
+///
+/// Also 200 for a token that is expired, unknown or nonsense.
+#[utoipa::path(
+    post,
+    path = "/oauth/revoke",
+    tag = "OAuth",
+    operation_id = "revoke",
+    request_body(content = RevocationForm, content_type = form::MEDIA_TYPE),
+    responses((status = 200, description = "No token of that session works", body = Revoked), Refused),
+    security((), ("service_key" = []), ("service_basic" = [])),
+)]
 pub async fn revoke(
     Arrived(arrived): Arrived,
     http: HttpRequest,
@@ -24,5 +75,5 @@ pub async fn revoke(
     let form = Form::read(&http, &text)?;
     let client = credentials::client(&http, &form, &gateway.services)?;
     gateway.revoke(gateway.begin(arrived), form.required("token")?, client.as_deref()).await?;
-    Ok(answer::json(StatusCode::OK, &json!({})))
+    Ok(answer::json(StatusCode::OK, &Revoked {}))
 }

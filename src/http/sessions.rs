@@ -7,6 +7,9 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa::openapi::Schema;
+use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type};
 
 use super::arrival::Arrived;
 use super::error::ApiError;
@@ -15,6 +18,7 @@ use super::{answer, credentials};
 use crate::gateway::Gateway;
 use crate::gateway::issue::Login;
 use crate::gateway::service_keys::Role;
+use crate::session::Subject;
 use crate::token::claims::{InvalidClaims, SessionClaims, to_ascii_json};
 
 /// The user agent is cut at this many bytes.
@@ -23,32 +27,75 @@ const USER_AGENT_LEN: usize = 256;
 /// Longest label, client id and audience, in bytes.
 const NAME_LEN: usize = 255;
 
+/// Scope tokens, one space between (RFC 6749 section 3.3); an empty one counts as absent.
+#[derive(ToSchema)]
+#[schema(pattern = r"^([!#-\[\]-~]+( [!#-\[\]-~]+)*)?$", max_length = 1024, example = "read write")]
+#[expect(dead_code, reason = "it documents what `check_scope` demands")]
+pub struct Scope(String);
+
 /// Longest scope, in bytes.
 const SCOPE_LEN: usize = 1024;
 
-#[derive(Deserialize)]
+/// A login: who, with what claims, on which device.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Login, example = json!({"sub": "alice", "claims": {"role": "admin"}, "client": {"ip": "192.0.2.1", "user_agent": "Example/1.0"}}))]
 pub struct Body {
+    #[schema(value_type = Subject)]
     sub: String,
+    /// Ride in every access token of the session: at most 2048 bytes of JSON, 8 levels deep. Reserved: iss, sub,
+    /// aud, exp, nbf, iat, jti, sid, gen, type, client_id, scope, cnf.
+    #[schema(value_type = Option<Object>)]
     claims: Option<Map<String, Value>>,
+    #[schema(value_type = Option<Client>)]
     client: Option<Object<Client>>,
+    /// Who may refresh the session; the name of the service unless given.
+    #[schema(pattern = "^[ -~]*$", max_length = 255)]
     client_id: Option<String>,
+    #[schema(value_type = Option<Scope>)]
     scope: Option<String>,
+    /// `aud` of the access tokens, `AUDIENCE` unless given; never the issuer.
+    #[schema(pattern = "^[ -~]*$", max_length = 255)]
     aud: Option<String>,
 }
 
 /// The device, as the login service saw it.
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Client {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = ip)]
     ip: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    /// Cut at 256 bytes.
     user_agent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
     label: Option<String>,
 }
 
+fn ip() -> Schema {
+    let address = |format| {
+        let format = Some(SchemaFormat::KnownFormat(format));
+        ObjectBuilder::new().schema_type(Type::String).format(format)
+    };
+    let nothing = ObjectBuilder::new().schema_type(Type::Null);
+    let (v4, v6) = (address(KnownFormat::Ipv4), address(KnownFormat::Ipv6));
+    AnyOfBuilder::new().item(nothing).item(v4).item(v6).build().into()
+}
+
+/// Issue the tokens of a new session
+///
+/// The login service has just proved who the user is.
+#[utoipa::path(
+    post,
+    path = "/v1/sessions",
+    tag = "Sessions",
+    operation_id = "issue",
+    request_body = Body,
+    responses((status = 201, description = "A new session, and its tokens", body = answer::Tokens)),
+    security(("service_key" = ["issue"]), ("service_basic" = ["issue"])),
+)]
 pub async fn issue(
     Arrived(arrived): Arrived,
     http: HttpRequest,

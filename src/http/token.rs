@@ -1,17 +1,80 @@
 //! `POST /oauth/token`, grant type `refresh_token` (RFC 6749 section 6).
 
+use std::collections::BTreeMap;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::response::Response;
+use utoipa::{IntoResponses, ToSchema};
 
 use super::arrival::Arrived;
 use super::error::ApiError;
 use super::form::{self, Form};
-use super::sessions::check_scope;
+use super::openapi::refusals;
+use super::sessions::{Scope, check_scope};
 use super::{answer, credentials, request};
-use crate::gateway::Gateway;
 use crate::gateway::refresh::Refresh;
+use crate::gateway::{Gateway, Refusal};
+use crate::token::Rejected;
 
+/// The form of a refresh. Unknown parameters are ignored, empty ones count as absent; none belongs in the URI.
+#[derive(ToSchema)]
+#[schema(as = RefreshForm, example = json!({"grant_type": "refresh_token", "refresh_token": "eyJ0eXAiOiJydCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2ln"}))]
+#[expect(dead_code, reason = "it documents what `Form` reads")]
+struct RefreshForm {
+    #[schema(pattern = "^refresh_token$")]
+    grant_type: String,
+    #[schema(pattern = r"^[^\u0000-\u001f\u007f-\u009f\ufffd]+$")]
+    refresh_token: String,
+    /// At most what the session was granted; the next refresh may ask for all of it again.
+    #[schema(value_type = Option<Scope>, nullable = false)]
+    scope: Option<String>,
+    /// The client, where it does not use the Authorization header; alone, it names a public client.
+    #[schema(value_type = Option<form::Text>, nullable = false)]
+    client_id: Option<String>,
+    /// The service key, as RFC 6749 section 2.3.1 lets clients send it; needs `client_id`.
+    #[schema(value_type = Option<form::Text>, nullable = false)]
+    client_secret: Option<String>,
+}
+
+/// What only a refresh is answered.
+struct Refused;
+
+impl IntoResponses for Refused {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let refusals =
+            [Refusal::Token(Rejected::Malformed), Refusal::Client, Refusal::Ended, Refusal::Reused];
+        let refusals = refusals.map(ApiError::Grant).into_iter();
+        refusals::document(refusals.chain([ApiError::GrantType, ApiError::Scope, ApiError::Overtaken]))
+    }
+}
+
+/// Exchange a refresh token for a new pair (RFC 6749 section 6)
+///
+/// The refresh token is used up: keep the new one. Send a fresh `Idempotency-Key` with each refresh, and the
+/// same one when you repeat it because the answer did not come. A refresh token that comes back with another
+/// key is taken for stolen: every session of its subject ends.
+#[utoipa::path(
+    post,
+    path = "/oauth/token",
+    tag = "OAuth",
+    operation_id = "refresh",
+    params((
+        "Idempotency-Key" = Option<String>,
+        Header,
+        description = "Names the attempt: fresh, random, and repeated on a retry.",
+        pattern = "^[!-~][ -~]{14,253}[!-~]$",
+        min_length = 16,
+        max_length = 255,
+        nullable = false,
+        example = "7f9c24e8a1b34d5c9e0f6a7b8c9d0e1f",
+    )),
+    request_body(content = RefreshForm, content_type = form::MEDIA_TYPE),
+    responses((status = 200, description = "A new pair of tokens", body = answer::Tokens), Refused),
+    security((), ("service_key" = []), ("service_basic" = [])),
+)]
 pub async fn refresh(
     Arrived(arrived): Arrived,
     http: HttpRequest,

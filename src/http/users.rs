@@ -4,22 +4,40 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::arrival::Arrived;
 use super::error::ApiError;
+use super::openapi::refusals::NoSession;
+use super::request::AnySession;
 use super::{answer, credentials, request, sessions};
 use crate::gateway::Gateway;
 use crate::gateway::service_keys::Role;
 use crate::session::{Reason, SessionId, Subject};
 use crate::token::claims::SessionClaims;
+use crate::view;
 
-/// `{"claims": {…}}` replaces the carried claims from the next refresh on.
-#[derive(Deserialize)]
+/// Replaces the carried claims from the next refresh on.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Claims, example = json!({"claims": {"role": "guest"}}))]
 pub struct Patch {
+    /// At most 2048 bytes of JSON, 8 levels deep. Reserved: iss, sub, aud, exp, nbf, iat, jti, sid, gen, type,
+    /// client_id, scope, cnf.
+    #[schema(value_type = Object)]
     pub claims: Map<String, Value>,
 }
 
+/// List a user's sessions
+#[utoipa::path(
+    get,
+    path = "/v1/users/{sub}/sessions",
+    tag = "Users",
+    operation_id = "list_sessions",
+    params(("sub" = Subject, Path)),
+    responses((status = 200, description = "The live sessions of the subject", body = view::List)),
+    security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
+)]
 pub async fn list(
     Arrived(arrived): Arrived,
     http: HttpRequest,
@@ -29,6 +47,16 @@ pub async fn list(
     Ok(answer::list(&gateway.list(gateway.begin(arrived), &subject).await?, None))
 }
 
+/// Log a user out everywhere
+#[utoipa::path(
+    delete,
+    path = "/v1/users/{sub}/sessions",
+    tag = "Users",
+    operation_id = "end_sessions",
+    params(("sub" = Subject, Path)),
+    responses((status = 200, description = "What has ended, also when nothing was live", body = answer::Ended)),
+    security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
+)]
 pub async fn end_all(
     Arrived(arrived): Arrived,
     http: HttpRequest,
@@ -38,6 +66,17 @@ pub async fn end_all(
     Ok(answer::ended(&gateway.end_subject(gateway.begin(arrived), subject, None, Reason::Admin).await?))
 }
 
+/// Replace the claims of a user's sessions
+#[utoipa::path(
+    patch,
+    path = "/v1/users/{sub}/sessions",
+    tag = "Users",
+    operation_id = "set_claims_of_all",
+    params(("sub" = Subject, Path)),
+    request_body = Patch,
+    responses((status = 200, description = "The sessions that carry the new claims from their next refresh on", body = answer::Updated)),
+    security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
+)]
 pub async fn set_claims_of_all(
     Arrived(arrived): Arrived,
     http: HttpRequest,
@@ -49,6 +88,16 @@ pub async fn set_claims_of_all(
     Ok(answer::updated(&gateway.set_subject_claims(gateway.begin(arrived), &subject, &claims).await?))
 }
 
+/// Show one session
+#[utoipa::path(
+    get,
+    path = "/v1/users/{sub}/sessions/{sid}",
+    tag = "Users",
+    operation_id = "get_session",
+    params(("sub" = Subject, Path), ("sid" = AnySession, Path)),
+    responses((status = 200, description = "The session, live or ended", body = view::Session), NoSession),
+    security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
+)]
 pub async fn get(
     Arrived(arrived): Arrived,
     http: HttpRequest,
@@ -60,6 +109,17 @@ pub async fn get(
         .ok_or(ApiError::NoSession)
 }
 
+/// Replace the claims of one session
+#[utoipa::path(
+    patch,
+    path = "/v1/users/{sub}/sessions/{sid}",
+    tag = "Users",
+    operation_id = "set_claims",
+    params(("sub" = Subject, Path), ("sid" = AnySession, Path)),
+    request_body = Patch,
+    responses((status = 200, description = "The session with its new claims, or as it ended", body = view::Session), NoSession),
+    security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
+)]
 pub async fn set_claims(
     Arrived(arrived): Arrived,
     http: HttpRequest,
@@ -73,6 +133,16 @@ pub async fn set_claims(
     answer::session(session, &found).ok_or(ApiError::NoSession)
 }
 
+/// End one session of a user
+#[utoipa::path(
+    delete,
+    path = "/v1/users/{sub}/sessions/{sid}",
+    tag = "Users",
+    operation_id = "end_session",
+    params(("sub" = Subject, Path), ("sid" = AnySession, Path)),
+    responses((status = 200, description = "What has ended, also when nothing was live", body = answer::Ended)),
+    security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
+)]
 pub async fn end_one(
     Arrived(arrived): Arrived,
     http: HttpRequest,

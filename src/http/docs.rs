@@ -1,0 +1,108 @@
+//! `/openapi.json`, and `/docs`, where Swagger UI shows it. All of it comes from the binary.
+
+use std::sync::{Arc, LazyLock};
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse};
+use utoipa::OpenApi;
+use utoipa_swagger_ui::{Config, SwaggerFile};
+
+use super::error::ApiError;
+use super::openapi::Document;
+use super::request::JSON;
+
+/// Serialized once per process.
+static DOCUMENT: LazyLock<Bytes> =
+    LazyLock::new(|| Document::openapi().to_json().expect("the document serializes").into());
+
+/// Relative, so that it works behind a proxy that adds a prefix. The validator would be somebody else's server.
+static CONFIG: LazyLock<Arc<Config<'static>>> =
+    LazyLock::new(|| Arc::new(Config::new(["../openapi.json"]).use_base_layout().validator_url("none")));
+
+/// People type credentials into this page: it runs no foreign code, and stands in no foreign frame.
+const POLICY: &str =
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
+
+/// This document
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "Documentation",
+    operation_id = "openapi",
+    responses((
+        status = 200,
+        description = "OpenAPI 3.1",
+        body = Object,
+        headers(("Cache-Control")),
+        example = json!({"openapi": "3.1.0"}),
+    )),
+)]
+pub async fn document() -> HttpResponse {
+    let mut answer = HttpResponse::Ok();
+    answer.content_type(JSON).insert_header((CACHE_CONTROL, "no-cache")).body(DOCUMENT.clone())
+}
+
+/// To the page: its assets are beside it
+#[utoipa::path(
+    get,
+    path = "/docs",
+    tag = "Documentation",
+    operation_id = "docs",
+    responses((status = 308, description = "To `/docs/`", headers(("Location", description = "`docs/`")))),
+)]
+pub async fn entrance() -> HttpResponse {
+    HttpResponse::PermanentRedirect().insert_header((LOCATION, "docs/")).finish()
+}
+
+/// Swagger UI, which shows this document
+#[utoipa::path(
+    get,
+    path = "/docs/",
+    tag = "Documentation",
+    operation_id = "docs_page",
+    responses((
+        status = 200,
+        description = "A page",
+        content_type = "text/html",
+        body = String,
+        headers(("Cache-Control"), ("Content-Security-Policy")),
+    )),
+)]
+pub async fn page() -> Result<HttpResponse, ApiError> {
+    file("index.html").map(served).ok_or(ApiError::UnknownPath)
+}
+
+/// A file of the page
+#[utoipa::path(
+    get,
+    path = "/docs/{asset}",
+    tag = "Documentation",
+    operation_id = "docs_asset",
+    params(("asset" = String, Path, example = "swagger-ui.css")),
+    responses((
+        status = 200,
+        description = "A file",
+        content(
+            (String = "text/css"), (String = "text/html"), (String = "text/javascript"), (String = "image/png")
+        ),
+        headers(("Cache-Control"), ("Content-Security-Policy")),
+    )),
+)]
+pub async fn asset(http: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let name = http.match_info().get("asset").filter(|name| !name.is_empty());
+    name.and_then(file).map(served).ok_or(ApiError::UnknownPath)
+}
+
+fn file(name: &str) -> Option<SwaggerFile<'static>> {
+    utoipa_swagger_ui::serve(name, CONFIG.clone()).ok().flatten()
+}
+
+fn served(file: SwaggerFile<'static>) -> HttpResponse {
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((CACHE_CONTROL, "max-age=3600"));
+    answer
+        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    answer.content_type(file.content_type).body(file.bytes)
+}

@@ -1,0 +1,103 @@
+//! The API as OpenAPI 3.1 describes it, made from the annotations of the handlers.
+//!
+//! A handler says what is its own: path, parameters, body, answer when all went well. What follows from these,
+//! the errors above all, is added in one place, [`refusals`].
+
+pub mod refusals;
+mod schemes;
+
+use utoipa::OpenApi;
+use utoipa::openapi::path::{Operation, PathItem};
+
+use self::refusals::Refusals;
+use self::schemes::Schemes;
+use super::{docs, error, health, me, request, revoke, sessions, token, users};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(description = "Access tokens, rotated refresh tokens, reuse detection, logout everywhere."),
+    servers((url = "/")),
+    tags(
+        (name = "OAuth", description = "For whoever holds a token: RFC 6749, RFC 7009."),
+        (name = "Sessions", description = "For the login service."),
+        (name = "Own sessions", description = "For users, by access token."),
+        (name = "Users", description = "For support staff, by a service key with the role `manage`."),
+        (name = "Health", description = "For load balancers and supervisors."),
+        (name = "Documentation"),
+    ),
+    paths(
+        token::refresh,
+        revoke::revoke,
+        sessions::issue,
+        me::list,
+        me::end_all,
+        me::end_one,
+        users::list,
+        users::set_claims_of_all,
+        users::end_all,
+        users::get,
+        users::set_claims,
+        users::end_one,
+        health::live,
+        health::ready,
+        docs::document,
+        docs::entrance,
+        docs::page,
+        docs::asset,
+    ),
+    components(schemas(error::Body, sessions::Client, request::AnySession)),
+    modifiers(&Schemes, &Refusals, &Bodiless),
+)]
+pub struct Document;
+
+/// `HEAD` is answered as `GET` is, without a body.
+struct Bodiless;
+
+impl utoipa::Modify for Bodiless {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        for operation in api.paths.paths.values_mut().filter_map(|item| item.head.as_mut()) {
+            operation.operation_id = operation.operation_id.take().map(|id| format!("{id}_head"));
+            for answer in operation.responses.responses.values_mut() {
+                if let utoipa::openapi::RefOr::T(answer) = answer {
+                    answer.content.clear();
+                }
+            }
+        }
+    }
+}
+
+/// The operations of a path that this API may have.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let operations = [&mut item.get, &mut item.head, &mut item.post, &mut item.patch, &mut item.delete];
+    operations.into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::PUBLIC;
+    use super::*;
+
+    fn documented() -> BTreeSet<(String, String)> {
+        let document = serde_json::to_value(Document::openapi()).expect("the document serializes");
+        let paths = document["paths"].as_object().expect("paths").iter();
+        let operations = paths.flat_map(|(path, item)| {
+            let methods = item.as_object().expect("a path item").keys();
+            methods.map(|method| (path.clone(), method.to_uppercase())).collect::<Vec<_>>()
+        });
+        operations.collect()
+    }
+
+    #[test]
+    fn every_route_is_documented_and_nothing_else() {
+        let methods = PUBLIC.iter().flat_map(|route| {
+            route.allow.split(", ").map(|method| (route.pattern.to_owned(), method.to_owned()))
+        });
+        let (routes, documented) = (methods.collect::<BTreeSet<_>>(), documented());
+        let missing: Vec<_> = routes.difference(&documented).collect();
+        assert!(missing.is_empty(), "annotate these, and add them to `paths` above: {missing:?}");
+        let gone: Vec<_> = documented.difference(&routes).collect();
+        assert!(gone.is_empty(), "documented, but not in the route table: {gone:?}");
+    }
+}
