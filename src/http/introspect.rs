@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::arrival::Arrived;
 use super::error::ApiError;
@@ -14,6 +15,46 @@ use super::{answer, credentials, request};
 use crate::gateway::Gateway;
 use crate::gateway::service_keys::Role;
 
+/// The form of an introspection. Unknown parameters are ignored, empty ones count as absent; none belongs in the URI.
+#[derive(ToSchema)]
+#[schema(example = json!({"token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiJ9.e30.c2ln"}))]
+#[expect(dead_code, reason = "it documents what `Form` reads")]
+struct IntrospectionForm {
+    /// A refresh token or an access token.
+    #[schema(pattern = r"^[^\u0000-\u001f\u007f-\u009f\ufffd]+$")]
+    token: String,
+    /// Changes nothing: both kinds are tried.
+    #[schema(value_type = Option<form::Text>, nullable = false)]
+    token_type_hint: Option<String>,
+    /// The service's name, where it does not use the Authorization header.
+    #[schema(value_type = Option<form::Text>, nullable = false)]
+    client_id: Option<String>,
+    /// The service key, as RFC 6749 section 2.3.1 lets clients send it; needs `client_id`.
+    #[schema(value_type = Option<form::Text>, nullable = false)]
+    client_secret: Option<String>,
+}
+
+/// Whether the token is active; and of an active one its claims, as they stand in it.
+#[derive(ToSchema)]
+#[schema(example = json!({"active": true, "iss": "https://auth.example", "sub": "alice", "aud": "api", "client_id": "login", "exp": 1_790_000_900, "iat": 1_790_000_000, "jti": "4830719265501837429.T8yqk1rJ2mWcPA5QzX0hVb.1790000000", "sid": "4830719265501837429", "type": "access"}))]
+#[expect(dead_code, reason = "it documents what `active` makes")]
+struct Introspection {
+    active: bool,
+}
+
+/// Tell whether a token is good now, and what it says (RFC 7662)
+///
+/// Asks the store: a token of a session that has ended is inactive, and so is a refresh token that was rotated.
+/// Asking changes nothing.
+#[utoipa::path(
+    post,
+    path = "/oauth/introspect",
+    tag = "OAuth",
+    operation_id = "introspect",
+    request_body(content = IntrospectionForm, content_type = form::MEDIA_TYPE),
+    responses((status = 200, description = "The token is active, or it is not", body = Introspection)),
+    security(("service_key" = ["introspect"]), ("service_basic" = ["introspect"])),
+)]
 pub async fn introspect(
     Arrived(arrived): Arrived,
     http: HttpRequest,

@@ -7,7 +7,9 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, ContentType};
 use actix_web::web::Data;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
+use super::request::JSON;
 use crate::gateway::Gateway;
 
 pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
@@ -23,12 +25,41 @@ const CLIENT_AUTH: [&str; 3] = ["none", "client_secret_basic", "client_secret_po
 /// The same where a service key is needed; `Bearer` is the name of an access token type, as that section allows.
 const SERVICE_AUTH: [&str; 3] = ["client_secret_basic", "client_secret_post", "Bearer"];
 
+/// Endpoints, and what they accept (RFC 8414)
+#[utoipa::path(
+    method(get, head),
+    path = "/.well-known/oauth-authorization-server",
+    tag = "Metadata",
+    operation_id = "authorization_server",
+    responses((
+        status = 200,
+        description = "Authorization server metadata",
+        content_type = JSON,
+        body = Metadata,
+        headers(("Cache-Control")),
+    )),
+)]
 pub async fn authorization_server(gateway: Data<Gateway>) -> HttpResponse {
     cached(&gateway, document(&gateway).to_string())
 }
 
-/// OpenID Connect Discovery section 3 wants two members more. No ID token is ever issued: what is said of their
-/// algorithms is true of access tokens, which is what those who ask here verify.
+/// The same, for those that ask under this name (OpenID Connect Discovery)
+///
+/// Section 3 wants two members more. No ID token is ever issued: what is said of their algorithms is true of access
+/// tokens, which is what those who ask here verify.
+#[utoipa::path(
+    method(get, head),
+    path = "/.well-known/openid-configuration",
+    tag = "Metadata",
+    operation_id = "openid_configuration",
+    responses((
+        status = 200,
+        description = "Provider metadata",
+        content_type = JSON,
+        body = Metadata,
+        headers(("Cache-Control")),
+    )),
+)]
 pub async fn openid_configuration(gateway: Data<Gateway>) -> HttpResponse {
     let mut document = document(&gateway);
     document["subject_types_supported"] = json!(["public"]);
@@ -36,8 +67,35 @@ pub async fn openid_configuration(gateway: Data<Gateway>) -> HttpResponse {
     cached(&gateway, document.to_string())
 }
 
+/// The keys that verify access tokens (RFC 7517)
+#[utoipa::path(
+    method(get, head),
+    path = "/.well-known/jwks.json",
+    tag = "Metadata",
+    operation_id = "jwks",
+    responses((
+        status = 200,
+        description = "A JWK Set; empty where access tokens are signed with a shared secret",
+        content_type = JSON,
+        body = Object,
+        headers(("Cache-Control")),
+        example = json!({"keys": [{"kty": "OKP", "use": "sig", "alg": "EdDSA", "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}),
+    )),
+)]
 pub async fn jwks(gateway: Data<Gateway>) -> HttpResponse {
     cached(&gateway, gateway.tokens.keys().jwks().to_owned())
+}
+
+/// Some of the members of both documents.
+#[derive(ToSchema)]
+#[schema(example = json!({"issuer": "https://auth.example", "token_endpoint": "https://auth.example/oauth/token", "jwks_uri": "https://auth.example/.well-known/jwks.json", "grant_types_supported": ["refresh_token"]}))]
+#[expect(dead_code, reason = "it documents what `document` makes")]
+struct Metadata {
+    /// `iss` of every token, to the byte.
+    issuer: String,
+    token_endpoint: String,
+    jwks_uri: String,
+    grant_types_supported: Vec<String>,
 }
 
 fn document(gateway: &Gateway) -> Value {

@@ -11,14 +11,15 @@ use utoipa::openapi::path::{Operation, PathItem};
 
 use self::refusals::Refusals;
 use self::schemes::Schemes;
-use super::{docs, error, health, me, request, revoke, sessions, token, users};
+use super::{docs, error, health, introspect, me, metadata, request, revoke, sessions, token, users};
 
 #[derive(OpenApi)]
 #[openapi(
     info(description = "Access tokens, rotated refresh tokens, reuse detection, logout everywhere."),
     servers((url = "/")),
     tags(
-        (name = "OAuth", description = "For whoever holds a token: RFC 6749, RFC 7009."),
+        (name = "OAuth", description = "For whoever holds a token: RFC 6749, RFC 7009, RFC 7662."),
+        (name = "Metadata", description = "For client libraries and verifiers: RFC 8414, RFC 7517."),
         (name = "Sessions", description = "For the login service."),
         (name = "Own sessions", description = "For users, by access token."),
         (name = "Users", description = "For support staff, by a service key with the role `manage`."),
@@ -28,6 +29,10 @@ use super::{docs, error, health, me, request, revoke, sessions, token, users};
     paths(
         token::refresh,
         revoke::revoke,
+        introspect::introspect,
+        metadata::authorization_server,
+        metadata::openid_configuration,
+        metadata::jwks,
         sessions::issue,
         me::list,
         me::end_all,
