@@ -40,7 +40,8 @@ fuzz_target!(|data: &[u8]| {
     if let Some(ended) = read(scripts::end_subject(reply.clone())) {
         assert!(2 * ended.all().len() <= lines(data) - 3);
     }
-    if let Some(Lookup::Live { record, .. }) = read(scripts::get_session(reply.clone(), presented.session())) {
+    if let Some(Lookup::Live { record, .. }) = read(scripts::get_session(reply.clone(), presented.session()))
+    {
         show(&[*record]);
     }
     if let Some(records) = read(scripts::list_sessions(reply.clone())) {
