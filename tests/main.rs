@@ -4,7 +4,8 @@
 //! - `faults`: races, lost answers, Redis gone. - `cli`: commands and settings. - `footprint`: memory, round
 //!   trips. - `stack`: docker-compose.yml and what it starts. - `architecture`: the import rules.
 //! - `checklist`: what the HTTP surface must do, line by line, and which test decides it.
-//! - `ops`: the cookbook and the migration notes, as printed.
+//! - `ops`: the cookbook and the migration notes, as printed. - `interop`: OAuth clients, JWT verifiers and a fuzzer that
+//!   others wrote.
 
 mod architecture;
 mod checklist;
@@ -12,6 +13,7 @@ mod cli;
 mod faults;
 mod footprint;
 mod http;
+mod interop;
 mod ops;
 mod stack;
 mod store;

@@ -1,6 +1,7 @@
 //! Servers that the tests start themselves, on free loopback ports, and stop by process id.
 
 pub mod api;
+pub mod balancer;
 pub mod cluster;
 pub mod gateway;
 pub mod keys;

@@ -1,0 +1,64 @@
+//! Running what is not ours: scripts in node and in a virtual environment of Python.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::time::timeout;
+
+/// A story that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A script of `npm` or `pypi`, with `env` as its whole environment.
+pub fn script(name: &str, env: &[(&str, &str)]) -> Command {
+    let mut command = if name.ends_with(".mjs") { node(name) } else { python(name) };
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    // No compiled files in the tree.
+    command.env("PYTHONDONTWRITEBYTECODE", "1").envs(env.iter().copied()).kill_on_drop(true);
+    command
+}
+
+/// Runs a command to its end, and demands success.
+pub async fn succeed(what: &str, mut command: Command) {
+    let output = timeout(LIMIT, command.stdin(Stdio::null()).output());
+    let output = output.await.unwrap_or_else(|_| panic!("{what}: not within {LIMIT:?}"));
+    let output = output.unwrap_or_else(|error| panic!("{what}: {error}"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{what}: {}\n{out}{err}", output.status);
+}
+
+/// node looks for packages beside the link that `install` made, not in the tree that it leads to.
+fn node(name: &str) -> Command {
+    let folder = installed("npm", "package-lock.json");
+    let mut command = Command::new("node");
+    command.args(["--preserve-symlinks", "--preserve-symlinks-main"]).arg(folder.join("scripts").join(name));
+    command
+}
+
+fn python(name: &str) -> Command {
+    let mut command = Command::new(bin("python"));
+    command.arg(tree("pypi").join(name));
+    command
+}
+
+/// A program of the virtual environment.
+pub fn bin(name: &str) -> PathBuf {
+    installed("pypi", "requirements.txt").join("bin").join(name)
+}
+
+/// Where `install` has put the packages of a registry, as they are pinned now.
+fn installed(registry: &str, pinned: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("below the target folder");
+    let folder = target.join("interop").join(registry);
+    let read = |path: PathBuf| std::fs::read_to_string(path).ok();
+    let is_current =
+        read(folder.join("installed")).is_some_and(|it| Some(it) == read(tree(registry).join(pinned)));
+    assert!(is_current, "{} is missing, or of other versions; scripts/test installs it", folder.display());
+    folder
+}
+
+fn tree(registry: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(registry)
+}
