@@ -7,5 +7,6 @@
 
 mod clients;
 mod foreign;
+mod rotation;
 mod verifier;
 mod verifiers;
