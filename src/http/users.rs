@@ -117,7 +117,7 @@ pub async fn get(
     operation_id = "set_claims",
     params(("sub" = Subject, Path), ("sid" = AnySession, Path)),
     request_body = Patch,
-    responses((status = 200, description = "The session with its new claims, or as it ended", body = view::Session), NoSession),
+    responses((status = 200, description = "The session with its new claims", body = view::Session), NoSession),
     security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
 )]
 pub async fn set_claims(

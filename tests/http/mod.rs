@@ -2,12 +2,14 @@
 
 mod clients;
 pub mod craft;
+mod docs;
 mod health;
 mod introspect;
 mod jwt;
 mod key_set;
 mod me;
 mod metadata;
+mod openapi;
 mod revoke;
 mod rotation;
 mod secrets;
