@@ -62,7 +62,7 @@
 //! | Defaults are traps: list `grant_types_supported`, … | `http::metadata::each_advertised_way_to_authenticate_works_and_no_other` |
 //! | Each advertised endpoint, grant, auth method and … | `http::metadata::each_advertised_endpoint_works_below_the_issuers_path_too` |
 //! | JWKS: `kty kid use alg` on each key, distinct `kid`, … | `http::key_set::every_published_key_has_kty_kid_use_alg_and_no_private_member` |
-//! | Key rotation under load: verifiers with a cached JWKS … | (`tests/interop`) |
+//! | Key rotation under load: verifiers with a cached JWKS … | `interop::rotation::keys_rotate_under_load_without_one_failure` |
 //!
 //! # Access token and its verification
 //!

@@ -8,7 +8,10 @@ use crate::support::api::{Answer, Api};
 use crate::support::gateway::{Gateway, ISSUER, WEB};
 use crate::support::keys::Keys;
 
-const DOCUMENTS: [&str; 2] = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
+pub const DOCUMENTS: [&str; 2] =
+    ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
+
+pub const JWKS: &str = "/.well-known/jwks.json";
 
 async fn get(api: &Api, path: &str) -> Answer {
     let answer = api.send(api.request(Method::GET, path)).await;
@@ -99,7 +102,7 @@ async fn each_advertised_way_to_authenticate_works_and_no_other() {
 async fn documents_and_keys_may_be_cached_no_longer_than_a_new_key_waits() {
     let gateway = Gateway::embedded_with(&[("JWKS_MAX_AGE_SECONDS", "77")]);
     let api = gateway.api();
-    for path in [DOCUMENTS[0], DOCUMENTS[1], "/.well-known/jwks.json"] {
+    for path in [DOCUMENTS[0], DOCUMENTS[1], JWKS] {
         assert_eq!(get(&api, path).await.header("cache-control"), Some("public, max-age=77"), "{path}");
         let head = api.send(api.request(Method::HEAD, path)).await;
         assert_eq!((head.status.as_u16(), head.text.as_str()), (200, ""), "{path}");

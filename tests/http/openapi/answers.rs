@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::document;
 use super::schema::Document;
+use crate::http::metadata;
 use crate::support::api::{Answer, Api, Tokens};
 use crate::support::gateway::{Gateway, ISSUE_ONLY, WEB};
 use crate::support::redis::Redis;
@@ -15,6 +16,7 @@ const MINE: &str = "/v1/me/sessions";
 const MY_OTHER: &str = "/v1/me/sessions/{sid}";
 const NOBODY: &str = "1000000000000000000";
 const TOKEN: &str = "/oauth/token";
+const INTROSPECT: &str = "/oauth/introspect";
 
 /// Calls a gateway, and holds each answer against the document.
 struct Witness {
@@ -62,6 +64,10 @@ impl Witness {
         assert_eq!(problem, Ok(()), "{operation} {}: {body}", answer.status);
     }
 
+    fn introspection(&self, token: &str) -> RequestBuilder {
+        self.api.form(INTROSPECT, &[("token", token)]).bearer_auth(&WEB.key)
+    }
+
     async fn login(&self, body: &Value) -> Tokens {
         let request = self.service("POST", "/v1/sessions", "").json(body);
         self.expect(201, "POST", "/v1/sessions", request).await.tokens()
@@ -89,6 +95,9 @@ async fn answers_of_calls_that_go_well_are_documented() {
         let request = witness.request(method, pattern, sid).bearer_auth(&first.access);
         witness.expect(200, method, pattern, request).await;
     }
+    for token in [&first.access, &first.refresh, "nonsense"] {
+        witness.expect(200, "POST", INTROSPECT, witness.introspection(token)).await;
+    }
     let ended = &second.session;
     for (method, pattern, sid) in [
         ("GET", ALL, ""),
@@ -109,8 +118,10 @@ async fn answers_of_calls_that_go_well_are_documented() {
     witness.expect(200, "DELETE", MINE, request).await;
     witness.expect(200, "DELETE", ALL, witness.service("DELETE", ALL, "")).await;
     witness.expect(200, "POST", "/oauth/revoke", witness.api.form("/oauth/revoke", &[("token", "x")])).await;
-    for (method, path) in [("GET", "/livez"), ("HEAD", "/livez"), ("GET", "/readyz"), ("HEAD", "/readyz")] {
-        witness.expect(200, method, path, witness.request(method, path, "")).await;
+    for path in ["/livez", "/readyz", metadata::DOCUMENTS[0], metadata::DOCUMENTS[1], metadata::JWKS] {
+        for method in ["GET", "HEAD"] {
+            witness.expect(200, method, path, witness.request(method, path, "")).await;
+        }
     }
     witness.expect(200, "GET", "/openapi.json", witness.request("GET", "/openapi.json", "")).await;
     witness.expect(404, "GET", "/docs/{asset}", witness.request("GET", "/docs/nothing.js", "")).await;
@@ -136,7 +147,7 @@ async fn refusals_of_callers_are_documented() {
                 witness.expect(401, &method, path, request).await;
             }
         }
-        if required[0]["service_key"] == json!(["manage"]) {
+        if ["manage", "introspect"].iter().any(|role| required[0]["service_key"] == json!([role])) {
             witness.expect(403, &method, path, request().bearer_auth(&ISSUE_ONLY.key)).await;
         }
         if !path.starts_with("/oauth") {
@@ -208,6 +219,7 @@ async fn answers_without_redis_are_documented() {
         let request = match path {
             TOKEN => witness.api.refresh_request(&tokens.refresh),
             "/oauth/revoke" => witness.api.form(path, &[("token", &tokens.refresh)]),
+            INTROSPECT => witness.introspection(&tokens.refresh),
             "/v1/sessions" => request.json(&json!({"sub": "alice"})),
             _ if method == "PATCH" => request.json(&json!({"claims": {}})),
             _ => request,
