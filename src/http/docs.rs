@@ -12,7 +12,7 @@ use super::error::ApiError;
 use super::openapi::Document;
 use super::request::JSON;
 
-/// Serialized once per process.
+/// Serialized once per process, when first asked for: nodes are ready sooner.
 static DOCUMENT: LazyLock<Bytes> =
     LazyLock::new(|| Document::openapi().to_json().expect("the document serializes").into());
 
