@@ -1,6 +1,6 @@
 //! `token-gateway keys`: the life of a key, from the command line.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -132,7 +132,7 @@ fn a_refresh_key_has_a_life_of_its_own_and_lives_as_long_as_refresh_tokens() {
 }
 
 #[test]
-fn members_and_permissions_of_the_file_survive_a_change() {
+fn members_permissions_and_owner_of_the_file_survive_a_change() {
     let keys = Keys::none();
     keys.run(&["new"]);
     let mut set: Value = serde_json::from_str(&keys.text()).unwrap();
@@ -140,7 +140,12 @@ fn members_and_permissions_of_the_file_survive_a_change() {
     set["keys"][0]["x5t"] = "abc".into();
     keys.write(&set.to_string());
     std::fs::set_permissions(keys.path(), std::fs::Permissions::from_mode(0o640)).unwrap();
+    // Root gives it to somebody else, as `init` does; anybody else can only keep it.
+    let owner = std::fs::metadata(keys.path()).unwrap().uid();
+    let owner = if owner == 0 { 10001 } else { owner };
+    chown(keys.path(), Some(owner), None).unwrap();
     keys.run(&["rotate"]);
+    assert_eq!(std::fs::metadata(keys.path()).unwrap().uid(), owner);
     let after: Value = serde_json::from_str(&keys.text()).unwrap();
     assert_eq!((&after["note"], &after["keys"][0]["x5t"]), (&set["note"], &set["keys"][0]["x5t"]));
     assert_eq!(std::fs::metadata(keys.path()).unwrap().permissions().mode() & 0o777, 0o640);

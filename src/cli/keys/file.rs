@@ -1,8 +1,8 @@
 //! Changing the key set file: one change at a time, whole or not at all.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -21,22 +21,30 @@ pub fn change<T>(path: &Path, by: impl FnOnce(&mut KeySet) -> Result<T>) -> Resu
         OpenOptions::new().write(true).create(true).truncate(false).mode(MODE).open(beside(path, "lock"));
     let lock = lock.with_context(place)?;
     lock.lock().with_context(place)?;
-    let (mut set, mode) = match fs::metadata(path) {
-        Ok(file) => (read_key_set(path)?, file.permissions().mode()),
-        Err(error) if error.kind() == ErrorKind::NotFound => (KeySet::default(), MODE),
+    let (mut set, former) = match fs::metadata(path) {
+        Ok(file) => (read_key_set(path)?, Some(file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => (KeySet::default(), None),
         Err(error) => return Err(error).with_context(place),
     };
     let result = by(&mut set)?;
-    replace(path, mode, &set.to_text()).with_context(place)?;
+    replace(path, former.as_ref(), &set.to_text()).with_context(place)?;
     Ok(result)
 }
 
-/// Writes beside the file, then renames: what a reader opens is complete, and survives a power cut.
-pub fn replace(path: &Path, mode: u32, text: &str) -> Result<()> {
+/// Writes beside the file, then renames: what a reader opens is complete, and survives a power cut. Whoever could read
+/// the former file can read this one: nodes seldom run as whoever changes it.
+fn replace(path: &Path, former: Option<&Metadata>, text: &str) -> Result<()> {
     let fresh = beside(path, "new");
     let _ = fs::remove_file(&fresh);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode & 0o777).open(&fresh)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&fresh)?;
     file.write_all(text.as_bytes())?;
+    if let Some(former) = former {
+        let own = file.metadata()?;
+        if (own.uid(), own.gid()) != (former.uid(), former.gid()) {
+            fchown(&file, Some(former.uid()), Some(former.gid())).context("its owner cannot be kept")?;
+        }
+        file.set_permissions(former.permissions())?;
+    }
     file.sync_all()?;
     fs::rename(&fresh, path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
