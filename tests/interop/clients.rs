@@ -1,7 +1,7 @@
 //! OAuth clients: each discovers the gateway by both of its documents, refreshes, loses an answer and asks again, looks
 //! at its tokens by introspection, and logs out.
 
-use super::foreign::{script, succeed};
+use super::foreign::succeed;
 use crate::support::balancer::Balancer;
 use crate::support::gateway::{Gateway, WEB};
 
@@ -12,7 +12,7 @@ async fn tell(name: &str, path: &str, alg: &str) {
     let (_keys, file) = super::verifiers::key_set(alg);
     let gateway = Gateway::embedded_with(&[("ISSUER", &issuer), ("SIGNING_KEYS", &file)]);
     balancer.send_to(&[&gateway]);
-    succeed(name, script(name, &[("ISSUER", &issuer), ("SERVICE_KEY", &WEB.key)])).await;
+    succeed(name, &[("ISSUER", &issuer), ("SERVICE_KEY", &WEB.key)]).await;
 }
 
 #[tokio::test]

@@ -10,23 +10,40 @@ use tokio::time::timeout;
 /// A story that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// How a command ended, and all that it said.
+pub struct Ended {
+    pub success: bool,
+    pub text: String,
+}
+
 /// A script of `npm` or `pypi`, with `env` as its whole environment.
 pub fn script(name: &str, env: &[(&str, &str)]) -> Command {
-    let mut command = if name.ends_with(".mjs") { node(name) } else { python(name) };
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    // No compiled files in the tree.
-    command.env("PYTHONDONTWRITEBYTECODE", "1").envs(env.iter().copied()).kill_on_drop(true);
+    let mut command = clean(if name.ends_with(".mjs") { node(name) } else { python(name) });
+    command.envs(env.iter().copied());
     command
 }
 
-/// Runs a command to its end, and demands success.
-pub async fn succeed(what: &str, mut command: Command) {
-    let output = timeout(LIMIT, command.stdin(Stdio::null()).output());
-    let output = output.await.unwrap_or_else(|_| panic!("{what}: not within {LIMIT:?}"));
+/// Without our environment: no proxy, no setting gets in.
+pub fn clean(mut command: Command) -> Command {
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    // No compiled files in the tree.
+    command.env("PYTHONDONTWRITEBYTECODE", "1").kill_on_drop(true);
+    command
+}
+
+/// Runs a story to its end, and demands success.
+pub async fn succeed(name: &str, env: &[(&str, &str)]) {
+    let ended = run(name, script(name, env), LIMIT).await;
+    assert!(ended.success, "{name}: {}", ended.text);
+}
+
+/// Runs a command to its end.
+pub async fn run(what: &str, mut command: Command, limit: Duration) -> Ended {
+    let output = timeout(limit, command.stdin(Stdio::null()).output());
+    let output = output.await.unwrap_or_else(|_| panic!("{what}: not within {limit:?}"));
     let output = output.unwrap_or_else(|error| panic!("{what}: {error}"));
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{what}: {}\n{out}{err}", output.status);
+    let text = [output.stdout, output.stderr].concat();
+    Ended { success: output.status.success(), text: String::from_utf8_lossy(&text).into_owned() }
 }
 
 /// node looks for packages beside the link that `install` made, not in the tree that it leads to.

@@ -7,6 +7,8 @@
 
 mod clients;
 mod foreign;
+mod fuzz;
+mod fuzzer;
 mod rotation;
 mod verifier;
 mod verifiers;
