@@ -1,5 +1,6 @@
 //! The keys of a node at work: who signs now, who verifies, what is published.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use jsonwebtoken::jwk::JwkSet;
@@ -94,10 +95,9 @@ impl Keyring {
 
     /// The algorithms of access tokens that verifiers can check without a secret.
     pub fn public_algs(&self) -> Vec<&'static str> {
-        let mut algs: Vec<_> =
-            self.access.iter().map(|it| it.key.alg).filter(|alg| *alg != Alg::Hs256).collect();
-        algs.dedup();
-        algs.iter().map(|alg| alg.as_str()).collect()
+        let keys = self.access.iter().map(|it| it.key.alg).filter(|alg| *alg != Alg::Hs256);
+        let algs: BTreeSet<_> = keys.map(Alg::as_str).collect();
+        algs.into_iter().collect()
     }
 
     /// The `kid` that signs access tokens at `now`, in seconds since the epoch; `None` for a secret.
@@ -183,4 +183,21 @@ fn check_apart(secrets: &Secrets, set: &KeySet) -> Result<(), InvalidKeyring> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::jwk::PrivateJwk;
+    use super::*;
+
+    #[test]
+    fn an_algorithm_is_named_once_however_often_keys_of_it_return() {
+        let mut set = KeySet::default();
+        for (alg, from) in [(Alg::Es256, 1), (Alg::EdDsa, 2), (Alg::Es256, 3), (Alg::Hs256, 4)] {
+            set.keys.push(PrivateJwk::generate(alg, Signs::Access, from));
+        }
+        let refresh = Secret::parse("refresh-secret-of-the-tests-0123456789").ok();
+        let keyring = Keyring::new(&Secrets { refresh, ..Secrets::default() }, &set).unwrap();
+        assert_eq!(keyring.public_algs(), ["ES256", "EdDSA"]);
+    }
 }
