@@ -49,7 +49,7 @@ pub(super) struct Key {
 
 /// What signs, and what verifies.
 enum Pair {
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
     Ec(EcdsaKeyPair, ParsedPublicKey),
     Ed(Ed25519KeyPair, ParsedPublicKey),
     Rsa(Box<RsaKeyPair>, ParsedPublicKey),
@@ -58,7 +58,12 @@ enum Pair {
 impl Key {
     /// A secret without a `kid`.
     pub fn hs256(secret: &Secret, typs: &[Typ]) -> Self {
-        Self::new(Alg::Hs256, None, typs, Pair::Hmac(hmac::Key::new(hmac::HMAC_SHA256, secret.expose())))
+        Self::new(
+            Alg::Hs256,
+            None,
+            typs,
+            Pair::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret.expose()))),
+        )
     }
 
     pub fn from_jwk(jwk: &PrivateJwk) -> Result<Self, InvalidKey> {
@@ -67,7 +72,7 @@ impl Key {
             ParsedPublicKey::new(algorithm, public).map_err(|_| InvalidKey::Inconsistent)
         };
         let pair = match material {
-            Material::Secret(secret) => Pair::Hmac(hmac::Key::new(hmac::HMAC_SHA256, &secret)),
+            Material::Secret(secret) => Pair::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, &secret))),
             Material::Ec(pair) => {
                 let public = parsed(&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref())?;
                 Pair::Ec(pair, public)
