@@ -85,7 +85,7 @@ impl Chains {
 
     #[track_caller]
     pub fn expect_no_failure(&self) {
-        let failures = self.shared.failures.lock().unwrap();
+        let failures = self.shared.failures.lock().unwrap().clone();
         assert!(failures.is_empty(), "{} failures, the first: {}", failures.len(), failures[0]);
     }
 
