@@ -99,13 +99,14 @@ const LIVE: Route =
 pub fn routes(issuer: &str) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let base = Url::parse(issuer).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default();
     move |config| {
+        // At the root first: a scope answers all that begins like it, and an issuer's path may begin like ours.
+        register(PUBLIC, config);
         if !base.is_empty() {
             for route in PUBLIC.iter().filter(|route| metadata::DOCUMENTS.contains(&route.pattern)) {
                 config.service(route.resource(&format!("{}{base}", route.pattern)));
             }
             config.service(scope(&base).configure(|config| register(PUBLIC, config)));
         }
-        register(PUBLIC, config);
         config.default_service(to(observe::unknown_path));
     }
 }

@@ -54,6 +54,7 @@ impl Application {
     /// When an address cannot be bound, or Redis holds a key layout that this release does not know. Redis
     /// being away is no error: the node starts, is not ready, and answers 503 until Redis is there.
     pub async fn build(settings: Settings, listener: TcpListener) -> Result<Self> {
+        let hangups = keys::hangups().context("cannot listen for SIGHUP")?;
         let lifecycle = Data::new(Lifecycle::default());
         let node = Node::new(&settings)?;
         let gateway = Data::new(node.gateway(1)?);
@@ -68,6 +69,7 @@ impl Application {
             .map(|listener| admin_server(listener, node.clone(), lifecycle.clone(), grace))
             .transpose()?;
         let keys = actix_web::rt::spawn(keys::follow(
+            hangups,
             settings.keys,
             settings.keys_stamp,
             node.tokens.clone(),

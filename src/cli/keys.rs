@@ -62,7 +62,7 @@ struct Making {
     /// A key that signs refresh tokens, with HS256
     #[arg(long)]
     refresh: bool,
-    /// Seconds until it signs; it is published at once [default: none for the first key of a set, else JWKS_MAX_AGE_SECONDS and a minute]
+    /// Seconds until it signs; it is published at once [default: none for the first key of all, else JWKS_MAX_AGE_SECONDS and a minute]
     #[arg(long, value_parser = clap::value_parser!(u64).range(0..=31_536_000))]
     delay_seconds: Option<u64>,
     /// Print JSON
@@ -111,18 +111,8 @@ impl New {
     fn run(&self) -> Result<()> {
         let signs = self.making.signs();
         let alg = self.making.alg(Some(self.alg), self.alg);
-        let delay = self.making.delay_seconds.map(Duration::from_secs);
-        if delay.is_none() && variable_is_set(self.making.secret_name()) {
-            let name = self.making.secret_name();
-            return Err(Usage(format!(
-                "--delay-seconds: is missing; {name} signs now, so say when this key takes over: every node must have \
-                 been restarted with both by then"
-            ))
-            .into());
-        }
-        let (path, now) = (settled(self.making.settings.keys.path())?, now());
-        let from = now + delay.unwrap_or_default().as_secs();
-        let kid = change(path, |set| {
+        let path = settled(self.making.settings.keys.path())?;
+        let (kid, from) = change(path, |set| {
             if let Some(change) = set.last_change(signs) {
                 bail!(
                     "SIGNING_KEYS: {} has a key that signs {} tokens, from {} on; `token-gateway keys rotate` adds one \
@@ -132,9 +122,25 @@ impl New {
                     rfc3339_seconds(change)
                 );
             }
-            Ok(add(set, alg, signs, from))
+            let from = now() + self.delay(set.keys.is_empty())?.as_secs();
+            Ok((add(set, alg, signs, from), from))
         })?;
-        self.making.tell(&kid, from, &[])
+        self.making.tell(&kid, alg, from, &[])
+    }
+
+    /// None for the first key of all, which no node can be at work with. Where nodes are, they have a secret or another
+    /// key, and must have noticed this one before it signs.
+    fn delay(&self, is_first: bool) -> Result<Duration> {
+        let name = self.making.secret_name();
+        match self.making.delay_seconds {
+            None if is_first && variable_is_set(name) => Err(Usage(format!(
+                "--delay-seconds: is missing; {name} signs now, so say when this key takes over: every node must have \
+                 been restarted with both by then"
+            ))
+            .into()),
+            None | Some(0) if is_first => Ok(Duration::ZERO),
+            _ => self.making.delay(),
+        }
     }
 }
 
@@ -143,7 +149,7 @@ impl Rotate {
         let (making, now) = (&self.making, now());
         let (path, signs) = (settled(making.settings.keys.path())?, making.signs());
         let from = now + making.delay()?.as_secs();
-        let (kid, retired) = change(path, |set| {
+        let (kid, alg, retired) = change(path, |set| {
             if let Some(waiting) = set.last_change(signs).filter(|from| *from > now) {
                 bail!("a key waits to sign from {} on; rotate again after that", rfc3339_seconds(waiting));
             }
@@ -153,11 +159,19 @@ impl Rotate {
                     signs.as_str()
                 );
             };
-            let alg = making.alg(self.alg, active.alg().parse()?);
+            let former: Alg = active.alg().parse()?;
+            let alg = making.alg(self.alg, former);
+            if alg == Alg::Hs256 && former != Alg::Hs256 {
+                let former = former.as_str();
+                return Err(Usage(format!(
+                    "--alg: HS256 cannot take over from {former}, which others verify"
+                ))
+                .into());
+            }
             let retired = set.retire(now, making.settings.lifetimes());
-            Ok((add(set, alg, signs, from), retired))
+            Ok((add(set, alg, signs, from), alg, retired))
         })?;
-        making.tell(&kid, from, &retired)
+        making.tell(&kid, alg, from, &retired)
     }
 }
 
@@ -170,14 +184,13 @@ impl Retire {
             let Some(jwk) = set.keys.iter().find(|jwk| jwk.thumbprint() == *kid) else {
                 bail!("there is no key '{kid}'; `token-gateway keys list` shows them");
             };
-            let why = match set.state(jwk, now, lifetimes) {
-                State::Active => Some("signs now".to_owned()),
-                State::Retiring(until) => {
-                    Some(format!("has signed tokens that live until {}", rfc3339_seconds(until)))
-                }
-                State::Waiting(_) | State::Retired => None,
-            };
-            match why {
+            let (state, is_only) = (set.state(jwk, now, lifetimes), set.count(jwk.signs) == 1);
+            if is_only && state == State::Active {
+                bail!(
+                    "key '{kid}' alone signs; `token-gateway keys rotate` first, then nodes have one to go on with"
+                );
+            }
+            match reason_to_stay(state, is_only, now) {
                 Some(why) if !self.force => bail!("key '{kid}' {why}; --force takes it out all the same"),
                 _ => set.remove(kid),
             }
@@ -188,6 +201,21 @@ impl Retire {
         }
         tell_retired(&retired);
         Ok(())
+    }
+}
+
+/// Why a key is not taken out, unless by force.
+fn reason_to_stay(state: State, is_only: bool, now: u64) -> Option<String> {
+    match state {
+        State::Active => Some("signs now".to_owned()),
+        State::Retiring(until) => {
+            Some(format!("has signed tokens that live until {}", rfc3339_seconds(until)))
+        }
+        State::Waiting(_) if is_only => {
+            Some("is the only one of its kind, and signs already where no secret does".to_owned())
+        }
+        State::Waiting(from) if from <= now + NOTICE.as_secs() => Some("is about to sign".to_owned()),
+        State::Waiting(_) | State::Retired => None,
     }
 }
 
@@ -220,13 +248,14 @@ impl Making {
         }
     }
 
-    fn tell(&self, kid: &str, from: u64, retired: &[String]) -> Result<()> {
+    fn tell(&self, kid: &str, alg: Alg, from: u64, retired: &[String]) -> Result<()> {
         if self.json {
             return print_json(
                 &json!({ "kid": kid, "signs_from": rfc3339_seconds(from), "retired": retired }),
             );
         }
-        println!("key '{kid}' is published, and signs from {} on", rfc3339_seconds(from));
+        let place = if alg == Alg::Hs256 { "in the set, never published" } else { "published" };
+        println!("key '{kid}' is {place}, and signs from {} on", rfc3339_seconds(from));
         tell_retired(retired);
         Ok(())
     }

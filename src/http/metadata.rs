@@ -112,8 +112,6 @@ fn document(gateway: &Gateway) -> Value {
         "introspection_endpoint_auth_methods_supported": SERVICE_AUTH,
         "grant_types_supported": ["refresh_token"],
         "response_types_supported": [],
-        "response_modes_supported": [],
-        "code_challenge_methods_supported": [],
     })
 }
 

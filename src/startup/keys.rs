@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::config::{KeySource, Stamp};
@@ -14,17 +14,24 @@ use crate::token::{Keyring, Tokens};
 /// How often a node looks whether the file has changed.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// From here on `SIGHUP` ends no process.
+pub(super) fn hangups() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
 /// `stamp` is that of the keys at work.
-pub(super) async fn follow(source: KeySource, mut stamp: Stamp, tokens: Arc<Tokens>, metrics: Arc<Metrics>) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-        log::error!("cannot listen for SIGHUP, so a changed key set needs a restart");
-        return;
-    };
+pub(super) async fn follow(
+    mut hangups: Signal,
+    source: KeySource,
+    mut stamp: Stamp,
+    tokens: Arc<Tokens>,
+    metrics: Arc<Metrics>,
+) {
     tell("keys", &tokens.keys());
     loop {
         let asked = tokio::select! {
             () = sleep(LOOK) => false,
-            _ = hangup.recv() => true,
+            _ = hangups.recv() => true,
         };
         let now = source.stamp();
         if asked || now != stamp {

@@ -60,7 +60,7 @@ impl FromStr for Alg {
 }
 
 /// Which tokens a key signs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Signs {
     #[default]
@@ -107,7 +107,7 @@ pub enum InvalidKey {
     RefreshAlg,
 }
 
-/// A private member. Its memory is wiped, and it has no `Debug`.
+/// A private member. It has no `Debug`.
 #[derive(Clone)]
 pub(super) struct Private(SecretString);
 

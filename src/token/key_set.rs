@@ -34,6 +34,10 @@ pub enum InvalidKeySet {
     Key(usize, InvalidKey),
     #[error("keys[{0}]: its key is there already; each may stand once, and for one 'alg' only")]
     Duplicate(usize),
+    #[error(
+        "keys[{0}]: another key begins to sign at the same time; give each its own 'signs_from', in seconds since the epoch"
+    )]
+    Tie(usize),
 }
 
 /// Where a key is in its life.
@@ -61,11 +65,14 @@ impl KeySet {
     pub fn parse(text: &str) -> Result<Self, InvalidKeySet> {
         let set: Self =
             serde_json::from_str(text).map_err(|error| InvalidKeySet::Json(error.line(), error.column()))?;
-        let mut seen = HashSet::new();
+        let (mut seen, mut starts) = (HashSet::new(), HashSet::new());
         for (n, jwk) in set.keys.iter().enumerate() {
             jwk.open().map_err(|error| InvalidKeySet::Key(n, error))?;
             if !seen.insert(jwk.thumbprint()) {
                 return Err(InvalidKeySet::Duplicate(n));
+            }
+            if !starts.insert((jwk.signs, jwk.signs_from)) {
+                return Err(InvalidKeySet::Tie(n));
             }
         }
         Ok(set)
@@ -90,6 +97,11 @@ impl KeySet {
     /// The latest moment at which a key of this kind begins to sign.
     pub fn last_change(&self, signs: Signs) -> Option<u64> {
         self.of(signs).map(|jwk| jwk.signs_from).max()
+    }
+
+    /// How many keys there are of its kind.
+    pub fn count(&self, signs: Signs) -> usize {
+        self.of(signs).count()
     }
 
     fn of(&self, signs: Signs) -> impl Iterator<Item = &PrivateJwk> {
@@ -213,6 +225,11 @@ mod tests {
         second["alg"] = "PS256".into();
         twice["keys"].as_array_mut().unwrap().push(second);
         assert!(refusal(&twice).starts_with("keys[1]: its key is there already"), "one key, two algorithms");
+        let mut tie = good(Alg::Es256);
+        tie["keys"].as_array_mut().unwrap().push(good(Alg::EdDsa)["keys"][0].clone());
+        assert!(refusal(&tie).contains("'signs_from'"), "who signs is never left to chance");
+        tie["keys"][1]["signs_from"] = 1.into();
+        assert!(KeySet::parse(&tie.to_string()).is_ok());
         assert!(KeySet::parse("{").unwrap_err().to_string().contains("line 1"));
     }
 

@@ -113,7 +113,7 @@ impl Keyring {
         signer(&self.refresh, now)
     }
 
-    /// The payload of an access token, and its `typ`. The key is that of its `kid`, or the secret that has none;
+    /// The payload of an access token, and its `typ`. The key is that of its `kid`, or, for a token without one, the secret;
     /// the algorithm is the key's, not the token's.
     pub(super) fn open_access(&self, token: &str) -> Result<(Vec<u8>, Typ), Rejected> {
         let parts = Parts::split(token)?;
@@ -122,8 +122,10 @@ impl Keyring {
             return Ok((key.open(&parts)?, typ));
         }
         let header = parts.header()?;
-        let named = header.kid.as_ref().and_then(|kid| keys().find(|key| key.kid.as_ref() == Some(kid)));
-        let key = named.or_else(|| keys().find(|key| key.kid.is_none())).ok_or(Rejected::UnknownKey)?;
+        // Where no key has a `kid`, there is the secret alone, and whoever else signs with it may call it what they like.
+        let nameless = keys().all(|key| key.kid.is_none());
+        let kid = header.kid.as_ref().filter(|_| !nameless);
+        let key = keys().find(|key| key.kid.as_ref() == kid).ok_or(Rejected::UnknownKey)?;
         if header.alg != key.alg.as_str() {
             return Err(Rejected::WrongKind);
         }

@@ -2,6 +2,13 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPairComponents, PublicKeyComponents};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256,
+    RsaEncoding, RsaKeyPair,
+};
 use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -63,20 +70,15 @@ async fn tokens_of_every_algorithm_are_verified_with_nothing_but_the_published_k
 #[tokio::test]
 async fn every_published_key_has_kty_kid_use_alg_and_no_private_member() {
     let keys = Keys::none();
-    for alg in ["ES256", "EdDSA", "RS256", "PS256"] {
-        let only = Keys::none();
-        only.run(&["new", "--alg", alg]);
-        let mut all: Value = std::fs::read_to_string(keys.path())
-            .map_or(json!({"keys": []}), |text| serde_json::from_str(&text).unwrap());
-        let more: Value = serde_json::from_str(&only.text()).unwrap();
-        all["keys"].as_array_mut().unwrap().push(more["keys"][0].clone());
-        keys.write(&all.to_string());
-    }
-    keys.run(&["new", "--refresh"]);
+    let algs = [Alg::Es256, Alg::EdDsa, Alg::Rs256, Alg::Ps256].into_iter().zip(1..);
+    let mut all: Vec<_> = algs.map(|(alg, from)| PrivateJwk::generate(alg, Signs::Access, from)).collect();
+    all.push(PrivateJwk::generate(Alg::Hs256, Signs::Access, 5));
+    all.push(PrivateJwk::generate(Alg::Hs256, Signs::Refresh, 1));
+    keys.write(&set(&all.iter().collect::<Vec<_>>()));
     let gateway = start(&keys);
     let published = jwks(&gateway.api()).await;
     let published = published["keys"].as_array().unwrap();
-    assert_eq!(published.len(), 4, "a key that signs refresh tokens is nobody's business");
+    assert_eq!(published.len(), 4, "secrets are nobody's business");
     for key in published {
         let names: Vec<_> = key.as_object().unwrap().keys().map(String::as_str).collect();
         let expected: &[&str] = match key["kty"].as_str().unwrap() {
@@ -110,64 +112,138 @@ async fn a_published_key_is_no_hmac_secret_and_an_algorithm_is_not_exchanged_for
         let gateway = start(&keys);
         let api = gateway.api();
         let good = api.login("alice").await.access;
-        let key = jwks(&api).await["keys"][0].clone();
+        let published = jwks(&api).await["keys"][0].clone();
         let craft = Craft::access(&good).header("alg", json!("HS256"));
-        let der = STANDARD.encode(public_bytes(&key));
-        let pem = format!("-----BEGIN PUBLIC KEY-----\n{der}\n-----END PUBLIC KEY-----\n");
-        for secret in [key.to_string(), pem, key["kid"].as_str().unwrap().to_owned(), String::new()] {
-            assert!(!is_accepted(&api, &hs256(&craft, secret.as_bytes())).await, "{secret}");
+        let spki = Own::of(&keys, 0).spki();
+        let pem =
+            format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(&spki));
+        let kid = published["kid"].as_str().unwrap();
+        let texts =
+            [published.to_string(), pem.clone(), pem.trim_end().to_owned(), kid.to_owned(), String::new()];
+        for secret in texts.iter().map(String::as_bytes).chain([&spki[..]]) {
+            let forged = sealed(&craft, |message| {
+                hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message).as_ref().to_vec()
+            });
+            assert!(!is_accepted(&api, &forged).await, "{secret:?}");
         }
-        assert!(!is_accepted(&api, &hs256(&craft, &public_bytes(&key))).await, "DER");
-        let others = ["RS256", "PS256", "ES256", "EdDSA", "HS256", "none", "None", "nOnE", ""]
-            .map(|it| Some(json!(it)));
-        for other in others.into_iter().chain([None]) {
-            if other != Some(json!(alg.as_str())) {
-                let header = Craft::access(&good).header("alg", other.clone());
-                assert!(!is_accepted(&api, &with_header(&header, &good)).await, "{other:?}");
-            }
+        let others = ["RS256", "PS256", "ES256", "EdDSA", "HS256", "none", "None", "nOnE", ""];
+        for other in others.map(|it| Some(json!(it))).into_iter().chain([None]) {
+            let craft = Craft::access(&good).header("alg", other.clone());
+            let signed = sealed(&craft, |message| Own::of(&keys, 0).sign(message));
+            let is_own = other == Some(json!(alg.as_str()));
+            assert_eq!(is_accepted(&api, &signed).await, is_own, "{other:?}, signed by the right key");
         }
-        assert!(is_accepted(&api, &good).await);
     }
-}
-
-fn public_bytes(key: &Value) -> Vec<u8> {
-    let member = |name: &str| key[name].as_str().map(|text| URL_SAFE_NO_PAD.decode(text).unwrap());
-    ["x", "y", "n", "e"].iter().filter_map(|name| member(name)).flatten().collect()
-}
-
-fn hs256(craft: &Craft, secret: &[u8]) -> String {
-    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let message = format!("{}.{}", part(&craft.header), part(&craft.claims));
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message.as_bytes());
-    format!("{message}.{}", URL_SAFE_NO_PAD.encode(tag))
-}
-
-/// Another header before the payload and the signature of a good token.
-fn with_header(craft: &Craft, good: &str) -> String {
-    let (_, rest) = good.split_once('.').unwrap();
-    format!("{}.{rest}", URL_SAFE_NO_PAD.encode(craft.header.to_string()))
 }
 
 #[tokio::test]
-async fn a_strange_kid_is_refused_and_chooses_no_other_key() {
-    let keys = Keys::of(Alg::Es256);
-    let gateway = start(&keys);
-    let api = gateway.api();
-    let good = api.login("alice").await.access;
-    for kid in [
-        json!("../../keys.json"),
-        json!("' OR 1=1 --"),
-        json!(""),
-        json!("x".repeat(5000)),
-        Value::Null,
-        json!(1),
-    ] {
-        let craft = Craft::access(&good).header("kid", kid.clone());
-        assert!(!is_accepted(&api, &with_header(&craft, &good)).await, "{kid}");
+async fn rs256_and_ps256_of_one_key_are_not_exchanged() {
+    for (alg, other) in [(Alg::Rs256, "PS256"), (Alg::Ps256, "RS256")] {
+        let keys = Keys::of(alg);
+        let gateway = start(&keys);
+        let api = gateway.api();
+        let craft = Craft::access(&api.login("alice").await.access);
+        let as_other = Own::of(&keys, 0).as_alg(other);
+        for header in [other, alg.as_str()] {
+            let craft = craft.clone().header("alg", json!(header));
+            assert!(!is_accepted(&api, &sealed(&craft, |message| as_other.sign(message))).await, "{header}");
+        }
+        let own = sealed(&craft, |message| Own::of(&keys, 0).sign(message));
+        assert!(is_accepted(&api, &own).await, "signed as it should be");
     }
-    let without = Craft::access(&good).header("kid", None);
-    assert!(!is_accepted(&api, &with_header(&without, &good)).await);
-    assert!(is_accepted(&api, &good).await);
+}
+
+/// A key of the gateway in other hands.
+struct Own(Value);
+
+impl Own {
+    fn of(keys: &Keys, n: usize) -> Self {
+        Self(serde_json::from_str::<Value>(&keys.text()).unwrap()["keys"][n].clone())
+    }
+
+    fn as_alg(mut self, alg: &str) -> Self {
+        self.0["alg"] = alg.into();
+        self
+    }
+
+    fn member(&self, name: &str) -> Vec<u8> {
+        URL_SAFE_NO_PAD.decode(self.0[name].as_str().unwrap_or_default()).unwrap()
+    }
+
+    fn ec(&self) -> EcdsaKeyPair {
+        let point = [&[4][..], &self.member("x"), &self.member("y")].concat();
+        let alg = &ECDSA_P256_SHA256_FIXED_SIGNING;
+        EcdsaKeyPair::from_private_key_and_public_key(alg, &self.member("d"), &point).unwrap()
+    }
+
+    fn rsa(&self) -> RsaKeyPair {
+        let member = |name| self.member(name);
+        let components = KeyPairComponents {
+            public_key: PublicKeyComponents { n: member("n"), e: member("e") },
+            d: member("d"),
+            p: member("p"),
+            q: member("q"),
+            dP: member("dp"),
+            dQ: member("dq"),
+            qInv: member("qi"),
+        };
+        RsaKeyPair::from_components(&components).unwrap()
+    }
+
+    fn sign(&self, message: &[u8]) -> Vec<u8> {
+        if self.0["kty"] == "EC" {
+            return self.ec().sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec();
+        }
+        let is_pss = self.0["alg"] == "PS256";
+        let encoding: &dyn RsaEncoding = if is_pss { &RSA_PSS_SHA256 } else { &RSA_PKCS1_SHA256 };
+        let pair = self.rsa();
+        let mut signature = vec![0; pair.public_modulus_len()];
+        pair.sign(encoding, &SystemRandom::new(), message, &mut signature).unwrap();
+        signature
+    }
+
+    /// What a file of a public key holds: SubjectPublicKeyInfo.
+    fn spki(&self) -> Vec<u8> {
+        let der: PublicKeyX509Der<'_> = if self.0["kty"] == "EC" {
+            self.ec().public_key().as_der().unwrap()
+        } else {
+            self.rsa().public_key().as_der().unwrap()
+        };
+        der.as_ref().to_vec()
+    }
+}
+
+fn sealed(craft: &Craft, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let message = format!("{}.{}", part(&craft.header), part(&craft.claims));
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(sign(message.as_bytes())))
+}
+
+#[tokio::test]
+async fn a_kid_chooses_its_own_key_and_a_strange_one_none() {
+    let keys = Keys::none();
+    let [one, two] = [1, 2].map(|from| PrivateJwk::generate(Alg::Es256, Signs::Access, from));
+    keys.write(&set(&[&one, &two]));
+    // With a secret beside the set: not even then is a strange kid that of the secret.
+    let gateway = Gateway::embedded_with(&[("SIGNING_KEYS", keys.path())]);
+    let api = gateway.api();
+    let craft = Craft::access(&api.login("alice").await.access);
+    let by_one = |kid: Option<Value>| {
+        sealed(&craft.clone().header("kid", kid), |message| Own::of(&keys, 0).sign(message))
+    };
+    assert!(is_accepted(&api, &by_one(Some(json!(one.thumbprint())))).await);
+    let strange =
+        ["../../keys.json", "' OR 1=1 --", "", &"x".repeat(5000), &two.thumbprint()].map(|kid| json!(kid));
+    for kid in strange.into_iter().chain([json!(null), json!(1)]) {
+        assert!(!is_accepted(&api, &by_one(Some(kid.clone()))).await, "{kid}");
+    }
+    assert!(!is_accepted(&api, &by_one(None)).await);
+    let by_secret =
+        |kid: Option<Value>| craft.clone().header("alg", json!("HS256")).header("kid", kid).sign();
+    assert!(is_accepted(&api, &by_secret(None)).await);
+    for kid in [json!("../../x"), json!(one.thumbprint())] {
+        assert!(!is_accepted(&api, &by_secret(Some(kid.clone()))).await, "{kid}");
+    }
 }
 
 /// Logs in until a token has this `kid`.
@@ -260,7 +336,7 @@ async fn sighup_without_a_key_set_file_stops_nobody() {
 }
 
 #[tokio::test]
-async fn a_key_set_takes_over_from_the_secret_on_all_nodes_at_the_same_moment() {
+async fn a_key_set_takes_over_from_the_secret_and_nodes_that_know_only_the_secret_go_on_until_then() {
     let redis = Redis::start();
     let secret_only = Gateway::start(&redis);
     let by_secret = secret_only.api().login("alice").await;
@@ -307,7 +383,7 @@ async fn a_refresh_key_of_the_set_takes_over_and_old_refresh_tokens_stay_good() 
     let [one, two] = gateways.each_ref().map(Gateway::api);
     let tokens = one.login("alice").await;
     assert!(by_setting(&tokens.refresh));
-    keys.run(&["new", "--refresh", "--delay-seconds", "3"]);
+    keys.run(&["new", "--refresh", "--delay-seconds", "5"]);
     let mut tokens = one.refresh(&tokens.refresh).await.tokens();
     for n in 0..10_000 {
         let api = if n % 2 == 0 { &one } else { &two };

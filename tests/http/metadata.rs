@@ -99,6 +99,20 @@ async fn each_advertised_way_to_authenticate_works_and_no_other() {
 }
 
 #[tokio::test]
+async fn an_issuers_path_that_begins_like_ours_hides_nothing() {
+    for path in ["/v1", "/oauth", "/v1/me"] {
+        let gateway = Gateway::embedded_with(&[("ISSUER", &format!("https://auth.example.test{path}"))]);
+        let api = gateway.api();
+        let tokens = api.login("alice").await;
+        let tokens = api.refresh(&tokens.refresh).await.tokens();
+        let form = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh.as_str())];
+        let tokens = api.send(api.form(&format!("{path}/oauth/token"), &form)).await.tokens();
+        assert_eq!(api.me(Method::GET, "", &tokens.access).await.sessions(), [tokens.session]);
+        assert_eq!(get(&api, &format!("{path}{JWKS}")).await.json(), json!({"keys": []}));
+    }
+}
+
+#[tokio::test]
 async fn documents_and_keys_may_be_cached_no_longer_than_a_new_key_waits() {
     let gateway = Gateway::embedded_with(&[("JWKS_MAX_AGE_SECONDS", "77")]);
     let api = gateway.api();

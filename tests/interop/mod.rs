@@ -5,6 +5,7 @@
 //! pin; `scripts/test` calls that. The scripts are also what users may copy: they show where the `Idempotency-Key`
 //! goes with each library, and how a verifier keeps the published keys.
 
+mod api;
 mod clients;
 mod foreign;
 mod fuzz;

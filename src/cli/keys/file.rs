@@ -1,25 +1,23 @@
 //! Changing the key set file: one change at a time, whole or not at all.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use crate::config::read_key_set;
 use crate::token::key_set::KeySet;
 
-/// Of a new file: it holds private keys.
-const MODE: u32 = 0o600;
-
 /// Reads the set, or begins one, and writes it back changed. The new file takes the old one's place in one step, so
-/// that a node reads either; a lock beside it keeps two changes apart.
+/// that a node reads either; a lock on the folder keeps two changes apart.
 pub fn change<T>(path: &Path, by: impl FnOnce(&mut KeySet) -> Result<T>) -> Result<T> {
     let place = || format!("SIGNING_KEYS: {}", path.display());
-    let lock =
-        OpenOptions::new().write(true).create(true).truncate(false).mode(MODE).open(beside(path, "lock"));
-    let lock = lock.with_context(place)?;
+    // A link stays one: the file that it leads to is changed.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    DirBuilder::new().recursive(true).mode(0o700).create(folder(path)).with_context(place)?;
+    let lock = File::open(folder(path)).with_context(place)?;
     lock.lock().with_context(place)?;
     let (mut set, former) = match fs::metadata(path) {
         Ok(file) => (read_key_set(path)?, Some(file)),
@@ -32,27 +30,27 @@ pub fn change<T>(path: &Path, by: impl FnOnce(&mut KeySet) -> Result<T>) -> Resu
 }
 
 /// Writes beside the file, then renames: what a reader opens is complete, and survives a power cut. Whoever could read
-/// the former file can read this one: nodes seldom run as whoever changes it.
+/// the former file can read this one, because nodes seldom run as whoever changes it; a first file is its folder's
+/// owner's, and nobody else's.
 fn replace(path: &Path, former: Option<&Metadata>, text: &str) -> Result<()> {
-    let fresh = beside(path, "new");
+    let fresh = path.with_extension("new");
     let _ = fs::remove_file(&fresh);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&fresh)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
     file.write_all(text.as_bytes())?;
+    let folder = folder(path);
+    let (own, around) = (file.metadata()?.uid(), fs::metadata(folder)?);
+    let owner = former.unwrap_or(&around);
+    if former.is_some() || own != owner.uid() {
+        fchown(&file, Some(owner.uid()), Some(owner.gid())).context("its owner cannot be kept")?;
+    }
     if let Some(former) = former {
-        let own = file.metadata()?;
-        if (own.uid(), own.gid()) != (former.uid(), former.gid()) {
-            fchown(&file, Some(former.uid()), Some(former.gid())).context("its owner cannot be kept")?;
-        }
         file.set_permissions(former.permissions())?;
     }
     file.sync_all()?;
     fs::rename(&fresh, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Ok(File::open(folder)?.sync_all()?)
 }
 
-/// `.<name>.<suffix>` in the same folder.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{suffix}"))
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -1,0 +1,58 @@
+//! The whole API, called as its own document describes it, rightly and wrongly: no 5xx, and no answer that the document
+//! does not describe.
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::fuzzer::{Fuzzer, file};
+use crate::support::gateway::{Gateway, WEB};
+use crate::support::redis::Redis;
+
+/// Calls per operation and phase.
+const EXAMPLES: u32 = 60;
+
+async fn document(gateway: &Gateway) -> Value {
+    let api = gateway.api();
+    api.send(api.request(Method::GET, "/openapi.json")).await.json()
+}
+
+async fn finds_nothing(gateway: &Gateway, bearers: &[(&str, &str)], document: &Value) {
+    let items = document["paths"].as_object().expect("paths").values();
+    let operations = items.map(|item| item.as_object().expect("a path item").len()).sum();
+    let (_folder, path) = file(document);
+    let url = format!("http://{}", gateway.address());
+    let fuzzer = Fuzzer { url: &url, bearers, examples: EXAMPLES, seed: 1 };
+    fuzzer.run(&path, operations).await.unwrap_or_else(|text| panic!("{text}"));
+}
+
+/// The document without the paths that `unwanted` names.
+fn without(mut document: Value, unwanted: impl Fn(&str) -> bool) -> Value {
+    document["paths"].as_object_mut().expect("paths").retain(|path, _| !unwanted(path));
+    document
+}
+
+#[tokio::test]
+async fn a_service_gets_no_answer_that_is_not_described() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let document = without(document(&gateway).await, |path| path.starts_with("/v1/me/"));
+    finds_nothing(&gateway, &[("service_key", &WEB.key)], &document).await;
+}
+
+/// Apart from services, which end the sessions of anybody.
+#[tokio::test]
+async fn a_user_gets_no_answer_that_is_not_described() {
+    let gateway = Gateway::embedded();
+    let access = gateway.api().login("alice").await.access;
+    let mut document = without(document(&gateway).await, |path| !path.starts_with("/v1/me/"));
+    // It ends the session that the other calls come from.
+    let item = document["paths"]["/v1/me/sessions"].as_object_mut().expect("a path item");
+    item.remove("delete").expect("it is there");
+    finds_nothing(&gateway, &[("access_token", &access)], &document).await;
+}
+
+#[tokio::test]
+async fn callers_without_credentials_get_no_answer_that_is_not_described() {
+    let gateway = Gateway::embedded();
+    finds_nothing(&gateway, &[], &document(&gateway).await).await;
+}
