@@ -143,7 +143,7 @@ async fn rs256_and_ps256_of_one_key_are_not_exchanged() {
         let gateway = start(&keys);
         let api = gateway.api();
         let craft = Craft::access(&api.login("alice").await.access);
-        let as_other = Own::of(&keys, 0).as_alg(other);
+        let as_other = Own::of(&keys, 0).with_alg(other);
         for header in [other, alg.as_str()] {
             let craft = craft.clone().header("alg", json!(header));
             assert!(!is_accepted(&api, &sealed(&craft, |message| as_other.sign(message))).await, "{header}");
@@ -161,7 +161,7 @@ impl Own {
         Self(serde_json::from_str::<Value>(&keys.text()).unwrap()["keys"][n].clone())
     }
 
-    fn as_alg(mut self, alg: &str) -> Self {
+    fn with_alg(mut self, alg: &str) -> Self {
         self.0["alg"] = alg.into();
         self
     }
