@@ -16,6 +16,25 @@ pub const MEDIA_TYPE: &str = "application/x-www-form-urlencoded";
 #[expect(dead_code, reason = "it documents what `is_readable` demands")]
 pub struct Text(String);
 
+/// The form of a revocation or an introspection. Unknown parameters are ignored, empty ones count as absent; none belongs in the URI.
+#[derive(ToSchema)]
+#[schema(example = json!({"token": "eyJ0eXAiOiJydCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2ln"}))]
+#[expect(dead_code, reason = "it documents what `Form` reads")]
+pub struct TokenForm {
+    /// A refresh token or an access token.
+    #[schema(pattern = r"^[^\u0000-\u001f\u007f-\u009f\ufffd]+$")]
+    token: String,
+    /// Changes nothing: both kinds are tried.
+    #[schema(value_type = Option<Text>, nullable = false)]
+    token_type_hint: Option<String>,
+    /// The client, where it does not use the Authorization header; alone, it names a public client.
+    #[schema(value_type = Option<Text>, nullable = false)]
+    client_id: Option<String>,
+    /// The service key, as RFC 6749 section 2.3.1 lets clients send it; needs `client_id`.
+    #[schema(value_type = Option<Text>, nullable = false)]
+    client_secret: Option<String>,
+}
+
 /// More parameters than this are no honest form.
 const MAX_PARAMETERS: usize = 32;
 

@@ -10,29 +10,10 @@ use utoipa::ToSchema;
 
 use super::arrival::Arrived;
 use super::error::ApiError;
-use super::form::{self, Form};
+use super::form::{self, Form, TokenForm};
 use super::{answer, credentials, request};
 use crate::gateway::Gateway;
 use crate::gateway::service_keys::Role;
-
-/// The form of an introspection. Unknown parameters are ignored, empty ones count as absent; none belongs in the URI.
-#[derive(ToSchema)]
-#[schema(example = json!({"token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiJ9.e30.c2ln"}))]
-#[expect(dead_code, reason = "it documents what `Form` reads")]
-struct IntrospectionForm {
-    /// A refresh token or an access token.
-    #[schema(pattern = r"^[^\u0000-\u001f\u007f-\u009f\ufffd]+$")]
-    token: String,
-    /// Changes nothing: both kinds are tried.
-    #[schema(value_type = Option<form::Text>, nullable = false)]
-    token_type_hint: Option<String>,
-    /// The service's name, where it does not use the Authorization header.
-    #[schema(value_type = Option<form::Text>, nullable = false)]
-    client_id: Option<String>,
-    /// The service key, as RFC 6749 section 2.3.1 lets clients send it; needs `client_id`.
-    #[schema(value_type = Option<form::Text>, nullable = false)]
-    client_secret: Option<String>,
-}
 
 /// Whether the token is active; and of an active one its claims, as they stand in it.
 #[derive(ToSchema)]
@@ -51,7 +32,7 @@ struct Introspection {
     path = "/oauth/introspect",
     tag = "OAuth",
     operation_id = "introspect",
-    request_body(content = IntrospectionForm, content_type = form::MEDIA_TYPE),
+    request_body(content = TokenForm, content_type = form::MEDIA_TYPE),
     responses((status = 200, description = "The token is active, or it is not", body = Introspection)),
     security(("service_key" = ["introspect"]), ("service_basic" = ["introspect"])),
 )]

@@ -14,29 +14,10 @@ use utoipa::{IntoResponses, ToSchema};
 
 use super::arrival::Arrived;
 use super::error::ApiError;
-use super::form::{self, Form};
+use super::form::{self, Form, TokenForm};
 use super::openapi::refusals;
 use super::{answer, credentials, request};
 use crate::gateway::{Gateway, Refusal};
-
-/// The form of a revocation. Unknown parameters are ignored, empty ones count as absent; none belongs in the URI.
-#[derive(ToSchema)]
-#[schema(example = json!({"token": "eyJ0eXAiOiJydCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2ln"}))]
-#[expect(dead_code, reason = "it documents what `Form` reads")]
-struct RevocationForm {
-    /// A refresh token or an access token.
-    #[schema(pattern = r"^[^\u0000-\u001f\u007f-\u009f\ufffd]+$")]
-    token: String,
-    /// Changes nothing: both kinds are tried.
-    #[schema(value_type = Option<form::Text>, nullable = false)]
-    token_type_hint: Option<String>,
-    /// The client, where it does not use the Authorization header; alone, it names a public client.
-    #[schema(value_type = Option<form::Text>, nullable = false)]
-    client_id: Option<String>,
-    /// The service key, as RFC 6749 section 2.3.1 lets clients send it; needs `client_id`.
-    #[schema(value_type = Option<form::Text>, nullable = false)]
-    client_secret: Option<String>,
-}
 
 /// Nothing is left to be said.
 #[derive(Serialize, ToSchema)]
@@ -60,7 +41,7 @@ impl IntoResponses for Refused {
     path = "/oauth/revoke",
     tag = "OAuth",
     operation_id = "revoke",
-    request_body(content = RevocationForm, content_type = form::MEDIA_TYPE),
+    request_body(content = TokenForm, content_type = form::MEDIA_TYPE),
     responses((status = 200, description = "No token of that session works", body = Revoked), Refused),
     security((), ("service_key" = []), ("service_basic" = [])),
 )]
