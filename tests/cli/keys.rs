@@ -128,6 +128,10 @@ fn a_refresh_key_has_a_life_of_its_own_and_lives_as_long_as_refresh_tokens() {
     let keys = Keys::none();
     keys.run(&["new"]);
     // Nodes that are at work with the first key have a secret for refresh tokens, and must notice this one first.
+    let other = Keys::none();
+    other.run(&["new"]);
+    other.run(&["new", "--refresh"]);
+    assert_eq!(states(&other), ["active", "waiting"]);
     refused(&keys, &["new", "--refresh", "--delay-seconds", "4"], 2, "--delay-seconds");
     keys.run(&["new", "--refresh", "--delay-seconds", "5"]);
     assert_eq!(states(&keys), ["active", "waiting"]);

@@ -48,7 +48,9 @@ impl Fuzzer<'_> {
         // document because of what it does.
         let methods = "[phases.coverage]\nunexpected-methods = []\n";
         std::fs::write(&settings, [strict, &schemes, methods].concat()).expect("written");
-        let mut command = clean(Command::new(bin("schemathesis")));
+        // By the interpreter, because the script's first line names the folder that it was installed in.
+        let mut command = clean(Command::new(bin("python")));
+        command.arg(bin("schemathesis"));
         command.env("PYTHONUTF8", "1").env("HOME", folder).current_dir(folder);
         command.arg("--config-file").arg(settings).args(["run", document, "--url", self.url]);
         command.args(["--phases", "examples,coverage,fuzzing", "--checks", CHECKS]);
