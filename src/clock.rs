@@ -33,10 +33,30 @@ impl Timestamp {
     }
 }
 
+/// A moment that is to be told on the clock of whichever server decides: each has its own, and a call that is sent
+/// again after a failover meets another one.
+#[derive(Debug, Clone, Copy)]
+pub enum Moment {
+    /// On this machine.
+    Local(Instant),
+    /// On the store's clock.
+    Stored(Timestamp),
+}
+
+impl Moment {
+    /// A lower bound of it on a clock; the beginning of time on one that was never heard.
+    pub fn on(self, clock: &Clock) -> Timestamp {
+        match self {
+            Self::Local(moment) => clock.lower_bound(moment).unwrap_or_default(),
+            Self::Stored(time) => time,
+        }
+    }
+}
+
 /// How far two clocks may drift apart, as one part in so many: 100 ppm.
 const DRIFT: u64 = 10_000;
 
-/// What a node knows of the store's clock. Shared by all workers of a process.
+/// What is known of a server's clock. Each connection has its own: behind the next one may be another server.
 #[derive(Debug, Default)]
 pub struct Clock {
     best: Mutex<Option<Observation>>,

@@ -2,11 +2,12 @@
 //!
 //! - [`issue`](Gateway::issue): a login service has proved who a user is.
 //! - [`refresh`](Gateway::refresh): a refresh token is exchanged for its successor.
-//! - [`end`]: logout, logout everywhere, revocation.
+//! - [`end`]: logout, logout everywhere, revocation. - [`ended`]: what no failover brings back.
 //! - [`introspect`](Gateway::introspect): whether a token is good now.
 //! - [`sessions`]: looking at sessions, and changing what they carry.
 
 pub mod end;
+pub mod ended;
 mod introspect;
 pub mod issue;
 pub mod refresh;
@@ -19,9 +20,10 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 
+use self::ended::EndedSessions;
 use self::service_keys::ServiceKeys;
 use crate::clock::Timestamp;
-use crate::session::SessionId;
+use crate::session::{SessionId, Subject};
 use crate::store::{self, Store};
 use crate::telemetry::metrics::{Metrics, Operation};
 use crate::token::{Pair, Rejected, Tokens};
@@ -32,6 +34,7 @@ pub struct Gateway {
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) services: Arc<ServiceKeys>,
+    pub(crate) ended: Arc<EndedSessions>,
     pub(crate) settings: GatewaySettings,
 }
 
@@ -99,9 +102,10 @@ impl Gateway {
         tokens: Arc<Tokens>,
         metrics: Arc<Metrics>,
         services: Arc<ServiceKeys>,
+        ended: Arc<EndedSessions>,
         settings: GatewaySettings,
     ) -> Self {
-        Self { store, tokens, metrics, services, settings }
+        Self { store, tokens, metrics, services, ended, settings }
     }
 
     /// Begins the store part of a request that arrived at `arrived`: its one deadline runs from now.
@@ -122,10 +126,10 @@ impl Gateway {
     }
 
     /// The store's time when the call began; asked for only where no earlier answer tells it.
-    async fn now(&self, call: Call) -> Result<Timestamp, Error> {
-        match self.store.clock().lower_bound(call.began) {
+    async fn now(&self, call: Call, subject: &Subject) -> Result<Timestamp, Error> {
+        match self.store.lower_bound(subject, call.began) {
             Some(now) => Ok(now),
-            None => self.in_time(call, Operation::Read, self.store.now()).await,
+            None => self.in_time(call, Operation::Read, self.store.now(subject)).await,
         }
     }
 
@@ -136,15 +140,6 @@ impl Gateway {
     /// What keeps the store from it.
     pub async fn ready(&self) -> Result<Vec<String>, Error> {
         self.in_time(self.begin(Instant::now()), Operation::Ready, self.store.ready()).await
-    }
-
-    /// A lower bound, on the store's clock, of a moment.
-    async fn lower_bound(&self, moment: Instant) -> Result<Timestamp, store::Error> {
-        if let Some(bound) = self.store.clock().lower_bound(moment) {
-            return Ok(bound);
-        }
-        self.store.now().await?;
-        Ok(self.store.clock().lower_bound(moment).unwrap_or_default())
     }
 }
 

@@ -16,9 +16,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::clock::Clock;
 use crate::config::{Settings, StoreSettings};
 use crate::gateway::Gateway;
+use crate::gateway::end::Ender;
+use crate::gateway::ended::{self, EndedSessions};
 use crate::http::{self, Lifecycle, Pulse};
 use crate::store::memory::MemoryStore;
 use crate::store::redis::RedisStore;
@@ -44,6 +45,7 @@ pub struct Application {
     lifecycle: Data<Lifecycle>,
     unready_first: Duration,
     keys: JoinHandle<()>,
+    follower: JoinHandle<()>,
 }
 
 impl Application {
@@ -75,6 +77,12 @@ impl Application {
             node.tokens.clone(),
             node.metrics.clone(),
         ));
+        let follower = actix_web::rt::spawn(ended::follow(
+            gateway.store.clone(),
+            node.ended.clone(),
+            Ender::new(gateway.store.clone(), node.metrics.clone(), node.ended.clone()),
+            settings.gateway.store_timeout,
+        ));
         let (state, issuer) = (lifecycle.clone(), settings.gateway.issuer);
         let server = HttpServer::new(move || {
             // One gateway per worker: its store's connection lives on the worker's own runtime.
@@ -89,7 +97,7 @@ impl Application {
         .shutdown_timeout(grace.as_secs())
         .listen(listener)?
         .run();
-        Ok(Self { server, admin, address, admin_address, lifecycle, unready_first, keys })
+        Ok(Self { server, admin, address, admin_address, lifecycle, unready_first, keys, follower })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -117,6 +125,7 @@ impl Application {
         }
         stopper.abort();
         self.keys.abort();
+        self.follower.abort();
         log::info!("stopped");
         Ok(())
     }
@@ -127,8 +136,8 @@ impl Application {
 struct Node {
     settings: Arc<Settings>,
     metrics: Arc<Metrics>,
-    clock: Arc<Clock>,
     tokens: Arc<Tokens>,
+    ended: Arc<EndedSessions>,
     embedded: Option<Arc<MemoryStore>>,
 }
 
@@ -141,8 +150,8 @@ impl Node {
         Ok(Self {
             settings: Arc::new(settings.clone()),
             metrics: Metrics::new(),
-            clock: Arc::default(),
             tokens: Arc::new(Tokens::new(&settings.tokens, settings.keyring.clone())),
+            ended: Arc::new(EndedSessions::new(settings.policy.feed_retention)),
             embedded,
         })
     }
@@ -154,7 +163,7 @@ impl Node {
             (StoreSettings::Redis(redis), _) => {
                 let mut redis = redis.clone();
                 redis.max_in_flight = redis.max_in_flight.div_ceil(sharers);
-                Arc::new(RedisStore::new(&redis, settings.policy.clone(), self.clock.clone())?)
+                Arc::new(RedisStore::new(&redis, settings.policy.clone())?)
             }
             (StoreSettings::Embedded, Some(store)) => store.clone(),
             (StoreSettings::Embedded, None) => bail!("the embedded store is missing"),
@@ -164,6 +173,7 @@ impl Node {
             self.tokens.clone(),
             self.metrics.clone(),
             settings.services.clone(),
+            self.ended.clone(),
             settings.gateway.clone(),
         ))
     }

@@ -13,11 +13,11 @@
 pub mod memory;
 pub mod redis;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Moment, Timestamp};
 use crate::session::{Jti, Reason, SessionId, Subject};
 
 /// What every backend enforces, fixed at start-up.
@@ -86,6 +86,13 @@ pub enum Error {
     Corrupt(String),
 }
 
+impl Error {
+    /// Not for want of an answer.
+    pub fn is_corrupt(&self) -> bool {
+        matches!(self, Self::Corrupt(_))
+    }
+}
+
 /// The calls on the store; all are atomic, and may be repeated when their outcome is unknown.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -130,15 +137,36 @@ pub trait Store: Send + Sync {
     /// Appends ended sessions to the revocation feed, then marks their tombstones as announced.
     async fn announce(&self, subject: &Subject, ended: &[Ended]) -> Result<(), Error>;
 
-    /// The store's time, freshly asked.
-    async fn now(&self) -> Result<Timestamp, Error>;
+    /// The time, freshly asked, of the server that decides on the subject's sessions.
+    async fn now(&self, subject: &Subject) -> Result<Timestamp, Error>;
 
-    /// What earlier answers taught about the store's clock.
-    fn clock(&self) -> &Clock;
+    /// What that server's clock showed at least at a moment, as far as earlier answers tell.
+    fn lower_bound(&self, subject: &Subject, moment: Instant) -> Option<Timestamp>;
+
+    /// Tells what the feed of ended sessions holds, and what is appended to it, for as long as it is polled.
+    async fn follow(&self, listener: &(dyn Listener + Sync));
 
     /// Whether the store can serve: reachable, writable, and of a layout this node knows. Returns what
     /// endangers the promises all the same, in words.
     async fn ready(&self) -> Result<Vec<String>, Error>;
+}
+
+/// Hears of sessions that have ended, on any node.
+pub trait Listener {
+    /// All that the feed holds, or one part of it where there are several, read anew. What was announced there within
+    /// the retention and is missing now has been lost.
+    fn whole(&self, part: usize, held: Vec<Announced>);
+
+    /// What has been appended since.
+    fn appended(&self, part: usize, more: Vec<Announced>);
+}
+
+/// An entry of the feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announced {
+    pub subject: Subject,
+    pub ended: Ended,
+    pub at: Timestamp,
 }
 
 /// A session to be created. Empty strings are not stored.
@@ -149,7 +177,7 @@ pub struct NewSession<'a> {
     pub jti: Jti,
     /// A create that arrives later than this is refused: doubled on its way, it could otherwise revive
     /// a session that was ended in between.
-    pub deadline: Timestamp,
+    pub deadline: Moment,
     /// A JSON object in printable ASCII, as are all values.
     pub claims: &'a str,
     pub client: &'a str,
@@ -176,8 +204,8 @@ pub struct Rotation<'a> {
     pub presented: Jti,
     pub generation: u64,
     pub successor: Jti,
-    /// A lower bound, on the store's clock, of the moment the request arrived.
-    pub sent_at: Timestamp,
+    /// When the request arrived; what decides is a lower bound of that on the store's clock.
+    pub sent_at: Moment,
 }
 
 /// The answers of [`Store::rotate`], in the order in which they are tried.

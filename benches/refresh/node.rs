@@ -3,6 +3,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::web::{Bytes, Data, post};
 use actix_web::{App, HttpResponse, HttpServer};
@@ -11,17 +12,18 @@ use async_trait::async_trait;
 use clap::{Args, ValueEnum};
 use redis::aio::MultiplexedConnection;
 use secrecy::ExposeSecret;
-use token_gateway::clock::{Clock, Timestamp};
+use token_gateway::clock::{Moment, Timestamp};
 use token_gateway::config::{Flags, Settings, StoreSettings};
 use token_gateway::gateway::Gateway;
+use token_gateway::gateway::ended::EndedSessions;
 use token_gateway::http::{self, Lifecycle, Pulse};
 use token_gateway::session::{Reason, SessionId, Subject};
 use token_gateway::store::redis::RedisStore;
 use token_gateway::store::redis::keys::Keys;
 use token_gateway::store::redis::scripts::ROTATE;
 use token_gateway::store::{
-    Created, Ended, EndedMany, EndedOne, Error, Lookup, NewSession, Rotated, Rotation, SessionRecord, Store,
-    Successor,
+    Created, Ended, EndedMany, EndedOne, Error, Listener, Lookup, NewSession, Rotated, Rotation,
+    SessionRecord, Store, Successor,
 };
 use token_gateway::telemetry::logging::{self, LogFormat};
 use token_gateway::telemetry::metrics::Metrics;
@@ -75,8 +77,7 @@ async fn serve(kind: Kind, settings: Settings, listener: TcpListener) -> Result<
 
 fn gateway(kind: Kind, settings: &Settings) -> Result<Gateway> {
     let StoreSettings::Redis(redis) = &settings.store else { bail!("STORE: must be redis") };
-    let clock = Arc::new(Clock::default());
-    let inner = RedisStore::new(redis, settings.policy.clone(), clock.clone())?;
+    let inner = RedisStore::new(redis, settings.policy.clone())?;
     let url = redis.url.expose_secret();
     let way = match kind {
         Kind::Checkout => {
@@ -94,6 +95,7 @@ fn gateway(kind: Kind, settings: &Settings) -> Result<Gateway> {
         Arc::new(Tokens::new(&settings.tokens, settings.keyring.clone())),
         Metrics::new(),
         settings.services.clone(),
+        Arc::new(EndedSessions::new(settings.policy.feed_retention)),
         settings.gateway.clone(),
     ))
 }
@@ -117,12 +119,19 @@ struct Other {
 type Reply = (String, u64, String, String);
 
 impl Other {
+    fn dated(&self, rotation: &Rotation<'_>) -> Timestamp {
+        match rotation.sent_at {
+            Moment::Local(moment) => self.inner.lower_bound(rotation.subject, moment).unwrap_or_default(),
+            Moment::Stored(time) => time,
+        }
+    }
+
     async fn ask(&self, rotation: &Rotation<'_>) -> Result<Reply> {
         let [session, sessions] = self.keys.both(rotation.subject, rotation.presented.session());
         let mut call = self.script.key(session);
         call.key(sessions).arg(rotation.presented.as_str()).arg(rotation.generation);
         call.arg(rotation.successor.as_str())
-            .arg(rotation.sent_at.0)
+            .arg(self.dated(rotation).0)
             .arg(self.settled[0])
             .arg(0)
             .arg("subject");
@@ -198,12 +207,16 @@ impl Store for Other {
         self.inner.announce(subject, ended).await
     }
 
-    async fn now(&self) -> Result<Timestamp, Error> {
-        self.inner.now().await
+    async fn now(&self, subject: &Subject) -> Result<Timestamp, Error> {
+        self.inner.now(subject).await
     }
 
-    fn clock(&self) -> &Clock {
-        self.inner.clock()
+    fn lower_bound(&self, subject: &Subject, moment: Instant) -> Option<Timestamp> {
+        self.inner.lower_bound(subject, moment)
+    }
+
+    async fn follow(&self, listener: &(dyn Listener + Sync)) {
+        self.inner.follow(listener).await;
     }
 
     async fn ready(&self) -> Result<Vec<String>, Error> {

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
-use token_gateway::clock::{Clock, Timestamp};
+use token_gateway::clock::{Clock, Moment, Timestamp};
 use token_gateway::session::{Jti, Subject};
 use token_gateway::store::redis::fuzzing::{self as scripts, Value};
 use token_gateway::store::{Error, Lookup, Rotated, Rotation, SessionRecord, Successor};
@@ -26,7 +26,7 @@ fuzz_target!(|data: &[u8]| {
         presented,
         generation: 7,
         successor: presented,
-        sent_at: Timestamp(1_800_000_000_000_000),
+        sent_at: Moment::Stored(Timestamp(1_800_000_000_000_000)),
     };
     match read(scripts::rotate(reply.clone(), &rotation)) {
         Some(Rotated::Replayed(successor) | Rotated::Rotated(successor) | Rotated::RolledBack(successor)) => {

@@ -6,7 +6,10 @@ use base64_simd::STANDARD;
 /// For `serve --help`: clap does not know these.
 pub const SECRETS_HELP: &str = "\
 Secrets, from the environment only; each may come as a file instead, named by <NAME>_FILE:
-  REDIS_URL                redis:// or rediss:// URL, may hold a password [default: redis://127.0.0.1:6379]
+  REDIS_URL                redis://host:port, redis+sentinel://host:port,host:port/master-name or
+                           redis+cluster://host:port,host:port; rediss for TLS; may hold user:password@
+                           [default: redis://127.0.0.1:6379]
+  REDIS_SENTINEL_PASSWORD  for Sentinels that want one [default: none]
   SIGNING_SECRET           signs access tokens (HS256) until a key of SIGNING_KEYS does: at least 32 bytes, plain or
                            base64:... [required without SIGNING_KEYS]
   REFRESH_SECRET           signs refresh tokens; differs from SIGNING_SECRET [required]
@@ -17,8 +20,11 @@ An empty variable counts as unset. `token-gateway init` writes a complete .env."
 
 /// The same for commands that need no other secret.
 pub const REDIS_URL_HELP: &str = "\
-A secret, from the environment only, or from a file named by REDIS_URL_FILE:
-  REDIS_URL  redis:// or rediss:// URL, may hold a password [default: redis://127.0.0.1:6379]";
+Secrets, from the environment only; each may come as a file instead, named by <NAME>_FILE:
+  REDIS_URL                redis://host:port, redis+sentinel://host:port,host:port/master-name or
+                           redis+cluster://host:port,host:port; rediss for TLS; may hold user:password@
+                           [default: redis://127.0.0.1:6379]
+  REDIS_SENTINEL_PASSWORD  for Sentinels that want one [default: none]";
 
 /// A secret from `NAME`, or from the file that `NAME_FILE` names; a trailing newline is not part of it.
 pub fn secret(name: &str) -> Result<Option<String>> {

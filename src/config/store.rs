@@ -1,8 +1,9 @@
 //! Settings of the store: those that a node shares with the commands that look into its store from outside.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use secrecy::SecretString;
 
@@ -11,6 +12,7 @@ use super::secrets::secret;
 use super::{StoreKind, TEN_YEARS};
 use crate::store::Policy;
 use crate::store::redis::RedisSettings;
+use crate::store::redis::address::Tls;
 
 /// The feed outlives every access token by this much.
 const FEED_MARGIN: Duration = Duration::from_secs(900);
@@ -24,6 +26,18 @@ pub struct RedisFlags {
     /// Milliseconds: one deadline for the store part of a request
     #[arg(long, env = "REDIS_TIMEOUT_MS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     redis_timeout_ms: u64,
+    /// File of the CA that signed Redis's certificate, PEM; the system's CAs where there is none
+    #[arg(long, env = "REDIS_TLS_CA")]
+    redis_tls_ca: Option<PathBuf>,
+    /// File of the certificate shown to Redis, PEM
+    #[arg(long, env = "REDIS_TLS_CERT")]
+    redis_tls_cert: Option<PathBuf>,
+    /// File of that certificate's private key, PEM
+    #[arg(long, env = "REDIS_TLS_KEY")]
+    redis_tls_key: Option<PathBuf>,
+    /// User name for Sentinels, where they want one
+    #[arg(long, env = "REDIS_SENTINEL_USERNAME")]
+    redis_sentinel_username: Option<String>,
 }
 
 impl RedisFlags {
@@ -36,13 +50,30 @@ impl RedisFlags {
         let url = secret("REDIS_URL")?.unwrap_or_else(|| "redis://127.0.0.1:6379".to_owned());
         let settings = RedisSettings {
             url: SecretString::from(url),
+            tls: self.tls()?,
+            sentinel_username: self.redis_sentinel_username.clone().filter(|name| !name.is_empty()),
+            sentinel_password: secret("REDIS_SENTINEL_PASSWORD")?.map(SecretString::from),
             prefix: self.redis_prefix.clone(),
             timeout: self.timeout(),
             max_in_flight: 1,
             wait_replicas: 0,
         };
-        settings.check_url().map_err(|problem| anyhow!("REDIS_URL: {problem}"))?;
+        settings.check().map_err(|problem| anyhow!(problem))?;
         Ok(settings)
+    }
+
+    fn tls(&self) -> Result<Tls> {
+        let ca = self.redis_tls_ca.as_deref().map(|path| pem("REDIS_TLS_CA", path)).transpose()?;
+        let certificate = match (&self.redis_tls_cert, &self.redis_tls_key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => {
+                let key = SecretString::from(pem("REDIS_TLS_KEY", key)?);
+                Some((pem("REDIS_TLS_CERT", certificate)?, key))
+            }
+            (Some(_), None) => bail!("REDIS_TLS_KEY: is missing; REDIS_TLS_CERT needs its private key"),
+            (None, Some(_)) => bail!("REDIS_TLS_CERT: is missing; REDIS_TLS_KEY is the key of a certificate"),
+        };
+        Ok(Tls { ca, certificate })
     }
 }
 
@@ -117,6 +148,10 @@ impl Ending {
         let redis = RedisSettings { wait_replicas, ..self.outside.redis()? };
         Ok((redis, Policy::only_to_end(self.ends.tombstone_ttl(), self.ends.feed_retention())))
     }
+}
+
+fn pem(name: &str, path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("{name}: cannot read {}", path.display()))
 }
 
 fn prefix(text: &str) -> Result<String, &'static str> {

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::ended::EndedSessions;
 use super::{Call, Error, Gateway, Refusal};
 use crate::clock::Timestamp;
 use crate::session::{Reason, SessionId, Subject};
@@ -77,8 +78,23 @@ impl Gateway {
         uninterrupted(call, async move { ender.settle(&subject, met).await.map(ids) }).await
     }
 
+    /// Ends again, where that was lost, a session that is known to have ended; tells what had not been announced.
+    pub(super) async fn insist(
+        &self,
+        call: Call,
+        subject: &Subject,
+        met: Ended,
+    ) -> Result<Vec<SessionId>, Error> {
+        self.end_session(call, subject.clone(), met.session, met.reason).await
+    }
+
+    /// That session's end, if this node remembers one.
+    pub(super) fn remembered(&self, session: SessionId) -> Option<Ended> {
+        self.ended.reason(session).map(|reason| Ended { session, reason })
+    }
+
     fn ender(&self) -> Ender {
-        Ender::new(self.store.clone(), self.metrics.clone())
+        Ender::new(self.store.clone(), self.metrics.clone(), self.ended.clone())
     }
 }
 
@@ -97,14 +113,17 @@ async fn uninterrupted<T: Send + 'static>(
 
 /// What it takes to end sessions, apart from a worker's other belongings: the commands for operators have
 /// no secrets, and end sessions all the same.
+#[derive(Clone)]
 pub struct Ender {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
+    ended: Arc<EndedSessions>,
 }
 
 impl Ender {
-    pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
-        Self { store, metrics }
+    /// `ended` remembers what it ends.
+    pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>, ended: Arc<EndedSessions>) -> Self {
+        Self { store, metrics, ended }
     }
 
     /// Ends one session; tells which sessions have ended and were not yet announced.
@@ -144,7 +163,7 @@ impl Ender {
         reason: Reason,
     ) -> Result<EndedMany, store::Error> {
         let part = async move {
-            let sent_at = self.store.now().await?;
+            let sent_at = self.store.now(&subject).await?;
             let ended = self.store.end_subject(&subject, except, reason, sent_at).await?;
             self.announce(&subject, &ended).await?;
             Ok(ended)
@@ -156,7 +175,9 @@ impl Ender {
         for one in &ended.now {
             self.metrics.session_ended(one.reason);
         }
-        self.store.announce(subject, &ended.all()).await
+        let all = ended.all();
+        self.ended.remember(subject, &all);
+        self.store.announce(subject, &all).await
     }
 
     async fn settle(&self, subject: &Subject, met: Ended) -> Result<EndedMany, store::Error> {

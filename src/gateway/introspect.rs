@@ -10,7 +10,7 @@ impl Gateway {
     /// rotated, and for one whose session has ended or is unknown.
     pub async fn introspect(&self, call: Call, token: &str) -> Result<Option<Vec<u8>>, Error> {
         let Ok(opened) = self.tokens.open(token) else { return Ok(None) };
-        let now = self.now(call).await?;
+        let now = self.now(call, opened.kind.subject()).await?;
         let (live, jti) = match opened.kind {
             Kind::Access(token) => (token.live_at(now).map(|it| (it.subject, it.session)), None),
             Kind::Refresh(token) => {
@@ -19,6 +19,9 @@ impl Gateway {
             }
         };
         let Ok((subject, session)) = live else { return Ok(None) };
+        if let Some(met) = self.remembered(session) {
+            return self.insist(call, &subject, met).await.map(|_| None);
+        }
         match self.in_time(call, Operation::Read, self.store.get(&subject, session)).await? {
             Lookup::Live { jti: current, .. } if jti.is_none_or(|jti| jti == current) => {
                 Ok(Some(opened.payload))

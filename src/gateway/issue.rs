@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::{Call, Error, Gateway, Issued};
+use crate::clock::Moment;
 use crate::session::{Jti, SessionId, Subject};
 use crate::store::{self, Created, NewSession};
 use crate::telemetry::metrics::Operation;
@@ -31,7 +32,7 @@ impl Gateway {
             let new = NewSession {
                 subject: &login.subject,
                 jti,
-                deadline: self.lower_bound(Instant::now()).await?.plus(self.settings.store_timeout),
+                deadline: Moment::Local(Instant::now() + self.settings.store_timeout),
                 claims: login.claims.as_str(),
                 client: &login.client,
                 client_id: &login.client_id,

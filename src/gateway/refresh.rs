@@ -1,6 +1,7 @@
 //! A refresh token is exchanged for its successor: one round trip to the store.
 
 use super::{Call, Error, Gateway, Issued, Refusal};
+use crate::clock::Moment;
 use crate::session::{Attempt, Reason};
 use crate::store::{self, Ended, Rotated, Rotation};
 use crate::telemetry::metrics::{Operation, RefreshOutcome};
@@ -37,6 +38,10 @@ impl Gateway {
     async fn exchange(&self, call: Call, request: &Refresh<'_>) -> Result<Issued, Error> {
         let token = self.open_refresh(call, request).await?;
         let scope = narrowed(request.scope, token.scope.as_deref())?;
+        if let Some(met) = self.remembered(token.jti.session()) {
+            self.insist(call, &token.subject, met).await?;
+            return Err(Error::Grant(Refusal::Ended));
+        }
         let rotated = self.in_time(call, Operation::Refresh, self.rotate(call, &token, request)).await?;
         let (outcome, grant) = match rotated {
             Rotated::Rotated(grant) => (RefreshOutcome::Rotated, grant),
@@ -71,7 +76,8 @@ impl Gateway {
     async fn open_refresh(&self, call: Call, request: &Refresh<'_>) -> Result<RefreshToken, Error> {
         let refused = |rejected| Error::Grant(Refusal::Token(rejected));
         let token = self.tokens.open_refresh(request.token).map_err(refused)?;
-        let token = token.live_at(self.now(call).await?).map_err(refused)?;
+        let now = self.now(call, &token.subject).await?;
+        let token = token.live_at(now).map_err(refused)?;
         if request.client_id.is_some_and(|client| client != token.client_id) {
             return Err(Error::Grant(Refusal::Client));
         }
@@ -90,7 +96,7 @@ impl Gateway {
             presented: token.jti,
             generation: token.generation,
             successor: token.jti.successor(&request.attempt),
-            sent_at: self.lower_bound(call.arrived).await?,
+            sent_at: Moment::Local(call.arrived),
         };
         let (rotated, session) = (self.store.rotate(&rotation).await?, token.jti.session());
         match &rotated {

@@ -26,8 +26,16 @@ impl Gateway {
     pub async fn caller(&self, call: Call, token: &str) -> Result<Caller, Error> {
         let refused = |rejected| Error::Access(Refusal::Token(rejected));
         let token = self.tokens.open_access(token).map_err(refused)?;
-        let token = token.live_at(self.now(call).await?).map_err(refused)?;
+        let now = self.now(call, &token.subject).await?;
+        let token = token.live_at(now).map_err(refused)?;
         let (subject, session) = (token.subject, token.session);
+        if let Some(met) = self.remembered(session) {
+            let announced = self.insist(call, &subject, met).await?;
+            if announced.is_empty() {
+                return Err(Error::Access(Refusal::Ended));
+            }
+            return Ok(Caller::JustAnnounced { subject, announced });
+        }
         match self.in_time(call, Operation::Read, self.store.get(&subject, session)).await? {
             Lookup::Live { .. } => Ok(Caller::Live { subject, session }),
             Lookup::Ended { reason, announced: false, .. } => {
@@ -41,11 +49,19 @@ impl Gateway {
     }
 
     pub async fn list(&self, call: Call, subject: &Subject) -> Result<Vec<SessionRecord>, Error> {
-        self.in_time(call, Operation::Read, self.store.list(subject)).await
+        let mut live = self.in_time(call, Operation::Read, self.store.list(subject)).await?;
+        for met in live.iter().filter_map(|record| self.remembered(record.session)) {
+            self.insist(call, subject, met).await?;
+        }
+        live.retain(|record| self.remembered(record.session).is_none());
+        Ok(live)
     }
 
     /// One session, live or ended.
     pub async fn get(&self, call: Call, subject: &Subject, session: SessionId) -> Result<Lookup, Error> {
+        if let Some(met) = self.remembered(session) {
+            self.insist(call, subject, met).await?;
+        }
         match self.in_time(call, Operation::Read, self.store.get(subject, session)).await? {
             Lookup::Unknown => Err(Error::NotFound),
             found => Ok(found),

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::{
-    Created, Ended, EndedMany, EndedOne, Error, Lookup, NewSession, Policy, ReuseScope, Rotated, Rotation,
-    SessionRecord, Store, Successor,
+    Created, Ended, EndedMany, EndedOne, Error, Listener, Lookup, NewSession, Policy, ReuseScope, Rotated,
+    Rotation, SessionRecord, Store, Successor,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::session::{Jti, Reason, SessionId, Subject};
@@ -188,8 +188,14 @@ fn expire(sessions: &mut Sessions, now: Timestamp) -> &Sessions {
 }
 
 /// The table of transitions, line by line.
-fn rotate(sessions: &mut Sessions, rotation: &Rotation<'_>, now: Timestamp, policy: &Policy) -> Rotated {
-    let Rotation { presented, generation, successor, sent_at, .. } = *rotation;
+fn rotate(
+    sessions: &mut Sessions,
+    rotation: &Rotation<'_>,
+    sent_at: Timestamp,
+    now: Timestamp,
+    policy: &Policy,
+) -> Rotated {
+    let Rotation { presented, generation, successor, .. } = *rotation;
     let live = match sessions.get_mut(&presented.session()) {
         None => return Rotated::Unknown,
         Some(Record::Ended { reason, announced, .. }) => {
@@ -258,7 +264,13 @@ fn end_where(
     ended
 }
 
-fn create(sessions: &mut Sessions, new: &NewSession<'_>, now: Timestamp, policy: &Policy) -> Created {
+fn create(
+    sessions: &mut Sessions,
+    new: &NewSession<'_>,
+    deadline: Timestamp,
+    now: Timestamp,
+    policy: &Policy,
+) -> Created {
     match sessions.get(&new.jti.session()) {
         Some(Record::Live(live)) if live.jti == new.jti && live.generation == 0 => {
             let (created_at, absolute_expires_at) = (live.created_at, live.absolute_expires_at);
@@ -269,7 +281,7 @@ fn create(sessions: &mut Sessions, new: &NewSession<'_>, now: Timestamp, policy:
             };
         }
         Some(_) => return Created::Exists,
-        None if now > new.deadline => return Created::Late,
+        None if now > deadline => return Created::Late,
         None => {}
     }
     let mut live: Vec<_> = sessions
@@ -307,11 +319,15 @@ fn create(sessions: &mut Sessions, new: &NewSession<'_>, now: Timestamp, policy:
 #[async_trait]
 impl Store for MemoryStore {
     async fn create(&self, new: &NewSession<'_>) -> Result<Created, Error> {
-        self.with(new.subject, |sessions, now, policy| create(sessions, new, now, policy))
+        self.with(new.subject, |sessions, now, policy| {
+            create(sessions, new, new.deadline.on(&self.clock), now, policy)
+        })
     }
 
     async fn rotate(&self, rotation: &Rotation<'_>) -> Result<Rotated, Error> {
-        self.with(rotation.subject, |sessions, now, policy| rotate(sessions, rotation, now, policy))
+        self.with(rotation.subject, |sessions, now, policy| {
+            rotate(sessions, rotation, rotation.sent_at.on(&self.clock), now, policy)
+        })
     }
 
     async fn end_session(
@@ -405,12 +421,17 @@ impl Store for MemoryStore {
         })
     }
 
-    async fn now(&self) -> Result<Timestamp, Error> {
+    async fn now(&self, _: &Subject) -> Result<Timestamp, Error> {
         Ok(self.read_clock())
     }
 
-    fn clock(&self) -> &Clock {
-        &self.clock
+    fn lower_bound(&self, _: &Subject, moment: Instant) -> Option<Timestamp> {
+        self.clock.lower_bound(moment)
+    }
+
+    /// There is no other node, and nothing is ever lost but all at once.
+    async fn follow(&self, _: &(dyn Listener + Sync)) {
+        std::future::pending().await
     }
 
     async fn ready(&self) -> Result<Vec<String>, Error> {

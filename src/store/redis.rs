@@ -1,13 +1,17 @@
-//! The Redis backend: standalone, Redis 7.0 or newer, or Valkey 7.2 or newer.
+//! The Redis backend: standalone, behind Sentinels, or a Cluster; Redis 7.0 or newer, or Valkey 7.2 or newer.
 //!
+//! - [`address`]: what `REDIS_URL` says, and how a server is dialled.
 //! - [`keys`]: the key layout, one table. - [`scripts`]: one typed function per Lua script.
-//! - [`connection`]: a shared connection, how calls reach it and how a broken one is replaced.
-//! - [`inspect`]: what `token-gateway check` looks at.
+//! - [`connection`]: how calls reach the right master, and what happens when it is gone.
+//! - [`feed`]: following the feed of ended sessions.
+//! - [`inspect`]: what `token-gateway check` and `/readyz` look at.
 //! - [`survey`]: what the commands for operators look at.
 //!
 //! This file maps the [`Store`] trait onto the scripts.
 
+pub mod address;
 pub mod connection;
+mod feed;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -17,69 +21,80 @@ mod reply;
 pub mod scripts;
 pub mod survey;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ::redis::{ConnectionInfo, IntoConnectionInfo, RedisResult};
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::timeout;
 
+use self::address::{Dialer, Parsed, Tls};
 use self::connection::Connections;
 use self::keys::Keys;
 use super::{
-    Created, Ended, EndedMany, EndedOne, Error, Lookup, NewSession, Policy, Rotated, Rotation, SessionRecord,
-    Store,
+    Created, Ended, EndedMany, EndedOne, Error, Listener, Lookup, NewSession, Policy, Rotated, Rotation,
+    SessionRecord, Store,
 };
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Timestamp;
 use crate::session::{Reason, SessionId, Subject};
 
 /// How to reach Redis.
 #[derive(Debug, Clone)]
 pub struct RedisSettings {
-    /// `redis://` or `rediss://`; may hold a password.
+    /// See the table in [`address`]; may hold a password.
     pub url: SecretString,
+    pub tls: Tls,
+    /// Who Sentinels are told that we are; nobody, unless they want to know.
+    pub sentinel_username: Option<String>,
+    pub sentinel_password: Option<SecretString>,
     /// Prefix of every key, without the colon that follows it.
     pub prefix: String,
     /// The longest that one call may take.
     pub timeout: Duration,
-    /// Calls in flight at once over this store's connection; further ones wait at most 100 ms.
+    /// Calls in flight at once to one master; further ones wait at most 100 ms.
     pub max_in_flight: usize,
     /// Replicas that must acknowledge an ended session before its caller is told (0: none).
     pub wait_replicas: usize,
 }
 
 impl RedisSettings {
-    /// Whether the URL is one that this release can use.
+    /// Whether these lead anywhere.
     ///
     /// # Errors
     ///
-    /// What would be right; never the URL, which may hold a password.
-    pub fn check_url(&self) -> Result<(), &'static str> {
-        let url = self.url.expose_secret();
-        if url.starts_with("redis+sentinel:") || url.starts_with("redis+cluster:") || url.contains(',') {
-            return Err("Sentinel and Cluster are not supported by this release; name one redis:// server");
+    /// Which setting is wrong, and what would be right; never the URL, which may hold a password.
+    pub fn check(&self) -> Result<(), String> {
+        let parsed =
+            address::parse(self.url.expose_secret()).map_err(|problem| format!("REDIS_URL: {problem}"))?;
+        if !parsed.tls && !self.tls.is_empty() {
+            return Err(
+                "REDIS_TLS_CA, REDIS_TLS_CERT: have no effect without TLS; let REDIS_URL begin with rediss"
+                    .into(),
+            );
         }
-        let known = url.starts_with("redis://") || url.starts_with("rediss://");
-        if known && self.server().is_ok() {
-            return Ok(());
-        }
-        Err("must be redis://[user:password@]host[:port][/db], or rediss:// for TLS")
+        Dialer::new(&parsed, &self.tls).check().map_err(|_| {
+            "REDIS_TLS_CA, REDIS_TLS_CERT or REDIS_TLS_KEY: cannot be read as PEM certificates and their private key".into()
+        })
     }
 
-    /// What the URL says. Connections do not give the client library's name: a user with the least rights may not,
-    /// and each time `ACL LOG` would note it.
-    fn server(&self) -> RedisResult<ConnectionInfo> {
-        let server = self.url.expose_secret().into_connection_info()?;
-        let quiet = server.redis_settings().clone().set_skip_set_lib_name();
-        Ok(server.set_redis_settings(quiet))
+    fn parse(&self) -> Result<Parsed, Error> {
+        address::parse(self.url.expose_secret())
+            .map_err(|problem| Error::Unavailable(format!("REDIS_URL: {problem}")))
+    }
+
+    fn to_sentinels(&self, dialer: &Dialer) -> Dialer {
+        dialer.as_user(self.sentinel_username.as_deref(), self.sentinel_password.as_ref())
     }
 }
 
-/// Sessions in Redis, over one shared connection that lives on the runtime it was made on.
+/// Sessions in Redis. Its connections live on the runtime that it was made on.
 pub struct RedisStore {
     connections: Connections,
     keys: Keys,
+    /// The feed of ended sessions: its parts.
+    feeds: Vec<String>,
     policy: Policy,
+    timeout: Duration,
+    wait_replicas: usize,
 }
 
 impl RedisStore {
@@ -87,11 +102,19 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// When the URL is none that the Redis client understands.
-    pub fn new(settings: &RedisSettings, policy: Policy, clock: Arc<Clock>) -> Result<Self, Error> {
+    /// When the URL is none that is understood.
+    pub fn new(settings: &RedisSettings, policy: Policy) -> Result<Self, Error> {
         let keys = Keys::new(&settings.prefix);
-        let connections = Connections::open(settings, keys.layout(), clock)?;
-        Ok(Self { connections, keys, policy })
+        let connections = Connections::open(settings, keys.layout())?;
+        let feeds = if connections.is_cluster() { keys.feeds() } else { vec![keys.feed()] };
+        let (timeout, wait_replicas) = (settings.timeout, settings.wait_replicas);
+        Ok(Self { connections, keys, feeds, policy, timeout, wait_replicas })
+    }
+
+    /// Where the ends of the subject's sessions are announced: on the server that knows them, wherever it has a
+    /// part of the feed.
+    fn feed_of(&self, subject: &Subject) -> &str {
+        self.connections.beside(&self.keys.sessions(subject), &self.feeds)
     }
 }
 
@@ -152,16 +175,41 @@ impl Store for RedisStore {
         scripts::mark_announced(self, subject, ended).await
     }
 
-    async fn now(&self) -> Result<Timestamp, Error> {
-        self.connections.time().await
+    async fn now(&self, subject: &Subject) -> Result<Timestamp, Error> {
+        self.connections.time(&self.keys.sessions(subject)).await
     }
 
-    fn clock(&self) -> &Clock {
-        self.connections.clock()
+    fn lower_bound(&self, subject: &Subject, moment: Instant) -> Option<Timestamp> {
+        self.connections.lower_bound(&self.keys.sessions(subject), moment)
     }
 
+    async fn follow(&self, listener: &(dyn Listener + Sync)) {
+        feed::follow(self, listener).await;
+    }
+
+    /// In a Cluster a node can serve as long as any master answers: the users of the others hear 503.
     async fn ready(&self) -> Result<Vec<String>, Error> {
-        scripts::open_layout(self).await?;
-        Ok(inspect::dangers(&self.connections.info("memory").await?))
+        let patience = self.timeout / 2;
+        match timeout(patience, scripts::open_layout(self)).await {
+            Ok(Err(error)) if error.is_corrupt() || !self.connections.is_cluster() => return Err(error),
+            Err(_) if !self.connections.is_cluster() => {
+                return Err(Error::Unavailable("no answer in time".into()));
+            }
+            _ => {}
+        }
+        let (mut warnings, mut failures) = (Vec::new(), Vec::new());
+        for answer in self.connections.look(&::redis::cmd("INFO"), patience).await {
+            match answer {
+                Ok(info) => warnings.extend(inspect::dangers(&info.unwrap_or_default(), self.wait_replicas)),
+                Err(error) => failures.push(error),
+            }
+        }
+        if warnings.is_empty() && failures.len() == self.connections.masters() {
+            return Err(failures.pop().unwrap_or_else(|| Error::Unavailable("no master is known".into())));
+        }
+        warnings.extend(failures.iter().map(|error| format!("the users of one master get 503: {error}")));
+        warnings.sort();
+        warnings.dedup();
+        Ok(warnings)
     }
 }

@@ -70,6 +70,15 @@ pub enum Kind {
     Refresh(RefreshToken),
 }
 
+impl Kind {
+    pub fn subject(&self) -> &Subject {
+        match self {
+            Self::Access(token) => &token.subject,
+            Self::Refresh(token) => &token.subject,
+        }
+    }
+}
+
 impl Tokens {
     /// Checks everything about a token of either kind but its times.
     pub fn open(&self, token: &str) -> Result<Opened, Rejected> {

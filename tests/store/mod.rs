@@ -8,9 +8,10 @@ mod model;
 use std::sync::Arc;
 use std::time::Duration;
 
-use token_gateway::clock::{Clock, Timestamp};
+use token_gateway::clock::{Moment, Timestamp};
 use token_gateway::session::{Jti, SessionId, Subject};
 use token_gateway::store::memory::MemoryStore;
+use token_gateway::store::redis::address::Tls;
 use token_gateway::store::redis::{RedisSettings, RedisStore};
 use token_gateway::store::{Created, NewSession, Policy, ReuseScope, Rotated, Rotation, Store};
 
@@ -51,12 +52,15 @@ impl Bench {
         let redis = Redis::start();
         let settings = RedisSettings {
             url: redis.url().into(),
+            tls: Tls::default(),
+            sentinel_username: None,
+            sentinel_password: None,
             prefix: "tg".to_owned(),
             timeout: Duration::from_secs(5),
             max_in_flight: 64,
             wait_replicas: 0,
         };
-        let store = RedisStore::new(&settings, policy, Arc::new(Clock::default())).expect("a valid URL");
+        let store = RedisStore::new(&settings, policy).expect("a valid URL");
         Self { store: Arc::new(store), aged: Aged::Redis(redis) }
     }
 
@@ -76,7 +80,7 @@ impl Bench {
 
     /// The store's time, later than all that it has stamped so far and earlier than all that follows.
     pub async fn moment(&self) -> Timestamp {
-        let past = self.store.now().await.expect("the store tells the time");
+        let past = self.store.now(&anybody()).await.expect("the store tells the time");
         let moment = self.later_than(past).await;
         self.later_than(moment).await;
         moment
@@ -84,7 +88,7 @@ impl Bench {
 
     async fn later_than(&self, moment: Timestamp) -> Timestamp {
         loop {
-            let now = self.store.now().await.expect("the store tells the time");
+            let now = self.store.now(&anybody()).await.expect("the store tells the time");
             if now > moment {
                 return now;
             }
@@ -115,6 +119,7 @@ impl Bench {
         sent_at: Timestamp,
     ) -> Rotated {
         let successor = successor(presented, attempt);
+        let sent_at = Moment::Stored(sent_at);
         let rotation = Rotation { subject, presented, generation, successor, sent_at };
         self.store.rotate(&rotation).await.expect("the store answers")
     }
@@ -124,13 +129,18 @@ pub fn new_session(subject: &Subject, jti: Jti, deadline: Timestamp) -> NewSessi
     NewSession {
         subject,
         jti,
-        deadline,
+        deadline: Moment::Stored(deadline),
         claims: r#"{"role":"admin"}"#,
         client: r#"{"ip":"192.0.2.1"}"#,
         client_id: "web",
         scope: "read write",
         aud: "billing",
     }
+}
+
+/// Whoever asks for the time: there is one server, and one clock.
+pub fn anybody() -> Subject {
+    subject("anybody")
 }
 
 /// The successor that an attempt of this name makes.

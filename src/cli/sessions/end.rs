@@ -14,6 +14,7 @@ use crate::cli::{on_runtime, settled};
 use crate::config::Ending;
 use crate::gateway::Call;
 use crate::gateway::end::Ender;
+use crate::gateway::ended::EndedSessions;
 use crate::session::{Reason, SessionId, Subject};
 use crate::store::redis::{RedisSettings, RedisStore};
 use crate::store::{self, Ended, EndedMany, Policy};
@@ -105,8 +106,9 @@ async fn end(
     subject: Subject,
     extent: Extent,
 ) -> Result<EndedMany, store::Error> {
-    let store = RedisStore::new(redis, policy, Arc::default())?;
-    let ender = Ender::new(Arc::new(store), Metrics::new());
+    let retention = policy.feed_retention;
+    let store = RedisStore::new(redis, policy)?;
+    let ender = Ender::new(Arc::new(store), Metrics::new(), Arc::new(EndedSessions::new(retention)));
     let call = Call::new(Instant::now(), redis.timeout);
     match extent {
         Extent::One(session) => ender.end_session(call, subject, session, Reason::Admin).await,

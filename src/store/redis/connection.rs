@@ -1,34 +1,51 @@
-//! One shared connection, and how calls reach it.
+//! How calls reach Redis.
 //!
-//! Redis answers pipelined commands in order, so one connection carries all calls of a worker: no checkout
-//! costs a round trip, and commands that come together travel together. Three parts:
+//! Redis answers pipelined commands in order, so one connection carries all calls of a worker to one master: no
+//! checkout costs a round trip, and commands that come together travel together.
 //!
-//! - the lane (`lane.rs`) keeps one connection open, in the background, with jittered backoff;
-//! - the pool (deadpool) bounds what is in flight. Its objects are handles on the lane's connection; it
-//!   recycles a handle by comparing two numbers, and drops those of a connection that was replaced;
-//! - `deadpool-redis` opens the sockets, and pools the exclusive connections that `WAIT` needs (`waiting.rs`).
+//! - a lane (`lane.rs`) keeps one connection open, in the background, with jittered backoff. It leads to a fixed
+//!   server, or to whichever the Sentinels name (`sentinel.rs`);
+//! - a shard (`shard.rs`) is a lane and a pool (deadpool) that bounds what is in flight on it. The pool's objects are
+//!   handles on the lane's connection; it recycles a handle by comparing two numbers. Beside it are the connections
+//!   that `WAIT` holds up (`waiting.rs`);
+//! - a Cluster (`cluster.rs`, `nodes.rs`) is a shard for each primary, and the map that says which serves a key.
 //!
 //! **An error means the outcome is unknown.** A call that may have been cut off is sent once more, as the
-//! same attempt: every script answers a repeated attempt as it answered the first.
+//! same attempt: every script answers a repeated attempt as it answered the first. Redirections and slots on the move
+//! are followed a few times. All of it within a budget (`budget.rs`), so that retries do not run down a server that
+//! has just come back.
 
+mod budget;
+mod cluster;
+mod failure;
 mod lane;
+mod masters;
+mod nodes;
+mod sentinel;
+mod shard;
 mod waiting;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use deadpool::managed::{self, Metrics, PoolError, RecycleError, TimeoutType, Timeouts};
-use deadpool_redis::Runtime;
+use backon::{BackoffBuilder, ExponentialBuilder};
+use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, RedisError, Value};
+use redis::{Cmd, RedisError, Value};
 use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
 
-use self::lane::{Handle, Lane};
-use self::waiting::Waiting;
+use self::budget::Budget;
+use self::cluster::Cluster;
+use self::failure::Failure;
+use self::lane::{Greeting, Opening, Target};
+pub(super) use self::masters::Masters;
+use self::sentinel::Sentinels;
+use self::shard::Shard;
 use super::RedisSettings;
+use super::address::{Address, Dialer, Topology};
 use super::reply::Reply;
-use super::scripts::{self, Call};
+use super::scripts::Call;
 use crate::clock::{Clock, Timestamp};
 use crate::store::Error;
 
@@ -38,175 +55,207 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// How long a call waits for its turn when as many as allowed are in flight.
 const TURN: Duration = Duration::from_millis(100);
 
+/// How often a call may be redirected, told to try again, or sent once more.
+const REPEATS: usize = 4;
+
 pub(super) struct Connections {
-    lane: Arc<Lane>,
-    pool: managed::Pool<Handles>,
-    waiting: Option<Waiting>,
-    keeper: JoinHandle<()>,
+    routes: Routes,
+    budget: Budget,
+}
+
+enum Routes {
+    One(Arc<Shard>),
+    Cluster { cluster: Arc<Cluster>, keeper: JoinHandle<()> },
+}
+
+/// Where a call is sent next.
+enum Route {
+    Owner,
+    /// The slot is on the move, and what was asked for has arrived there already.
+    Ask(Address),
 }
 
 impl Connections {
     /// Begins to connect in the background, on the current runtime.
-    pub fn open(settings: &RedisSettings, layout: String, clock: Arc<Clock>) -> Result<Self, Error> {
-        let lane = Arc::new(Lane::new(layout.clone(), settings.timeout, clock));
-        let pool = managed::Pool::builder(Handles(lane.clone()))
-            .max_size(settings.max_in_flight)
-            .timeouts(Timeouts { wait: Some(TURN), create: None, recycle: None })
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(|error| Error::Unavailable(error.to_string()))?;
-        let waiting = (settings.wait_replicas > 0).then(|| Waiting::new(settings, layout)).transpose()?;
-        let keeper = tokio::spawn(lane::keep(lane.clone(), manager(settings)?));
-        Ok(Self { lane, pool, waiting, keeper })
+    pub fn open(settings: &RedisSettings, layout: String) -> Result<Self, Error> {
+        let parsed = settings.parse()?;
+        let dialer = Dialer::new(&parsed, &settings.tls);
+        let one = |target, dialer| {
+            let opening = Opening { dialer, greeting: Greeting::Layout(layout.clone()) };
+            Shard::open(settings, target, opening).map(|shard| Routes::One(Arc::new(shard)))
+        };
+        let routes = match parsed.topology {
+            Topology::Standalone(address) => one(Target::Fixed(address), dialer)?,
+            Topology::Sentinel { sentinels, master } => {
+                let sentinels = Sentinels::new(&sentinels, &master, &settings.to_sentinels(&dialer));
+                one(Target::Master(sentinels), dialer)?
+            }
+            Topology::Cluster { seeds } => {
+                let cluster = Cluster::new(settings, dialer, parsed.tls, seeds, layout);
+                let keeper = tokio::spawn(cluster::keep(cluster.clone()));
+                Routes::Cluster { cluster, keeper }
+            }
+        };
+        Ok(Self { routes, budget: Budget::new() })
     }
 
-    pub fn clock(&self) -> &Clock {
-        &self.lane.clock
-    }
-
-    /// Calls a script over the shared connection.
-    pub async fn call(&self, call: &Call) -> Result<Reply, Error> {
-        with_retry(|| self.attempt(call)).await
-    }
-
-    async fn attempt(&self, call: &Call) -> Result<Reply, Failure> {
-        let mut handle = self.pool.get().await.map_err(pool_error)?;
-        let asked = Instant::now();
-        let mut answer = self.lane.ask(&mut handle, call.evalsha()).await;
-        if is_noscript(&answer) {
-            answer = self.lane.ask(&mut handle, &call.eval()).await;
-        }
-        let value = answer.map_err(|error| self.lane.judge(handle.number, &error))?;
-        let reply = Reply::new(value).map_err(Failure::Final)?;
-        self.lane.clock.observe(reply.time, asked, Instant::now());
-        Ok(reply)
+    /// Calls a script where `key` lies. `make` is asked anew for each try, because each server has its own clock.
+    pub async fn call(&self, key: &str, make: impl Fn(&Clock) -> Call) -> Result<Reply, Error> {
+        let make = &make;
+        self.persist(key, |shard, asking| async move { shard.attempt(make, asking).await }).await
     }
 
     /// Calls a script and, where configured, waits until enough replicas have what it wrote.
-    pub async fn call_and_wait(&self, call: &Call) -> Result<Reply, Error> {
-        match &self.waiting {
-            None => self.call(call).await,
-            Some(waiting) => waiting.call(call, self.lane.current.load(Ordering::Acquire)).await,
+    pub async fn call_and_wait(&self, key: &str, make: impl Fn(&Clock) -> Call) -> Result<Reply, Error> {
+        let make = &make;
+        self.persist(key, |shard, asking| async move { shard.attempt_and_wait(make, asking).await }).await
+    }
+
+    /// Redis `TIME`, where `key` lies.
+    pub async fn time(&self, key: &str) -> Result<Timestamp, Error> {
+        self.persist(key, |shard, _| async move { shard.time().await }).await
+    }
+
+    /// What is known of the clock where `key` lies.
+    pub fn lower_bound(&self, key: &str, moment: Instant) -> Option<Timestamp> {
+        let clock = match &self.routes {
+            Routes::One(shard) => shard.lane.clock(),
+            Routes::Cluster { cluster, .. } => cluster.known_owner(nodes::slot(key))?.lane.clock(),
+        };
+        clock?.lower_bound(moment)
+    }
+
+    /// What a command that looks tells of each master, `None` where the user may not ask.
+    pub async fn look(&self, command: &Cmd, within: Duration) -> Vec<Result<Option<String>, Error>> {
+        let late = |_| Err(Failure::Final(Error::Unavailable("no answer in time".to_owned())));
+        let looks = self.shards().into_iter().map(async |shard| {
+            timeout(within, shard.look(command)).await.unwrap_or_else(late).map_err(Failure::into_error)
+        });
+        join_all(looks).await
+    }
+
+    fn shards(&self) -> Vec<Arc<Shard>> {
+        match &self.routes {
+            Routes::One(shard) => vec![shard.clone()],
+            Routes::Cluster { cluster, .. } => cluster.shards(),
         }
     }
 
-    /// Redis `TIME`.
-    pub async fn time(&self) -> Result<Timestamp, Error> {
-        with_retry(|| self.ask_time()).await
+    /// Of several keys one that lies on the same master as `key`; where there is none, the one of its range of slots.
+    pub fn beside<'a>(&self, key: &str, others: &'a [String]) -> &'a str {
+        let Routes::Cluster { cluster, .. } = &self.routes else { return &others[0] };
+        let slot = nodes::slot(key);
+        let near = &others[usize::from(slot) * others.len() / nodes::SLOTS];
+        let Some(own) = cluster.known_owner(slot) else { return near };
+        let is_beside = |other: &&'a String| {
+            cluster.known_owner(nodes::slot(other)).is_some_and(|shard| Arc::ptr_eq(&shard, &own))
+        };
+        std::iter::once(near).chain(others).find(is_beside).unwrap_or(near)
     }
 
-    async fn ask_time(&self) -> Result<Timestamp, Failure> {
-        let mut handle = self.pool.get().await.map_err(pool_error)?;
-        self.lane.time(&mut handle).await
+    /// How many masters are known.
+    pub fn masters(&self) -> usize {
+        self.shards().len()
     }
 
-    /// Redis `INFO section`; empty where the user may not ask for it.
-    pub async fn info(&self, section: &str) -> Result<String, Error> {
-        let mut handle = self.pool.get().await.map_err(pool_error).map_err(Failure::into_error)?;
-        let answer = self.lane.ask(&mut handle, redis::cmd("INFO").arg(section)).await;
-        match answer.and_then(|value| Ok(redis::from_redis_value(value)?)) {
-            Err(error) if error.code() == Some("NOPERM") => Ok(String::new()),
-            answer => answer.map_err(|error| self.lane.judge(handle.number, &error).into_error()),
+    pub fn is_cluster(&self) -> bool {
+        matches!(self.routes, Routes::Cluster { .. })
+    }
+
+    /// A connection of one's own to the master where `key` lies, and a future that ends when that is no longer the
+    /// right one.
+    pub async fn exclusive(
+        &self,
+        key: &str,
+    ) -> Result<(MultiplexedConnection, impl Future<Output = ()>), Error> {
+        let shard = self.find(key, &Route::Owner).await?.0;
+        let handle = shard.lane.handle().await?;
+        let connection = shard.lane.another(&handle).await?;
+        Ok((connection, async move { shard.lane.replaced(handle.number).await }))
+    }
+
+    /// The Cluster's slots may lie elsewhere by now.
+    pub fn look_again(&self) {
+        if let Routes::Cluster { cluster, .. } = &self.routes {
+            cluster.look_again();
+        }
+    }
+
+    async fn find(&self, key: &str, route: &Route) -> Result<(Arc<Shard>, bool), Error> {
+        match (&self.routes, route) {
+            (Routes::One(shard), _) => Ok((shard.clone(), false)),
+            (Routes::Cluster { cluster, .. }, Route::Owner) => {
+                Ok((cluster.owner(nodes::slot(key)).await?, false))
+            }
+            (Routes::Cluster { cluster, .. }, Route::Ask(address)) => Ok((cluster.at(address)?, true)),
+        }
+    }
+
+    /// Carries an attempt out, and the same attempt again where that may help.
+    async fn persist<T, A>(&self, key: &str, attempt: impl Fn(Arc<Shard>, bool) -> A) -> Result<T, Error>
+    where
+        A: Future<Output = Result<T, Failure>>,
+    {
+        let (mut route, mut pauses, mut lost) = (Route::Owner, None, false);
+        loop {
+            let (shard, asking) = self.find(key, &route).await?;
+            let failure = match attempt(shard, asking).await {
+                Ok(done) => {
+                    self.budget.earn();
+                    return Ok(done);
+                }
+                Err(failure) => failure,
+            };
+            self.learn(key, &failure)?;
+            let pause = pauses.get_or_insert_with(pauses_between).next();
+            let may = !failure.is_final() && !(lost && failure.is_lost()) && self.budget.spend();
+            let Some(pause) = pause.filter(|_| may) else { return Err(failure.into_error()) };
+            log::debug!("repeating the attempt: {failure:?}");
+            lost |= failure.is_lost();
+            if matches!(failure, Failure::TryAgain(_)) {
+                sleep(pause).await;
+            }
+            route = match failure {
+                Failure::Ask(address) => Route::Ask(address),
+                _ => Route::Owner,
+            };
+        }
+    }
+
+    /// What a failure says of the Cluster's slots.
+    fn learn(&self, key: &str, failure: &Failure) -> Result<(), Error> {
+        match (&self.routes, failure) {
+            (Routes::Cluster { cluster, .. }, Failure::Moved(address)) => {
+                cluster.moved(nodes::slot(key), address)
+            }
+            (Routes::Cluster { cluster, .. }, Failure::Lost(_)) => {
+                cluster.look_again();
+                Ok(())
+            }
+            _ => Ok(()),
         }
     }
 }
 
 impl Drop for Connections {
     fn drop(&mut self) {
-        self.keeper.abort();
-    }
-}
-
-/// Carries an attempt out; and the same attempt once more, where its connection was lost.
-async fn with_retry<T, A>(attempt: impl Fn() -> A) -> Result<T, Error>
-where
-    A: Future<Output = Result<T, Failure>>,
-{
-    let mut outcome = attempt().await;
-    if let Err(Failure::Lost(cause)) = &outcome {
-        log::debug!("repeating the attempt: {cause}");
-        outcome = attempt().await;
-    }
-    outcome.map_err(Failure::into_error)
-}
-
-/// What became of one attempt.
-enum Failure {
-    /// The connection is gone or leads to no master; the attempt may or may not have been carried out.
-    Lost(String),
-    Final(Error),
-}
-
-impl Failure {
-    fn into_error(self) -> Error {
-        match self {
-            Self::Lost(cause) => Error::Unavailable(cause),
-            Self::Final(error) => error,
+        if let Routes::Cluster { keeper, .. } = &self.routes {
+            keeper.abort();
         }
     }
 }
 
-/// The pool's objects: handles on the lane's connection.
-struct Handles(Arc<Lane>);
-
-impl managed::Manager for Handles {
-    type Type = Handle;
-    type Error = Error;
-
-    /// Waits for the lane while it is connecting; the caller's deadline bounds that.
-    async fn create(&self) -> Result<Handle, Error> {
-        self.0.handle().await
-    }
-
-    /// Compares two numbers; no round trip.
-    async fn recycle(&self, handle: &mut Handle, _: &Metrics) -> managed::RecycleResult<Error> {
-        if handle.number == self.0.current.load(Ordering::Acquire) {
-            Ok(())
-        } else {
-            Err(RecycleError::message("the connection was replaced"))
-        }
-    }
-}
-
-fn pool_error(error: PoolError<Error>) -> Failure {
-    Failure::Final(match error {
-        PoolError::Timeout(TimeoutType::Wait) => Error::Overloaded,
-        PoolError::Backend(error) => error,
-        other => Error::Unavailable(other.to_string()),
-    })
-}
-
-/// Opens sockets. Responses have no timeout of their own: the caller's deadline covers the whole request.
-fn manager(settings: &RedisSettings) -> Result<deadpool_redis::Manager, Error> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT))
-        .set_response_timeout(None)
-        .set_pipeline_buffer_size(1024);
-    let manager =
-        settings.server().and_then(|server| deadpool_redis::Manager::new_with_config(server, config));
-    manager.map_err(|error| unavailable(&error))
-}
-
-/// A connection for a command that looks at Redis and ends: each answer has the deadline of a call.
-pub(super) async fn single(settings: &RedisSettings) -> Result<MultiplexedConnection, Error> {
-    let opened = managed::Manager::create(&manager(settings)?).await;
-    let mut connection = opened.map_err(|error| unavailable(&error))?;
-    connection.set_response_timeout(settings.timeout);
-    Ok(connection)
+fn pauses_between() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(10))
+        .with_max_delay(Duration::from_millis(80))
+        .with_jitter()
+        .with_max_times(REPEATS)
+        .build()
 }
 
 pub(super) fn unavailable(error: &RedisError) -> Error {
     Error::Unavailable(describe(error))
-}
-
-/// The first call on each connection that may write, whatever it is for: what answers is a master, and of a
-/// layout that this node knows. Without it a node could write behind the fence of `migrations-notes/README.md`.
-async fn open_layout(connection: &mut MultiplexedConnection, layout: &str) -> Result<Timestamp, Error> {
-    let answer = send(connection, &scripts::open_layout_call(layout).eval()).await;
-    let reply = Reply::new(answer.map_err(|error| unavailable(&error))?)?;
-    let time = reply.time;
-    scripts::check_layout(reply)?;
-    Ok(time)
 }
 
 /// Sends a command; what the server answers with an error is an error here too.
@@ -214,6 +263,24 @@ pub(super) async fn send(connection: &mut MultiplexedConnection, command: &Cmd) 
     match connection.send_packed_command(command).await? {
         Value::ServerError(error) => Err(error.into()),
         value => Ok(value),
+    }
+}
+
+/// Sends a command; `asking` where it was redirected by `ASK`. The two travel together, so nothing comes between them.
+async fn ask(
+    connection: &mut MultiplexedConnection,
+    command: &Cmd,
+    asking: bool,
+) -> Result<Value, RedisError> {
+    if !asking {
+        return send(connection, command).await;
+    }
+    let mut both = redis::pipe();
+    both.cmd("ASKING").ignore().add_command(command.clone());
+    match connection.send_packed_commands(&both, 1, 1).await?.pop() {
+        Some(Value::ServerError(error)) => Err(error.into()),
+        Some(value) => Ok(value),
+        None => Ok(Value::Nil),
     }
 }
 

@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | `tg:{sub}:session:<sid>` | hash | refresh lifetime, re-armed at each rotation | the refresh record, or a tombstone |
 //! | `tg:{sub}:sessions` | set | that of its longest-lived member | ids of the subject's live sessions, and of ended ones until they are announced |
-//! | `tg:revocations` | stream | trimmed by age | the feed of ended sessions |
+//! | `tg:revocations`; in a Cluster `tg:{feed-N}:revocations`, see [`FEEDS`] | stream | trimmed by age | the feed of ended sessions |
 //! | `tg:schema` | string | none | [`LAYOUT_VERSION`] |
 //!
 //! All keys of one subject share the hash tag `{sub}`, so they sit in one Cluster slot and one script can
@@ -15,6 +15,11 @@ use crate::session::{SessionId, Subject};
 
 /// The layout this node reads and writes. A node refuses to run on a newer one.
 pub const LAYOUT_VERSION: u32 = 1;
+
+/// In a Cluster the feed has parts, so that the end of a session can be announced on the server that knows of it, whatever
+/// the others do. The slots of these numbers lie evenly: each primary of a Cluster that gives equal ranges to
+/// up to 15 primaries has at least one.
+pub const FEEDS: [u16; 16] = [596, 486, 92, 906, 580, 490, 800, 910, 940, 850, 431, 186, 956, 846, 427, 59];
 
 /// A key of one subject, read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +68,11 @@ impl Keys {
         format!("{}:revocations", self.prefix)
     }
 
+    /// The parts of the feed in a Cluster.
+    pub fn feeds(&self) -> Vec<String> {
+        FEEDS.iter().map(|number| format!("{}:{{feed-{number}}}:revocations", self.prefix)).collect()
+    }
+
     pub fn layout(&self) -> String {
         format!("{}:schema", self.prefix)
     }
@@ -101,6 +111,7 @@ mod tests {
         assert_eq!(keys.session(&subject, session), "tg:{alice@example.com}:session:4830719265501837429");
         assert_eq!(keys.sessions(&subject), "tg:{alice@example.com}:sessions");
         assert_eq!(keys.feed(), "tg:revocations");
+        assert_eq!(keys.feeds()[..2], ["tg:{feed-596}:revocations", "tg:{feed-486}:revocations"]);
         assert_eq!(keys.layout(), "tg:schema");
         assert_eq!(LAYOUT_VERSION, 1);
     }

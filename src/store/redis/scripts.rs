@@ -102,16 +102,18 @@ impl Call {
 pub(super) async fn rotate(store: &RedisStore, rotation: &Rotation<'_>) -> Result<Rotated, Error> {
     let policy = &store.policy;
     let [session, sessions] = store.keys.both(rotation.subject, rotation.presented.session());
-    let call = Call::new(&ROTATE, &[&session, &sessions])
-        .arg(rotation.presented.as_str())
-        .arg(rotation.generation)
-        .arg(rotation.successor.as_str())
-        .arg(rotation.sent_at.0)
-        .arg(policy.refresh_ttl.as_millis() as u64)
-        .arg(policy.refresh_grace.as_micros() as u64)
-        .arg(policy.reuse_scope.as_str())
-        .arg(policy.tombstone_ttl.as_millis() as u64);
-    exchanged(store.connections.call(&call).await?, rotation)
+    let reply = store.connections.call(&sessions, |clock| {
+        Call::new(&ROTATE, &[&session, &sessions])
+            .arg(rotation.presented.as_str())
+            .arg(rotation.generation)
+            .arg(rotation.successor.as_str())
+            .arg(rotation.sent_at.on(clock).0)
+            .arg(policy.refresh_ttl.as_millis() as u64)
+            .arg(policy.refresh_grace.as_micros() as u64)
+            .arg(policy.reuse_scope.as_str())
+            .arg(policy.tombstone_ttl.as_millis() as u64)
+    });
+    exchanged(reply.await?, rotation)
 }
 
 pub(super) fn exchanged(mut reply: Reply, rotation: &Rotation<'_>) -> Result<Rotated, Error> {
@@ -147,19 +149,21 @@ fn granted(reply: &mut Reply, jti: Jti, generation: u64, issued_at: Timestamp) -
 pub(super) async fn create(store: &RedisStore, new: &NewSession<'_>) -> Result<Created, Error> {
     let policy = &store.policy;
     let [session, sessions] = store.keys.both(new.subject, new.jti.session());
-    let call = Call::new(&CREATE, &[&session, &sessions])
-        .arg(new.jti.as_str())
-        .arg(new.deadline.0)
-        .arg(policy.refresh_ttl.as_millis() as u64)
-        .arg(policy.session_max_age.map_or(0, |age| age.as_millis() as u64))
-        .arg(policy.max_sessions)
-        .arg(policy.tombstone_ttl.as_millis() as u64)
-        .arg(new.claims)
-        .arg(new.client)
-        .arg(new.client_id)
-        .arg(new.scope)
-        .arg(new.aud);
-    created(store.connections.call(&call).await?)
+    let reply = store.connections.call(&sessions, |clock| {
+        Call::new(&CREATE, &[&session, &sessions])
+            .arg(new.jti.as_str())
+            .arg(new.deadline.on(clock).0)
+            .arg(policy.refresh_ttl.as_millis() as u64)
+            .arg(policy.session_max_age.map_or(0, |age| age.as_millis() as u64))
+            .arg(policy.max_sessions)
+            .arg(policy.tombstone_ttl.as_millis() as u64)
+            .arg(new.claims)
+            .arg(new.client)
+            .arg(new.client_id)
+            .arg(new.scope)
+            .arg(new.aud)
+    });
+    created(reply.await?)
 }
 
 pub(super) fn created(mut reply: Reply) -> Result<Created, Error> {
@@ -182,10 +186,12 @@ pub(super) async fn end_session(
     reason: Reason,
 ) -> Result<EndedOne, Error> {
     let [record, sessions] = store.keys.both(subject, session);
-    let call = Call::new(&END_SESSION, &[&record, &sessions])
-        .arg(reason.as_str())
-        .arg(store.policy.tombstone_ttl.as_millis() as u64);
-    ended_one(store.connections.call(&call).await?)
+    let reply = store.connections.call(&sessions, |_| {
+        Call::new(&END_SESSION, &[&record, &sessions])
+            .arg(reason.as_str())
+            .arg(store.policy.tombstone_ttl.as_millis() as u64)
+    });
+    ended_one(reply.await?)
 }
 
 pub(super) fn ended_one(mut reply: Reply) -> Result<EndedOne, Error> {
@@ -204,12 +210,15 @@ pub(super) async fn end_subject(
     reason: Reason,
     sent_at: Timestamp,
 ) -> Result<EndedMany, Error> {
-    let call = Call::new(&END_SUBJECT, &[&store.keys.sessions(subject)])
-        .arg(sent_at.0)
-        .arg(except.as_ref().map_or("", SessionId::as_str))
-        .arg(reason.as_str())
-        .arg(store.policy.tombstone_ttl.as_millis() as u64);
-    ended_many(store.connections.call(&call).await?)
+    let set = store.keys.sessions(subject);
+    let reply = store.connections.call(&set, |_| {
+        Call::new(&END_SUBJECT, &[&set])
+            .arg(sent_at.0)
+            .arg(except.as_ref().map_or("", SessionId::as_str))
+            .arg(reason.as_str())
+            .arg(store.policy.tombstone_ttl.as_millis() as u64)
+    });
+    ended_many(reply.await?)
 }
 
 pub(super) fn ended_many(mut reply: Reply) -> Result<EndedMany, Error> {
@@ -225,7 +234,7 @@ pub(super) async fn get_session(
     session: SessionId,
 ) -> Result<Lookup, Error> {
     let key = store.keys.session(subject, session);
-    looked_up(store.connections.call(&get_session_call(&key)).await?, session)
+    looked_up(store.connections.call(&key, |_| get_session_call(&key)).await?, session)
 }
 
 /// Also a call of commands, over a connection of their own.
@@ -255,7 +264,7 @@ pub(super) async fn list_sessions(
     subject: &Subject,
 ) -> Result<Vec<SessionRecord>, Error> {
     let key = store.keys.sessions(subject);
-    listed(store.connections.call(&list_sessions_call(&key)).await?)
+    listed(store.connections.call(&key, |_| list_sessions_call(&key)).await?)
 }
 
 /// Also a call of commands, over a connection of their own.
@@ -297,10 +306,11 @@ pub(super) async fn set_claims(
     session: Option<SessionId>,
     claims: &str,
 ) -> Result<Vec<SessionId>, Error> {
-    let call = Call::new(&SET_CLAIMS, &[&store.keys.sessions(subject)])
-        .arg(claims)
-        .arg(session.as_ref().map_or("", SessionId::as_str));
-    updated(store.connections.call(&call).await?)
+    let set = store.keys.sessions(subject);
+    let reply = store.connections.call(&set, |_| {
+        Call::new(&SET_CLAIMS, &[&set]).arg(claims).arg(session.as_ref().map_or("", SessionId::as_str))
+    });
+    updated(reply.await?)
 }
 
 pub(super) fn updated(mut reply: Reply) -> Result<Vec<SessionId>, Error> {
@@ -317,13 +327,14 @@ pub(super) fn updated(mut reply: Reply) -> Result<Vec<SessionId>, Error> {
 }
 
 pub(super) async fn announce(store: &RedisStore, subject: &Subject, ended: &[Ended]) -> Result<(), Error> {
-    let mut call = Call::new(&ANNOUNCE, &[&store.keys.feed()])
-        .arg(store.policy.feed_retention.as_millis() as u64)
-        .arg(subject.encoded().to_string());
-    for one in ended {
-        call = call.arg(one.session.as_str()).arg(one.reason.as_str());
-    }
-    let reply = store.connections.call_and_wait(&call).await?;
+    let feed = store.feed_of(subject);
+    let call = |_: &_| {
+        let call = Call::new(&ANNOUNCE, &[feed])
+            .arg(store.policy.feed_retention.as_millis() as u64)
+            .arg(subject.encoded().to_string());
+        ended.iter().fold(call, |call, one| call.arg(one.session.as_str()).arg(one.reason.as_str()))
+    };
+    let reply = store.connections.call_and_wait(feed, call).await?;
     match reply.word() {
         "appended" => Ok(()),
         _ => reply.unexpected(),
@@ -335,11 +346,11 @@ pub(super) async fn mark_announced(
     subject: &Subject,
     ended: &[Ended],
 ) -> Result<(), Error> {
-    let mut call = Call::new(&MARK_ANNOUNCED, &[&store.keys.sessions(subject)]);
-    for one in ended {
-        call = call.arg(one.session.as_str());
-    }
-    let reply = store.connections.call(&call).await?;
+    let set = store.keys.sessions(subject);
+    let call = |_: &_| {
+        ended.iter().fold(Call::new(&MARK_ANNOUNCED, &[&set]), |call, one| call.arg(one.session.as_str()))
+    };
+    let reply = store.connections.call(&set, call).await?;
     match reply.word() {
         "marked" => Ok(()),
         _ => reply.unexpected(),
@@ -347,7 +358,8 @@ pub(super) async fn mark_announced(
 }
 
 pub(super) async fn open_layout(store: &RedisStore) -> Result<(), Error> {
-    check_layout(store.connections.call(&open_layout_call(&store.keys.layout())).await?)
+    let layout = store.keys.layout();
+    check_layout(store.connections.call(&layout, |_| open_layout_call(&layout)).await?)
 }
 
 /// Also the first call on each new connection.

@@ -9,13 +9,12 @@ mod server;
 
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{FromRedisValue, Pipeline, RedisError, Value};
+use redis::{Cmd, FromRedisValue, RedisError, Value};
 
 pub use self::census::{Census, Leaks, Sample};
 pub use self::server::{Feed, Memory};
 use super::RedisSettings;
-use super::connection::{self, send};
+use super::connection::{self, Masters, send};
 use super::keys::{Key, Keys};
 use super::reply::Reply;
 use super::scripts::{self, Call};
@@ -26,7 +25,7 @@ use crate::store::{Error, Lookup, SessionRecord};
 const BATCH: u64 = 1000;
 
 pub struct Survey {
-    connection: MultiplexedConnection,
+    masters: Masters,
     keys: Keys,
     layout: Option<String>,
 }
@@ -55,8 +54,9 @@ impl Survey {
     /// Connects, and refuses a layout that this release does not know; none at all is fine.
     pub async fn open(settings: &RedisSettings) -> Result<Self, Error> {
         let keys = Keys::new(&settings.prefix);
-        let mut survey = Self { connection: connection::single(settings).await?, keys, layout: None };
-        survey.layout = survey.ask(redis::cmd("GET").arg(survey.keys.layout())).await?;
+        let (masters, layout) = (Masters::open(settings).await?, keys.layout());
+        let mut survey = Self { masters, keys, layout: None };
+        survey.layout = survey.ask(&layout, redis::cmd("GET").arg(&layout)).await?;
         survey.layout.as_deref().map_or(Ok(()), scripts::check_version)?;
         Ok(survey)
     }
@@ -68,18 +68,19 @@ impl Survey {
 
     /// How many keys there are, of whomever: how long a walk over all of them is.
     pub async fn size(&mut self) -> Result<u64, Error> {
-        self.ask(&redis::cmd("DBSIZE")).await
+        let sizes: Vec<u64> = self.ask_every(&redis::cmd("DBSIZE")).await?;
+        Ok(sizes.iter().sum())
     }
 
     /// The subject's live sessions, the most recently refreshed first.
     pub async fn sessions(&mut self, subject: &Subject) -> Result<Vec<SessionRecord>, Error> {
         let key = self.keys.sessions(subject);
-        scripts::listed(self.call(&scripts::list_sessions_call(&key)).await?)
+        scripts::listed(self.call(&key, &scripts::list_sessions_call(&key)).await?)
     }
 
     pub async fn session(&mut self, subject: &Subject, session: SessionId) -> Result<Found, Error> {
         let key = self.keys.session(subject, session);
-        let lookup = scripts::looked_up(self.call(&scripts::get_session_call(&key)).await?, session)?;
+        let lookup = scripts::looked_up(self.call(&key, &scripts::get_session_call(&key)).await?, session)?;
         let (ttl, token) = self.rest(&key).await?;
         let token = token.filter(|_| matches!(lookup, Lookup::Live { .. }));
         Ok(Found { subject: subject.clone(), lookup, ttl, token })
@@ -89,7 +90,7 @@ impl Survey {
     async fn rest(&mut self, key: &str) -> Result<(Duration, Option<CurrentToken>), Error> {
         let mut questions = redis::pipe();
         questions.cmd("PTTL").arg(key).cmd("HMGET").arg(key).arg(&["jti", "prev", "scope", "aud"]);
-        let answers = questions.query_async(&mut self.connection).await.map_err(failed)?;
+        let answers = questions.query_async(self.masters.of(key)?).await.map_err(failed)?;
         let (ttl, (jti, prev, scope, aud)): (i64, (Option<String>, Option<String>, _, _)) = answers;
         let ttl = Duration::from_millis(u64::try_from(ttl).unwrap_or(0));
         let read =
@@ -105,7 +106,8 @@ impl Survey {
         session: SessionId,
         mut progress: impl FnMut(u64),
     ) -> Result<Vec<Subject>, Error> {
-        let (pattern, mut owners, mut cursor) = (self.keys.of_session(session), Vec::new(), None);
+        let (pattern, mut owners, mut cursor) =
+            (self.keys.of_session(session), Vec::new(), Cursor::default());
         while let Some(batch) = self.walk(&mut cursor, &pattern).await? {
             progress(BATCH);
             owners.extend(batch.iter().filter_map(|key| match self.keys.read(key) {
@@ -118,34 +120,68 @@ impl Survey {
         Ok(owners)
     }
 
-    /// The next batch of keys that match; `None` after the last. A key may come twice.
-    async fn walk(&mut self, cursor: &mut Option<u64>, pattern: &str) -> Result<Option<Vec<Vec<u8>>>, Error> {
-        if *cursor == Some(0) {
-            return Ok(None);
+    /// The next batch of keys that match, of one master after the other; `None` after the last. A key may come twice.
+    async fn walk(&mut self, cursor: &mut Cursor, pattern: &str) -> Result<Option<Vec<Vec<u8>>>, Error> {
+        if cursor.at == Some(0) {
+            *cursor = Cursor { master: cursor.master + 1, at: None };
         }
+        let Some((_, connection)) = self.masters.all.get_mut(cursor.master) else { return Ok(None) };
         let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor.unwrap_or(0)).arg("MATCH").arg(pattern).arg("COUNT").arg(BATCH);
-        let (next, batch) = self.ask(&scan).await?;
-        *cursor = Some(next);
+        scan.arg(cursor.at.unwrap_or(0)).arg("MATCH").arg(pattern).arg("COUNT").arg(BATCH);
+        let (next, batch) = scan.query_async(connection).await.map_err(failed)?;
+        cursor.at = Some(next);
         Ok(Some(batch))
     }
 
-    async fn call(&mut self, call: &Call) -> Result<Reply, Error> {
-        Reply::new(send(&mut self.connection, &call.eval()).await.map_err(failed)?)
+    async fn call(&mut self, key: &str, call: &Call) -> Result<Reply, Error> {
+        Reply::new(send(self.masters.of(key)?, &call.eval()).await.map_err(failed)?)
     }
 
-    async fn ask<T: FromRedisValue>(&mut self, command: &redis::Cmd) -> Result<T, Error> {
-        let answer: Value = send(&mut self.connection, command).await.map_err(failed)?;
+    async fn ask<T: FromRedisValue>(&mut self, key: &str, command: &Cmd) -> Result<T, Error> {
+        let answer: Value = send(self.masters.of(key)?, command).await.map_err(failed)?;
         redis::from_redis_value(answer).map_err(|error| failed(error.into()))
     }
 
-    /// Many questions in one round trip.
-    async fn ask_all<T: FromRedisValue>(&mut self, questions: &Pipeline) -> Result<Vec<T>, Error> {
-        if questions.is_empty() {
-            return Ok(Vec::new());
+    /// One question for all masters.
+    async fn ask_every<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<Vec<T>, Error> {
+        let mut answers = Vec::new();
+        for (_, connection) in &mut self.masters.all {
+            answers.push(command.query_async(connection).await.map_err(failed)?);
         }
-        questions.query_async(&mut self.connection).await.map_err(failed)
+        Ok(answers)
     }
+
+    /// A question for each key, in one round trip for each master that has some of them; answers in the keys' order.
+    async fn ask_each<T: FromRedisValue>(
+        &mut self,
+        keys: &[Vec<u8>],
+        question: impl Fn(&[u8]) -> Cmd,
+    ) -> Result<Vec<T>, Error> {
+        let mut answers: Vec<Option<T>> = keys.iter().map(|_| None).collect();
+        for master in 0..self.masters.all.len() {
+            let own = keys.iter().enumerate().filter(|(_, key)| self.masters.index(key) == Some(master));
+            let own: Vec<(usize, &Vec<u8>)> = own.collect();
+            if own.is_empty() {
+                continue;
+            }
+            let mut questions = redis::pipe();
+            for (_, key) in &own {
+                questions.add_command(question(key));
+            }
+            let told: Vec<T> =
+                questions.query_async(&mut self.masters.all[master].1).await.map_err(failed)?;
+            own.iter().zip(told).for_each(|((place, _), one)| answers[*place] = Some(one));
+        }
+        let unowned = || Error::Unavailable("a slot of the Cluster is served by nobody".to_owned());
+        answers.into_iter().collect::<Option<_>>().ok_or_else(unowned)
+    }
+}
+
+/// How far a walk has come: on which master, and where there.
+#[derive(Debug, Default)]
+struct Cursor {
+    master: usize,
+    at: Option<u64>,
 }
 
 fn failed(error: RedisError) -> Error {

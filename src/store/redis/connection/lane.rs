@@ -1,19 +1,23 @@
-//! The lane: one connection that all calls of a worker share, kept open in the background.
+//! The lane: one connection to one server that all calls of a worker share, kept open in the background.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use deadpool::managed::Manager as _;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, RedisError, Value};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
-use super::{CONNECT, Failure, describe, open_layout, send, unavailable};
+use super::cluster::Cluster;
+use super::sentinel::Sentinels;
+use super::{CONNECT, Failure, ask, send, unavailable};
 use crate::clock::{Clock, Timestamp};
 use crate::store::Error;
+use crate::store::redis::address::{Address, Dialer};
+use crate::store::redis::reply::Reply;
+use crate::store::redis::scripts;
 
 /// How long a connection may be silent before its keeper asks for the time: keeps the clock's bound tight,
 /// and notices a connection that died while nobody used it.
@@ -23,10 +27,33 @@ const TICK: Duration = Duration::from_millis(250);
 /// a call where that is longer.
 const PROBE: Duration = Duration::from_millis(500);
 
+/// The server that a lane leads to.
+pub(super) enum Target {
+    Fixed(Address),
+    /// Whichever is the master now.
+    Master(Sentinels),
+}
+
+/// The first call on each connection.
+pub(super) enum Greeting {
+    /// Reads the layout under this key: what answers is a master, and of a layout that this node knows. Without it
+    /// a node could write behind the fence of `migrations-notes/README.md`.
+    Layout(String),
+    /// Asks for the time, and has the Cluster read the layout, which lies on one of its servers. What is no master
+    /// redirects every call.
+    Fenced(Weak<Cluster>),
+}
+
+/// How to open connections like a lane's.
+pub(super) struct Opening {
+    pub dialer: Dialer,
+    pub greeting: Greeting,
+}
+
 /// The one connection that all calls of a worker share.
 pub(super) struct Lane {
-    pub clock: Arc<Clock>,
-    layout: String,
+    target: Target,
+    opening: Opening,
     /// How long a probe may take.
     patience: Duration,
     state: watch::Sender<State>,
@@ -50,14 +77,66 @@ enum State {
 #[derive(Clone)]
 pub(super) struct Handle {
     pub number: u64,
+    pub address: Address,
+    /// The server's.
+    pub clock: Arc<Clock>,
     connection: MultiplexedConnection,
 }
 
+impl Opening {
+    /// Opens a connection, and tells the clock what it heard.
+    pub async fn open(&self, address: &Address, clock: &Clock) -> Result<MultiplexedConnection, Error> {
+        let opened = self.dialer.dial(address, CONNECT).await;
+        let mut connection = opened.map_err(|error| unavailable(&error))?;
+        let asked = Instant::now();
+        let time = self.greeting.exchange(&mut connection).await?;
+        clock.observe(time, asked, Instant::now());
+        Ok(connection)
+    }
+}
+
+impl Greeting {
+    async fn exchange(&self, connection: &mut MultiplexedConnection) -> Result<Timestamp, Error> {
+        let failed = |error: RedisError| unavailable(&error);
+        match self {
+            Self::Fenced(cluster) => {
+                if let Some(cluster) = cluster.upgrade() {
+                    cluster.confirm_layout().await?;
+                }
+                send(connection, &redis::cmd("TIME")).await.and_then(read_time).map_err(failed)
+            }
+            Self::Layout(key) => {
+                let answer = send(connection, &scripts::open_layout_call(key).eval()).await;
+                let reply = Reply::new(answer.map_err(failed)?)?;
+                let time = reply.time;
+                scripts::check_layout(reply).map(|()| time)
+            }
+        }
+    }
+}
+
+impl Target {
+    async fn address(&self) -> Result<Address, Error> {
+        match self {
+            Self::Fixed(address) => Ok(address.clone()),
+            Self::Master(sentinels) => sentinels.master().await,
+        }
+    }
+
+    /// Returns when the connection to `address` is no longer the right one.
+    async fn left(&self, address: &Address) {
+        match self {
+            Self::Fixed(_) => std::future::pending().await,
+            Self::Master(sentinels) => sentinels.named_another(address).await,
+        }
+    }
+}
+
 impl Lane {
-    pub fn new(layout: String, call_timeout: Duration, clock: Arc<Clock>) -> Self {
+    pub fn new(target: Target, opening: Opening, call_timeout: Duration) -> Self {
         Self {
-            clock,
-            layout,
+            target,
+            opening,
             patience: PROBE.max(call_timeout),
             state: watch::Sender::new(State::Connecting),
             current: AtomicU64::new(0),
@@ -78,8 +157,45 @@ impl Lane {
         }
     }
 
-    pub async fn ask(&self, handle: &mut Handle, command: &Cmd) -> Result<Value, RedisError> {
-        let answer = send(&mut handle.connection, command).await;
+    /// A connection like the lane's, to the server that `handle` leads to, for one use at a time.
+    pub async fn another(&self, handle: &Handle) -> Result<MultiplexedConnection, Error> {
+        let opened = timeout(CONNECT, self.opening.open(&handle.address, &handle.clock)).await;
+        opened.unwrap_or_else(|_| Err(Error::Unavailable(format!("no answer within {CONNECT:?}"))))
+    }
+
+    /// The server, where it is always the same.
+    pub fn fixed(&self) -> Option<&Address> {
+        match &self.target {
+            Target::Fixed(address) => Some(address),
+            Target::Master(_) => None,
+        }
+    }
+
+    /// Whether there is an open connection; `None` while that is not known.
+    pub fn is_up(&self) -> Option<bool> {
+        match &*self.state.borrow() {
+            State::Connecting => None,
+            State::Up(_) => Some(true),
+            State::Down(_) => Some(false),
+        }
+    }
+
+    /// The clock of the server, while there is an open connection.
+    pub fn clock(&self) -> Option<Arc<Clock>> {
+        match &*self.state.borrow() {
+            State::Up(handle) => Some(handle.clock.clone()),
+            _ => None,
+        }
+    }
+
+    /// Returns when the connection of this number is no longer the lane's.
+    pub async fn replaced(&self, number: u64) {
+        let is_gone = |state: &State| !matches!(state, State::Up(handle) if handle.number == number);
+        let _ = self.state.subscribe().wait_for(is_gone).await;
+    }
+
+    pub async fn ask(&self, handle: &mut Handle, command: &Cmd, asking: bool) -> Result<Value, RedisError> {
+        let answer = ask(&mut handle.connection, command, asking).await;
         if answer.as_ref().map_or_else(|error| error.code().is_some(), |_| true) {
             self.answered.store(self.opened.elapsed().as_micros() as u64, Ordering::Relaxed);
         }
@@ -88,24 +204,34 @@ impl Lane {
 
     pub async fn time(&self, handle: &mut Handle) -> Result<Timestamp, Failure> {
         let asked = Instant::now();
-        let answer = self.ask(handle, &redis::cmd("TIME")).await;
-        let parsed = answer.and_then(|value| Ok(redis::from_redis_value::<(u64, u64)>(value)?));
-        let (seconds, micros) = parsed.map_err(|error| self.judge(handle.number, &error))?;
-        let time = Timestamp(seconds * 1_000_000 + micros);
-        self.clock.observe(time, asked, Instant::now());
-        Ok(time)
+        let answer = self.ask(handle, &redis::cmd("TIME"), false).await;
+        let time = answer.and_then(read_time).map_err(|error| self.judge(handle, &error))?;
+        handle.clock.observe(time, asked, Instant::now());
+        self.trusted(handle).map(|()| time)
     }
 
-    /// Decides whether an error leaves the connection usable, and gives it up if not.
-    pub fn judge(&self, number: u64, error: &RedisError) -> Failure {
-        let description = describe(error);
-        match error.code() {
-            Some("READONLY" | "NOREPLICAS" | "MASTERDOWN") | None => {
-                self.give_up(number, &description);
-                Failure::Lost(description)
+    /// Whether what this connection has answered counts: not if it was given up meanwhile, because a master that was
+    /// deposed may still acknowledge what it was sent.
+    pub fn trusted(&self, handle: &Handle) -> Result<(), Failure> {
+        if self.current.load(Ordering::Acquire) == handle.number {
+            Ok(())
+        } else {
+            Err(Failure::Lost("the connection was given up meanwhile".to_owned()))
+        }
+    }
+
+    /// Decides what an error means, and gives the connection up where it is of no use any more.
+    pub fn judge(&self, handle: &Handle, error: &RedisError) -> Failure {
+        match Failure::of(error, &handle.address) {
+            // In a Cluster another server redirects us; this one only lacks replicas.
+            Failure::Demoted(cause) if matches!(self.opening.greeting, Greeting::Fenced(_)) => {
+                Failure::Final(Error::Unavailable(cause))
             }
-            Some("CORRUPT" | "WRONGTYPE") => Failure::Final(Error::Corrupt(description)),
-            Some(_) => Failure::Final(Error::Unavailable(description)),
+            Failure::Lost(cause) | Failure::Demoted(cause) => {
+                self.give_up(handle.number, &cause);
+                Failure::Lost(cause)
+            }
+            failure => failure,
         }
     }
 
@@ -138,13 +264,22 @@ impl Lane {
     }
 }
 
+fn read_time(value: Value) -> Result<Timestamp, RedisError> {
+    let (seconds, micros): (u64, u64) = redis::from_redis_value(value)?;
+    Ok(Timestamp(seconds * 1_000_000 + micros))
+}
+
 /// Keeps the lane's connection open for as long as the store lives.
-pub(super) async fn keep(lane: Arc<Lane>, manager: deadpool_redis::Manager) {
+pub(super) async fn keep(lane: Arc<Lane>) {
     for number in 1.. {
-        let handle = Handle { number, connection: connect(&lane, &manager).await };
+        let handle = connect(&lane, number).await;
+        log::info!("connected to Redis at {}", handle.address);
         lane.publish(handle.clone());
-        log::info!("connected to Redis");
-        watch_over(&lane, handle).await;
+        let address = handle.address.clone();
+        tokio::select! {
+            () = watch_over(&lane, handle) => {}
+            () = lane.target.left(&address) => lane.give_up(number, "Sentinels name another master"),
+        }
     }
 }
 
@@ -161,20 +296,18 @@ async fn watch_over(lane: &Lane, mut handle: Handle) {
 
 async fn probe(lane: &Lane, handle: &mut Handle) {
     let (began, number) = (Instant::now(), handle.number);
-    let mut state = lane.state.subscribe();
-    let is_gone = |state: &State| !matches!(state, State::Up(handle) if handle.number == number);
     tokio::select! {
         answer = timeout(lane.patience, lane.time(handle)) => {
             if answer.is_err() && lane.answered() < began {
                 lane.give_up(number, "no answer");
             }
         }
-        _ = state.wait_for(is_gone) => {}
+        () = lane.replaced(number) => {}
     }
 }
 
 /// Tries until it succeeds, first at once, then with jittered backoff.
-async fn connect(lane: &Lane, manager: &deadpool_redis::Manager) -> MultiplexedConnection {
+async fn connect(lane: &Lane, number: u64) -> Handle {
     let pauses = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(25))
         .with_max_delay(Duration::from_millis(300))
@@ -183,8 +316,8 @@ async fn connect(lane: &Lane, manager: &deadpool_redis::Manager) -> MultiplexedC
         .build();
     let mut told = false;
     for pause in pauses {
-        let error = match timeout(CONNECT, open(lane, manager)).await {
-            Ok(Ok(connection)) => return connection,
+        let error = match timeout(CONNECT, open(lane, number)).await {
+            Ok(Ok(handle)) => return handle,
             Ok(Err(error)) => error,
             Err(_) => Error::Unavailable(format!("no answer within {CONNECT:?}")),
         };
@@ -198,11 +331,8 @@ async fn connect(lane: &Lane, manager: &deadpool_redis::Manager) -> MultiplexedC
     unreachable!("the backoff never ends")
 }
 
-/// Opens a connection, and tells the clock what it heard.
-async fn open(lane: &Lane, manager: &deadpool_redis::Manager) -> Result<MultiplexedConnection, Error> {
-    let mut connection = manager.create().await.map_err(|error| unavailable(&error))?;
-    let asked = Instant::now();
-    let time = open_layout(&mut connection, &lane.layout).await?;
-    lane.clock.observe(time, asked, Instant::now());
-    Ok(connection)
+async fn open(lane: &Lane, number: u64) -> Result<Handle, Error> {
+    let (address, clock) = (lane.target.address().await?, Arc::new(Clock::default()));
+    let connection = lane.opening.open(&address, &clock).await?;
+    Ok(Handle { number, address, clock, connection })
 }

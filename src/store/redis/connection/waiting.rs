@@ -1,19 +1,22 @@
 //! `WAIT`: calls whose writes must have reached replicas before anybody is told.
 //!
-//! `WAIT` speaks of the writes of its own connection and holds that up, so these calls go over exclusive
-//! connections, from a plain `deadpool-redis` pool.
+//! `WAIT` speaks of the writes of its own connection and holds that up, so these calls go over connections of
+//! their own, one use at a time, to the server that the lane leads to.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use deadpool::managed::{Hook, HookError, PoolError, TimeoutType, Timeouts};
-use deadpool_redis::{Connection, Pool, Runtime};
+use deadpool::managed::{self, Metrics, Object, RecycleError, Timeouts};
+use deadpool_redis::Runtime;
+use redis::aio::MultiplexedConnection;
 use redis::{RedisError, Value};
 
-use super::{CONNECT, TURN, describe, is_noscript, manager, open_layout, send};
+use super::lane::{Handle, Lane};
+use super::shard::pool_error;
+use super::{CONNECT, Failure, TURN, ask, is_noscript};
+use crate::clock::Clock;
 use crate::store::Error;
-use crate::store::redis::RedisSettings;
 use crate::store::redis::reply::Reply;
 use crate::store::redis::scripts::Call;
 
@@ -21,69 +24,93 @@ use crate::store::redis::scripts::Call;
 const EXCLUSIVE: usize = 8;
 
 pub(super) struct Waiting {
-    pool: Pool,
+    lane: Arc<Lane>,
+    pool: managed::Pool<Connections>,
     replicas: usize,
     /// Half the deadline of a call, so that too few acknowledgements are told as such.
     patience: Duration,
-    /// The lane's connection when the pool was last used.
-    lane: AtomicU64,
+}
+
+/// The pool's objects.
+struct Exclusive {
+    /// The lane's: when its connection was replaced, this one is not to be trusted either.
+    lane: Handle,
+    connection: MultiplexedConnection,
+    /// Something was sent whose answer is still to come: a caller has given up.
+    busy: bool,
+}
+
+struct Connections(Arc<Lane>);
+
+impl managed::Manager for Connections {
+    type Type = Exclusive;
+    type Error = Error;
+
+    async fn create(&self) -> Result<Exclusive, Error> {
+        let lane = self.0.handle().await?;
+        let connection = self.0.another(&lane).await?;
+        Ok(Exclusive { lane, connection, busy: false })
+    }
+
+    /// Compares two numbers; no round trip, which a demoted master would answer anyway.
+    async fn recycle(&self, one: &mut Exclusive, _: &Metrics) -> managed::RecycleResult<Error> {
+        if one.busy || one.lane.number != self.0.current.load(Ordering::Acquire) {
+            return Err(RecycleError::message("the connection is held up, or its server was replaced"));
+        }
+        Ok(())
+    }
 }
 
 impl Waiting {
-    pub fn new(settings: &RedisSettings, layout: String) -> Result<Self, Error> {
-        let pool = Pool::builder(manager(settings)?)
+    pub fn new(lane: Arc<Lane>, replicas: usize, call_timeout: Duration) -> Result<Self, Error> {
+        let pool = managed::Pool::builder(Connections(lane.clone()))
             .max_size(EXCLUSIVE)
-            .timeouts(Timeouts { wait: Some(TURN), create: Some(CONNECT), recycle: Some(settings.timeout) })
+            .timeouts(Timeouts { wait: Some(TURN), create: Some(CONNECT), recycle: None })
             .runtime(Runtime::Tokio1)
-            .post_create(reading(layout.into()))
             .build()
             .map_err(|error| Error::Unavailable(error.to_string()))?;
-        let (replicas, patience) = (settings.wait_replicas, settings.timeout / 2);
-        Ok(Self { pool, replicas, patience, lane: AtomicU64::new(0) })
+        Ok(Self { lane, pool, replicas, patience: call_timeout / 2 })
     }
 
-    /// `lane` is the number of the lane's connection: when that was replaced, these are not to be trusted
-    /// either. Each would cost a caller its deadline to find out.
-    pub async fn call(&self, call: &Call, lane: u64) -> Result<Reply, Error> {
-        if self.lane.swap(lane, Ordering::AcqRel) != lane {
-            self.pool.retain(|_, _| false);
-        }
-        let mut connection = self.pool.get().await.map_err(|error| match error {
-            PoolError::Timeout(TimeoutType::Wait) => Error::Overloaded,
-            other => Error::Unavailable(other.to_string()),
-        })?;
-        match self.run(call, &mut connection).await {
-            Ok((reply, acknowledged)) if acknowledged >= self.replicas => Reply::new(reply),
-            Ok((_, acknowledged)) => {
-                let wanted = self.replicas;
-                Err(Error::Unavailable(format!("{acknowledged} of {wanted} replicas acknowledged in time")))
+    pub async fn attempt(&self, make: &impl Fn(&Clock) -> Call, asking: bool) -> Result<Reply, Failure> {
+        let mut one = self.pool.get().await.map_err(pool_error)?;
+        let call = make(&one.lane.clock);
+        one.busy = true;
+        match self.run(&call, &mut one.connection, asking).await {
+            Ok((reply, acknowledged)) => {
+                one.busy = false;
+                self.lane.trusted(&one.lane)?;
+                self.enough(acknowledged)?;
+                Reply::new(reply).map_err(Failure::Final)
             }
             Err(error) => {
-                drop(Connection::take(connection)); // a demoted master would pass the pool's PING
-                Err(Error::Unavailable(describe(&error)))
+                let broken = Object::take(one);
+                Err(self.lane.judge(&broken.lane, &error))
             }
         }
     }
 
-    async fn run(&self, call: &Call, connection: &mut Connection) -> Result<(Value, usize), RedisError> {
-        let mut answer = send(connection, call.evalsha()).await;
+    fn enough(&self, acknowledged: usize) -> Result<(), Failure> {
+        if acknowledged >= self.replicas {
+            return Ok(());
+        }
+        let told = format!("{acknowledged} of {} replicas acknowledged in time", self.replicas);
+        Err(Failure::Final(Error::Unavailable(told)))
+    }
+
+    async fn run(
+        &self,
+        call: &Call,
+        connection: &mut MultiplexedConnection,
+        asking: bool,
+    ) -> Result<(Value, usize), RedisError> {
+        let mut answer = ask(connection, call.evalsha(), asking).await;
         if is_noscript(&answer) {
-            answer = send(connection, &call.eval()).await;
+            answer = ask(connection, &call.eval(), asking).await;
         }
         let reply = answer?;
         let mut wait = redis::cmd("WAIT");
         wait.arg(self.replicas).arg(self.patience.as_millis() as u64);
-        Ok((reply, wait.query_async(&mut **connection).await?))
+        Ok((reply, wait.query_async(connection).await?))
     }
-}
-
-/// Has the pool hand out no connection that has not read the layout.
-fn reading(layout: Arc<str>) -> Hook<deadpool_redis::Manager> {
-    Hook::async_fn(move |connection, _| {
-        let layout = layout.clone();
-        Box::pin(async move {
-            let read = open_layout(connection, &layout).await;
-            read.map(drop).map_err(|error| HookError::message(error.to_string()))
-        })
-    })
 }

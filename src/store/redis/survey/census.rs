@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
-use super::{BATCH, Survey};
+use super::{BATCH, Cursor, Survey};
 use crate::session::Subject;
 use crate::store::Error;
 use crate::store::redis::keys::Key;
@@ -66,7 +66,7 @@ impl Survey {
     /// Walks over all keys of subjects; `progress` hears how many keys have been passed. Of `sample`
     /// records, and of as many sets, the memory is measured.
     pub async fn census(&mut self, sample: usize, mut progress: impl FnMut(u64)) -> Result<Census, Error> {
-        let (pattern, mut cursor) = (self.keys.of_subjects(), None);
+        let (pattern, mut cursor) = (self.keys.of_subjects(), Cursor::default());
         let (mut census, mut seen, hasher) = (Census::default(), HashSet::new(), RandomState::new());
         while let Some(mut batch) = self.walk(&mut cursor, &pattern).await? {
             progress(BATCH);
@@ -80,11 +80,7 @@ impl Survey {
     }
 
     async fn count_leaks(&mut self, batch: &[Vec<u8>], leaks: &mut Leaks) -> Result<(), Error> {
-        let mut lifetimes = redis::pipe();
-        for key in batch {
-            lifetimes.cmd("PTTL").arg(key);
-        }
-        let lifetimes: Vec<i64> = self.ask_all(&lifetimes).await?;
+        let lifetimes: Vec<i64> = self.ask_each(batch, |key| redis::cmd("PTTL").arg(key).clone()).await?;
         let staying = batch.iter().zip(lifetimes).filter(|(_, millis)| *millis == FOR_EVER);
         staying.for_each(|(key, _)| leaks.add(key));
         Ok(())
@@ -96,19 +92,20 @@ impl Survey {
         sample: usize,
         census: &mut Census,
     ) -> Result<(), Error> {
-        let (mut states, mut sessions) = (redis::pipe(), Vec::new());
+        let (mut sessions, mut subjects) = (Vec::new(), Vec::new());
         for key in batch {
             match self.keys.read(key) {
                 Some(Key::Session(subject, _)) => {
-                    states.cmd("HMGET").arg(key).arg(&["state", "announced"]);
-                    sessions.push((key, subject));
+                    sessions.push(key.clone());
+                    subjects.push(subject);
                 }
                 Some(Key::Sessions(_)) => census.sets.offer(key, sample),
                 None => {}
             }
         }
-        let states: Vec<(Option<String>, Option<String>)> = self.ask_all(&states).await?;
-        for ((key, subject), (state, announced)) in sessions.into_iter().zip(states) {
+        let question = |key: &[u8]| redis::cmd("HMGET").arg(key).arg(&["state", "announced"]).clone();
+        let states: Vec<(Option<String>, Option<String>)> = self.ask_each(&sessions, question).await?;
+        for ((key, subject), (state, announced)) in sessions.iter().zip(subjects).zip(states) {
             match state.as_deref() {
                 Some("live") => {
                     census.live += 1;
@@ -127,11 +124,8 @@ impl Survey {
 
     async fn measure(&mut self, sample: &mut Sample) -> Result<(), Error> {
         for keys in sample.keys.chunks(BATCH as usize) {
-            let mut sizes = redis::pipe();
-            for key in keys {
-                sizes.cmd("MEMORY").arg("USAGE").arg(key);
-            }
-            let sizes: Vec<Option<u64>> = self.ask_all(&sizes).await?;
+            let question = |key: &[u8]| redis::cmd("MEMORY").arg("USAGE").arg(key).clone();
+            let sizes: Vec<Option<u64>> = self.ask_each(keys, question).await?;
             sample.bytes.extend(sizes.into_iter().flatten());
         }
         Ok(())

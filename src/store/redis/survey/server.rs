@@ -22,25 +22,48 @@ pub struct Feed {
 }
 
 impl Survey {
+    /// Of all masters together; the policy of one that evicts, where there is one.
     pub async fn memory(&mut self) -> Result<Memory, Error> {
-        let answer = send(&mut self.connection, redis::cmd("INFO").arg("memory")).await;
-        let info: redis::InfoDict = match answer.and_then(|value| Ok(redis::from_redis_value(value)?)) {
-            Err(error) if error.code() == Some("NOPERM") => return Ok(Memory::default()),
-            answer => answer.map_err(failed)?,
-        };
-        Ok(Memory { used: info.get("used_memory"), policy: info.get("maxmemory_policy") })
+        let mut all = Memory::default();
+        for (_, connection) in &mut self.masters.all {
+            let answer = send(connection, redis::cmd("INFO").arg("memory")).await;
+            let info: redis::InfoDict = match answer.and_then(|value| Ok(redis::from_redis_value(value)?)) {
+                Err(error) if error.code() == Some("NOPERM") => return Ok(Memory::default()),
+                answer => answer.map_err(failed)?,
+            };
+            let used: Option<u64> = info.get("used_memory");
+            all.used = used.map(|used| used + all.used.unwrap_or(0));
+            if all.policy.as_deref().is_none_or(|policy| policy == "noeviction") {
+                all.policy = info.get("maxmemory_policy");
+            }
+        }
+        Ok(all)
     }
 
+    /// All parts together.
     pub async fn feed(&mut self) -> Result<Feed, Error> {
-        let key = self.keys.feed();
-        let entries = self.ask(redis::cmd("XLEN").arg(&key)).await?;
-        let mut end = async |command: &str, from: &str, to: &str| {
-            let mut range = redis::cmd(command);
-            range.arg(&key).arg(from).arg(to).arg("COUNT").arg(1);
-            self.ask::<Vec<(String, Value)>>(&range).await
-        };
-        let (oldest, newest) = (end("XRANGE", "-", "+").await?, end("XREVRANGE", "+", "-").await?);
-        Ok(Feed { entries, oldest: appended_at(&oldest), newest: appended_at(&newest) })
+        let parts = if self.masters.is_cluster() { self.keys.feeds() } else { vec![self.keys.feed()] };
+        let mut feed = Feed { entries: 0, oldest: None, newest: None };
+        for key in parts {
+            feed.entries += self.ask::<u64>(&key, redis::cmd("XLEN").arg(&key)).await?;
+            let oldest = appended_at(&self.end(&key, "XRANGE", "-", "+").await?);
+            let newest = appended_at(&self.end(&key, "XREVRANGE", "+", "-").await?);
+            feed.oldest = feed.oldest.into_iter().chain(oldest).min();
+            feed.newest = feed.newest.max(newest);
+        }
+        Ok(feed)
+    }
+
+    async fn end(
+        &mut self,
+        key: &str,
+        command: &str,
+        from: &str,
+        to: &str,
+    ) -> Result<Vec<(String, Value)>, Error> {
+        let mut range = redis::cmd(command);
+        range.arg(key).arg(from).arg(to).arg("COUNT").arg(1);
+        self.ask(key, &range).await
     }
 }
 

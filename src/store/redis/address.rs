@@ -1,0 +1,254 @@
+//! Where Redis is: what `REDIS_URL` says, and how one server is dialled.
+//!
+//! | `REDIS_URL` | deployment |
+//! |---|---|
+//! | `redis://[user:password@]host[:port][/db]` | one server, or a name that leads to the master |
+//! | `redis+sentinel://[user:password@]host[:port],host[:port]/master-name[/db]` | the master that Sentinels name; user and password are the data servers' |
+//! | `redis+cluster://[user:password@]host[:port],host[:port]`, or several `redis://` servers, comma-separated | a Cluster, by some of its servers |
+//!
+//! With `rediss` in place of `redis` everything goes over TLS, connections to Sentinels included.
+
+use std::fmt;
+use std::time::Duration;
+
+use deadpool::managed::Manager as _;
+use redis::aio::MultiplexedConnection;
+use redis::io::tcp::TcpSettings;
+use redis::{
+    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
+    RedisConnectionInfo, RedisError, TlsCertificates,
+};
+use secrecy::{ExposeSecret, SecretString};
+
+/// The port of Redis, where a URL names none.
+const PORT: u16 = 6379;
+
+/// The port of Sentinels, where a URL names none.
+const SENTINEL_PORT: u16 = 26379;
+
+/// A server's host and port.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address {
+    pub host: String,
+    pub port: u16,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// How the servers of a deployment stand to each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Topology {
+    Standalone(Address),
+    Sentinel { sentinels: Vec<Address>, master: String },
+    Cluster { seeds: Vec<Address> },
+}
+
+/// PEM texts for TLS: an own CA in place of the system's, a certificate and its key to show to the server.
+#[derive(Debug, Clone, Default)]
+pub struct Tls {
+    pub ca: Option<String>,
+    pub certificate: Option<(String, SecretString)>,
+}
+
+impl Tls {
+    pub fn is_empty(&self) -> bool {
+        self.ca.is_none() && self.certificate.is_none()
+    }
+}
+
+/// Opens connections to the servers of a deployment.
+#[derive(Clone)]
+pub struct Dialer {
+    redis: RedisConnectionInfo,
+    tls: Option<TlsCertificates>,
+}
+
+/// What `REDIS_URL` says.
+pub struct Parsed {
+    pub topology: Topology,
+    pub redis: RedisConnectionInfo,
+    pub tls: bool,
+}
+
+/// What would be right; never the URL, which may hold a password.
+const FORMS: &str = "must be redis://[user:password@]host[:port][/db], redis+sentinel://host:port,host:port/master-name \
+                     or redis+cluster://host:port,host:port; rediss in place of redis for TLS";
+
+/// Reads `REDIS_URL`.
+///
+/// # Errors
+///
+/// What would be right; never the URL, which may hold a password.
+pub fn parse(url: &str) -> Result<Parsed, &'static str> {
+    let (scheme, rest) = url.split_once("://").ok_or(FORMS)?;
+    let (tls, kind) = match scheme.strip_prefix("rediss") {
+        Some(kind) => (true, kind),
+        None => (false, scheme.strip_prefix("redis").ok_or(FORMS)?),
+    };
+    let (servers, path) = rest.split_once('/').map_or((rest, ""), |(servers, path)| (servers, path));
+    // redis://one,redis://two: everything behind the first comma is a list, too.
+    let repeated = format!(",{scheme}://");
+    let whole = if rest.contains(&repeated) { rest.replace(&repeated, ",") } else { servers.to_owned() };
+    let path = if rest.contains(&repeated) { "" } else { path };
+    let (user, hosts) = whole.rsplit_once('@').map_or(("", whole.as_str()), |(user, hosts)| (user, hosts));
+    let port = if kind == "+sentinel" { SENTINEL_PORT } else { PORT };
+    let infos = hosts.split(',').map(|host| server(user, host.trim_end_matches('/'), port));
+    let infos = infos.collect::<Option<Vec<_>>>().ok_or(FORMS)?;
+    let addresses = infos.iter().map(|info| address(info).ok_or(FORMS)).collect::<Result<Vec<_>, _>>()?;
+    let (topology, db) = match (kind, path.split_once('/').unwrap_or((path, ""))) {
+        ("", (db, "")) if addresses.len() == 1 => (Topology::Standalone(addresses[0].clone()), db),
+        ("" | "+cluster", ("" | "0", "")) => (Topology::Cluster { seeds: addresses }, ""),
+        ("", _) | ("+cluster", _) => return Err("a Cluster has only database 0: leave the path away"),
+        ("+sentinel", ("", _)) => {
+            return Err("the master's name is missing: redis+sentinel://host:port,host:port/master-name");
+        }
+        ("+sentinel", (master, db)) => {
+            (Topology::Sentinel { sentinels: addresses, master: master.to_owned() }, db)
+        }
+        _ => return Err(FORMS),
+    };
+    let db = if db.is_empty() { 0 } else { db.parse::<u16>().map_err(|_| FORMS)? };
+    // Connections do not give the client library's name: a user with the least rights may not, and each time
+    // `ACL LOG` would note it.
+    let redis = infos[0].redis_settings().clone().set_db(db.into()).set_skip_set_lib_name();
+    Ok(Parsed { topology, redis, tls })
+}
+
+/// One server as the client library reads it, which decodes user and password.
+fn server(user: &str, host: &str, port: u16) -> Option<ConnectionInfo> {
+    let names_port =
+        host.rsplit_once(':').is_some_and(|(before, _)| !before.contains(':') || before.ends_with(']'));
+    let port = if names_port { String::new() } else { format!(":{port}") };
+    let at = if user.is_empty() { "" } else { "@" };
+    if host.is_empty() || host.contains(['/', '?', '#']) {
+        return None;
+    }
+    format!("redis://{user}{at}{host}{port}").into_connection_info().ok()
+}
+
+fn address(info: &ConnectionInfo) -> Option<Address> {
+    match info.addr() {
+        ConnectionAddr::Tcp(host, port) => Some(Address { host: host.clone(), port: *port }),
+        _ => None,
+    }
+}
+
+impl Dialer {
+    pub fn new(parsed: &Parsed, tls: &Tls) -> Self {
+        Self { redis: parsed.redis.clone(), tls: parsed.tls.then(|| certificates(tls)) }
+    }
+
+    /// The same way to other servers, which know other users.
+    pub fn as_user(&self, username: Option<&str>, password: Option<&SecretString>) -> Self {
+        let mut redis = RedisConnectionInfo::default().set_skip_set_lib_name();
+        if let Some(username) = username {
+            redis = redis.set_username(username);
+        }
+        if let Some(password) = password {
+            redis = redis.set_password(password.expose_secret());
+        }
+        Self { redis, tls: self.tls.clone() }
+    }
+
+    /// Whether certificates and key can be read.
+    pub fn check(&self) -> Result<(), RedisError> {
+        self.server(&Address { host: "localhost".to_owned(), port: PORT }).map(drop)
+    }
+
+    /// Opens a connection. Responses have no timeout of their own: the caller's deadline covers the whole request.
+    pub async fn dial(
+        &self,
+        address: &Address,
+        within: Duration,
+    ) -> Result<MultiplexedConnection, RedisError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(within))
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(1024);
+        deadpool_redis::Manager::new_with_config(self.server(address)?, config)?.create().await
+    }
+
+    fn server(&self, address: &Address) -> Result<ConnectionInfo, RedisError> {
+        let (host, port) = (address.host.clone(), address.port);
+        let addr = match &self.tls {
+            None => ConnectionAddr::Tcp(host, port),
+            Some(_) => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },
+        };
+        let info = addr.into_connection_info()?.set_redis_settings(self.redis.clone());
+        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
+        match &self.tls {
+            None => Ok(info),
+            Some(certificates) => {
+                Ok(Client::build_with_tls(info, certificates.clone())?.get_connection_info().clone())
+            }
+        }
+    }
+}
+
+fn certificates(tls: &Tls) -> TlsCertificates {
+    let client_tls = tls.certificate.as_ref().map(|(certificate, key)| ClientTlsConfig {
+        client_cert: certificate.clone().into_bytes(),
+        client_key: key.expose_secret().as_bytes().to_vec(),
+    });
+    TlsCertificates { client_tls, root_cert: tls.ca.clone().map(String::into_bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(url: &str) -> (Topology, bool, i64) {
+        let parsed = parse(url).unwrap();
+        (parsed.topology, parsed.tls, parsed.redis.db())
+    }
+
+    fn at(host: &str, port: u16) -> Address {
+        Address { host: host.to_owned(), port }
+    }
+
+    #[test]
+    fn one_server_several_and_sentinels_are_told_apart() {
+        assert_eq!(read("redis://one"), (Topology::Standalone(at("one", 6379)), false, 0));
+        assert_eq!(read("rediss://:p%40@[::1]:7000/3"), (Topology::Standalone(at("::1", 7000)), true, 3));
+        let cluster = Topology::Cluster { seeds: vec![at("one", 7000), at("two", 6379)] };
+        for url in
+            ["redis+cluster://u:p@one:7000,two", "redis://u:p@one:7000,two", "redis://one:7000,redis://two/"]
+        {
+            assert_eq!(read(url), (cluster.clone(), false, 0), "{url}");
+        }
+        let sentinel =
+            Topology::Sentinel { sentinels: vec![at("one", 26379), at("two", 5000)], master: "m".into() };
+        assert_eq!(read("rediss+sentinel://one,two:5000/m/2"), (sentinel, true, 2));
+        let redis = parse("redis+cluster://us%2Cer:p%40ss@one,two").unwrap().redis;
+        assert_eq!((redis.username(), redis.password()), (Some("us,er"), Some("p@ss")));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_the_url() {
+        for url in [
+            "",
+            "one:6379",
+            "http://one",
+            "redis://",
+            "redis://one,",
+            "redis://one/x",
+            "redis+other://one",
+            "redis+cluster://one/1",
+            "redis+sentinel://one",
+            "redis+sentinel://one/",
+            "redis+sentinel://one/m/x",
+            "redis://one:99999",
+            "redis+cluster://one,/",
+        ] {
+            assert!(parse(url).is_err(), "{url}");
+        }
+    }
+}

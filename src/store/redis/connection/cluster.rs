@@ -1,0 +1,299 @@
+//! A Cluster: which server serves a key, learnt in the background, and a shard for each primary.
+//!
+//! Each primary has its own connection, its own clock and its own limit on what is in flight, so users of one that is
+//! dead or slow do not hold up the users of the others. The map of slots is asked for every second, more often
+//! while something is amiss, and a redirection changes it at once.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use futures_util::future::join_all;
+use redis::Cmd;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
+
+use super::lane::{Greeting, Opening, Target};
+use super::nodes::{self, Claim, SLOTS};
+use super::shard::Shard;
+use super::{CONNECT, Failure, send, unavailable};
+use crate::store::Error;
+use crate::store::redis::RedisSettings;
+use crate::store::redis::address::{Address, Dialer};
+use crate::store::redis::reply::Reply;
+use crate::store::redis::scripts;
+
+/// How often the map is asked for while all is well.
+const CALM: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether all is well, and the map is asked for where it is not.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How many servers are asked at once, and how long they may take.
+const ASKED: usize = 3;
+const ANSWER: Duration = Duration::from_millis(300);
+
+pub(super) struct Cluster {
+    this: Weak<Self>,
+    settings: RedisSettings,
+    dialer: Dialer,
+    over_tls: bool,
+    seeds: Vec<Address>,
+    layout: String,
+    map: ArcSwap<Map>,
+    shards: Mutex<HashMap<Address, Arc<Shard>>>,
+    /// Whether the map was ever asked for.
+    tried: watch::Sender<bool>,
+    /// The layout is none that this node knows.
+    refused: ArcSwapOption<Error>,
+    /// Who is asked next.
+    turn: AtomicUsize,
+    wake: Notify,
+}
+
+/// Who serves which slot.
+struct Map {
+    shards: Vec<Arc<Shard>>,
+    owners: Vec<Option<u16>>,
+}
+
+impl Map {
+    fn owner(&self, slot: u16) -> Option<&Arc<Shard>> {
+        self.owners[usize::from(slot)].map(|index| &self.shards[usize::from(index)])
+    }
+}
+
+impl Cluster {
+    pub fn new(
+        settings: &RedisSettings,
+        dialer: Dialer,
+        over_tls: bool,
+        seeds: Vec<Address>,
+        layout: String,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            settings: settings.clone(),
+            dialer,
+            over_tls,
+            seeds,
+            layout,
+            map: ArcSwap::from_pointee(Map { shards: Vec::new(), owners: vec![None; SLOTS] }),
+            shards: Mutex::default(),
+            tried: watch::Sender::new(false),
+            refused: ArcSwapOption::empty(),
+            turn: AtomicUsize::new(0),
+            wake: Notify::new(),
+        })
+    }
+
+    /// The shard that serves a slot; waits for the first map.
+    pub async fn owner(&self, slot: u16) -> Result<Arc<Shard>, Error> {
+        if let Some(refused) = &*self.refused.load() {
+            return Err((**refused).clone());
+        }
+        if *self.tried.borrow()
+            && let Some(shard) = self.map.load().owner(slot)
+        {
+            return Ok(shard.clone());
+        }
+        let _ = self.tried.subscribe().wait_for(|tried| *tried).await;
+        let found = self.map.load().owner(slot).cloned();
+        found.ok_or_else(|| Error::Unavailable(format!("no server of the Cluster serves slot {slot}")))
+    }
+
+    /// What is known of it right now.
+    pub fn known_owner(&self, slot: u16) -> Option<Arc<Shard>> {
+        self.map.load().owner(slot).cloned()
+    }
+
+    /// The shard of a server, for a call that was redirected to it.
+    pub fn at(&self, address: &Address) -> Result<Arc<Shard>, Error> {
+        let mut shards = self.shards.lock().expect("no panic while the shards are held");
+        if let Some(shard) = shards.get(address) {
+            return Ok(shard.clone());
+        }
+        let opening = Opening { dialer: self.dialer.clone(), greeting: Greeting::Fenced(self.this.clone()) };
+        let shard = Arc::new(Shard::open(&self.settings, Target::Fixed(address.clone()), opening)?);
+        shards.insert(address.clone(), shard.clone());
+        Ok(shard)
+    }
+
+    /// A server says that another one serves the slot now.
+    pub fn moved(&self, slot: u16, address: &Address) -> Result<(), Error> {
+        let (shard, map) = (self.at(address)?, self.map.load());
+        let mut shards = map.shards.clone();
+        let known = shards.iter().position(|one| Arc::ptr_eq(one, &shard));
+        let index = known.unwrap_or_else(|| {
+            shards.push(shard);
+            shards.len() - 1
+        });
+        let mut owners = map.owners.clone();
+        owners[usize::from(slot)] = Some(index as u16);
+        self.map.store(Arc::new(Map { shards, owners }));
+        self.look_again();
+        Ok(())
+    }
+
+    /// The map may be out of date.
+    pub fn look_again(&self) {
+        self.wake.notify_one();
+    }
+
+    /// The primaries that serve anything.
+    pub fn shards(&self) -> Vec<Arc<Shard>> {
+        self.map.load().shards.clone()
+    }
+
+    fn is_whole(&self) -> bool {
+        let map = self.map.load();
+        map.owners.iter().all(Option::is_some)
+            && map.shards.iter().all(|shard| shard.lane.is_up() == Some(true))
+    }
+
+    async fn refresh(&self) -> Result<(), Error> {
+        let mut views = Vec::new();
+        let mut cause = Error::Unavailable("no server of the Cluster is known".to_owned());
+        for view in join_all(self.to_ask().iter().map(|address| self.view(address))).await {
+            match view {
+                Ok(claims) => views.push(claims),
+                Err(error) => cause = error,
+            }
+        }
+        if views.is_empty() {
+            return Err(cause);
+        }
+        let (addresses, owners) = nodes::merge(views);
+        let shards = addresses.iter().map(|address| self.at(address)).collect::<Result<Vec<_>, _>>()?;
+        self.map.store(Arc::new(Map { shards, owners }));
+        let mut all = self.shards.lock().expect("no panic while the shards are held");
+        all.retain(|address, _| addresses.contains(address));
+        Ok(())
+    }
+
+    /// Some servers, others each time: those that are known to answer, then those that were configured.
+    fn to_ask(&self) -> Vec<Address> {
+        let shards = self.shards.lock().expect("no panic while the shards are held");
+        let up = shards.iter().filter(|(_, shard)| shard.lane.is_up() == Some(true));
+        let mut up: Vec<Address> = up.map(|(address, _)| address.clone()).collect();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let mut seeds = self.seeds.clone();
+        seeds.rotate_left(turn % self.seeds.len());
+        if !up.is_empty() {
+            up.sort();
+            let turn = turn % up.len();
+            up.rotate_left(turn);
+            seeds.retain(|seed| !up.contains(seed));
+        }
+        up.into_iter().chain(seeds).take(ASKED).collect()
+    }
+
+    async fn view(&self, address: &Address) -> Result<Vec<Claim>, Error> {
+        let command = command();
+        let answer = timeout(ANSWER, self.ask(address, &command)).await;
+        let answer = answer.unwrap_or_else(|_| Err(Error::Unavailable(format!("{address}: no answer"))));
+        answer.map(|answer| nodes::claims(&answer, address, self.over_tls))
+    }
+
+    async fn ask(&self, address: &Address, command: &Cmd) -> Result<String, Error> {
+        let known = self.shards.lock().expect("no panic while the shards are held").get(address).cloned();
+        match known.filter(|shard| shard.lane.is_up() == Some(true)) {
+            Some(shard) => shard.look(command).await.map_err(Failure::into_error)?.ok_or_else(|| {
+                Error::Unavailable("the user may not ask CLUSTER NODES; allow +cluster|nodes".to_owned())
+            }),
+            None => primaries_of(&self.dialer, address, command).await,
+        }
+    }
+
+    /// The fence of `migrations-notes/README.md`: no server is written to behind a layout that is none of ours. The
+    /// layout lies on one of them; while that does not answer, what it said last holds.
+    ///
+    /// # Errors
+    ///
+    /// When the layout is none that this node knows.
+    pub async fn confirm_layout(&self) -> Result<(), Error> {
+        let Some(shard) = self.known_owner(nodes::slot(&self.layout)) else { return Ok(()) };
+        let Some(address) = shard.lane.fixed() else { return Ok(()) };
+        let asking = async {
+            let mut connection = self.dialer.dial(address, ANSWER).await.ok()?;
+            let answer = send(&mut connection, &scripts::open_layout_call(&self.layout).eval()).await.ok()?;
+            Some(Reply::new(answer).and_then(scripts::check_layout))
+        };
+        match timeout(ANSWER, asking).await {
+            Ok(Some(read)) => self.note(read),
+            Ok(None) | Err(_) => Ok(()),
+        }
+    }
+
+    /// The same from time to time, over the connection that there is.
+    async fn read_layout(&self) {
+        let Some(shard) = self.known_owner(nodes::slot(&self.layout)) else { return };
+        let call = |_: &_| scripts::open_layout_call(&self.layout);
+        if let Ok(Ok(reply)) = timeout(CONNECT, shard.attempt(&call, false)).await {
+            let _ = self.note(scripts::check_layout(reply)); // told to whoever calls
+        }
+    }
+
+    fn note(&self, read: Result<(), Error>) -> Result<(), Error> {
+        self.refused.store(read.as_ref().err().cloned().map(Arc::new));
+        read
+    }
+}
+
+fn command() -> Cmd {
+    let mut command = redis::cmd("CLUSTER");
+    command.arg("NODES");
+    command
+}
+
+async fn primaries_of(dialer: &Dialer, address: &Address, command: &Cmd) -> Result<String, Error> {
+    let asking = async {
+        let mut connection = dialer.dial(address, ANSWER).await?;
+        Ok(redis::from_redis_value(send(&mut connection, command).await?)?)
+    };
+    asking.await.map_err(|error| unavailable(&error))
+}
+
+/// The primaries and their slots, for a command that looks and ends.
+pub(super) async fn map(
+    dialer: &Dialer,
+    seeds: &[Address],
+    over_tls: bool,
+) -> Result<(Vec<Address>, Vec<Option<u16>>), Error> {
+    let mut cause = Error::Unavailable("REDIS_URL names no server".to_owned());
+    for seed in seeds {
+        match timeout(CONNECT, primaries_of(dialer, seed, &command())).await {
+            Ok(Ok(answer)) => return Ok(nodes::merge(vec![nodes::claims(&answer, seed, over_tls)])),
+            Ok(Err(error)) => cause = error,
+            Err(_) => cause = Error::Unavailable(format!("{seed}: no answer within {CONNECT:?}")),
+        }
+    }
+    Err(cause)
+}
+
+/// Keeps the map current for as long as the store lives.
+pub(super) async fn keep(cluster: Arc<Cluster>) {
+    let mut told = false;
+    loop {
+        let asked = Instant::now();
+        let outcome = cluster.refresh().await;
+        match &outcome {
+            Err(error) if !told => log::warn!("cannot learn the Cluster's slots, trying on: {error}"),
+            Ok(()) if told => log::info!("learnt the Cluster's slots again"),
+            _ => {}
+        }
+        told = outcome.is_err();
+        cluster.read_layout().await;
+        cluster.tried.send_replace(true);
+        let mut woken = false;
+        while !woken && cluster.is_whole() && asked.elapsed() < CALM {
+            woken = timeout(TICK, cluster.wake.notified()).await.is_ok();
+        }
+        if !woken {
+            let _ = timeout(TICK, cluster.wake.notified()).await;
+        }
+        sleep(TICK / 5).await; // many redirections at once are one reason
+    }
+}

@@ -1,0 +1,63 @@
+//! What became of one attempt, when it was not answered as hoped.
+
+use redis::RedisError;
+
+use super::describe;
+use crate::store::Error;
+use crate::store::redis::address::Address;
+
+/// What became of one attempt.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The connection is gone; the attempt may or may not have been carried out.
+    Lost(String),
+    /// The server is no master any more, or one without replicas that it must have.
+    Demoted(String),
+    /// Another server serves this slot.
+    Moved(Address),
+    /// The slot is on the move, and the key has arrived there.
+    Ask(Address),
+    /// The slot is on the move, and some keys are here and some there.
+    TryAgain(String),
+    Final(Error),
+}
+
+impl Failure {
+    /// What an answer of `server` means.
+    pub fn of(error: &RedisError, server: &Address) -> Self {
+        let description = describe(error);
+        let redirected = error.redirect_node().map(|(host, port)| {
+            let host = if host.is_empty() { &server.host } else { host };
+            Address { host: host.to_owned(), port }
+        });
+        match (error.code(), redirected) {
+            (Some("MOVED"), Some(address)) => Self::Moved(address),
+            (Some("ASK"), Some(address)) => Self::Ask(address),
+            (Some("TRYAGAIN"), _) => Self::TryAgain(description),
+            // A script has asked for a session that has left already, while its subject's slot moves.
+            (Some("ERR"), _) if error.to_string().contains("non local key") => Self::TryAgain(description),
+            (Some("READONLY" | "NOREPLICAS" | "MASTERDOWN"), _) => Self::Demoted(description),
+            (None, _) => Self::Lost(description),
+            (Some("CORRUPT" | "WRONGTYPE"), _) => Self::Final(Error::Corrupt(description)),
+            (Some(_), _) => Self::Final(Error::Unavailable(description)),
+        }
+    }
+
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Final(_))
+    }
+
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Lost(_) | Self::Demoted(_))
+    }
+
+    pub fn into_error(self) -> Error {
+        match self {
+            Self::Lost(cause) | Self::Demoted(cause) | Self::TryAgain(cause) => Error::Unavailable(cause),
+            Self::Moved(address) | Self::Ask(address) => {
+                Error::Unavailable(format!("redirected too often, last to {address}"))
+            }
+            Self::Final(error) => error,
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! A shard: everything that leads to one master, and bounds what is in flight to it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use deadpool::managed::{self, Metrics, PoolError, RecycleError, TimeoutType, Timeouts};
+use deadpool_redis::Runtime;
+use redis::Cmd;
+use tokio::task::JoinHandle;
+
+use super::lane::{self, Handle, Lane, Opening, Target};
+use super::waiting::Waiting;
+use super::{Failure, TURN, is_noscript};
+use crate::clock::{Clock, Timestamp};
+use crate::store::Error;
+use crate::store::redis::RedisSettings;
+use crate::store::redis::reply::Reply;
+use crate::store::redis::scripts::Call;
+
+pub(super) struct Shard {
+    pub lane: Arc<Lane>,
+    pool: managed::Pool<Handles>,
+    waiting: Option<Waiting>,
+    keeper: JoinHandle<()>,
+}
+
+impl Shard {
+    /// Begins to connect in the background, on the current runtime.
+    pub fn open(settings: &RedisSettings, target: Target, opening: Opening) -> Result<Self, Error> {
+        let lane = Arc::new(Lane::new(target, opening, settings.timeout));
+        let pool = managed::Pool::builder(Handles(lane.clone()))
+            .max_size(settings.max_in_flight)
+            .timeouts(Timeouts { wait: Some(TURN), create: None, recycle: None })
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| Error::Unavailable(error.to_string()))?;
+        let waiting = match settings.wait_replicas {
+            0 => None,
+            replicas => Some(Waiting::new(lane.clone(), replicas, settings.timeout)?),
+        };
+        let keeper = tokio::spawn(lane::keep(lane.clone()));
+        Ok(Self { lane, pool, waiting, keeper })
+    }
+
+    /// Calls a script over the shared connection, dated by that server's clock.
+    pub async fn attempt(&self, make: &impl Fn(&Clock) -> Call, asking: bool) -> Result<Reply, Failure> {
+        let mut handle = self.handle().await?;
+        let (call, asked) = (make(&handle.clock), Instant::now());
+        let mut answer = self.lane.ask(&mut handle, call.evalsha(), asking).await;
+        if is_noscript(&answer) {
+            answer = self.lane.ask(&mut handle, &call.eval(), asking).await;
+        }
+        let value = answer.map_err(|error| self.lane.judge(&handle, &error))?;
+        self.lane.trusted(&handle)?;
+        let reply = Reply::new(value).map_err(Failure::Final)?;
+        handle.clock.observe(reply.time, asked, Instant::now());
+        Ok(reply)
+    }
+
+    /// The same, and where configured waits until enough replicas have what it wrote.
+    pub async fn attempt_and_wait(
+        &self,
+        make: &impl Fn(&Clock) -> Call,
+        asking: bool,
+    ) -> Result<Reply, Failure> {
+        match &self.waiting {
+            None => self.attempt(make, asking).await,
+            Some(waiting) => waiting.attempt(make, asking).await,
+        }
+    }
+
+    pub async fn time(&self) -> Result<Timestamp, Failure> {
+        let mut handle = self.handle().await?;
+        self.lane.time(&mut handle).await
+    }
+
+    /// A command that looks; `None` where the user may not.
+    pub async fn look<T: redis::FromRedisValue>(&self, command: &Cmd) -> Result<Option<T>, Failure> {
+        let mut handle = self.handle().await?;
+        let answer = self.lane.ask(&mut handle, command, false).await;
+        match answer.and_then(|value| Ok(redis::from_redis_value(value)?)) {
+            Err(error) if error.code() == Some("NOPERM") => Ok(None),
+            answer => answer.map(Some).map_err(|error| self.lane.judge(&handle, &error)),
+        }
+    }
+
+    async fn handle(&self) -> Result<managed::Object<Handles>, Failure> {
+        self.pool.get().await.map_err(pool_error)
+    }
+}
+
+impl Drop for Shard {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+/// The pool's objects: handles on the lane's connection.
+struct Handles(Arc<Lane>);
+
+impl managed::Manager for Handles {
+    type Type = Handle;
+    type Error = Error;
+
+    /// Waits for the lane while it is connecting; the caller's deadline bounds that.
+    async fn create(&self) -> Result<Handle, Error> {
+        self.0.handle().await
+    }
+
+    /// Compares two numbers; no round trip.
+    async fn recycle(&self, handle: &mut Handle, _: &Metrics) -> managed::RecycleResult<Error> {
+        if handle.number == self.0.current.load(Ordering::Acquire) {
+            Ok(())
+        } else {
+            Err(RecycleError::message("the connection was replaced"))
+        }
+    }
+}
+
+pub(super) fn pool_error(error: PoolError<Error>) -> Failure {
+    Failure::Final(match error {
+        PoolError::Timeout(TimeoutType::Wait) => Error::Overloaded,
+        PoolError::Backend(error) => error,
+        other => Error::Unavailable(other.to_string()),
+    })
+}
