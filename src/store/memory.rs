@@ -144,6 +144,12 @@ impl Record {
 }
 
 impl Live {
+    /// Created before a call that was sent at `sent_at`. A session from the future was created by a clock that was
+    /// ahead of this one, not after the call.
+    fn is_older(&self, sent_at: Timestamp, now: Timestamp) -> bool {
+        self.created_at <= sent_at || self.created_at > now
+    }
+
     fn grant(&self, now: Timestamp) -> Successor {
         Successor {
             now,
@@ -232,7 +238,7 @@ fn end_reused(
     let mut ended = match policy.reuse_scope {
         ReuseScope::Session => EndedMany::default(),
         ReuseScope::Subject => end_where(sessions, Reason::Reuse, now, policy, |sid, live| {
-            sid != own && live.created_at <= sent_at
+            sid != own && live.is_older(sent_at, now)
         }),
     };
     sessions.insert(own, Record::tombstone(Reason::Reuse, now, policy));
@@ -357,7 +363,7 @@ impl Store for MemoryStore {
     ) -> Result<EndedMany, Error> {
         self.with(subject, |sessions, now, policy| {
             end_where(sessions, reason, now, policy, |session, live| {
-                Some(session) != except && live.created_at <= sent_at
+                Some(session) != except && live.is_older(sent_at, now)
             })
         })
     }

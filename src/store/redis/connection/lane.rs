@@ -12,18 +12,18 @@ use tokio::time::{sleep, timeout};
 
 use super::cluster::Cluster;
 use super::sentinel::Sentinels;
-use super::{CONNECT, Failure, ask, send, unavailable};
+use super::{CONNECT, Failure, ask, is_noscript, send, unavailable};
 use crate::clock::{Clock, Timestamp};
 use crate::store::Error;
 use crate::store::redis::address::{Address, Dialer};
 use crate::store::redis::reply::Reply;
 use crate::store::redis::scripts;
 
-/// How long a connection may be silent before its keeper asks for the time: keeps the clock's bound tight,
-/// and notices a connection that died while nobody used it.
+/// How long a connection may be silent before its keeper asks again what the first call asked: keeps the clock's bound
+/// tight, and notices a connection that died and a master that was demoted while nobody used it.
 const TICK: Duration = Duration::from_millis(250);
 
-/// The keeper gives a silent connection up when it is not told the time within this, or within the deadline of
+/// The keeper gives a silent connection up when it is not answered within this, or within the deadline of
 /// a call where that is longer.
 const PROBE: Duration = Duration::from_millis(500);
 
@@ -210,6 +210,23 @@ impl Lane {
         self.trusted(handle).map(|()| time)
     }
 
+    /// Asks whether the server still is what the first call on the connection found.
+    async fn check(&self, handle: &mut Handle) -> Result<(), Failure> {
+        let Greeting::Layout(key) = &self.opening.greeting else { return self.time(handle).await.map(drop) };
+        let (call, asked) = (scripts::open_layout_call(key), Instant::now());
+        let mut answer = self.ask(handle, call.evalsha(), false).await;
+        if is_noscript(&answer) {
+            answer = self.ask(handle, &call.eval(), false).await;
+        }
+        let reply = answer.map_err(|error| self.judge(handle, &error))?;
+        let reply = Reply::new(reply).map_err(Failure::Final)?;
+        handle.clock.observe(reply.time, asked, Instant::now());
+        scripts::check_layout(reply).map_err(|error| {
+            self.give_up(handle.number, &error.to_string());
+            Failure::Final(error)
+        })
+    }
+
     /// Whether what this connection has answered counts: not if it was given up meanwhile, because a master that was
     /// deposed may still acknowledge what it was sent.
     pub fn trusted(&self, handle: &Handle) -> Result<(), Failure> {
@@ -283,8 +300,8 @@ pub(super) async fn keep(lane: Arc<Lane>) {
     }
 }
 
-/// Returns when the connection is lost. Asks a silent one for the time, and gives it up when that is not
-/// answered either: a black hole must not swallow every later call too.
+/// Returns when the connection is lost. Asks a silent one, and gives it up when that is not answered either: a black
+/// hole must not swallow every later call too.
 async fn watch_over(lane: &Lane, mut handle: Handle) {
     while lane.current.load(Ordering::Acquire) == handle.number {
         let _ = timeout(TICK, lane.wake.notified()).await;
@@ -297,7 +314,7 @@ async fn watch_over(lane: &Lane, mut handle: Handle) {
 async fn probe(lane: &Lane, handle: &mut Handle) {
     let (began, number) = (Instant::now(), handle.number);
     tokio::select! {
-        answer = timeout(lane.patience, lane.time(handle)) => {
+        answer = timeout(lane.patience, lane.check(handle)) => {
             if answer.is_err() && lane.answered() < began {
                 lane.give_up(number, "no answer");
             }

@@ -2,14 +2,14 @@
 //!
 //! All are asked at once, and the answer of the highest configuration epoch counts: a Sentinel that was cut off may
 //! still name a master that the others have deposed. (Redis: "Guidelines for Redis clients with support for Sentinel";
-//! `SENTINEL MASTER`.) What it names must prove itself as the master on each new connection, see `lane.rs`.
+//! `SENTINEL GET-MASTER-ADDR-BY-NAME`, which in the middle of a failover already names the new one.) What it names must prove itself as the master on each new connection, see `lane.rs`.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use redis::RedisError;
 use redis::aio::MultiplexedConnection;
-use redis::{RedisError, Value};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
@@ -34,6 +34,9 @@ struct Sentinel {
     dialer: Dialer,
     connection: Mutex<Option<MultiplexedConnection>>,
 }
+
+/// Host and port, and names and values of what else is known.
+type Told = (Option<(String, u16)>, HashMap<String, String>);
 
 /// Where the master is, as one Sentinel says.
 struct Named {
@@ -89,21 +92,20 @@ impl Sentinel {
                 Some(connection) => connection,
                 None => self.dialer.dial(&self.address, ANSWER).await?,
             };
-            let answer = redis::cmd("SENTINEL").arg("MASTER").arg(name).query_async(&mut connection).await;
+            let mut questions = redis::pipe();
+            questions.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name);
+            questions.cmd("SENTINEL").arg("MASTER").arg(name);
+            let answer = questions.query_async(&mut connection).await;
             if answer.as_ref().map_or_else(|error: &RedisError| error.code().is_some(), |_| true) {
                 *kept = Some(connection);
             }
             answer
         };
-        let answer: Result<Value, RedisError> =
+        let answer: Result<Told, RedisError> =
             timeout(ANSWER, asking).await.map_err(|_| format!("no answer within {ANSWER:?}"))?;
-        let told: HashMap<String, String> =
-            answer.and_then(|value| Ok(redis::from_redis_value(value)?)).map_err(|error| describe(&error))?;
-        named(&told).ok_or_else(|| "an answer without ip, port or config-epoch".to_owned())
+        let (address, told) = answer.map_err(|error| describe(&error))?;
+        let epoch = told.get("config-epoch").and_then(|epoch| epoch.parse().ok());
+        let ((host, port), epoch) = address.zip(epoch).ok_or("it does not know that name")?;
+        Ok(Named { epoch, address: Address { host, port } })
     }
-}
-
-fn named(told: &HashMap<String, String>) -> Option<Named> {
-    let address = Address { host: told.get("ip")?.clone(), port: told.get("port")?.parse().ok()? };
-    Some(Named { epoch: told.get("config-epoch")?.parse().ok()?, address })
 }

@@ -64,6 +64,15 @@ end)
 for _, sid in ipairs(dead) do
   redis.call('SREM', KEYS[2], sid)
 end
+-- The record becomes the tombstone and is never gone in between: while its slot moves to another server, a key
+-- that is not there could not be written here.
+local function bury(key)
+  redis.call('HSET', key, 'state', 'ended', 'reason', 'evicted', 'ended_at', now, 'announced', '0')
+  redis.call('HDEL', key, 'jti', 'gen', 'prev', 'rotated_at', 'issued_at', 'created_at',
+    'absolute_expires_at', 'claims', 'client', 'client_id', 'scope', 'aud')
+  redis.call('PEXPIRE', key, ARGV[6])
+end
+
 local evicted = math.max(0, #live + 1 - tonumber(ARGV[5]))
 local ttl, absolute = tonumber(ARGV[3]), ''
 if ARGV[4] ~= '0' then
@@ -73,9 +82,7 @@ end
 local reply = {'created', now, now, absolute, tostring(evicted)}
 for i = 1, evicted do
   local key = prefix .. live[i][1]
-  redis.call('DEL', key)
-  redis.call('HSET', key, 'state', 'ended', 'reason', 'evicted', 'ended_at', now, 'announced', '0')
-  redis.call('PEXPIRE', key, ARGV[6])
+  bury(key)
   reply[#reply + 1] = live[i][1]
   reply[#reply + 1] = 'evicted'
 end

@@ -16,7 +16,12 @@
 --            ended before and are not announced
 local time = redis.call('TIME')
 local now = string.format('%s%06d', time[1], time[2])
-local sent_at = tonumber(ARGV[1])
+local now_us, sent_at = tonumber(now), tonumber(ARGV[1])
+
+-- A session from the future was created by a former master, whose clock was ahead: not after this call was made.
+local function is_older(created_at)
+  return created_at <= sent_at or created_at > now_us
+end
 
 local prefix = string.sub(KEYS[1], 1, -2) .. ':'
 local ending, dead, before = {}, {}, {}
@@ -30,17 +35,24 @@ for _, sid in ipairs(redis.call('SMEMBERS', KEYS[1])) do
     end
   elseif not record[1] or (record[5] and tonumber(now) >= tonumber(record[5])) then
     dead[#dead + 1] = sid
-  elseif sid ~= ARGV[2] and (tonumber(record[2]) or 0) <= sent_at then
+  elseif sid ~= ARGV[2] and is_older(tonumber(record[2]) or 0) then
     ending[#ending + 1] = sid
   end
+end
+
+-- The record becomes the tombstone and is never gone in between: while its slot moves to another server, a key
+-- that is not there could not be written here.
+local function bury(key)
+  redis.call('HSET', key, 'state', 'ended', 'reason', ARGV[3], 'ended_at', now, 'announced', '0')
+  redis.call('HDEL', key, 'jti', 'gen', 'prev', 'rotated_at', 'issued_at', 'created_at',
+    'absolute_expires_at', 'claims', 'client', 'client_id', 'scope', 'aud')
+  redis.call('PEXPIRE', key, ARGV[4])
 end
 
 local reply = {'ended', now, tostring(#ending)}
 for _, sid in ipairs(ending) do
   local key = prefix .. sid
-  redis.call('DEL', key)
-  redis.call('HSET', key, 'state', 'ended', 'reason', ARGV[3], 'ended_at', now, 'announced', '0')
-  redis.call('PEXPIRE', key, ARGV[4])
+  bury(key)
   reply[#reply + 1] = sid
   reply[#reply + 1] = ARGV[3]
 end

@@ -92,6 +92,11 @@ if sent_at <= rotated_at and presented_gen >= gen - 4 then
   return {'late', now}
 end
 
+-- A session from the future was created by a former master, whose clock was ahead: not after this call was made.
+local function is_older(created_at)
+  return created_at <= sent_at or created_at > now_us
+end
+
 -- Reuse. Everything is read before the first write.
 local prefix = string.sub(KEYS[2], 1, -2) .. ':'
 local own = string.sub(KEYS[1], #prefix + 1)
@@ -108,18 +113,25 @@ if ARGV[7] == 'subject' then
         before[#before + 1] = sid
         before[#before + 1] = other[3]
       end
-    elseif (tonumber(other[2]) or 0) <= sent_at then
+    elseif is_older(tonumber(other[2]) or 0) then
       ending[#ending + 1] = sid
     end
   end
 end
 
+-- The record becomes the tombstone and is never gone in between: while its slot moves to another server, a key
+-- that is not there could not be written here.
+local function bury(key)
+  redis.call('HSET', key, 'state', 'ended', 'reason', 'reuse', 'ended_at', now, 'announced', '0')
+  redis.call('HDEL', key, 'jti', 'gen', 'prev', 'rotated_at', 'issued_at', 'created_at',
+    'absolute_expires_at', 'claims', 'client', 'client_id', 'scope', 'aud')
+  redis.call('PEXPIRE', key, ARGV[8])
+end
+
 local reply = {'reused', now, tostring(#ending)}
 for _, sid in ipairs(ending) do
   local key = prefix .. sid
-  redis.call('DEL', key)
-  redis.call('HSET', key, 'state', 'ended', 'reason', 'reuse', 'ended_at', now, 'announced', '0')
-  redis.call('PEXPIRE', key, ARGV[8])
+  bury(key)
   reply[#reply + 1] = sid
   reply[#reply + 1] = 'reuse'
 end

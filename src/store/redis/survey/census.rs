@@ -81,8 +81,13 @@ impl Survey {
 
     async fn count_leaks(&mut self, batch: &[Vec<u8>], leaks: &mut Leaks) -> Result<(), Error> {
         let lifetimes: Vec<i64> = self.ask_each(batch, |key| redis::cmd("PTTL").arg(key).clone()).await?;
-        let staying = batch.iter().zip(lifetimes).filter(|(_, millis)| *millis == FOR_EVER);
-        staying.for_each(|(key, _)| leaks.add(key));
+        let feeds = self.keys.feeds();
+        let is_feed = |key: &[u8]| feeds.iter().any(|feed| feed.as_bytes() == key);
+        for (key, millis) in batch.iter().zip(lifetimes) {
+            if millis == FOR_EVER && !is_feed(key) {
+                leaks.add(key);
+            }
+        }
         Ok(())
     }
 
