@@ -3,7 +3,7 @@
 use super::{bare, run};
 
 /// Every setting there is.
-pub const SETTINGS: [&str; 29] = [
+pub const SETTINGS: [&str; 34] = [
     "BIND_ADDR",
     "PORT",
     "ADMIN_ADDR",
@@ -11,6 +11,11 @@ pub const SETTINGS: [&str; 29] = [
     "STORE",
     "REDIS_URL",
     "REDIS_PREFIX",
+    "REDIS_TLS_CA",
+    "REDIS_TLS_CERT",
+    "REDIS_TLS_KEY",
+    "REDIS_SENTINEL_USERNAME",
+    "REDIS_SENTINEL_PASSWORD",
     "ISSUER",
     "AUDIENCE",
     "SIGNING_SECRET",
