@@ -10,6 +10,7 @@
 mod architecture;
 mod checklist;
 mod cli;
+mod durability;
 mod faults;
 mod footprint;
 mod http;

@@ -1,95 +1,226 @@
-//! A real Redis Cluster of three primaries, with a password, empty.
+//! A real Redis Cluster of three primaries, each with a replica where one is wanted.
 
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use redis::{FromRedisValue, ToRedisArgs};
-use tempfile::TempDir;
 
+use super::redis::Redis;
 use super::wait_for;
 
 const PASSWORD: &str = "password-of-the-tests";
 
+/// Servers that keep 16,384 slots among them.
+const PRIMARIES: usize = 3;
+
 pub struct Cluster {
-    nodes: Vec<Node>,
+    pub servers: Vec<Redis>,
+    password: Option<&'static str>,
 }
 
-struct Node {
-    child: Child,
-    port: u16,
-    _dir: TempDir,
+/// A slot on its way from one primary to another.
+pub struct SlotMove<'a> {
+    cluster: &'a Cluster,
+    slot: u16,
+    from: usize,
+    to: usize,
 }
 
 impl Cluster {
+    /// Three primaries and no replicas, with a password, for redis-cli.
     pub fn start() -> Self {
-        let cluster = Self { nodes: (0..3).map(|_| Node::start()).collect() };
-        let addresses = cluster.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port));
-        let created = Command::new("redis-cli")
-            .args(["-a", PASSWORD, "--no-auth-warning", "--cluster", "create"])
-            .args(addresses)
-            .arg("--cluster-yes")
-            .output()
-            .expect("redis-cli is installed with redis-server");
-        assert!(created.status.success(), "{created:?}");
-        wait_for("every node knows the cluster", Duration::from_secs(30), || {
-            let knows = |node: &Node| {
-                node.ask::<String>(&["CLUSTER", "INFO"]).is_some_and(|it| it.contains("cluster_state:ok"))
-            };
-            cluster.nodes.iter().all(knows).then_some(())
-        });
+        Self::run(0, Some(PASSWORD), &[])
+    }
+
+    /// Three primaries with a replica each, which fail over within seconds.
+    pub fn with_replicas(extra: &[&str]) -> Self {
+        let mut all = vec![
+            "--cluster-node-timeout",
+            "1000",
+            "--cluster-replica-validity-factor",
+            "0",
+            "--cluster-require-full-coverage",
+            "no",
+            "--appendfsync",
+            "no",
+        ];
+        all.extend_from_slice(extra);
+        let cluster = Self::run(1, None, &all);
+        cluster.wait_until_whole();
         cluster
     }
 
+    fn run(replicas: usize, password: Option<&'static str>, extra: &[&str]) -> Self {
+        let mut all = vec!["--cluster-enabled", "yes"];
+        all.extend_from_slice(extra);
+        let start = |_| Redis::start_on(free_port_with_bus(), password, &all);
+        let servers: Vec<_> = (0..PRIMARIES * (1 + replicas)).map(start).collect();
+        let cluster = Self { servers, password };
+        cluster.join(replicas);
+        cluster
+    }
+
+    fn join(&self, replicas: usize) {
+        let mut create = Command::new("redis-cli");
+        if let Some(password) = self.password {
+            create.args(["-a", password, "--no-auth-warning"]);
+        }
+        create.args(["--cluster", "create"]).args(self.servers.iter().map(Redis::address));
+        create.args(["--cluster-replicas", &replicas.to_string(), "--cluster-yes"]);
+        let created = create.output().expect("redis-cli is installed with redis-server");
+        assert!(created.status.success(), "{created:?}");
+        wait_for("every server knows the Cluster", Duration::from_secs(30), || {
+            let knows =
+                |server: &Redis| server.ask::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok");
+            self.servers.iter().all(knows).then_some(())
+        });
+    }
+
+    /// For redis-cli, which is redirected from there.
     pub fn url(&self) -> String {
-        self.nodes[0].url()
+        self.servers[0].url()
+    }
+
+    /// For gateways.
+    pub fn gateway_url(&self) -> String {
+        let user = self.password.map_or(String::new(), |password| format!(":{password}@"));
+        let servers: Vec<_> = self.servers.iter().take(PRIMARIES).map(Redis::address).collect();
+        format!("redis+cluster://{user}{}", servers.join(","))
     }
 
     /// How many keys each primary holds.
     pub fn sizes(&self) -> Vec<u64> {
-        self.nodes.iter().map(|node| node.ask(&["DBSIZE"]).expect("it answers")).collect()
+        self.servers.iter().map(|server| server.ask(&["DBSIZE"])).collect()
     }
 
     /// Ends the last primary, by its process id; its slots are nobody's then.
     pub fn lose_one(&mut self) {
-        self.nodes.pop();
+        self.servers.pop();
+    }
+
+    /// Which server serves a key, as most of those that answer say.
+    pub fn primary_of(&self, key: &str) -> usize {
+        let slot: u16 = self.first_that_runs().ask(&["CLUSTER", "KEYSLOT", key]);
+        self.primary_of_slot(slot).expect("somebody serves the slot")
+    }
+
+    /// Of the servers that say the slot is theirs, the one with the highest configuration epoch.
+    pub fn primary_of_slot(&self, slot: u16) -> Option<usize> {
+        (0..self.servers.len()).filter_map(|n| Some((self.claim(n, slot)?, n))).max().map(|(_, n)| n)
+    }
+
+    /// The epoch in which a server claims a slot, if it does.
+    fn claim(&self, n: usize, slot: u16) -> Option<u64> {
+        let server = Some(&self.servers[n]).filter(|server| server.is_running())?;
+        let nodes: String = server.try_ask(&["CLUSTER", "NODES"])?;
+        let own = nodes.lines().find(|line| line.contains("myself,master"))?;
+        let mut fields = own.split(' ').skip(6);
+        let epoch = fields.next()?.parse().ok()?;
+        let covers = |range: &str| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            Some((first.parse::<u16>().ok()?..=last.parse().ok()?).contains(&slot))
+        };
+        fields.skip(1).any(|range| covers(range) == Some(true)).then_some(epoch)
+    }
+
+    pub fn key<T: FromRedisValue>(&self, key: &str, command: &[impl ToRedisArgs]) -> T {
+        self.servers[self.primary_of(key)].ask(command)
+    }
+
+    /// The replica of a primary.
+    pub fn replica_of(&self, primary: usize) -> usize {
+        let port = self.servers[primary].port().to_string();
+        (0..self.servers.len())
+            .find(|&n| {
+                self.servers[n].is_running()
+                    && self.servers[n].info("master_port").is_some_and(|master| master == port)
+            })
+            .expect("each primary has a replica")
+    }
+
+    /// `CLUSTER FAILOVER`: the replica takes over from a primary that still runs; returns which it is.
+    pub fn fail_over(&self, primary: usize) -> usize {
+        let replica = self.replica_of(primary);
+        self.servers[replica].ask::<String>(&["CLUSTER", "FAILOVER"]);
+        self.wait_for_promotion(replica);
+        replica
+    }
+
+    pub fn wait_for_promotion(&self, replica: usize) {
+        wait_for("the replica is promoted", Duration::from_secs(30), || {
+            self.servers[replica].info("role").is_some_and(|role| role == "master").then_some(())
+        });
+    }
+
+    /// Every server runs, knows that all is well, and every replica has what its primary has.
+    pub fn wait_until_whole(&self) {
+        wait_for("the Cluster is whole", Duration::from_secs(60), || {
+            let linked = |server: &Redis| {
+                let ok = server.try_ask::<String>(&["CLUSTER", "INFO"])?.contains("cluster_state:ok");
+                let is_replica = server.info("role")? == "slave";
+                let linked = !is_replica || server.info("master_link_status")? == "up";
+                let primaries = server.try_ask::<String>(&["CLUSTER", "NODES"])?;
+                let failed = primaries.contains("fail");
+                (ok && linked && !failed).then_some(is_replica)
+            };
+            let roles: Option<Vec<bool>> = self.servers.iter().map(linked).collect();
+            let replicas = roles?.into_iter().filter(|is_replica| *is_replica).count();
+            (replicas == self.servers.len() - PRIMARIES).then_some(())
+        });
+    }
+
+    /// Begins to move the slot of a key to another primary.
+    pub fn begin_move(&self, key: &str) -> SlotMove<'_> {
+        let slot: u16 = self.first_that_runs().ask(&["CLUSTER", "KEYSLOT", key]);
+        let from = self.primary_of_slot(slot).expect("somebody serves the slot");
+        let is_other =
+            |n: &usize| *n != from && self.servers[*n].info("role").is_some_and(|role| role == "master");
+        let to = (0..self.servers.len()).find(is_other).expect("there are several primaries");
+        let (slot_text, ids) = (slot.to_string(), [self.id(from), self.id(to)]);
+        self.servers[to].ask::<String>(&["CLUSTER", "SETSLOT", &slot_text, "IMPORTING", &ids[0]]);
+        self.servers[from].ask::<String>(&["CLUSTER", "SETSLOT", &slot_text, "MIGRATING", &ids[1]]);
+        SlotMove { cluster: self, slot, from, to }
+    }
+
+    fn id(&self, n: usize) -> String {
+        self.servers[n].ask(&["CLUSTER", "MYID"])
+    }
+
+    fn first_that_runs(&self) -> &Redis {
+        self.servers.iter().find(|server| server.is_running()).expect("a server runs")
     }
 }
 
-impl Node {
-    fn start() -> Self {
-        let (dir, port) = (tempfile::tempdir().expect("a temporary folder"), free_port_with_bus());
-        let child = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-            .args(["--cluster-enabled", "yes", "--requirepass", PASSWORD, "--masterauth", PASSWORD])
-            .args(["--hash-max-listpack-value", "2048", "--dir"])
-            .arg(dir.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server is installed; scripts/test installs it");
-        let node = Self { child, port, _dir: dir };
-        wait_for("redis-server answers", Duration::from_secs(10), || node.ask::<String>(&["PING"]));
-        node
+impl SlotMove<'_> {
+    /// Keys of the slot that have not left yet.
+    pub fn left(&self) -> Vec<String> {
+        let slot = self.slot.to_string();
+        self.cluster.servers[self.from].ask(&["CLUSTER", "GETKEYSINSLOT", &slot, "1000"])
     }
 
-    fn url(&self) -> String {
-        format!("redis://:{PASSWORD}@127.0.0.1:{}", self.port)
+    /// Moves one key.
+    pub fn carry(&self, key: &str) {
+        let port = self.cluster.servers[self.to].port().to_string();
+        let migrate = ["MIGRATE", "127.0.0.1", &port, key, "0", "5000"];
+        self.cluster.servers[self.from].ask::<redis::Value>(&migrate);
     }
 
-    fn ask<T: FromRedisValue>(&self, command: &[impl ToRedisArgs]) -> Option<T> {
-        let client = redis::Client::open(self.url()).expect("a valid URL");
-        let mut connection = client.get_connection_with_timeout(Duration::from_secs(1)).ok()?;
-        let mut cmd = redis::Cmd::new();
-        cmd.arg(command);
-        cmd.query(&mut connection).ok()
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    /// Moves what is left, and tells everybody. Keys that appear meanwhile move, too.
+    pub fn finish(self) {
+        loop {
+            let left = self.left();
+            left.iter().for_each(|key| self.carry(key));
+            if left.is_empty() {
+                break;
+            }
+        }
+        let (slot, id) = (self.slot.to_string(), self.cluster.id(self.to));
+        // The new owner first, so that no slot is nobody's.
+        for n in [self.to, self.from].into_iter().chain(0..self.cluster.servers.len()) {
+            let _ = self.cluster.servers[n].try_ask::<String>(&["CLUSTER", "SETSLOT", &slot, "NODE", &id]);
+        }
     }
 }
 

@@ -39,6 +39,13 @@ impl Gateway {
         Self::spawn(&all)
     }
 
+    /// On the store that a URL leads to.
+    pub fn on(url: &str, settings: &[(&str, &str)]) -> Self {
+        let mut all = vec![("REDIS_URL", url)];
+        all.extend_from_slice(settings);
+        Self::spawn(&all)
+    }
+
     pub fn embedded() -> Self {
         Self::spawn(&[("STORE", "embedded")])
     }

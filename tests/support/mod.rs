@@ -7,6 +7,7 @@ pub mod gateway;
 pub mod keys;
 pub mod proxy;
 pub mod redis;
+pub mod sentinel;
 
 use std::net::TcpListener;
 use std::process::Command;

@@ -1,5 +1,6 @@
 //! A real redis-server, empty, with its data in a folder of its own.
 
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ pub struct Redis {
     port: u16,
     dir: TempDir,
     extra: Vec<String>,
+    password: Option<&'static str>,
 }
 
 impl Redis {
@@ -22,9 +24,16 @@ impl Redis {
 
     /// `extra` are arguments such as `--maxmemory 3mb`.
     pub fn start_with(extra: &[&str]) -> Self {
+        Self::start_on(free_port(), None, extra)
+    }
+
+    pub fn start_on(port: u16, password: Option<&'static str>, extra: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let extra = extra.iter().map(|&arg| arg.to_owned()).collect();
-        let mut redis = Self { child: None, port: free_port(), dir, extra };
+        let mut extra: Vec<_> = extra.iter().map(|&arg| arg.to_owned()).collect();
+        if let Some(password) = password {
+            extra.extend(["--requirepass", password, "--masterauth", password].map(str::to_owned));
+        }
+        let mut redis = Self { child: None, port, dir, extra, password };
         redis.run();
         redis
     }
@@ -80,8 +89,41 @@ impl Redis {
         self.port
     }
 
+    pub fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        match self.password {
+            Some(password) => format!("redis://:{password}@{}", self.address()),
+            None => format!("redis://{}", self.address()),
+        }
+    }
+
+    /// What `INFO` says under this name; nothing from a server that does not answer.
+    pub fn info(&self, name: &str) -> Option<String> {
+        let info: String = redis::cmd("INFO").query(&mut self.try_connect()?).ok()?;
+        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::to_owned))
+    }
+
+    /// Like [`Redis::ask`], of a server that may be gone.
+    pub fn try_ask<T: FromRedisValue>(&self, command: &[impl ToRedisArgs]) -> Option<T> {
+        let mut cmd = redis::Cmd::new();
+        cmd.arg(command);
+        cmd.query(&mut self.try_connect()?).ok()
+    }
+
+    /// The file that holds what was appended, as a machine that loses power would leave it.
+    pub fn append_only_file(&self) -> PathBuf {
+        let folder = self.dir.path().join("appendonlydir");
+        let names = std::fs::read_dir(folder).expect("an append-only folder");
+        let paths = names.map(|name| name.expect("an entry").path());
+        let mut increments = paths.filter(|path| path.to_string_lossy().ends_with(".incr.aof"));
+        increments.next().expect("what was appended since the start")
     }
 
     pub fn connect(&self) -> Connection {

@@ -1,0 +1,141 @@
+//! A real master with replicas, and three real Sentinels that watch them.
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::redis::Redis;
+use super::{free_port, wait_for};
+
+/// The name under which the Sentinels know the master.
+const NAME: &str = "mymaster";
+
+pub struct Sentinel {
+    pub servers: Vec<Redis>,
+    watchers: Vec<Watcher>,
+}
+
+struct Watcher {
+    child: Child,
+    port: u16,
+    _dir: TempDir,
+}
+
+impl Sentinel {
+    /// A master and two replicas; a master that has lost both takes no writes.
+    pub fn start() -> Self {
+        Self::start_with(2, &["--min-replicas-to-write", "1", "--min-replicas-max-lag", "2"])
+    }
+
+    pub fn start_with(replicas: usize, extra: &[&str]) -> Self {
+        let mut all = vec!["--appendfsync", "no", "--repl-ping-replica-period", "1"];
+        all.extend_from_slice(extra);
+        let mut servers = vec![Redis::start_with(&all)];
+        let master = servers[0].port().to_string();
+        all.extend(["--replicaof", "127.0.0.1", &master]);
+        servers.extend((0..replicas).map(|_| Redis::start_with(&all)));
+        let watchers = (0..3).map(|_| Watcher::start(&master)).collect();
+        let sentinel = Self { servers, watchers };
+        sentinel.wait_until_whole();
+        sentinel
+    }
+
+    pub fn gateway_url(&self) -> String {
+        let watchers: Vec<_> = self.watchers.iter().map(|it| format!("127.0.0.1:{}", it.port)).collect();
+        format!("redis+sentinel://{}/{NAME}", watchers.join(","))
+    }
+
+    /// Which server is the master, as the Sentinels say.
+    pub fn master(&self) -> usize {
+        let named: (String, u16) =
+            self.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]).expect("a master");
+        self.servers.iter().position(|server| server.port() == named.1).expect("one of ours")
+    }
+
+    /// `SENTINEL FAILOVER`: a replica takes over from a master that still runs; returns which it is.
+    pub fn fail_over(&self) -> usize {
+        let former = self.master();
+        wait_for("a failover may begin", Duration::from_secs(30), || {
+            self.ask::<String>(&["SENTINEL", "FAILOVER", NAME])
+        });
+        self.wait_for_another(former)
+    }
+
+    /// Returns which server the Sentinels name once it is no longer `former`.
+    pub fn wait_for_another(&self, former: usize) -> usize {
+        wait_for("the Sentinels name another master", Duration::from_secs(60), || {
+            let named = self.master();
+            (named != former && self.servers[named].info("role").is_some_and(|role| role == "master"))
+                .then_some(named)
+        })
+    }
+
+    /// Every server runs, every replica has what the master has, and the Sentinels know all of it.
+    pub fn wait_until_whole(&self) {
+        wait_for("the Sentinels know everybody", Duration::from_secs(90), || {
+            let master = self.master();
+            let port = self.servers[master].port().to_string();
+            let follows = |n: usize| {
+                n == master
+                    || (self.servers[n].info("master_link_status").is_some_and(|it| it == "up")
+                        && self.servers[n].info("master_port").is_some_and(|it| it == port))
+            };
+            let known = |watcher: &Watcher| watcher.knows(self.servers.len() - 1).unwrap_or(false);
+            let whole = (0..self.servers.len()).all(follows) && self.watchers.iter().all(known);
+            whole.then_some(())
+        });
+    }
+
+    fn ask<T: redis::FromRedisValue>(&self, command: &[&str]) -> Option<T> {
+        self.watchers.iter().find_map(|watcher| watcher.ask(command))
+    }
+}
+
+impl Watcher {
+    fn start(master: &str) -> Self {
+        let (dir, port) = (tempfile::tempdir().expect("a temporary folder"), free_port());
+        let settings = format!(
+            "port {port}\nbind 127.0.0.1\nsentinel monitor {NAME} 127.0.0.1 {master} 2\n\
+             sentinel down-after-milliseconds {NAME} 1000\nsentinel failover-timeout {NAME} 4000\n\
+             sentinel parallel-syncs {NAME} 2\n"
+        );
+        let file = dir.path().join("sentinel.conf");
+        std::fs::write(&file, settings).expect("a file");
+        let child = Command::new("redis-server")
+            .arg(&file)
+            .arg("--sentinel")
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server is installed; scripts/test installs it");
+        let watcher = Self { child, port, _dir: dir };
+        wait_for("a Sentinel answers", Duration::from_secs(10), || watcher.ask::<String>(&["PING"]));
+        watcher
+    }
+
+    fn ask<T: redis::FromRedisValue>(&self, command: &[&str]) -> Option<T> {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).expect("a valid URL");
+        let mut connection = client.get_connection_with_timeout(Duration::from_secs(1)).ok()?;
+        connection.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
+        redis::Cmd::new().arg(command).query(&mut connection).ok()
+    }
+
+    /// The other Sentinels, so many replicas, and no trouble with any of them.
+    fn knows(&self, replicas: usize) -> Option<bool> {
+        let master: std::collections::HashMap<String, String> = self.ask(&["SENTINEL", "MASTER", NAME])?;
+        let told = |name: &str| master.get(name).cloned().unwrap_or_default();
+        let all: Vec<std::collections::HashMap<String, String>> =
+            self.ask(&["SENTINEL", "REPLICAS", NAME])?;
+        let well = all.iter().filter(|replica| {
+            replica["flags"] == "slave" && replica.get("master-link-status").is_some_and(|it| it == "ok")
+        });
+        Some(told("flags") == "master" && told("num-other-sentinels") == "2" && well.count() == replicas)
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
