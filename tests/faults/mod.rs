@@ -3,4 +3,5 @@
 mod drain;
 mod late;
 mod outage;
+mod proxy;
 mod races;
