@@ -286,8 +286,9 @@ fn read_time(value: Value) -> Result<Timestamp, RedisError> {
     Ok(Timestamp(seconds * 1_000_000 + micros))
 }
 
-/// Keeps the lane's connection open for as long as the store lives.
-pub(super) async fn keep(lane: Arc<Lane>) {
+/// Keeps the lane's connection open for as long as the store lives. `forget` drops what others keep of one that was
+/// given up, so that it closes.
+pub(super) async fn keep(lane: Arc<Lane>, forget: impl Fn()) {
     for number in 1.. {
         let handle = connect(&lane, number).await;
         log::info!("connected to Redis at {}", handle.address);
@@ -297,6 +298,7 @@ pub(super) async fn keep(lane: Arc<Lane>) {
             () = watch_over(&lane, handle) => {}
             () = lane.target.left(&address) => lane.give_up(number, "Sentinels name another master"),
         }
+        forget();
     }
 }
 

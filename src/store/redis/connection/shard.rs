@@ -39,7 +39,12 @@ impl Shard {
             0 => None,
             replicas => Some(Waiting::new(lane.clone(), replicas, settings.timeout)?),
         };
-        let keeper = tokio::spawn(lane::keep(lane.clone()));
+        let (handles, exclusive) = (pool.clone(), waiting.as_ref().map(Waiting::connections));
+        let forget = move || {
+            handles.retain(|_, _| false);
+            exclusive.iter().for_each(|pool| drop(pool.retain(|_, _| false)));
+        };
+        let keeper = tokio::spawn(lane::keep(lane.clone(), forget));
         Ok(Self { lane, pool, waiting, keeper })
     }
 

@@ -32,7 +32,7 @@ pub(super) struct Waiting {
 }
 
 /// The pool's objects.
-struct Exclusive {
+pub(super) struct Exclusive {
     /// The lane's: when its connection was replaced, this one is not to be trusted either.
     lane: Handle,
     connection: MultiplexedConnection,
@@ -40,7 +40,7 @@ struct Exclusive {
     busy: bool,
 }
 
-struct Connections(Arc<Lane>);
+pub(super) struct Connections(Arc<Lane>);
 
 impl managed::Manager for Connections {
     type Type = Exclusive;
@@ -70,6 +70,10 @@ impl Waiting {
             .build()
             .map_err(|error| Error::Unavailable(error.to_string()))?;
         Ok(Self { lane, pool, replicas, patience: call_timeout / 2 })
+    }
+
+    pub fn connections(&self) -> managed::Pool<Connections> {
+        self.pool.clone()
     }
 
     pub async fn attempt(&self, make: &impl Fn(&Clock) -> Call, asking: bool) -> Result<Reply, Failure> {
