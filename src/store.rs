@@ -224,7 +224,7 @@ pub enum Rotated {
     Rotated(Successor),
     /// The token was ahead of its record, which a failover had rolled back; it has been brought up.
     RolledBack(Successor),
-    /// Sent before the record last moved, so it proves nothing; nothing was written.
+    /// Sent before the record last moved, or held up in this node: it proves nothing, and nothing was written.
     Late,
     /// A superseded token came back: theft is assumed, and these sessions have ended.
     Reused(EndedMany),

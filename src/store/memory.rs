@@ -222,7 +222,8 @@ fn rotate(
     if generation > live.generation {
         return Rotated::RolledBack(live.move_on(rotation, now, policy));
     }
-    if sent_at <= live.rotated_at && generation + LATE_GENERATIONS >= live.generation {
+    let is_late = sent_at <= live.rotated_at && generation + LATE_GENERATIONS >= live.generation;
+    if is_late || rotation.sent_at.is_past() {
         return Rotated::Late;
     }
     Rotated::Reused(end_reused(sessions, presented.session(), sent_at, now, policy))

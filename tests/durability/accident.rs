@@ -162,7 +162,7 @@ impl Deployment {
         let told = |n: usize, name: &str| self.servers()[n].info(name);
         wait_for("replicas have what the master has", Duration::from_secs(10), || {
             let offset = told(master, "master_repl_offset")?;
-            let port = self.servers()[master].port().to_string();
+            let port = self.servers()[master].public_port().to_string();
             let own =
                 (0..self.servers().len()).filter(|n| told(*n, "master_port").is_some_and(|it| it == port));
             own.map(|n| told(n, "slave_repl_offset")).all(|it| it.as_ref() == Some(&offset)).then_some(())

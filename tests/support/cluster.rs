@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use redis::{FromRedisValue, ToRedisArgs};
 
+use super::proxy::Proxy;
 use super::redis::Redis;
 use super::wait_for;
 
@@ -14,6 +15,20 @@ const PASSWORD: &str = "password-of-the-tests";
 
 /// Servers that keep 16,384 slots among them.
 const PRIMARIES: usize = 3;
+
+/// What lets a replica take over within seconds.
+const QUICK: [&str; 10] = [
+    "--cluster-enabled",
+    "yes",
+    "--cluster-node-timeout",
+    "1000",
+    "--cluster-replica-validity-factor",
+    "0",
+    "--cluster-require-full-coverage",
+    "no",
+    "--appendfsync",
+    "no",
+];
 
 pub struct Cluster {
     pub servers: Vec<Redis>,
@@ -31,34 +46,38 @@ pub struct SlotMove<'a> {
 impl Cluster {
     /// Three primaries and no replicas, with a password, for redis-cli.
     pub fn start() -> Self {
-        Self::run(0, Some(PASSWORD), &[])
+        let start = |_| Redis::start_on(free_port_with_bus(), Some(PASSWORD), &["--cluster-enabled", "yes"]);
+        let cluster = Self { servers: (0..PRIMARIES).map(start).collect(), password: Some(PASSWORD) };
+        cluster.join(0);
+        cluster
     }
 
     /// Three primaries with a replica each, which fail over within seconds.
     pub fn with_replicas(extra: &[&str]) -> Self {
-        let mut all = vec![
-            "--cluster-node-timeout",
-            "1000",
-            "--cluster-replica-validity-factor",
-            "0",
-            "--cluster-require-full-coverage",
-            "no",
-            "--appendfsync",
-            "no",
-        ];
+        let mut all = QUICK.to_vec();
         all.extend_from_slice(extra);
-        let cluster = Self::run(1, None, &all);
-        cluster.wait_until_whole();
-        cluster
+        let start = |_| Redis::start_on(free_port_with_bus(), None, &all);
+        Self::of_servers((0..2 * PRIMARIES).map(start).collect())
     }
 
-    fn run(replicas: usize, password: Option<&'static str>, extra: &[&str]) -> Self {
-        let mut all = vec!["--cluster-enabled", "yes"];
-        all.extend_from_slice(extra);
-        let start = |_| Redis::start_on(free_port_with_bus(), password, &all);
-        let servers: Vec<_> = (0..PRIMARIES * (1 + replicas)).map(start).collect();
-        let cluster = Self { servers, password };
-        cluster.join(replicas);
+    /// The same with a proxy in front of each server.
+    pub fn behind_proxies() -> Self {
+        let start = |_| {
+            let port = free_port_with_bus();
+            let announce = |proxy: u16| {
+                let (proxy, bus) = (proxy.to_string(), (port + 10_000).to_string());
+                let options = ["--cluster-announce-port", &proxy, "--cluster-announce-bus-port", &bus];
+                options.into_iter().chain(["--cluster-announce-ip", "127.0.0.1"]).map(str::to_owned).collect()
+            };
+            Redis::start_behind(Proxy::before(port), port, &QUICK, announce)
+        };
+        Self::of_servers((0..2 * PRIMARIES).map(start).collect())
+    }
+
+    fn of_servers(servers: Vec<Redis>) -> Self {
+        let cluster = Self { servers, password: None };
+        cluster.join(1);
+        cluster.wait_until_whole();
         cluster
     }
 
@@ -86,7 +105,8 @@ impl Cluster {
     /// For gateways.
     pub fn gateway_url(&self) -> String {
         let user = self.password.map_or(String::new(), |password| format!(":{password}@"));
-        let servers: Vec<_> = self.servers.iter().take(PRIMARIES).map(Redis::address).collect();
+        let public = |server: &Redis| format!("127.0.0.1:{}", server.public_port());
+        let servers: Vec<_> = self.servers.iter().take(PRIMARIES).map(public).collect();
         format!("redis+cluster://{user}{}", servers.join(","))
     }
 
@@ -131,7 +151,7 @@ impl Cluster {
 
     /// The replica of a primary.
     pub fn replica_of(&self, primary: usize) -> usize {
-        let port = self.servers[primary].port().to_string();
+        let port = self.servers[primary].public_port().to_string();
         (0..self.servers.len())
             .find(|&n| {
                 self.servers[n].is_running()

@@ -7,6 +7,7 @@ use std::time::Duration;
 use redis::{Connection, FromRedisValue, ToRedisArgs};
 use tempfile::TempDir;
 
+use super::proxy::Proxy;
 use super::{free_port, signal, wait_for};
 
 pub struct Redis {
@@ -15,6 +16,8 @@ pub struct Redis {
     dir: TempDir,
     extra: Vec<String>,
     password: Option<&'static str>,
+    /// In front of it, where it announces that one's port instead of its own.
+    proxy: Option<Proxy>,
 }
 
 impl Redis {
@@ -33,9 +36,33 @@ impl Redis {
         if let Some(password) = password {
             extra.extend(["--requirepass", password, "--masterauth", password].map(str::to_owned));
         }
-        let mut redis = Self { child: None, port, dir, extra, password };
+        let mut redis = Self { child: None, port, dir, extra, password, proxy: None };
         redis.run();
         redis
+    }
+
+    /// Behind a proxy, whose port it announces by the options of `announce`.
+    pub fn start_behind(
+        proxy: Proxy,
+        port: u16,
+        extra: &[&str],
+        announce: impl Fn(u16) -> Vec<String>,
+    ) -> Self {
+        let announced = announce(proxy.port());
+        let mut all = extra.to_vec();
+        all.extend(announced.iter().map(String::as_str));
+        let mut redis = Self::start_on(port, None, &all);
+        redis.proxy = Some(proxy);
+        redis
+    }
+
+    pub fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("it was started behind one")
+    }
+
+    /// The port under which others know it.
+    pub fn public_port(&self) -> u16 {
+        self.proxy.as_ref().map_or(self.port, Proxy::port)
     }
 
     /// Starts the server again on its port, with what it has on disk.

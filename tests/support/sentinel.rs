@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::proxy::Proxy;
 use super::redis::Redis;
 use super::{free_port, wait_for};
 
@@ -29,12 +30,28 @@ impl Sentinel {
     }
 
     pub fn start_with(replicas: usize, extra: &[&str]) -> Self {
+        Self::of(replicas, extra, |options| Redis::start_with(options))
+    }
+
+    /// The same with a proxy in front of each server.
+    pub fn behind_proxies() -> Self {
+        Self::of(2, &[], |options| {
+            let port = free_port();
+            let announce = |proxy: u16| {
+                let options = ["--replica-announce-ip", "127.0.0.1", "--replica-announce-port"];
+                options.map(str::to_owned).into_iter().chain([proxy.to_string()]).collect()
+            };
+            Redis::start_behind(Proxy::before(port), port, options, announce)
+        })
+    }
+
+    fn of(replicas: usize, extra: &[&str], start: impl Fn(&[&str]) -> Redis) -> Self {
         let mut all = vec!["--appendfsync", "no", "--repl-ping-replica-period", "1"];
         all.extend_from_slice(extra);
-        let mut servers = vec![Redis::start_with(&all)];
-        let master = servers[0].port().to_string();
+        let mut servers = vec![start(&all)];
+        let master = servers[0].public_port().to_string();
         all.extend(["--replicaof", "127.0.0.1", &master]);
-        servers.extend((0..replicas).map(|_| Redis::start_with(&all)));
+        servers.extend((0..replicas).map(|_| start(&all)));
         let watchers = (0..3).map(|_| Watcher::start(&master)).collect();
         let sentinel = Self { servers, watchers };
         sentinel.wait_until_whole();
@@ -50,16 +67,20 @@ impl Sentinel {
     pub fn master(&self) -> usize {
         let named: (String, u16) =
             self.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]).expect("a master");
-        self.servers.iter().position(|server| server.port() == named.1).expect("one of ours")
+        self.servers.iter().position(|server| server.public_port() == named.1).expect("one of ours")
     }
 
     /// `SENTINEL FAILOVER`: a replica takes over from a master that still runs; returns which it is.
     pub fn fail_over(&self) -> usize {
         let former = self.master();
+        self.begin_failover();
+        self.wait_for_another(former)
+    }
+
+    pub fn begin_failover(&self) {
         wait_for("a failover may begin", Duration::from_secs(30), || {
             self.ask::<String>(&["SENTINEL", "FAILOVER", NAME])
         });
-        self.wait_for_another(former)
     }
 
     /// Returns which server the Sentinels name once it is no longer `former`.
@@ -75,7 +96,7 @@ impl Sentinel {
     pub fn wait_until_whole(&self) {
         wait_for("the Sentinels know everybody", Duration::from_secs(90), || {
             let master = self.master();
-            let port = self.servers[master].port().to_string();
+            let port = self.servers[master].public_port().to_string();
             let follows = |n: usize| {
                 n == master
                     || (self.servers[n].info("master_link_status").is_some_and(|it| it == "up")

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use redis::{Cmd, ToRedisArgs};
 
 use super::RedisStore;
+use super::connection::Sending;
 use super::keys::LAYOUT_VERSION;
 use super::reply::Reply;
 use crate::clock::Timestamp;
@@ -102,15 +103,16 @@ impl Call {
 pub(super) async fn rotate(store: &RedisStore, rotation: &Rotation<'_>) -> Result<Rotated, Error> {
     let policy = &store.policy;
     let [session, sessions] = store.keys.both(rotation.subject, rotation.presented.session());
-    let reply = store.connections.call(&sessions, |clock| {
+    let reply = store.connections.call(&sessions, |sending| {
+        let is_stale = sending.held_up || rotation.sent_at.is_past();
         Call::new(&ROTATE, &[&session, &sessions])
             .arg(rotation.presented.as_str())
             .arg(rotation.generation)
             .arg(rotation.successor.as_str())
-            .arg(rotation.sent_at.on(clock).0)
+            .arg(rotation.sent_at.on(sending.clock).0)
             .arg(policy.refresh_ttl.as_millis() as u64)
             .arg(policy.refresh_grace.as_micros() as u64)
-            .arg(policy.reuse_scope.as_str())
+            .arg(if is_stale { "none" } else { policy.reuse_scope.as_str() })
             .arg(policy.tombstone_ttl.as_millis() as u64)
     });
     exchanged(reply.await?, rotation)
@@ -149,10 +151,10 @@ fn granted(reply: &mut Reply, jti: Jti, generation: u64, issued_at: Timestamp) -
 pub(super) async fn create(store: &RedisStore, new: &NewSession<'_>) -> Result<Created, Error> {
     let policy = &store.policy;
     let [session, sessions] = store.keys.both(new.subject, new.jti.session());
-    let reply = store.connections.call(&sessions, |clock| {
+    let reply = store.connections.call(&sessions, |sending| {
         Call::new(&CREATE, &[&session, &sessions])
             .arg(new.jti.as_str())
-            .arg(new.deadline.on(clock).0)
+            .arg(new.deadline.on(sending.clock).0)
             .arg(policy.refresh_ttl.as_millis() as u64)
             .arg(policy.session_max_age.map_or(0, |age| age.as_millis() as u64))
             .arg(policy.max_sessions)
@@ -328,7 +330,7 @@ pub(super) fn updated(mut reply: Reply) -> Result<Vec<SessionId>, Error> {
 
 pub(super) async fn announce(store: &RedisStore, subject: &Subject, ended: &[Ended]) -> Result<(), Error> {
     let feed = store.feed_of(subject);
-    let call = |_: &_| {
+    let call = |_: &Sending<'_>| {
         let call = Call::new(&ANNOUNCE, &[feed])
             .arg(store.policy.feed_retention.as_millis() as u64)
             .arg(subject.encoded().to_string());
@@ -347,7 +349,7 @@ pub(super) async fn mark_announced(
     ended: &[Ended],
 ) -> Result<(), Error> {
     let set = store.keys.sessions(subject);
-    let call = |_: &_| {
+    let call = |_: &Sending<'_>| {
         ended.iter().fold(Call::new(&MARK_ANNOUNCED, &[&set]), |call, one| call.arg(one.session.as_str()))
     };
     let reply = store.connections.call(&set, call).await?;

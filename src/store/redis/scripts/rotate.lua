@@ -13,7 +13,7 @@
 -- ARGV[4]  sent_at, microseconds             1790000000000000
 -- ARGV[5]  refresh lifetime, milliseconds    604800000
 -- ARGV[6]  grace window, microseconds        0
--- ARGV[7]  reuse scope                       subject
+-- ARGV[7]  reuse scope                       subject, session, or none where the node held this call up
 -- ARGV[8]  tombstone lifetime, milliseconds  86400000
 --
 -- Returns {word, time, ...}, time being this server's in microseconds:
@@ -22,7 +22,7 @@
 --   rotated, rolled_back     absolute_expires_at, claims; then scope and aud, where the session has either. The
 --                            rest is this call's: jti is the successor, gen one more than presented, issued_at now
 --   replayed                 jti, gen, issued_at, then the same
---   late                     sent before the record last moved: proves nothing, nothing written
+--   late                     sent before the record last moved, or held up: proves nothing, nothing written
 --   reused                   how many ended now, then sid and reason of each of these, then sid and
 --                            reason of those that ended before and are not announced
 local time = redis.call('TIME')
@@ -88,7 +88,7 @@ if presented_gen > gen then
   return move_on('rolled_back')
 end
 local sent_at = tonumber(ARGV[4])
-if sent_at <= rotated_at and presented_gen >= gen - 4 then
+if (sent_at <= rotated_at and presented_gen >= gen - 4) or ARGV[7] == 'none' then
   return {'late', now}
 end
 

@@ -1,0 +1,29 @@
+//! Whether a history keeps the promises.
+
+mod invariants;
+mod linear;
+
+pub use self::invariants::Rules;
+use crate::history::{Event, History};
+
+/// A promise that was broken, and the part of the history that shows it.
+#[derive(Debug, Clone)]
+pub struct Broken {
+    pub promise: &'static str,
+    pub excerpt: String,
+}
+
+impl Broken {
+    fn new<'a>(promise: &'static str, events: impl IntoIterator<Item = &'a Event>) -> Self {
+        let lines: Vec<_> = events.into_iter().map(|event| format!("{event:?}")).collect();
+        Self { promise, excerpt: lines.join("\n") }
+    }
+}
+
+/// Both: what must hold of the whole, and that each session behaves as if one call came after the other.
+pub fn check(history: &History, rules: Rules) -> Vec<Broken> {
+    let events = history.events();
+    let mut broken = invariants::check(&events, history, rules);
+    broken.extend(linear::check(&events));
+    broken
+}

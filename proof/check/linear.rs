@@ -1,0 +1,127 @@
+//! Linearizability of each session, against a sequential specification, by stateright's tester.
+
+use std::collections::HashMap;
+
+use stateright::semantics::{ConsistencyTester, LinearizabilityTester, SequentialSpec};
+
+use super::Broken;
+use super::invariants::by_session;
+use crate::history::{Event, Outcome, TokenId, Wish};
+
+/// Wishes per history that the tester is given: its search is exponential at worst. Sessions are cut where nothing is
+/// under way.
+const PIECE: usize = 40;
+
+/// One session, one call after the other.
+#[derive(Debug, Clone, PartialEq)]
+struct Session {
+    current: TokenId,
+    /// The token that was exchanged last, and the key that it came with.
+    previous: Option<(TokenId, u64)>,
+    ended: bool,
+    /// The successor that an attempt gets: the same, whoever asks and how often.
+    successors: HashMap<(TokenId, u64), TokenId>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Verdict {
+    Granted(TokenId),
+    Refused,
+    Ended,
+}
+
+impl SequentialSpec for Session {
+    type Op = Wish;
+    type Ret = Verdict;
+
+    fn invoke(&mut self, wish: &Wish) -> Verdict {
+        match *wish {
+            Wish::End => {
+                self.ended = true;
+                Verdict::Ended
+            }
+            Wish::Refresh { .. } if self.ended => Verdict::Refused,
+            Wish::Refresh { token, key } if self.previous == Some((token, key)) => {
+                Verdict::Granted(self.current)
+            }
+            Wish::Refresh { token, key } if token == self.current => {
+                self.previous = Some((token, key));
+                // Of an attempt whose answer nobody heard, nobody knows the successor.
+                self.current = self.successors.get(&(token, key)).copied().unwrap_or(TokenId::MAX);
+                Verdict::Granted(self.current)
+            }
+            Wish::Refresh { .. } => {
+                self.ended = true;
+                Verdict::Refused
+            }
+        }
+    }
+}
+
+pub fn check(events: &[Event]) -> Vec<Broken> {
+    let sessions = by_session(events);
+    sessions.values().flat_map(|session| pieces(session)).filter_map(check_piece).collect()
+}
+
+/// Cuts a session's history where nothing is under way and its state is known: after a refresh that was granted.
+fn pieces<'a>(session: &[&'a Event]) -> Vec<Vec<&'a Event>> {
+    let (mut pieces, mut piece, mut latest) = (Vec::new(), Vec::new(), 0);
+    for event in session {
+        let is_quiet = piece.len() >= PIECE && event.invoked > latest;
+        if is_quiet
+            && piece.last().is_some_and(|last: &&Event| matches!(last.outcome, Outcome::Granted { .. }))
+        {
+            pieces.push(std::mem::take(&mut piece));
+        }
+        latest = latest.max(event.returned.unwrap_or(u64::MAX));
+        piece.push(*event);
+    }
+    pieces.push(piece);
+    pieces
+}
+
+fn check_piece(piece: Vec<&Event>) -> Option<Broken> {
+    let first = piece.iter().find_map(|event| match event.wish {
+        Wish::Refresh { token, .. } => Some(token),
+        Wish::End => None,
+    })?;
+    let successors = piece.iter().filter_map(|event| match (&event.wish, &event.outcome) {
+        (Wish::Refresh { token, key }, Outcome::Granted { token: successor, .. }) => {
+            Some(((*token, *key), *successor))
+        }
+        _ => None,
+    });
+    // Tokens are numbered in the order in which they were seen, so the oldest is what the session began with.
+    let tokens = piece.iter().filter_map(|event| match event.wish {
+        Wish::Refresh { token, .. } => Some(token),
+        Wish::End => None,
+    });
+    let current = tokens.min().unwrap_or(first);
+    let session = Session { current, previous: None, ended: false, successors: successors.collect() };
+    let mut tester = LinearizabilityTester::new(session);
+    let mut moments: Vec<(u64, usize, bool)> = Vec::new();
+    for (n, event) in piece.iter().enumerate() {
+        moments.push((event.invoked, n, true));
+        moments.extend(event.returned.map(|returned| (returned, n, false)));
+    }
+    moments.sort_unstable();
+    for (_, n, is_begin) in moments {
+        // Each wish has a thread of its own: one that stays open must not hold up the next.
+        let done = match (is_begin, &piece[n].outcome) {
+            (true, _) => tester.on_invoke(n, piece[n].wish.clone()).err(),
+            (false, outcome) => tester.on_return(n, verdict(outcome)?).err(),
+        };
+        assert_eq!(done, None, "a history is well-formed");
+    }
+    let last = piece[piece.len().saturating_sub(8)..].to_vec();
+    (!tester.is_consistent()).then(|| Broken::new("linearizable: as if one call came after the other", last))
+}
+
+fn verdict(outcome: &Outcome) -> Option<Verdict> {
+    match outcome {
+        Outcome::Granted { token, .. } => Some(Verdict::Granted(*token)),
+        Outcome::Refused => Some(Verdict::Refused),
+        Outcome::Ended => Some(Verdict::Ended),
+        Outcome::Open => None,
+    }
+}

@@ -1,0 +1,156 @@
+//! Clients as real ones behave: they give up waiting, hang up, and repeat the same attempt at any node until it is decided.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::time::{sleep, timeout};
+
+use crate::history::{Event, History, Outcome, Wish, foreign};
+use crate::support::api::{Answer, Api, Tokens};
+
+/// How long a client waits for an answer.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// A client that was never answered within this many tries is lost.
+const TRIES: u32 = 2000;
+
+/// Several nodes, and what was heard of them.
+pub struct Fleet {
+    pub apis: Vec<Api>,
+    pub history: History,
+    pub counts: Counts,
+    /// One request in so many is dropped by its client before the answer.
+    pub abort_one_in: u32,
+}
+
+#[derive(Default)]
+pub struct Counts {
+    pub refreshes: AtomicU64,
+    pub tries: AtomicU64,
+    pub unavailable: AtomicU64,
+    pub aborted: AtomicU64,
+    pub unanswered: AtomicU64,
+    pub logins: AtomicU64,
+}
+
+impl Counts {
+    pub fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn told(&self) -> Vec<(&'static str, u64)> {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        vec![
+            ("logins", get(&self.logins)),
+            ("refreshes decided", get(&self.refreshes)),
+            ("requests", get(&self.tries)),
+            ("answered 503", get(&self.unavailable)),
+            ("dropped by the client", get(&self.aborted)),
+            ("not answered in time", get(&self.unanswered)),
+        ]
+    }
+}
+
+/// A login, and the newest token that it has come to.
+#[derive(Clone)]
+pub struct Chain {
+    pub subject: String,
+    pub tokens: Tokens,
+}
+
+impl Fleet {
+    pub fn new(apis: Vec<Api>, abort_one_in: u32) -> Arc<Self> {
+        Arc::new(Self { apis, history: History::default(), counts: Counts::default(), abort_one_in })
+    }
+
+    pub async fn login(&self, subject: &str, rng: &mut Rng) -> Chain {
+        for _ in 0..TRIES {
+            let node = &self.apis[rng.usize(..self.apis.len())];
+            let answer = node.issue(&serde_json::json!({ "sub": subject })).await;
+            if answer.status == 201 {
+                Counts::add(&self.counts.logins);
+                return Chain { subject: subject.to_owned(), tokens: answer.tokens() };
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        panic!("no login in {TRIES} tries");
+    }
+
+    /// Presents a token, with one key, until the answer is one.
+    pub async fn present(&self, chain: &Chain, refresh: &str, rng: &mut Rng) -> (Outcome, Option<Tokens>) {
+        let key = rng.u64(..);
+        let text = format!("idempotency-key-{key:020}");
+        let wish = Wish::Refresh { token: self.history.token(refresh), key };
+        let invoked = self.history.now();
+        let answer =
+            self.persist(rng, |api| api.refresh_request(refresh).header("Idempotency-Key", &text)).await;
+        Counts::add(&self.counts.refreshes);
+        let (mut outcome, mut tokens, mut wrong) = (Outcome::Open, None, None);
+        match answer.as_ref().map(|answer| answer.status.as_u16()) {
+            Some(200) => {
+                let granted = answer.expect("just seen").tokens();
+                wrong = foreign(&chain.subject, &chain.tokens.session, &granted);
+                let token = self.history.token(&granted.refresh);
+                outcome = Outcome::Granted { token, generation: self.history.generation(token) };
+                tokens = Some(granted);
+            }
+            Some(400) => outcome = Outcome::Refused,
+            _ => {}
+        }
+        self.note(chain, wish, invoked, outcome.clone(), wrong);
+        (outcome, tokens)
+    }
+
+    /// Exchanges the chain's newest token.
+    pub async fn refresh(&self, chain: &mut Chain, rng: &mut Rng) -> Outcome {
+        let newest = chain.tokens.refresh.clone();
+        let (outcome, tokens) = self.present(chain, &newest, rng).await;
+        if let Some(tokens) = tokens {
+            chain.tokens = tokens;
+        }
+        outcome
+    }
+
+    /// Logs out, until that is acknowledged.
+    pub async fn log_out(&self, chain: &Chain, rng: &mut Rng) -> Outcome {
+        let (invoked, token) = (self.history.now(), &chain.tokens.refresh);
+        let answer = self.persist(rng, |api| api.form("/oauth/revoke", &[("token", token)])).await;
+        let ended = answer.is_some_and(|answer| answer.status == 200);
+        let outcome = if ended { Outcome::Ended } else { Outcome::Open };
+        self.note(chain, Wish::End, invoked, outcome.clone(), None);
+        outcome
+    }
+
+    fn note(&self, chain: &Chain, wish: Wish, invoked: u64, outcome: Outcome, foreign: Option<String>) {
+        let returned = (outcome != Outcome::Open).then(|| self.history.now());
+        let session = chain.tokens.session.clone();
+        self.history.note(Event { session, wish, invoked, returned, outcome, foreign });
+    }
+
+    /// The same request, at any node, until an answer decides it.
+    async fn persist(
+        &self,
+        rng: &mut Rng,
+        request: impl Fn(&Api) -> reqwest::RequestBuilder,
+    ) -> Option<Answer> {
+        for _ in 0..TRIES {
+            let api = &self.apis[rng.usize(..self.apis.len())];
+            Counts::add(&self.counts.tries);
+            let hangs_up = self.abort_one_in > 0 && rng.u32(..self.abort_one_in) == 0;
+            let patience = if hangs_up { Duration::from_micros(rng.u64(0..4000)) } else { PATIENCE };
+            match timeout(patience, api.try_send(request(api))).await {
+                Ok(Ok(answer)) if answer.status != 503 => return Some(answer),
+                Ok(Ok(_)) => Counts::add(&self.counts.unavailable),
+                Err(_) if hangs_up => {
+                    Counts::add(&self.counts.aborted);
+                    continue;
+                }
+                Ok(Err(_)) | Err(_) => Counts::add(&self.counts.unanswered),
+            }
+            sleep(Duration::from_millis(rng.u64(2..25))).await;
+        }
+        None
+    }
+}

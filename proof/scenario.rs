@@ -1,0 +1,111 @@
+//! What is put to the proof. Each scenario starts its own servers and gateways.
+
+mod checker;
+mod failover;
+mod frozen;
+mod honest;
+mod races;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use indicatif::ProgressBar;
+
+use crate::check::Broken;
+use crate::client::Fleet;
+use crate::store::{Deployment, Topology};
+use crate::support::gateway::Gateway;
+
+/// How a scenario is to run.
+#[derive(Clone)]
+pub struct Run {
+    pub full: bool,
+    pub seed: u64,
+    pub bar: ProgressBar,
+}
+
+impl Run {
+    /// A count at full length; a tenth otherwise.
+    pub fn count(&self, full: u64) -> u64 {
+        let count = if self.full { full } else { full / 10 };
+        self.bar.set_length(count);
+        count
+    }
+}
+
+/// What came out.
+#[derive(Default)]
+pub struct Finding {
+    pub measured: Vec<(String, String)>,
+    pub broken: Vec<Broken>,
+}
+
+impl Finding {
+    /// The scenario did not come to its end.
+    pub fn of_a_panic() -> Self {
+        let broken = Broken { promise: "the scenario ends", excerpt: "it panicked; see above".to_owned() };
+        Self { measured: Vec::new(), broken: vec![broken] }
+    }
+
+    pub fn measure(&mut self, what: impl Into<String>, value: impl ToString) {
+        self.measured.push((what.into(), value.to_string()));
+    }
+
+    /// What was asked, answered and disturbed.
+    pub fn count(&mut self, fleet: &Fleet, deployment: &Deployment) {
+        for (what, count) in fleet.counts.told() {
+            self.measure(what, count);
+        }
+        for (what, count) in deployment.struck() {
+            self.measure(what, count);
+        }
+    }
+
+    /// A promise that no history shows.
+    pub fn demand(&mut self, promise: &'static str, holds: bool, told: impl FnOnce() -> String) {
+        if !holds {
+            self.broken.push(Broken { promise, excerpt: told() });
+        }
+    }
+}
+
+type Running = Pin<Box<dyn Future<Output = Finding>>>;
+
+pub struct Scenario {
+    pub name: &'static str,
+    pub run: fn(Run) -> Running,
+}
+
+macro_rules! scenarios {
+    ($($name:literal => |$run:ident| $body:expr),+ $(,)?) => {
+        pub const ALL: &[Scenario] = &[$(Scenario { name: $name, run: |$run| Box::pin($body) }),+];
+    };
+}
+
+scenarios! {
+    "checker" => |run| checker::prove(run),
+    "honest/standalone" => |run| honest::prove(run, Topology::Standalone),
+    "honest/sentinel" => |run| honest::prove(run, Topology::Sentinel),
+    "honest/cluster" => |run| honest::prove(run, Topology::Cluster),
+    "races/logout-standalone" => |run| races::logout(run, Topology::Standalone),
+    "races/logout-cluster" => |run| races::logout(run, Topology::Cluster),
+    "races/reuse-standalone" => |run| races::reuse(run, Topology::Standalone),
+    "races/reuse-cluster" => |run| races::reuse(run, Topology::Cluster),
+    "frozen" => |run| frozen::prove(run),
+    "failover/sentinel" => |run| failover::prove(run, Topology::Sentinel),
+    "failover/cluster" => |run| failover::prove(run, Topology::Cluster),
+}
+
+/// Nodes whose store is slow to no more than this before they say so.
+const SETTINGS: [(&str, &str); 3] = [("REDIS_TIMEOUT_MS", "400"), ("RUST_LOG", QUIET), ("WORKERS", "1")];
+
+/// What a node says: where it listens, and errors.
+const QUIET: &str = "token_gateway=error,token_gateway::startup=info";
+
+fn nodes(deployment: &Deployment, count: usize) -> Vec<Gateway> {
+    (0..count).map(|_| Gateway::on(&deployment.url(), &SETTINGS)).collect()
+}
+
+fn fleet(nodes: &[Gateway], abort_one_in: u32) -> Arc<Fleet> {
+    Fleet::new(nodes.iter().map(Gateway::api).collect(), abort_one_in)
+}

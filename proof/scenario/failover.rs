@@ -1,0 +1,174 @@
+//! Failover under load: how long until refreshes succeed again, and no success that the new master does not know.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use futures_util::future::join_all;
+
+use super::{Finding, Run, fleet, nodes};
+use crate::client::Fleet;
+use crate::history::Outcome;
+use crate::store::{Deployment, Loss, Topology};
+
+/// Clients at once; in a Cluster all of them on the primary that goes.
+const CLIENTS: usize = 16;
+
+/// For so long after the promotion each success is looked up on the new master.
+const WATCHED: Duration = Duration::from_secs(3);
+
+/// A success: when it was asked for and answered, and what it granted.
+struct Success {
+    invoked: Instant,
+    answered: Instant,
+    session: String,
+    subject: String,
+    generation: u64,
+}
+
+pub async fn prove(run: Run, topology: Topology) -> Finding {
+    let each = run.count(10);
+    run.bar.set_length(3 * each);
+    let mut finding = Finding::default();
+    for loss in [Loss::InOrder, Loss::Killed, Loss::Frozen] {
+        let mut times = Vec::new();
+        for n in 0..each {
+            match fail_over(&run, topology, loss, n).await {
+                Ok(took) => times.push(took),
+                Err(told) => finding.demand(
+                    "a failover ends, and nothing is granted that the new master does not know",
+                    false,
+                    || told,
+                ),
+            }
+            run.bar.inc(1);
+        }
+        tell(&mut finding, loss, times);
+    }
+    finding
+}
+
+fn tell(finding: &mut Finding, loss: Loss, mut times: Vec<Took>) {
+    if times.is_empty() {
+        return;
+    }
+    times.sort_by_key(|took| took.after_promotion);
+    let ms = |duration: Duration| duration.as_millis();
+    let median = &times[times.len() / 2];
+    let name = loss.name();
+    finding.measure(format!("{name}: failovers"), times.len());
+    finding.measure(format!("{name}: promotion to first success, median, ms"), ms(median.after_promotion));
+    finding.measure(format!("{name}: the same, longest, ms"), ms(times[times.len() - 1].after_promotion));
+    times.sort_by_key(|took| took.without_success);
+    let median = &times[times.len() / 2];
+    finding.measure(format!("{name}: without any success, median, ms"), ms(median.without_success));
+}
+
+struct Took {
+    after_promotion: Duration,
+    without_success: Duration,
+}
+
+async fn fail_over(run: &Run, topology: Topology, loss: Loss, n: u64) -> Result<Took, String> {
+    let mut rng = Rng::with_seed(run.seed + n);
+    let mut deployment = Deployment::for_failover(topology, loss);
+    let gateways = nodes(&deployment, 2);
+    let fleet = fleet(&gateways, 0);
+    let subjects = deployment.subjects_of_one_master(CLIENTS);
+    let (stop, successes) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+    let mut clients = Vec::new();
+    for subject in &subjects {
+        let chain = fleet.login(subject, &mut rng).await;
+        let (fleet, stop, successes, rng) = (fleet.clone(), stop.clone(), successes.clone(), rng.fork());
+        clients.push(tokio::spawn(async move { refresh_on(&fleet, chain, &stop, &successes, rng).await }));
+    }
+    let subject = subjects[0].clone();
+    let failing = tokio::task::spawn_blocking(move || {
+        std::thread::sleep(Duration::from_millis(500));
+        let promoted = deployment.lose_master(&subject, loss);
+        (deployment, promoted)
+    });
+    let (deployment, (lost_at, promoted_at, promoted)) = failing.await.expect("no panic");
+    let known = watch(&deployment, promoted, promoted_at, &successes).await;
+    stop.store(true, Ordering::SeqCst);
+    let refused: usize =
+        join_all(clients).await.into_iter().map(|refused| usize::from(refused.expect("no panic"))).sum();
+    known?;
+    if refused > 0 {
+        return Err(format!("{}: {refused} honest clients were refused", loss.name()));
+    }
+    times(&successes.lock().unwrap(), lost_at, promoted_at)
+}
+
+/// Returns whether the client was refused.
+async fn refresh_on(
+    fleet: &Fleet,
+    mut chain: crate::client::Chain,
+    stop: &AtomicBool,
+    successes: &Mutex<Vec<Success>>,
+    mut rng: Rng,
+) -> bool {
+    while !stop.load(Ordering::SeqCst) {
+        let invoked = Instant::now();
+        match fleet.refresh(&mut chain, &mut rng).await {
+            Outcome::Granted { generation, .. } => successes.lock().unwrap().push(Success {
+                invoked,
+                answered: Instant::now(),
+                session: chain.tokens.session.clone(),
+                subject: chain.subject.clone(),
+                generation,
+            }),
+            Outcome::Refused => return true,
+            _ => {}
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    false
+}
+
+/// What is granted to whoever asked after the promotion must be in the record that the new master has, at once.
+async fn watch(
+    deployment: &Deployment,
+    promoted: usize,
+    promoted_at: Instant,
+    successes: &Mutex<Vec<Success>>,
+) -> Result<(), String> {
+    let (mut seen, mut first) = (successes.lock().unwrap().len(), None);
+    while first.is_none_or(|first: Instant| first.elapsed() < WATCHED) {
+        if promoted_at.elapsed() > Duration::from_secs(30) {
+            return Err("no success within 30 s of the promotion".to_owned());
+        }
+        let new: Vec<(String, String, u64)> = {
+            let successes = successes.lock().unwrap();
+            let late = successes[seen..].iter().filter(|success| success.invoked > promoted_at);
+            let new = late.map(|it| (it.subject.clone(), it.session.clone(), it.generation)).collect();
+            seen = successes.len();
+            new
+        };
+        if !new.is_empty() {
+            first = first.or(Some(Instant::now()));
+        }
+        for (subject, session, generation) in new {
+            let key = format!("tg:{{{subject}}}:session:{session}");
+            let known: Option<u64> = deployment.servers()[promoted].try_ask(&["HGET", &key, "gen"]);
+            if known.is_none_or(|known| known < generation) {
+                return Err(format!("generation {generation} was granted, the new master knows {known:?}"));
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(())
+}
+
+fn times(successes: &[Success], lost_at: Instant, promoted_at: Instant) -> Result<Took, String> {
+    let after =
+        successes.iter().filter(|success| success.invoked > promoted_at || success.answered > promoted_at);
+    let first = after.map(|success| success.answered).min().ok_or("no success after the promotion")?;
+    let mut around: Vec<Instant> =
+        successes.iter().map(|success| success.answered).filter(|at| *at > lost_at).collect();
+    around.push(lost_at);
+    around.sort();
+    let without_success = around.windows(2).map(|two| two[1] - two[0]).max().unwrap_or_default();
+    Ok(Took { after_promotion: first - promoted_at, without_success })
+}

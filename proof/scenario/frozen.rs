@@ -1,0 +1,166 @@
+//! Redis frozen with 1,000 requests at once: a prompt 503 for each, memory flat, `/livez` answers, and full rate after the
+//! thaw.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use futures_util::future::join_all;
+use reqwest::Method;
+use tokio::time::sleep;
+
+use super::{Finding, Run, fleet};
+use crate::client::{Chain, Fleet};
+use crate::support::api::Tokens;
+use crate::support::gateway::Gateway;
+use crate::support::redis::Redis;
+
+/// Requests that are under way at once.
+const CROWD: usize = 1000;
+
+/// `REDIS_TIMEOUT_MS`, and what may come on top of it.
+const DEADLINE: Duration = Duration::from_millis(500);
+const SLACK: Duration = Duration::from_millis(200);
+
+/// How soon after the thaw everything must be as before.
+const RECOVERY: Duration = Duration::from_secs(2);
+
+/// A window over which a rate is taken.
+const WINDOW: Duration = Duration::from_millis(250);
+
+/// Clients that keep a steady load before and after.
+const STEADY: usize = 32;
+
+pub async fn prove(run: Run) -> Finding {
+    run.bar.set_length(3);
+    let (redis, mut rng) = (Redis::start_with(&["--appendfsync", "no"]), Rng::with_seed(run.seed));
+    let node = Gateway::on(&redis.url(), &[("RUST_LOG", super::QUIET)]);
+    let fleet = fleet(std::slice::from_ref(&node), 0);
+    let crowd = join_all((0..CROWD).map(|n| {
+        let (fleet, mut rng) = (fleet.clone(), rng.fork());
+        async move { fleet.login(&format!("crowd-{n}"), &mut rng).await }
+    }));
+    let crowd = crowd.await;
+    crowd_of_requests(&fleet, &crowd).await; // its connections are open from here on
+    let load = Load::start(&fleet, &mut rng).await;
+    let before = load.rate(4 * WINDOW).await;
+    run.bar.inc(1);
+
+    redis.freeze();
+    let memory = node.resident();
+    let (mut latencies, mut lives) = (Vec::new(), 0);
+    for _ in 0..3 {
+        let (took, alive) = tokio::join!(crowd_of_requests(&fleet, &crowd), is_alive(&fleet));
+        latencies.extend(took);
+        lives += usize::from(alive);
+    }
+    let grown = node.resident().saturating_sub(memory);
+    run.bar.inc(1);
+
+    redis.thaw();
+    let thawed = Instant::now();
+    let mut recovered = None;
+    while recovered.is_none() && thawed.elapsed() < 3 * RECOVERY {
+        let rate = load.rate(WINDOW).await;
+        recovered = (rate >= 0.9 * before).then(|| thawed.elapsed());
+    }
+    load.stop().await;
+    run.bar.inc(1);
+    report(latencies, lives, grown, before, recovered)
+}
+
+fn report(
+    mut latencies: Vec<(u16, Duration)>,
+    lives: usize,
+    grown: u64,
+    before: f64,
+    recovered: Option<Duration>,
+) -> Finding {
+    let mut finding = Finding::default();
+    let not_503 = latencies.iter().filter(|(status, _)| *status != 503).count();
+    latencies.sort_by_key(|(_, took)| *took);
+    let p99 = latencies[latencies.len() * 99 / 100].1;
+    finding.measure("requests while frozen, 1,000 at once", latencies.len());
+    finding.measure("p50 of the 503, ms", latencies[latencies.len() / 2].1.as_millis());
+    finding.measure("p99 of the 503, ms", p99.as_millis());
+    finding.measure("resident memory grew by, KiB", grown / 1024);
+    finding.measure("refreshes a second before", before as u64);
+    finding.measure(
+        "full rate after the thaw, ms",
+        recovered.map_or("never".to_owned(), |it| it.as_millis().to_string()),
+    );
+    finding.demand("closed: with Redis gone nothing but 503", not_503 == 0, || {
+        format!("{not_503} other answers")
+    });
+    finding
+        .demand("prompt: p99 within the deadline and 200 ms", p99 < DEADLINE + SLACK, || format!("{p99:?}"));
+    finding.demand("memory is flat", grown < 8 << 20, || format!("{grown} bytes more"));
+    finding.demand("/livez answers", lives == 3, || format!("{lives} of 3"));
+    let in_time = recovered.is_some_and(|it| it < RECOVERY);
+    finding.demand("full rate within 2 s of the thaw", in_time, || format!("{recovered:?}"));
+    finding
+}
+
+/// One refresh of each chain, all at once; status and how long it took. Nobody moves on: the keys stay the same.
+async fn crowd_of_requests(fleet: &Fleet, crowd: &[Chain]) -> Vec<(u16, Duration)> {
+    join_all(crowd.iter().map(|chain| async {
+        let key = format!("idempotency-key-of-{}", chain.tokens.session);
+        let began = Instant::now();
+        let answer = fleet.apis[0].refresh_as(&chain.tokens.refresh, &key).await;
+        (answer.status.as_u16(), began.elapsed())
+    }))
+    .await
+}
+
+async fn is_alive(fleet: &Fleet) -> bool {
+    sleep(DEADLINE / 5).await;
+    let api = &fleet.apis[0];
+    api.send(api.request(Method::GET, "/livez")).await.status == 200
+}
+
+/// A steady load of refreshes.
+struct Load {
+    done: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    clients: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Load {
+    async fn start(fleet: &Arc<Fleet>, rng: &mut Rng) -> Self {
+        let (done, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let mut clients = Vec::new();
+        for n in 0..STEADY {
+            let chain = fleet.login(&format!("steady-{n}"), rng).await;
+            let (fleet, done, stop) = (fleet.clone(), done.clone(), stop.clone());
+            clients.push(tokio::spawn(async move { go_on(&fleet, chain.tokens, &done, &stop).await }));
+        }
+        Self { done, stop, clients }
+    }
+
+    /// Refreshes a second, over a window.
+    async fn rate(&self, window: Duration) -> f64 {
+        let (before, began) = (self.done.load(Ordering::SeqCst), Instant::now());
+        sleep(window).await;
+        (self.done.load(Ordering::SeqCst) - before) as f64 / began.elapsed().as_secs_f64()
+    }
+
+    async fn stop(self) {
+        self.stop.store(true, Ordering::SeqCst);
+        join_all(self.clients).await;
+    }
+}
+
+async fn go_on(fleet: &Fleet, mut tokens: Tokens, done: &AtomicU64, stop: &AtomicBool) {
+    let mut key = crate::support::api::fresh_key();
+    while !stop.load(Ordering::SeqCst) {
+        let answer = fleet.apis[0].refresh_as(&tokens.refresh, &key).await;
+        if answer.status == 200 {
+            tokens = answer.tokens();
+            key = crate::support::api::fresh_key();
+            done.fetch_add(1, Ordering::SeqCst);
+        } else {
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}

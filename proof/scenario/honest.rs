@@ -1,0 +1,100 @@
+//! Honest clients, which send idempotency keys and only ever retry, under every fault: nobody is refused, no chain is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use futures_util::future::join_all;
+use reqwest::Method;
+
+use super::{Finding, Run, fleet, nodes};
+use crate::check::{Rules, check};
+use crate::client::{Chain, Fleet};
+use crate::history::Outcome;
+use crate::store::{Deployment, Topology};
+
+/// Clients at once, each with a chain of its own.
+const CLIENTS: usize = 48;
+
+/// One request in so many is dropped by its client.
+const ABORT_ONE_IN: u32 = 8;
+
+pub async fn prove(run: Run, topology: Topology) -> Finding {
+    let (refreshes, mut rng) = (run.count(100_000), Rng::with_seed(run.seed));
+    let deployment = Deployment::start(topology);
+    let gateways = nodes(&deployment, 2);
+    let fleet = fleet(&gateways, ABORT_ONE_IN);
+    let mut chains = Vec::new();
+    for n in 0..CLIENTS {
+        chains.push(fleet.login(&format!("user-{n}"), &mut rng).await);
+    }
+    deployment.wait_for_replicas();
+    let (began, seed) = (Instant::now(), rng.u64(..));
+    deployment.disturb_calls(seed);
+    let stop = Arc::new(AtomicBool::new(false));
+    let disturbing = std::thread::spawn({
+        let stop = stop.clone();
+        move || disturb(deployment, Rng::with_seed(seed), &stop)
+    });
+    let left = Arc::new(AtomicI64::new(refreshes as i64));
+    let clients = chains.into_iter().map(|chain| {
+        let (fleet, left, bar, rng) = (fleet.clone(), left.clone(), run.bar.clone(), rng.fork());
+        tokio::spawn(async move { refresh_on(&fleet, chain, &left, &bar, rng).await })
+    });
+    let chains: Vec<Chain> =
+        join_all(clients).await.into_iter().map(|chain| chain.expect("no panic")).collect();
+    stop.store(true, Ordering::SeqCst);
+    let deployment = tokio::task::spawn_blocking(move || disturbing.join().expect("no panic")).await.unwrap();
+    deployment.calm();
+    let took = began.elapsed();
+
+    let mut finding = Finding::default();
+    every_chain_lives(&fleet, chains, &mut rng, &mut finding).await;
+    finding.broken.extend(check(&fleet.history, Rules { all_honest: true }));
+    finding.measure("refreshes a second, faults and failovers included", refreshes / took.as_secs().max(1));
+    finding.count(&fleet, &deployment);
+    finding
+}
+
+/// Goes on until all clients together have done enough, or this one is refused.
+async fn refresh_on(
+    fleet: &Fleet,
+    mut chain: Chain,
+    left: &AtomicI64,
+    bar: &indicatif::ProgressBar,
+    mut rng: Rng,
+) -> Chain {
+    while left.fetch_sub(1, Ordering::SeqCst) > 0 {
+        if !matches!(fleet.refresh(&mut chain, &mut rng).await, Outcome::Granted { .. }) {
+            break;
+        }
+        bar.inc(1);
+    }
+    chain
+}
+
+fn disturb(mut deployment: Deployment, mut rng: Rng, stop: &AtomicBool) -> Deployment {
+    while !stop.load(Ordering::SeqCst) {
+        sleep(Duration::from_millis(rng.u64(100..600)));
+        deployment.disturb(&mut rng);
+    }
+    deployment
+}
+
+/// Each session is listed, and its newest token works.
+async fn every_chain_lives(fleet: &Fleet, chains: Vec<Chain>, rng: &mut Rng, finding: &mut Finding) {
+    let mut dead = Vec::new();
+    for mut chain in chains {
+        let listed = fleet.apis[0].user(Method::GET, &chain.subject, "").await;
+        let is_listed = listed.status == 200 && listed.sessions() == [chain.tokens.session.clone()];
+        let outcome = fleet.refresh(&mut chain, rng).await;
+        if !is_listed || !matches!(outcome, Outcome::Granted { .. }) {
+            dead.push(format!("{}: {outcome:?}, listed: {listed:?}", chain.subject));
+        }
+    }
+    finding.measure("chains that live", CLIENTS - dead.len());
+    finding.measure("chains", CLIENTS);
+    finding.demand("not one ended session, not one lost chain", dead.is_empty(), || dead.join("\n"));
+}

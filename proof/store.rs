@@ -1,0 +1,314 @@
+//! The deployments that are put to the proof, and what is done to them.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+
+use crate::support::cluster::Cluster;
+use crate::support::proxy::{Plan, Proxy};
+use crate::support::redis::Redis;
+use crate::support::sentinel::Sentinel;
+
+/// About one call of a script in so many meets a fault of the proxy.
+const ONE_IN: u32 = 12;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topology {
+    Standalone,
+    Sentinel,
+    Cluster,
+}
+
+/// How a master is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// A replica takes over from a master that runs.
+    InOrder,
+    Killed,
+    Frozen,
+}
+
+impl Loss {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InOrder => "in order",
+            Self::Killed => "master killed",
+            Self::Frozen => "master frozen",
+        }
+    }
+}
+
+pub struct Deployment {
+    kind: Kind,
+    done: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+enum Kind {
+    Standalone(Redis),
+    Sentinel(Sentinel),
+    Cluster(Cluster),
+}
+
+impl Deployment {
+    pub fn start(topology: Topology) -> Self {
+        let kind = match topology {
+            Topology::Standalone => {
+                let port = crate::support::free_port();
+                let options = ["--busy-reply-threshold", "100"];
+                Kind::Standalone(Redis::start_behind(Proxy::before(port), port, &options, |_| Vec::new()))
+            }
+            Topology::Sentinel => Kind::Sentinel(Sentinel::behind_proxies()),
+            Topology::Cluster => Kind::Cluster(Cluster::behind_proxies()),
+        };
+        Self { kind, done: Mutex::default() }
+    }
+
+    /// Without proxies. A master that Sentinels depose while it runs stops acknowledging only where it wants all its
+    /// replicas, so that is what it wants when it is to be deposed.
+    pub fn for_failover(topology: Topology, loss: Loss) -> Self {
+        let wanted = if loss == Loss::InOrder { "2" } else { "1" };
+        let kind = match topology {
+            Topology::Standalone => panic!("one server has nobody to fail over to"),
+            Topology::Sentinel => Kind::Sentinel(Sentinel::start_with(
+                2,
+                &["--min-replicas-to-write", wanted, "--min-replicas-max-lag", "2"],
+            )),
+            Topology::Cluster => Kind::Cluster(Cluster::with_replicas(&[])),
+        };
+        Self { kind, done: Mutex::default() }
+    }
+
+    /// Users whose sessions lie on the same master.
+    pub fn subjects_of_one_master(&self, count: usize) -> Vec<String> {
+        let all = (0..).map(|n| format!("user-{n}"));
+        match &self.kind {
+            Kind::Cluster(cluster) => {
+                let of = |subject: &str| cluster.primary_of(&format!("tg:{{{subject}}}:sessions"));
+                let first = of("user-0");
+                all.filter(|subject| of(subject) == first).take(count).collect()
+            }
+            _ => all.take(count).collect(),
+        }
+    }
+
+    /// The master of a user is lost; returns when that was, when another was promoted, and which.
+    pub fn lose_master(&mut self, subject: &str, loss: Loss) -> (Instant, Instant, usize) {
+        let master = match &self.kind {
+            Kind::Cluster(cluster) => cluster.primary_of(&format!("tg:{{{subject}}}:sessions")),
+            Kind::Sentinel(sentinel) => sentinel.master(),
+            Kind::Standalone(_) => 0,
+        };
+        let replicas: Vec<usize> = match &self.kind {
+            Kind::Cluster(cluster) => vec![cluster.replica_of(master)],
+            _ => (0..self.servers().len()).filter(|n| *n != master).collect(),
+        };
+        let lost_at = Instant::now();
+        match (loss, &self.kind) {
+            (Loss::Killed, _) => self.server_mut(master).stop(),
+            (Loss::Frozen, _) => self.servers()[master].freeze(),
+            (Loss::InOrder, Kind::Cluster(cluster)) => {
+                let _ = cluster.servers[replicas[0]].try_ask::<String>(&["CLUSTER", "FAILOVER"]);
+            }
+            (Loss::InOrder, Kind::Sentinel(sentinel)) => sentinel.begin_failover(),
+            (Loss::InOrder, Kind::Standalone(_)) => {}
+        }
+        let (promoted_at, promoted) =
+            crate::support::wait_for("a promotion", Duration::from_secs(60), || {
+                let is_master =
+                    |n: &&usize| self.servers()[**n].info("role").is_some_and(|role| role == "master");
+                replicas.iter().find(is_master).map(|n| (Instant::now(), *n))
+            });
+        if loss == Loss::Frozen {
+            self.servers()[master].thaw();
+        }
+        (lost_at, promoted_at, promoted)
+    }
+
+    pub fn url(&self) -> String {
+        match &self.kind {
+            Kind::Standalone(redis) => redis.proxy().url(),
+            Kind::Sentinel(sentinel) => sentinel.gateway_url(),
+            Kind::Cluster(cluster) => cluster.gateway_url(),
+        }
+    }
+
+    pub fn servers(&self) -> &[Redis] {
+        match &self.kind {
+            Kind::Standalone(redis) => std::slice::from_ref(redis),
+            Kind::Sentinel(sentinel) => &sentinel.servers,
+            Kind::Cluster(cluster) => &cluster.servers,
+        }
+    }
+
+    fn server_mut(&mut self, n: usize) -> &mut Redis {
+        match &mut self.kind {
+            Kind::Standalone(redis) => redis,
+            Kind::Sentinel(sentinel) => &mut sentinel.servers[n],
+            Kind::Cluster(cluster) => &mut cluster.servers[n],
+        }
+    }
+
+    /// From now on calls of scripts meet faults.
+    pub fn disturb_calls(&self, seed: u64) {
+        for (n, server) in self.servers().iter().enumerate() {
+            server.proxy().disturb(Plan::everything(seed + n as u64, ONE_IN));
+        }
+    }
+
+    pub fn calm(&self) {
+        self.servers().iter().for_each(|server| server.proxy().calm());
+    }
+
+    /// How often each fault has struck, and each disturbance was made.
+    pub fn struck(&self) -> BTreeMap<&'static str, u64> {
+        let mut all = self.done.lock().unwrap().clone();
+        for server in self.servers() {
+            for (name, count) in server.proxy().struck() {
+                *all.entry(name).or_default() += count;
+            }
+        }
+        all
+    }
+
+    /// Replicas have all that their masters have.
+    pub fn wait_for_replicas(&self) {
+        let offsets = |role: &str, name: &str| -> Option<Vec<u64>> {
+            let of_role = self.servers().iter().filter(|it| it.info("role").is_some_and(|told| told == role));
+            of_role.map(|server| server.info(name)?.parse().ok()).collect()
+        };
+        crate::support::wait_for("replicas have what their masters have", Duration::from_secs(30), || {
+            let masters = offsets("master", "master_repl_offset")?;
+            let replicas = offsets("slave", "slave_repl_offset")?;
+            replicas.iter().all(|offset| masters.contains(offset)).then_some(())
+        });
+    }
+
+    fn did(&self, what: &'static str) {
+        *self.done.lock().unwrap().entry(what).or_default() += 1;
+    }
+
+    /// One disturbance, chosen at random; returns when all is well again.
+    pub fn disturb(&mut self, rng: &mut Rng) {
+        let master = self.a_master(rng);
+        match rng.u32(0..10) {
+            0 | 1 => self.flush_scripts(),
+            2 | 3 => self.cut_connections(master),
+            4 => self.freeze(master, Duration::from_millis(rng.u64(100..600))),
+            5 => self.fill_memory(master),
+            6 => self.move_slots(rng),
+            7 => self.fail_over(master),
+            8 => self.lose(master),
+            _ => self.keep_busy(master),
+        }
+    }
+
+    fn a_master(&self, rng: &mut Rng) -> usize {
+        match &self.kind {
+            Kind::Standalone(_) => 0,
+            Kind::Sentinel(sentinel) => sentinel.master(),
+            Kind::Cluster(cluster) => {
+                let is_primary =
+                    |n: &usize| cluster.servers[*n].info("role").is_some_and(|it| it == "master");
+                let primaries: Vec<usize> = (0..cluster.servers.len()).filter(is_primary).collect();
+                primaries[rng.usize(..primaries.len())]
+            }
+        }
+    }
+
+    fn flush_scripts(&self) {
+        self.servers().iter().for_each(|server| drop(server.try_ask::<String>(&["SCRIPT", "FLUSH"])));
+        self.did("SCRIPT FLUSH");
+    }
+
+    fn cut_connections(&self, master: usize) {
+        let _ = self.servers()[master].try_ask::<u64>(&["CLIENT", "KILL", "TYPE", "normal"]);
+        self.did("CLIENT KILL");
+    }
+
+    fn freeze(&self, master: usize, pause: Duration) {
+        self.servers()[master].freeze();
+        sleep(pause);
+        self.servers()[master].thaw();
+        self.did("master frozen for less than a failover takes");
+    }
+
+    fn fill_memory(&self, master: usize) {
+        let _ = self.servers()[master].try_ask::<String>(&["CONFIG", "SET", "maxmemory", "1"]);
+        sleep(Duration::from_millis(200));
+        let _ = self.servers()[master].try_ask::<String>(&["CONFIG", "SET", "maxmemory", "0"]);
+        self.did("out of memory");
+    }
+
+    /// A script that spins: everybody else hears BUSY.
+    fn keep_busy(&self, master: usize) {
+        const SPIN: &str = "local i = 0 while i < 3e7 do i = i + 1 end return i";
+        let _ = self.servers()[master].try_ask::<u64>(&["EVAL", SPIN, "0"]);
+        self.did("busy with a script");
+    }
+
+    /// Slots with sessions in them move to another primary, one of them slowly.
+    fn move_slots(&self, rng: &mut Rng) {
+        let Kind::Cluster(cluster) = &self.kind else { return self.flush_scripts() };
+        for n in 0..4 {
+            let key = format!("tg:{{user-{}}}:sessions", rng.u32(0..64));
+            let moving = cluster.begin_move(&key);
+            let keys = moving.left();
+            keys.iter().take(keys.len().div_ceil(2)).for_each(|key| moving.carry(key));
+            if n == 0 {
+                sleep(Duration::from_millis(300));
+            }
+            moving.finish();
+            self.did("slot moved");
+        }
+    }
+
+    /// A replica takes over from a master that runs.
+    fn fail_over(&mut self, master: usize) {
+        match &self.kind {
+            Kind::Standalone(_) => return self.restart(),
+            Kind::Sentinel(sentinel) => {
+                sentinel.fail_over();
+                sentinel.wait_until_whole();
+            }
+            Kind::Cluster(cluster) => {
+                cluster.fail_over(master);
+                cluster.wait_until_whole();
+            }
+        }
+        self.did("failover in order");
+    }
+
+    fn restart(&mut self) {
+        let redis = self.server_mut(0);
+        redis.stop();
+        redis.run();
+        self.did("Redis killed and started again");
+    }
+
+    /// A master is killed, a replica takes over, and the former master comes back.
+    fn lose(&mut self, master: usize) {
+        if matches!(self.kind, Kind::Standalone(_)) {
+            return self.restart();
+        }
+        let replica = match &self.kind {
+            Kind::Cluster(cluster) => Some(cluster.replica_of(master)),
+            _ => None,
+        };
+        self.server_mut(master).stop();
+        match (&self.kind, replica) {
+            (Kind::Sentinel(sentinel), _) => drop(sentinel.wait_for_another(master)),
+            (Kind::Cluster(cluster), Some(replica)) => cluster.wait_for_promotion(replica),
+            _ => {}
+        }
+        self.server_mut(master).run();
+        self.did("master killed");
+        match &self.kind {
+            Kind::Sentinel(sentinel) => sentinel.wait_until_whole(),
+            Kind::Cluster(cluster) => cluster.wait_until_whole(),
+            Kind::Standalone(_) => {}
+        }
+    }
+}
