@@ -69,6 +69,13 @@ impl Finding {
     }
 }
 
+/// What the nodes said of reuse and of lost ends, as the last lines of a report that has to explain something.
+pub fn words_of(nodes: &[Gateway]) -> String {
+    let logs: Vec<String> = nodes.iter().map(Gateway::log).collect();
+    let lines = logs.iter().flat_map(|log| log.lines()).filter(|line| line.contains("session "));
+    lines.take(20).collect::<Vec<_>>().join("\n")
+}
+
 type Running = Pin<Box<dyn Future<Output = Finding>>>;
 
 pub struct Scenario {
@@ -100,7 +107,7 @@ scenarios! {
 const SETTINGS: [(&str, &str); 3] = [("REDIS_TIMEOUT_MS", "400"), ("RUST_LOG", QUIET), ("WORKERS", "1")];
 
 /// What a node says: where it listens, and errors.
-const QUIET: &str = "token_gateway=error,token_gateway::startup=info";
+const QUIET: &str = "token_gateway=error,token_gateway::gateway=warn,token_gateway::startup=info";
 
 fn nodes(deployment: &Deployment, count: usize) -> Vec<Gateway> {
     (0..count).map(|_| Gateway::on(&deployment.url(), &SETTINGS)).collect()

@@ -43,16 +43,7 @@ pub enum Moment {
     Stored(Timestamp),
 }
 
-/// A call that leaves this node so long after its request had arrived was held up here.
-const HELD_UP: Duration = Duration::from_millis(200);
-
 impl Moment {
-    /// Whether it is so long ago that a client that gave up waiting may have moved on meanwhile, by any number of
-    /// generations.
-    pub fn is_past(self) -> bool {
-        matches!(self, Self::Local(moment) if moment.elapsed() > HELD_UP)
-    }
-
     /// A lower bound of it on a clock; the beginning of time on one that was never heard.
     pub fn on(self, clock: &Clock) -> Timestamp {
         match self {

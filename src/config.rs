@@ -37,6 +37,9 @@ use crate::token::{Keyring, Secret, TokenSettings};
 /// Ten years in seconds: lifetimes beyond it are typing errors.
 const TEN_YEARS: u64 = 315_360_000;
 
+/// A call of a refresh that comes straight through takes less than this; see `Policy::held_up`.
+const HELD_UP: Duration = Duration::from_millis(5);
+
 /// The longest that readiness fails before the listener closes; at most a tenth of the grace.
 const UNREADY_FIRST: Duration = Duration::from_secs(2);
 
@@ -255,6 +258,7 @@ impl Flags {
             session_max_age: Some(self.session_max_age_seconds).filter(|age| *age > 0).map(seconds),
             refresh_grace: seconds(self.refresh_grace_seconds),
             reuse_scope: self.reuse_scope,
+            held_up: HELD_UP,
             max_sessions: usize::try_from(self.max_sessions_per_subject).unwrap_or(usize::MAX),
             tombstone_ttl: self.ends.tombstone_ttl(),
             feed_retention: self.ends.feed_retention(),

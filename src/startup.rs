@@ -92,6 +92,7 @@ impl Application {
         })
         .workers(workers)
         .keep_alive(KEEP_ALIVE)
+        .h1_allow_half_closed(false) // whoever hangs up is gone: see `Gateway::rotate`
         .tcp_nodelay(true)
         .disable_signals()
         .shutdown_timeout(grace.as_secs())

@@ -30,6 +30,9 @@ pub struct Policy {
     /// For how long after a rotation the superseded token still gets the same successor.
     pub refresh_grace: Duration,
     pub reuse_scope: ReuseScope,
+    /// A call that reaches the store longer after its request had arrived was held up on its way: a client that hung
+    /// up and repeated the request elsewhere may have moved on by any number of generations.
+    pub held_up: Duration,
     pub max_sessions: usize,
     /// How long the record of an ended session is kept.
     pub tombstone_ttl: Duration,
@@ -45,6 +48,7 @@ impl Policy {
             session_max_age: None,
             refresh_grace: Duration::ZERO,
             reuse_scope: ReuseScope::Session,
+            held_up: Duration::ZERO,
             max_sessions: 0,
             tombstone_ttl,
             feed_retention,
@@ -206,6 +210,8 @@ pub struct Rotation<'a> {
     pub successor: Jti,
     /// When the request arrived; what decides is a lower bound of that on the store's clock.
     pub sent_at: Moment,
+    /// Whether a superseded token ends sessions. Without it the answer is [`Rotated::Suspect`], and nothing is written.
+    pub accuse: bool,
 }
 
 /// The answers of [`Store::rotate`], in the order in which they are tried.
@@ -224,8 +230,10 @@ pub enum Rotated {
     Rotated(Successor),
     /// The token was ahead of its record, which a failover had rolled back; it has been brought up.
     RolledBack(Successor),
-    /// Sent before the record last moved, or held up in this node: it proves nothing, and nothing was written.
+    /// Sent before the record last moved, so it proves nothing; nothing was written.
     Late,
+    /// It would be reuse, had the call been allowed to accuse; nothing was written.
+    Suspect,
     /// A superseded token came back: theft is assumed, and these sessions have ended.
     Reused(EndedMany),
 }

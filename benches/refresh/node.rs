@@ -72,7 +72,14 @@ async fn serve(kind: Kind, settings: Settings, listener: TcpListener) -> Result<
     });
     // As `startup.rs` has it.
     let keep_alive = std::time::Duration::from_secs(75);
-    Ok(server.workers(workers).keep_alive(keep_alive).tcp_nodelay(true).listen(listener)?.run().await?)
+    Ok(server
+        .workers(workers)
+        .keep_alive(keep_alive)
+        .h1_allow_half_closed(false)
+        .tcp_nodelay(true)
+        .listen(listener)?
+        .run()
+        .await?)
 }
 
 fn gateway(kind: Kind, settings: &Settings) -> Result<Gateway> {
@@ -134,8 +141,8 @@ impl Other {
             .arg(self.dated(rotation).0)
             .arg(self.settled[0])
             .arg(0)
-            .arg("subject");
-        call.arg(self.settled[1]);
+            .arg("none");
+        call.arg(self.settled[1]).arg(5000);
         Ok(match &self.way {
             Way::Bare(bare) => {
                 let (client, connection) = &**bare;

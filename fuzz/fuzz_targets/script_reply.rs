@@ -27,6 +27,7 @@ fuzz_target!(|data: &[u8]| {
         generation: 7,
         successor: presented,
         sent_at: Moment::Stored(Timestamp(1_800_000_000_000_000)),
+        accuse: true,
     };
     match read(scripts::rotate(reply.clone(), &rotation)) {
         Some(Rotated::Replayed(successor) | Rotated::Rotated(successor) | Rotated::RolledBack(successor)) => {

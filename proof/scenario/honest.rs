@@ -9,11 +9,12 @@ use fastrand::Rng;
 use futures_util::future::join_all;
 use reqwest::Method;
 
-use super::{Finding, Run, fleet, nodes};
+use super::{Finding, Run, fleet, nodes, words_of};
 use crate::check::{Rules, check};
 use crate::client::{Chain, Fleet};
 use crate::history::Outcome;
 use crate::store::{Deployment, Topology};
+use crate::support::gateway::Gateway;
 
 /// Clients at once, each with a chain of its own.
 const CLIENTS: usize = 48;
@@ -51,7 +52,7 @@ pub async fn prove(run: Run, topology: Topology) -> Finding {
     let took = began.elapsed();
 
     let mut finding = Finding::default();
-    every_chain_lives(&fleet, chains, &mut rng, &mut finding).await;
+    every_chain_lives(&gateways, &fleet, chains, &mut rng, &mut finding).await;
     finding.broken.extend(check(&fleet.history, Rules { all_honest: true }));
     finding.measure("refreshes a second, faults and failovers included", refreshes / took.as_secs().max(1));
     finding.count(&fleet, &deployment);
@@ -84,10 +85,23 @@ fn disturb(mut deployment: Deployment, mut rng: Rng, stop: &AtomicBool) -> Deplo
 }
 
 /// Each session is listed, and its newest token works.
-async fn every_chain_lives(fleet: &Fleet, chains: Vec<Chain>, rng: &mut Rng, finding: &mut Finding) {
+async fn every_chain_lives(
+    nodes: &[Gateway],
+    fleet: &Fleet,
+    chains: Vec<Chain>,
+    rng: &mut Rng,
+    finding: &mut Finding,
+) {
     let mut dead = Vec::new();
     for mut chain in chains {
-        let listed = fleet.apis[0].user(Method::GET, &chain.subject, "").await;
+        let mut listed = fleet.apis[0].user(Method::GET, &chain.subject, "").await;
+        for _ in 0..100 {
+            if listed.status != 503 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            listed = fleet.apis[0].user(Method::GET, &chain.subject, "").await;
+        }
         let is_listed = listed.status == 200 && listed.sessions() == [chain.tokens.session.clone()];
         let outcome = fleet.refresh(&mut chain, rng).await;
         if !is_listed || !matches!(outcome, Outcome::Granted { .. }) {
@@ -96,5 +110,7 @@ async fn every_chain_lives(fleet: &Fleet, chains: Vec<Chain>, rng: &mut Rng, fin
     }
     finding.measure("chains that live", CLIENTS - dead.len());
     finding.measure("chains", CLIENTS);
-    finding.demand("not one ended session, not one lost chain", dead.is_empty(), || dead.join("\n"));
+    finding.demand("not one ended session, not one lost chain", dead.is_empty(), || {
+        format!("{}\n{}", dead.join("\n"), words_of(nodes))
+    });
 }

@@ -50,7 +50,7 @@ impl Gateway {
                 log::warn!("session {}: the store had lost its last rotations; healed", token.jti.session());
                 (RefreshOutcome::RolledBack, grant)
             }
-            Rotated::Late => return Err(Error::Overtaken),
+            Rotated::Late | Rotated::Suspect => return Err(Error::Overtaken),
             Rotated::Unknown => return Err(Error::Grant(Refusal::Unknown)),
             Rotated::Ended { .. } => return Err(Error::Grant(Refusal::Ended)),
             Rotated::Reused(_) => return Err(Error::Grant(Refusal::Reused)),
@@ -91,14 +91,22 @@ impl Gateway {
         token: &RefreshToken,
         request: &Refresh<'_>,
     ) -> Result<Rotated, store::Error> {
-        let rotation = Rotation {
+        let mut rotation = Rotation {
             subject: &token.subject,
             presented: token.jti,
             generation: token.generation,
             successor: token.jti.successor(&request.attempt),
             sent_at: Moment::Local(call.arrived),
+            accuse: false,
         };
-        let (rotated, session) = (self.store.rotate(&rotation).await?, token.jti.session());
+        let (mut rotated, session) = (self.store.rotate(&rotation).await?, token.jti.session());
+        if rotated == Rotated::Suspect {
+            // A client that hung up before this node got to its request may have repeated it elsewhere, and moved on.
+            // The server drops such a request as soon as it waits: who is still here has not hung up.
+            tokio::task::yield_now().await;
+            rotation.accuse = true;
+            rotated = self.store.rotate(&rotation).await?;
+        }
         match &rotated {
             Rotated::Reused(ended) => {
                 self.metrics.refreshed(RefreshOutcome::Reused);

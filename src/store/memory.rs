@@ -17,7 +17,8 @@ use super::{
 use crate::clock::{Clock, Timestamp};
 use crate::session::{Jti, Reason, SessionId, Subject};
 
-/// A refresh token at most this many generations behind may have been late rather than stolen.
+/// A refresh token at most this many generations behind may have been late rather than stolen, though its call came
+/// straight through.
 const LATE_GENERATIONS: u64 = 4;
 
 /// Fewer subjects than this are never swept.
@@ -222,9 +223,12 @@ fn rotate(
     if generation > live.generation {
         return Rotated::RolledBack(live.move_on(rotation, now, policy));
     }
-    let is_late = sent_at <= live.rotated_at && generation + LATE_GENERATIONS >= live.generation;
-    if is_late || rotation.sent_at.is_past() {
+    let was_held_up = now > sent_at.plus(policy.held_up);
+    if sent_at <= live.rotated_at && (was_held_up || generation + LATE_GENERATIONS >= live.generation) {
         return Rotated::Late;
+    }
+    if !rotation.accuse {
+        return Rotated::Suspect;
     }
     Rotated::Reused(end_reused(sessions, presented.session(), sent_at, now, policy))
 }

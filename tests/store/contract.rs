@@ -27,6 +27,7 @@ contract! {
     a_reuse_scope_of_session_spares_the_others(super::only_the_session()),
     reuse_spares_sessions_created_after_it_was_sent(super::policy()),
     a_token_sent_before_the_record_moved_is_late_for_four_generations(super::policy()),
+    a_token_that_was_held_up_on_its_way_is_late_whatever_its_generation(super::quick()),
     a_token_ahead_of_its_record_is_healed_and_reuse_still_caught(super::policy()),
     grace_gives_the_same_successor_and_never_moves_its_window(super::with_grace()),
     an_ended_session_is_refused_without_an_alarm(super::policy()),
@@ -46,6 +47,10 @@ contract! {
 
 fn only_the_session() -> Policy {
     Policy { reuse_scope: ReuseScope::Session, ..policy() }
+}
+
+fn quick() -> Policy {
+    Policy { held_up: Duration::ZERO, ..policy() }
 }
 
 fn with_grace() -> Policy {
@@ -160,6 +165,20 @@ async fn a_token_sent_before_the_record_moved_is_late_for_four_generations(bench
     assert_eq!(live(bench, "alice", chain[0]).await.expect("nothing was written").generation, 5);
     let outcome = bench.rotate_sent_at(&alice, chain[0], 0, "b", early).await;
     assert!(matches!(outcome, Rotated::Reused(_)), "five behind: {outcome:?}");
+}
+
+/// Without this an honest client is accused that hangs up, repeats its request elsewhere, and moves on five times
+/// before the first copy arrives.
+async fn a_token_that_was_held_up_on_its_way_is_late_whatever_its_generation(bench: &Bench) {
+    let alice = subject("alice");
+    let mut chain = vec![bench.create(&alice).await];
+    let early = bench.moment().await;
+    for generation in 0..9 {
+        chain.push(rotated(bench, "alice", chain[generation as usize], generation, "a").await);
+    }
+    assert_eq!(bench.rotate_sent_at(&alice, chain[0], 0, "b", early).await, Rotated::Late);
+    let outcome = bench.rotate(&alice, chain[0], 0, "b").await;
+    assert!(matches!(outcome, Rotated::Reused(_)), "sent after the record last moved: {outcome:?}");
 }
 
 async fn a_token_ahead_of_its_record_is_healed_and_reuse_still_caught(bench: &Bench) {

@@ -35,6 +35,7 @@ pub fn policy() -> Policy {
         session_max_age: Some(Duration::from_secs(150)),
         refresh_grace: Duration::ZERO,
         reuse_scope: ReuseScope::Subject,
+        held_up: Duration::from_secs(3600),
         max_sessions: 3,
         tombstone_ttl: Duration::from_secs(40),
         feed_retention: Duration::from_secs(3600),
@@ -120,7 +121,7 @@ impl Bench {
     ) -> Rotated {
         let successor = successor(presented, attempt);
         let sent_at = Moment::Stored(sent_at);
-        let rotation = Rotation { subject, presented, generation, successor, sent_at };
+        let rotation = Rotation { subject, presented, generation, successor, sent_at, accuse: true };
         self.store.rotate(&rotation).await.expect("the store answers")
     }
 }

@@ -68,22 +68,6 @@ enum Routes {
     Cluster { cluster: Arc<Cluster>, keeper: JoinHandle<()> },
 }
 
-/// How a call is sent.
-#[derive(Debug, Clone, Copy, Default)]
-struct Try {
-    /// To where its slot is moving.
-    asking: bool,
-    /// It was sent before, or may have been.
-    again: bool,
-}
-
-/// What a call is made for: it is dated by the clock of the server that it is sent to.
-pub(super) struct Sending<'a> {
-    pub clock: &'a Clock,
-    /// It did not leave at once: its client may have given up, and moved on through another node.
-    pub held_up: bool,
-}
-
 /// Where a call is sent next.
 enum Route {
     Owner,
@@ -116,19 +100,15 @@ impl Connections {
     }
 
     /// Calls a script where `key` lies. `make` is asked anew for each try, because each server has its own clock.
-    pub async fn call(&self, key: &str, make: impl Fn(&Sending<'_>) -> Call) -> Result<Reply, Error> {
+    pub async fn call(&self, key: &str, make: impl Fn(&Clock) -> Call) -> Result<Reply, Error> {
         let make = &make;
-        self.persist(key, |shard, how| async move { shard.attempt(make, how).await }).await
+        self.persist(key, |shard, asking| async move { shard.attempt(make, asking).await }).await
     }
 
     /// Calls a script and, where configured, waits until enough replicas have what it wrote.
-    pub async fn call_and_wait(
-        &self,
-        key: &str,
-        make: impl Fn(&Sending<'_>) -> Call,
-    ) -> Result<Reply, Error> {
+    pub async fn call_and_wait(&self, key: &str, make: impl Fn(&Clock) -> Call) -> Result<Reply, Error> {
         let make = &make;
-        self.persist(key, |shard, how| async move { shard.attempt_and_wait(make, how).await }).await
+        self.persist(key, |shard, asking| async move { shard.attempt_and_wait(make, asking).await }).await
     }
 
     /// Redis `TIME`, where `key` lies.
@@ -212,14 +192,14 @@ impl Connections {
     }
 
     /// Carries an attempt out, and the same attempt again where that may help.
-    async fn persist<T, A>(&self, key: &str, attempt: impl Fn(Arc<Shard>, Try) -> A) -> Result<T, Error>
+    async fn persist<T, A>(&self, key: &str, attempt: impl Fn(Arc<Shard>, bool) -> A) -> Result<T, Error>
     where
         A: Future<Output = Result<T, Failure>>,
     {
-        let (mut route, mut pauses, mut lost, mut again) = (Route::Owner, None, false, false);
+        let (mut route, mut pauses, mut lost) = (Route::Owner, None, false);
         loop {
             let (shard, asking) = self.find(key, &route).await?;
-            let failure = match attempt(shard, Try { asking, again }).await {
+            let failure = match attempt(shard, asking).await {
                 Ok(done) => {
                     self.budget.earn();
                     return Ok(done);
@@ -231,7 +211,7 @@ impl Connections {
             let may = !failure.is_final() && !(lost && failure.is_lost()) && self.budget.spend();
             let Some(pause) = pause.filter(|_| may) else { return Err(failure.into_error()) };
             log::debug!("repeating the attempt: {failure:?}");
-            (lost, again) = (lost || failure.is_lost(), true);
+            lost |= failure.is_lost();
             if matches!(failure, Failure::TryAgain(_)) {
                 sleep(pause).await;
             }

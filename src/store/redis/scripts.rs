@@ -8,7 +8,6 @@ use std::sync::LazyLock;
 use redis::{Cmd, ToRedisArgs};
 
 use super::RedisStore;
-use super::connection::Sending;
 use super::keys::LAYOUT_VERSION;
 use super::reply::Reply;
 use crate::clock::Timestamp;
@@ -40,7 +39,18 @@ macro_rules! script {
     };
 }
 
-script!(ROTATE, "rotate", "unknown", "ended", "replayed", "rotated", "rolled_back", "late", "reused");
+script!(
+    ROTATE,
+    "rotate",
+    "unknown",
+    "ended",
+    "replayed",
+    "rotated",
+    "rolled_back",
+    "late",
+    "suspect",
+    "reused"
+);
 script!(CREATE, "create", "created", "exists", "late");
 script!(END_SESSION, "end_session", "ended", "already", "unknown");
 script!(END_SUBJECT, "end_subject", "ended");
@@ -103,17 +113,17 @@ impl Call {
 pub(super) async fn rotate(store: &RedisStore, rotation: &Rotation<'_>) -> Result<Rotated, Error> {
     let policy = &store.policy;
     let [session, sessions] = store.keys.both(rotation.subject, rotation.presented.session());
-    let reply = store.connections.call(&sessions, |sending| {
-        let is_stale = sending.held_up || rotation.sent_at.is_past();
+    let reply = store.connections.call(&sessions, |clock| {
         Call::new(&ROTATE, &[&session, &sessions])
             .arg(rotation.presented.as_str())
             .arg(rotation.generation)
             .arg(rotation.successor.as_str())
-            .arg(rotation.sent_at.on(sending.clock).0)
+            .arg(rotation.sent_at.on(clock).0)
             .arg(policy.refresh_ttl.as_millis() as u64)
             .arg(policy.refresh_grace.as_micros() as u64)
-            .arg(if is_stale { "none" } else { policy.reuse_scope.as_str() })
+            .arg(if rotation.accuse { policy.reuse_scope.as_str() } else { "none" })
             .arg(policy.tombstone_ttl.as_millis() as u64)
+            .arg(policy.held_up.as_micros() as u64)
     });
     exchanged(reply.await?, rotation)
 }
@@ -126,6 +136,7 @@ pub(super) fn exchanged(mut reply: Reply, rotation: &Rotation<'_>) -> Result<Rot
         "rotated" => moved_on(&mut reply, rotation).map(Rotated::Rotated),
         "rolled_back" => moved_on(&mut reply, rotation).map(Rotated::RolledBack),
         "late" => Ok(Rotated::Late),
+        "suspect" => Ok(Rotated::Suspect),
         "reused" => reply.ended().map(Rotated::Reused),
         _ => reply.unexpected(),
     }
@@ -151,10 +162,10 @@ fn granted(reply: &mut Reply, jti: Jti, generation: u64, issued_at: Timestamp) -
 pub(super) async fn create(store: &RedisStore, new: &NewSession<'_>) -> Result<Created, Error> {
     let policy = &store.policy;
     let [session, sessions] = store.keys.both(new.subject, new.jti.session());
-    let reply = store.connections.call(&sessions, |sending| {
+    let reply = store.connections.call(&sessions, |clock| {
         Call::new(&CREATE, &[&session, &sessions])
             .arg(new.jti.as_str())
-            .arg(new.deadline.on(sending.clock).0)
+            .arg(new.deadline.on(clock).0)
             .arg(policy.refresh_ttl.as_millis() as u64)
             .arg(policy.session_max_age.map_or(0, |age| age.as_millis() as u64))
             .arg(policy.max_sessions)
@@ -330,7 +341,7 @@ pub(super) fn updated(mut reply: Reply) -> Result<Vec<SessionId>, Error> {
 
 pub(super) async fn announce(store: &RedisStore, subject: &Subject, ended: &[Ended]) -> Result<(), Error> {
     let feed = store.feed_of(subject);
-    let call = |_: &Sending<'_>| {
+    let call = |_: &_| {
         let call = Call::new(&ANNOUNCE, &[feed])
             .arg(store.policy.feed_retention.as_millis() as u64)
             .arg(subject.encoded().to_string());
@@ -349,7 +360,7 @@ pub(super) async fn mark_announced(
     ended: &[Ended],
 ) -> Result<(), Error> {
     let set = store.keys.sessions(subject);
-    let call = |_: &Sending<'_>| {
+    let call = |_: &_| {
         ended.iter().fold(Call::new(&MARK_ANNOUNCED, &[&set]), |call, one| call.arg(one.session.as_str()))
     };
     let reply = store.connections.call(&set, call).await?;

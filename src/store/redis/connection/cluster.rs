@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use super::lane::{Greeting, Opening, Target};
 use super::nodes::{self, Claim, SLOTS};
 use super::shard::Shard;
-use super::{CONNECT, Failure, Sending, Try, send, unavailable};
+use super::{CONNECT, Failure, send, unavailable};
 use crate::store::Error;
 use crate::store::redis::RedisSettings;
 use crate::store::redis::address::{Address, Dialer};
@@ -230,8 +230,8 @@ impl Cluster {
     /// The same from time to time, over the connection that there is.
     async fn read_layout(&self) {
         let Some(shard) = self.known_owner(nodes::slot(&self.layout)) else { return };
-        let call = |_: &Sending<'_>| scripts::open_layout_call(&self.layout);
-        if let Ok(Ok(reply)) = timeout(CONNECT, shard.attempt(&call, Try::default())).await {
+        let call = |_: &_| scripts::open_layout_call(&self.layout);
+        if let Ok(Ok(reply)) = timeout(CONNECT, shard.attempt(&call, false)).await {
             let _ = self.note(scripts::check_layout(reply)); // told to whoever calls
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use deadpool::managed::{self, Metrics, PoolError, RecycleError, TimeoutType, Timeouts};
 use deadpool_redis::Runtime;
@@ -11,15 +11,12 @@ use tokio::task::JoinHandle;
 
 use super::lane::{self, Handle, Lane, Opening, Target};
 use super::waiting::Waiting;
-use super::{Failure, Sending, TURN, Try, is_noscript};
-use crate::clock::Timestamp;
+use super::{Failure, TURN, is_noscript};
+use crate::clock::{Clock, Timestamp};
 use crate::store::Error;
 use crate::store::redis::RedisSettings;
 use crate::store::redis::reply::Reply;
 use crate::store::redis::scripts::Call;
-
-/// A call that waits longer for a connection, or for its turn, was held up.
-const AT_ONCE: Duration = Duration::from_millis(10);
 
 pub(super) struct Shard {
     pub lane: Arc<Lane>,
@@ -52,15 +49,12 @@ impl Shard {
     }
 
     /// Calls a script over the shared connection, dated by that server's clock.
-    pub async fn attempt(&self, make: &impl Fn(&Sending<'_>) -> Call, how: Try) -> Result<Reply, Failure> {
-        let began = Instant::now();
+    pub async fn attempt(&self, make: &impl Fn(&Clock) -> Call, asking: bool) -> Result<Reply, Failure> {
         let mut handle = self.handle().await?;
-        let asked = Instant::now();
-        let held_up = how.again || asked - began > AT_ONCE;
-        let call = make(&Sending { clock: &handle.clock, held_up });
-        let mut answer = self.lane.ask(&mut handle, call.evalsha(), how.asking).await;
+        let (call, asked) = (make(&handle.clock), Instant::now());
+        let mut answer = self.lane.ask(&mut handle, call.evalsha(), asking).await;
         if is_noscript(&answer) {
-            answer = self.lane.ask(&mut handle, &call.eval(), how.asking).await;
+            answer = self.lane.ask(&mut handle, &call.eval(), asking).await;
         }
         let value = answer.map_err(|error| self.lane.judge(&handle, &error))?;
         self.lane.trusted(&handle)?;
@@ -72,12 +66,12 @@ impl Shard {
     /// The same, and where configured waits until enough replicas have what it wrote.
     pub async fn attempt_and_wait(
         &self,
-        make: &impl Fn(&Sending<'_>) -> Call,
-        how: Try,
+        make: &impl Fn(&Clock) -> Call,
+        asking: bool,
     ) -> Result<Reply, Failure> {
         match &self.waiting {
-            None => self.attempt(make, how).await,
-            Some(waiting) => waiting.attempt(make, how).await,
+            None => self.attempt(make, asking).await,
+            Some(waiting) => waiting.attempt(make, asking).await,
         }
     }
 

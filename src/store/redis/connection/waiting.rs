@@ -14,7 +14,8 @@ use redis::{RedisError, Value};
 
 use super::lane::{Handle, Lane};
 use super::shard::pool_error;
-use super::{CONNECT, Failure, Sending, TURN, Try, ask, is_noscript};
+use super::{CONNECT, Failure, TURN, ask, is_noscript};
+use crate::clock::Clock;
 use crate::store::Error;
 use crate::store::redis::reply::Reply;
 use crate::store::redis::scripts::Call;
@@ -75,11 +76,11 @@ impl Waiting {
         self.pool.clone()
     }
 
-    pub async fn attempt(&self, make: &impl Fn(&Sending<'_>) -> Call, how: Try) -> Result<Reply, Failure> {
+    pub async fn attempt(&self, make: &impl Fn(&Clock) -> Call, asking: bool) -> Result<Reply, Failure> {
         let mut one = self.pool.get().await.map_err(pool_error)?;
-        let call = make(&Sending { clock: &one.lane.clock, held_up: how.again });
+        let call = make(&one.lane.clock);
         one.busy = true;
-        match self.run(&call, &mut one.connection, how.asking).await {
+        match self.run(&call, &mut one.connection, asking).await {
             Ok((reply, acknowledged)) => {
                 one.busy = false;
                 self.lane.trusted(&one.lane)?;

@@ -13,8 +13,9 @@
 -- ARGV[4]  sent_at, microseconds             1790000000000000
 -- ARGV[5]  refresh lifetime, milliseconds    604800000
 -- ARGV[6]  grace window, microseconds        0
--- ARGV[7]  reuse scope                       subject, session, or none where the node held this call up
+-- ARGV[7]  reuse scope                       subject, session, or none to ask without accusing
 -- ARGV[8]  tombstone lifetime, milliseconds  86400000
+-- ARGV[9]  a call older than this was held up on its way, microseconds  5000
 --
 -- Returns {word, time, ...}, time being this server's in microseconds:
 --   unknown                  no record, or its absolute lifetime is over
@@ -22,7 +23,8 @@
 --   rotated, rolled_back     absolute_expires_at, claims; then scope and aud, where the session has either. The
 --                            rest is this call's: jti is the successor, gen one more than presented, issued_at now
 --   replayed                 jti, gen, issued_at, then the same
---   late                     sent before the record last moved, or held up: proves nothing, nothing written
+--   late                     sent before the record last moved: proves nothing, nothing written
+--   suspect                  it would be reuse, and the scope is none: nothing written
 --   reused                   how many ended now, then sid and reason of each of these, then sid and
 --                            reason of those that ended before and are not announced
 local time = redis.call('TIME')
@@ -88,8 +90,12 @@ if presented_gen > gen then
   return move_on('rolled_back')
 end
 local sent_at = tonumber(ARGV[4])
-if (sent_at <= rotated_at and presented_gen >= gen - 4) or ARGV[7] == 'none' then
+local was_held_up = now_us - sent_at > tonumber(ARGV[9])
+if sent_at <= rotated_at and (was_held_up or presented_gen >= gen - 4) then
   return {'late', now}
+end
+if ARGV[7] == 'none' then
+  return {'suspect', now}
 end
 
 -- A session from the future was created by a former master, whose clock was ahead: not after this call was made.
