@@ -16,6 +16,9 @@ use crate::support::api::Tokens;
 use crate::support::gateway::Gateway;
 use crate::support::redis::Redis;
 
+/// How many crowds come while Redis is frozen, after the first.
+const CROWDS: usize = 5;
+
 /// Requests that are under way at once.
 const CROWD: usize = 1000;
 
@@ -48,9 +51,9 @@ pub async fn prove(run: Run) -> Finding {
     run.bar.inc(1);
 
     redis.freeze();
-    let memory = node.resident();
-    let (mut latencies, mut lives) = (Vec::new(), 0);
-    for _ in 0..3 {
+    let mut latencies = crowd_of_requests(&fleet, &crowd).await;
+    let (memory, mut lives) = (node.resident(), 0); // with everything there that so many requests take
+    for _ in 0..CROWDS {
         let (took, alive) = tokio::join!(crowd_of_requests(&fleet, &crowd), is_alive(&fleet));
         latencies.extend(took);
         lives += usize::from(alive);
@@ -84,7 +87,7 @@ fn report(
     finding.measure("requests while frozen, 1,000 at once", latencies.len());
     finding.measure("p50 of the 503, ms", latencies[latencies.len() / 2].1.as_millis());
     finding.measure("p99 of the 503, ms", p99.as_millis());
-    finding.measure("resident memory grew by, KiB", grown / 1024);
+    finding.measure("resident memory grew by, from the first crowd to the last, KiB", grown / 1024);
     finding.measure("refreshes a second before", before as u64);
     finding.measure(
         "full rate after the thaw, ms",
@@ -96,7 +99,7 @@ fn report(
     finding
         .demand("prompt: p99 within the deadline and 200 ms", p99 < DEADLINE + SLACK, || format!("{p99:?}"));
     finding.demand("memory is flat", grown < 8 << 20, || format!("{grown} bytes more"));
-    finding.demand("/livez answers", lives == 3, || format!("{lives} of 3"));
+    finding.demand("/livez answers", lives == CROWDS, || format!("{lives} of {CROWDS}"));
     let in_time = recovered.is_some_and(|it| it < RECOVERY);
     finding.demand("full rate within 2 s of the thaw", in_time, || format!("{recovered:?}"));
     finding

@@ -87,7 +87,8 @@ impl Connections {
         let routes = match parsed.topology {
             Topology::Standalone(address) => one(Target::Fixed(address), dialer)?,
             Topology::Sentinel { sentinels, master } => {
-                let sentinels = Sentinels::new(&sentinels, &master, &settings.to_sentinels(&dialer));
+                let sentinels =
+                    Sentinels::new(&sentinels, &master, &settings.to_sentinels(&dialer), dialer.clone());
                 one(Target::Master(sentinels), dialer)?
             }
             Topology::Cluster { seeds } => {

@@ -124,11 +124,28 @@ impl Target {
     }
 
     /// Returns when the connection to `address` is no longer the right one.
-    async fn left(&self, address: &Address) {
+    async fn left(&self, address: &Address, replid: &str) {
         match self {
             Self::Fixed(_) => std::future::pending().await,
-            Self::Master(sentinels) => sentinels.named_another(address).await,
+            Self::Master(sentinels) => sentinels.deposed(address, replid).await,
         }
+    }
+
+    /// The id of the replication of the master that was just reached, where that is to be watched.
+    ///
+    /// # Errors
+    ///
+    /// When it was deposed while it was dialled: it may have been asleep.
+    async fn confirm(&self, connection: &mut MultiplexedConnection) -> Result<String, Error> {
+        let Self::Master(sentinels) = self else { return Ok(String::new()) };
+        let info = send(connection, redis::cmd("INFO").arg("replication")).await;
+        let info: redis::InfoDict =
+            info.and_then(|info| Ok(redis::from_redis_value(info)?)).map_err(|error| unavailable(&error))?;
+        let replid: String = info.get("master_replid").unwrap_or_default();
+        if sentinels.has_successor(&replid).await {
+            return Err(Error::Unavailable("the master was deposed; Sentinels do not say so yet".to_owned()));
+        }
+        Ok(replid)
     }
 }
 
@@ -290,13 +307,13 @@ fn read_time(value: Value) -> Result<Timestamp, RedisError> {
 /// given up, so that it closes.
 pub(super) async fn keep(lane: Arc<Lane>, forget: impl Fn()) {
     for number in 1.. {
-        let handle = connect(&lane, number).await;
+        let (handle, replid) = connect(&lane, number).await;
         log::info!("connected to Redis at {}", handle.address);
         lane.publish(handle.clone());
         let address = handle.address.clone();
         tokio::select! {
             () = watch_over(&lane, handle) => {}
-            () = lane.target.left(&address) => lane.give_up(number, "Sentinels name another master"),
+            () = lane.target.left(&address, &replid) => lane.give_up(number, "another server is the master now"),
         }
         forget();
     }
@@ -326,7 +343,7 @@ async fn probe(lane: &Lane, handle: &mut Handle) {
 }
 
 /// Tries until it succeeds, first at once, then with jittered backoff.
-async fn connect(lane: &Lane, number: u64) -> Handle {
+async fn connect(lane: &Lane, number: u64) -> (Handle, String) {
     let pauses = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(25))
         .with_max_delay(Duration::from_millis(300))
@@ -336,7 +353,7 @@ async fn connect(lane: &Lane, number: u64) -> Handle {
     let mut told = false;
     for pause in pauses {
         let error = match timeout(CONNECT, open(lane, number)).await {
-            Ok(Ok(handle)) => return handle,
+            Ok(Ok(opened)) => return opened,
             Ok(Err(error)) => error,
             Err(_) => Error::Unavailable(format!("no answer within {CONNECT:?}")),
         };
@@ -350,8 +367,9 @@ async fn connect(lane: &Lane, number: u64) -> Handle {
     unreachable!("the backoff never ends")
 }
 
-async fn open(lane: &Lane, number: u64) -> Result<Handle, Error> {
+async fn open(lane: &Lane, number: u64) -> Result<(Handle, String), Error> {
     let (address, clock) = (lane.target.address().await?, Arc::new(Clock::default()));
-    let connection = lane.opening.open(&address, &clock).await?;
-    Ok(Handle { number, address, clock, connection })
+    let mut connection = lane.opening.open(&address, &clock).await?;
+    let replid = lane.target.confirm(&mut connection).await?;
+    Ok((Handle { number, address, clock, connection }, replid))
 }

@@ -21,7 +21,8 @@ impl Masters {
         let (addresses, owners) = match parsed.topology {
             Topology::Standalone(address) => (vec![address], None),
             Topology::Sentinel { sentinels, master } => {
-                let sentinels = Sentinels::new(&sentinels, &master, &settings.to_sentinels(&dialer));
+                let sentinels =
+                    Sentinels::new(&sentinels, &master, &settings.to_sentinels(&dialer), dialer.clone());
                 (vec![sentinels.master().await?], None)
             }
             Topology::Cluster { seeds } => {

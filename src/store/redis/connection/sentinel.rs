@@ -5,11 +5,12 @@
 //! `SENTINEL GET-MASTER-ADDR-BY-NAME`, which in the middle of a failover already names the new one.) What it names must prove itself as the master on each new connection, see `lane.rs`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use redis::RedisError;
 use redis::aio::MultiplexedConnection;
+use redis::{FromRedisValue, Pipeline, RedisError};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
@@ -20,16 +21,21 @@ use crate::store::redis::address::{Address, Dialer};
 /// How long a Sentinel may take to answer.
 const ANSWER: Duration = Duration::from_millis(300);
 
-/// How often they are asked whether another server has become the master.
-const LOOK: Duration = Duration::from_millis(250);
+/// How often they, and the replicas, are asked whether another server has become the master.
+const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) struct Sentinels {
-    all: Vec<Sentinel>,
+    all: Vec<Peer>,
     /// The master's name, as they know it.
     name: String,
+    /// To the servers that they watch.
+    dialer: Dialer,
+    /// The replicas that they have named.
+    replicas: Mutex<Vec<Arc<Peer>>>,
 }
 
-struct Sentinel {
+/// A server that is asked from time to time, over a connection that is kept as long as it answers.
+struct Peer {
     address: Address,
     dialer: Dialer,
     connection: Mutex<Option<MultiplexedConnection>>,
@@ -45,19 +51,16 @@ struct Named {
 }
 
 impl Sentinels {
-    pub fn new(addresses: &[Address], name: &str, dialer: &Dialer) -> Self {
-        let all = addresses.iter().map(|address| Sentinel {
-            address: address.clone(),
-            dialer: dialer.clone(),
-            connection: Mutex::default(),
-        });
-        Self { all: all.collect(), name: name.to_owned() }
+    /// `own` leads to them, `dialer` to the servers that they watch.
+    pub fn new(addresses: &[Address], name: &str, own: &Dialer, dialer: Dialer) -> Self {
+        let all = addresses.iter().map(|address| Peer::new(address.clone(), own.clone()));
+        Self { all: all.collect(), name: name.to_owned(), dialer, replicas: Mutex::default() }
     }
 
     pub async fn master(&self) -> Result<Address, Error> {
         let mut cause = None;
         let mut newest: Option<Named> = None;
-        for answer in join_all(self.all.iter().map(|sentinel| sentinel.master(&self.name))).await {
+        for answer in join_all(self.all.iter().map(|sentinel| sentinel.names(&self.name))).await {
             match answer {
                 Ok(named) if newest.as_ref().is_none_or(|newest| named.epoch > newest.epoch) => {
                     newest = Some(named);
@@ -72,38 +75,85 @@ impl Sentinels {
         })
     }
 
-    /// Returns when another server than `known` is the master.
-    pub async fn named_another(&self, known: &Address) {
+    /// Returns when the master at `known`, whose replication has the id `replid`, is no longer the one.
+    pub async fn deposed(&self, known: &Address, replid: &str) {
         loop {
             sleep(LOOK).await;
-            if self.master().await.is_ok_and(|master| master != *known) {
+            if self.master().await.is_ok_and(|master| master != *known) || self.has_successor(replid).await {
                 return;
             }
         }
     }
+
+    /// Whether a replica has taken over from the master whose replication has this id: a second before Sentinels say
+    /// so, and while the former one, woken up, still acknowledges what will be thrown away.
+    pub async fn has_successor(&self, replid: &str) -> bool {
+        if let Some(named) = self.named_replicas().await {
+            let mut replicas = self.replicas.lock().await;
+            replicas.retain(|known| named.contains(&known.address));
+            for address in named {
+                if !replicas.iter().any(|known| known.address == address) {
+                    replicas.push(Arc::new(Peer::new(address, self.dialer.clone())));
+                }
+            }
+        }
+        let replicas = self.replicas.lock().await.clone();
+        join_all(replicas.iter().map(|replica| replica.succeeds(replid))).await.contains(&true)
+    }
+
+    /// As the first Sentinel says that answers.
+    async fn named_replicas(&self) -> Option<Vec<Address>> {
+        let mut question = redis::pipe();
+        question.cmd("SENTINEL").arg("REPLICAS").arg(&self.name);
+        for sentinel in &self.all {
+            let answer: Result<(Vec<HashMap<String, String>>,), _> = sentinel.ask(&question).await;
+            if let Ok((told,)) = answer {
+                let address = |it: &HashMap<String, String>| {
+                    Some(Address { host: it.get("ip")?.clone(), port: it.get("port")?.parse().ok()? })
+                };
+                return Some(told.iter().filter_map(address).collect());
+            }
+        }
+        None
+    }
 }
 
-impl Sentinel {
+impl Peer {
+    fn new(address: Address, dialer: Dialer) -> Self {
+        Self { address, dialer, connection: Mutex::default() }
+    }
+
     /// The connection is put back only after an answer.
-    async fn master(&self, name: &str) -> Result<Named, String> {
+    async fn ask<T: FromRedisValue>(&self, questions: &Pipeline) -> Result<T, String> {
         let mut kept = self.connection.lock().await;
         let asking = async {
             let mut connection = match kept.take() {
                 Some(connection) => connection,
                 None => self.dialer.dial(&self.address, ANSWER).await?,
             };
-            let mut questions = redis::pipe();
-            questions.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name);
-            questions.cmd("SENTINEL").arg("MASTER").arg(name);
             let answer = questions.query_async(&mut connection).await;
             if answer.as_ref().map_or_else(|error: &RedisError| error.code().is_some(), |_| true) {
                 *kept = Some(connection);
             }
             answer
         };
-        let answer: Result<Told, RedisError> =
-            timeout(ANSWER, asking).await.map_err(|_| format!("no answer within {ANSWER:?}"))?;
-        let (address, told) = answer.map_err(|error| describe(&error))?;
+        let answer = timeout(ANSWER, asking).await.map_err(|_| format!("no answer within {ANSWER:?}"))?;
+        answer.map_err(|error| describe(&error))
+    }
+
+    async fn succeeds(&self, replid: &str) -> bool {
+        let mut question = redis::pipe();
+        question.cmd("INFO").arg("replication");
+        let Ok((info,)) = self.ask::<(redis::InfoDict,)>(&question).await else { return false };
+        let told = |name| info.get::<String>(name).unwrap_or_default();
+        told("role") == "master" && told("master_replid2") == replid
+    }
+
+    async fn names(&self, name: &str) -> Result<Named, String> {
+        let mut questions = redis::pipe();
+        questions.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name);
+        questions.cmd("SENTINEL").arg("MASTER").arg(name);
+        let (address, told): Told = self.ask(&questions).await?;
         let epoch = told.get("config-epoch").and_then(|epoch| epoch.parse().ok());
         let ((host, port), epoch) = address.zip(epoch).ok_or("it does not know that name")?;
         Ok(Named { epoch, address: Address { host, port } })
