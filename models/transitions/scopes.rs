@@ -1,0 +1,89 @@
+//! How far each question looks. Small, because what is wrong with a table shows in few steps.
+
+use crate::steps::Scope;
+use crate::world::Left;
+
+const NOTHING: Left = Left {
+    refreshes: 0,
+    thefts: 0,
+    logouts: 0,
+    end_subjects: 0,
+    logins: 0,
+    failovers: 0,
+    hours: 0,
+    forgotten: 0,
+};
+
+const CALM: Scope = Scope { name: "", left: NOTHING, copies: 1, grace: 0, clocks: &[0] };
+
+/// An honest client alone: its calls delayed, lost and doubled, a master deposed twice.
+pub const HONEST: Scope = Scope {
+    name: "an honest client, two failovers",
+    left: Left { refreshes: 4, failovers: 2, ..NOTHING },
+    copies: 2,
+    ..CALM
+};
+
+/// A thief has a copy of a token that the client holds, or has held.
+pub const THEFT: Scope = Scope {
+    name: "a thief, one failover",
+    left: Left { refreshes: 3, thefts: 3, failovers: 1, ..NOTHING },
+    ..CALM
+};
+
+/// The same, with one call less and another failover.
+pub const THEFT_TWICE: Scope = Scope {
+    name: "a thief, two failovers",
+    left: Left { refreshes: 3, thefts: 2, failovers: 2, ..NOTHING },
+    ..CALM
+};
+
+/// Logins, logouts and refreshes overtake each other.
+pub const ENDS: Scope = Scope {
+    name: "logins and logouts, one failover",
+    left: Left { refreshes: 1, logouts: 1, logins: 1, failovers: 1, forgotten: 1, ..NOTHING },
+    copies: 2,
+    ..CALM
+};
+
+/// A logout everywhere, a theft, and a login.
+pub const EVERYWHERE: Scope = Scope {
+    name: "a logout everywhere, a thief, a login, one failover",
+    left: Left { refreshes: 2, thefts: 1, end_subjects: 1, logins: 1, failovers: 1, ..NOTHING },
+    ..CALM
+};
+
+/// Two tabs, or a client and a thief, around a grace window of two hours.
+pub const GRACE: Scope = Scope {
+    name: "a grace window",
+    left: Left { refreshes: 2, thefts: 3, hours: 3, failovers: 1, ..NOTHING },
+    grace: 2,
+    ..CALM
+};
+
+/// Servers whose clocks disagree, and a thief.
+pub const CLOCKS: Scope = Scope {
+    name: "clocks that disagree",
+    left: Left { refreshes: 3, thefts: 1, failovers: 2, ..NOTHING },
+    clocks: &[-1, 0, 1],
+    ..CALM
+};
+
+/// Servers whose clocks disagree, and a logout everywhere.
+pub const CLOCKS_EVERYWHERE: Scope = Scope {
+    name: "a logout everywhere while clocks disagree",
+    left: Left { refreshes: 1, end_subjects: 1, logins: 1, failovers: 1, ..NOTHING },
+    clocks: &[-1, 1],
+    ..CALM
+};
+
+/// A chain of five rotations, and a promoted server whose clock is behind.
+pub const LONG: Scope = Scope {
+    name: "five rotations, and a clock that is behind",
+    left: Left { refreshes: 5, thefts: 1, failovers: 1, ..NOTHING },
+    clocks: &[-1],
+    ..CALM
+};
+
+/// A call that waits for longer than five rotations.
+pub const VERY_LATE: Scope = Scope { name: "six refreshes", left: Left { refreshes: 6, ..NOTHING }, ..CALM };

@@ -1,0 +1,308 @@
+//! What can happen next, and what comes of it.
+
+use crate::promises;
+use crate::record::{GENERATIONS, Record, SESSIONS, Stamp, Token};
+use crate::table::{Answer, Dated, Doubles, Everywhere, Now, Rotation, Successor, Table};
+use crate::world::{Call, History, Left, Party, Place, Server, What, World};
+
+/// One thing that happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// By a node that takes this server for the master.
+    Send(What, Place),
+    Steal,
+    Arrive {
+        call: Call,
+        at: Place,
+        /// Whether the answer reaches who asked.
+        heard: bool,
+    },
+    /// The replica has caught up.
+    Replicate,
+    /// The replica is promoted; its clock stands like this against those before.
+    FailOver {
+        clock: i8,
+    },
+    /// A node ends again what it remembers.
+    Repeat(usize),
+    /// The deadline of all logins on their way.
+    Deadline,
+    /// The tombstone expires.
+    Forget(usize),
+    /// An hour goes by, in which a grace window may close.
+    Hour,
+}
+
+/// How far the search goes, and what it may assume.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    pub name: &'static str,
+    pub left: Left,
+    /// How often one call may arrive.
+    pub copies: u8,
+    /// Hours of grace after a rotation.
+    pub grace: u8,
+    /// Where the clock of a promoted server may stand: 0 agrees with the former, 1 is ahead, -1 is behind.
+    pub clocks: &'static [i8],
+}
+
+impl Scope {
+    pub fn steps(&self, world: &World, steps: &mut Vec<Step>) {
+        self.sending(world, steps);
+        for &call in &world.calls {
+            arriving(world, call, steps);
+        }
+        if world.left.failovers > 0 {
+            if world.replica != world.authority {
+                steps.push(Step::Replicate);
+            }
+            steps.extend(self.clocks.iter().map(|&clock| Step::FailOver { clock }));
+        }
+        let logins = || world.calls.iter().filter(|call| call.what == What::Login);
+        if logins().any(|call| !call.expired) {
+            steps.push(Step::Deadline);
+        }
+        for session in 0..SESSIONS {
+            if world.to_repeat[session] {
+                steps.push(Step::Repeat(session));
+            }
+            let ended = world.authority.records[session] == Record::Ended;
+            if ended && world.left.forgotten > 0 && logins().all(|call| call.expired) {
+                steps.push(Step::Forget(session));
+            }
+        }
+        if world.left.hours > 0 {
+            steps.push(Step::Hour);
+        }
+    }
+
+    fn sending(&self, world: &World, steps: &mut Vec<Step>) {
+        let left = &world.left;
+        let within = |token: Option<Token>| token.filter(|token| usize::from(token.generation) < GENERATIONS);
+        if let Some(token) = within(world.honest) {
+            if left.refreshes > 0 {
+                steps.push(Step::Send(What::Refresh(Party::Honest, token), Place::Authority));
+            }
+            if left.thefts > 0 && world.thief.is_none() {
+                steps.push(Step::Steal);
+            }
+        }
+        if let Some(token) = within(world.thief)
+            && left.thefts > 0
+        {
+            steps.push(Step::Send(What::Refresh(Party::Thief, token), Place::Authority));
+        }
+        if left.logins > 0 {
+            steps.push(Step::Send(What::Login, Place::Authority));
+        }
+        if left.logouts > 0 {
+            steps.push(Step::Send(What::Logout(0), Place::Authority));
+            if world.logged_in {
+                steps.push(Step::Send(What::Logout(1), Place::Authority));
+            }
+        }
+        if left.end_subjects > 0 {
+            steps.push(Step::Send(What::EndSubject, Place::Authority));
+            if world.deposed.is_some() {
+                steps.push(Step::Send(What::EndSubject, Place::Deposed));
+            }
+        }
+    }
+}
+
+fn arriving(world: &World, call: Call, steps: &mut Vec<Step>) {
+    let waited_for = match call.what {
+        What::Refresh(party, token) => world.holder(party) == Some(token),
+        What::Login | What::Logout(_) | What::EndSubject => true,
+    };
+    for at in [Place::Authority, Place::Deposed] {
+        let (first, last) = call.masters;
+        if world.server(at).is_some_and(|server| (first..=last).contains(&server.epoch)) {
+            steps.push(Step::Arrive { call, at, heard: true });
+            if waited_for {
+                steps.push(Step::Arrive { call, at, heard: false });
+            }
+        }
+    }
+}
+
+/// The world after a step, and the answer if a refresh has got one.
+pub fn take(table: &Table, scope: &Scope, before: &World, step: Step) -> (World, Option<Answer>) {
+    let mut world = before.clone();
+    let answer = match step {
+        Step::Send(what, to) => {
+            send(table, scope, &mut world, what, to);
+            None
+        }
+        Step::Arrive { call, at, heard } => arrive(table, scope, &mut world, call, at, heard),
+        other => {
+            happen(table, &mut world, other);
+            None
+        }
+    };
+    world.settle();
+    (world, answer)
+}
+
+fn happen(table: &Table, world: &mut World, step: Step) {
+    match step {
+        Step::Steal => world.thief = world.honest,
+        Step::Replicate => world.replica = world.authority.clone(),
+        Step::FailOver { clock } => fail_over(table, world, clock),
+        Step::Repeat(session) => {
+            world.to_repeat[session] = false;
+            end_session(&mut world.authority, session);
+        }
+        Step::Deadline => expire_logins(world),
+        Step::Forget(session) => forget(world, session),
+        Step::Hour => {
+            world.left.hours -= 1;
+            world.hour += 1;
+        }
+        Step::Send(..) | Step::Arrive { .. } => {}
+    }
+}
+
+fn send(table: &Table, scope: &Scope, world: &mut World, what: What, to: Place) {
+    let left = match what {
+        What::Refresh(Party::Honest, _) => &mut world.left.refreshes,
+        What::Refresh(Party::Thief, _) => &mut world.left.thefts,
+        What::Login => &mut world.left.logins,
+        What::Logout(_) => &mut world.left.logouts,
+        What::EndSubject => &mut world.left.end_subjects,
+    };
+    *left -= 1;
+    world.thief_was_active |= matches!(what, What::Refresh(Party::Thief, _));
+    let asked = world.server(to).expect("only a server that is there is asked");
+    let (epoch, sent) = (world.authority.epoch, Stamp { clock: asked.clock, moment: world.moment });
+    let masters = match (what, table.everywhere) {
+        (What::EndSubject, Everywhere::AskedOnce) => (asked.epoch, u8::MAX),
+        (What::EndSubject, Everywhere::AskedAnew) => (asked.epoch, asked.epoch),
+        _ => (0, u8::MAX),
+    };
+    world.calls.push(Call { what, sent, epoch, masters, copies: scope.copies, expired: false });
+}
+
+fn fail_over(table: &Table, world: &mut World, clock: i8) {
+    world.left.failovers -= 1;
+    let Server { clock: former, epoch, .. } = world.authority;
+    let promoted = Server { clock: former + clock, epoch: epoch + 1, ..world.replica.clone() };
+    world.deposed = Some(std::mem::replace(&mut world.authority, promoted));
+    world.replica = world.authority.clone();
+    if table.repeats_lost_ends {
+        world.to_repeat = world.over;
+    }
+}
+
+fn expire_logins(world: &mut World) {
+    for call in world.calls.iter_mut().filter(|call| call.what == What::Login) {
+        call.expired = true;
+    }
+}
+
+fn forget(world: &mut World, session: usize) {
+    world.left.forgotten -= 1;
+    for server in
+        [Some(&mut world.authority), Some(&mut world.replica), world.deposed.as_mut()].into_iter().flatten()
+    {
+        if server.records[session] == Record::Ended {
+            server.records[session] = Record::Missing;
+        }
+    }
+}
+
+fn arrive(
+    table: &Table,
+    scope: &Scope,
+    world: &mut World,
+    call: Call,
+    at: Place,
+    heard: bool,
+) -> Option<Answer> {
+    let before = world.server(at)?.clone();
+    let mut after = before.clone();
+    let time = Stamp { clock: before.clock, moment: world.moment };
+    let now = Now { time, hour: world.hour, grace: scope.grace };
+    let answer = carry_out(table, world, &mut after, call, now);
+    world.broken = promises::broken(world, call, answer, &before, &mut after, now);
+    if let Some(sent) = world.calls.iter_mut().find(|sent| **sent == call) {
+        sent.copies -= 1;
+        if heard && table.doubles == Doubles::BeforeTheAnswer {
+            sent.masters.1 = sent.masters.1.min(before.epoch);
+        }
+    }
+    if heard {
+        hear(world, call, answer, &after);
+        let ended = (0..SESSIONS).filter(|&session| {
+            before.records[session].live().is_some() && after.records[session] == Record::Ended
+        });
+        for session in ended {
+            world.over[session] = true;
+            world.to_repeat[session] = at == Place::Deposed && table.repeats_lost_ends;
+        }
+    }
+    match at {
+        Place::Authority => world.authority = after,
+        Place::Deposed => world.deposed = Some(after),
+    }
+    answer
+}
+
+fn carry_out(table: &Table, world: &mut World, server: &mut Server, call: Call, now: Now) -> Option<Answer> {
+    match call.what {
+        What::Refresh(party, presented) => {
+            let successor = presented.successor(match table.successor {
+                Successor::Derived => party.attempt(),
+                Successor::Drawn => draw(world),
+            });
+            let sent_at = match table.dated {
+                Dated::OnItsConnection if call.epoch < server.epoch => Stamp { clock: i8::MIN, moment: 0 },
+                _ => Stamp { clock: server.clock, ..call.sent },
+            };
+            let rotation = Rotation { presented, successor, sent_at };
+            return Some(table.rotate(&mut server.records, rotation, now));
+        }
+        What::Login => {
+            table.create(&mut server.records[1], call.expired, Token::first(1), now);
+        }
+        What::Logout(session) => end_session(server, session),
+        What::EndSubject => table.end_subject(&mut server.records, call.sent, now),
+    }
+    None
+}
+
+fn draw(world: &mut World) -> u8 {
+    world.draws = (world.draws + 1) % 5;
+    3 + world.draws
+}
+
+fn end_session(server: &mut Server, session: usize) {
+    if server.records[session].live().is_some() {
+        server.history[session].ended = true;
+    }
+    Table::end_session(&mut server.records[session]);
+}
+
+/// What the caller makes of the answer.
+fn hear(world: &mut World, call: Call, answer: Option<Answer>, after: &Server) {
+    world.logged_in |= call.what == What::Login && after.records[1].live().is_some();
+    let (What::Refresh(party, presented), Some(answer)) = (call.what, answer) else { return };
+    if world.holder(party) != Some(presented) {
+        return;
+    }
+    let next = match answer {
+        Answer::Late => Some(presented),
+        other => other.successor(),
+    };
+    match party {
+        Party::Honest => world.honest = next,
+        Party::Thief => world.thief = next,
+    }
+}
+
+impl Server {
+    /// Begins the history of a session that this server has just made.
+    pub fn begin(&mut self, session: usize, now: Now) {
+        self.history[session] = History::begun(Token::first(session), now.time.moment, now.hour);
+    }
+}

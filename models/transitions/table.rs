@@ -1,0 +1,305 @@
+//! The table of transitions, line by line, and what each line might be instead.
+//!
+//! The names and the order are those of ARCHITECTURE.md, `rotate.lua` and `memory.rs`.
+
+use crate::record::{Live, Record, Records, Stamp, Token};
+
+/// The table as it is, or with one line changed.
+#[derive(Debug, Clone, Copy)]
+pub struct Table {
+    pub missing: Missing,
+    pub ended: Ended,
+    /// The attempt that made the last rotation gets its answer again.
+    pub replays_the_attempt: bool,
+    pub successor: Successor,
+    /// The current token gets a successor.
+    pub rotates: bool,
+    pub grace: Grace,
+    pub ahead: Ahead,
+    pub late: Late,
+    pub reuse: Reuse,
+    pub create: Create,
+    pub end_subject: EndSubject,
+    /// A session from the future counts as older than any call.
+    pub ends_the_future: bool,
+    /// Nodes remember what has ended, and end it again after a failover that lost it.
+    pub repeats_lost_ends: bool,
+    pub dated: Dated,
+    pub everywhere: Everywhere,
+    pub doubles: Doubles,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    Unknown,
+    /// The signed token is believed, and the record written anew.
+    Believed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    Refused,
+    Reuse,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Successor {
+    Derived,
+    Drawn,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grace {
+    /// The same successor, in a window that is anchored at the rotation.
+    Anchored,
+    Forks,
+    Reanchors,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ahead {
+    Healed,
+    /// A generation that is not behind is good enough, whatever its `jti`.
+    HealedWithoutJti,
+    LeftOut,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    /// At most so many generations behind.
+    Within(u8),
+    Unlimited,
+    /// Whenever it was sent.
+    Always,
+    LeftOut,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reuse {
+    EndsOlder,
+    EndsAll,
+    EndsOwn,
+    OnlyRefuses,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Create {
+    Checked,
+    WithoutTombstone,
+    WithoutDeadline,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndSubject {
+    EndsOlder,
+    EndsAll,
+}
+
+/// How a node dates a call that it sends to a master, on that master's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dated {
+    /// Whenever it has arrived.
+    AnyMoment,
+    /// Not at all where it had arrived before the node heard of that master.
+    OnItsConnection,
+}
+
+/// Whose time dates a logout everywhere that is sent again, to the next master.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Everywhere {
+    /// That of the master which was asked at first.
+    AskedOnce,
+    /// The next one is asked, too.
+    AskedAnew,
+}
+
+/// When the doubles of a call have set out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubles {
+    /// An answer is believed only from the master that was asked last.
+    BeforeTheAnswer,
+    AtAnyTime,
+}
+
+/// A refresh, as the script sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Rotation {
+    pub presented: Token,
+    pub successor: Token,
+    /// Read on the clock of the server that runs the script.
+    pub sent_at: Stamp,
+}
+
+/// The server's time, and the policy that belongs to it.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    pub time: Stamp,
+    pub hour: u8,
+    /// Hours of grace after a rotation.
+    pub grace: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    Unknown,
+    Ended,
+    Replayed(Token),
+    Rotated(Token),
+    RolledBack(Token),
+    Late,
+    Reused,
+}
+
+impl Answer {
+    /// The successor, where the token was accepted.
+    pub fn successor(self) -> Option<Token> {
+        match self {
+            Self::Replayed(token) | Self::Rotated(token) | Self::RolledBack(token) => Some(token),
+            Self::Unknown | Self::Ended | Self::Late | Self::Reused => None,
+        }
+    }
+}
+
+impl Table {
+    /// The lines as they are.
+    pub const FULL: Self = Self {
+        missing: Missing::Unknown,
+        ended: Ended::Refused,
+        replays_the_attempt: true,
+        successor: Successor::Derived,
+        rotates: true,
+        grace: Grace::Anchored,
+        ahead: Ahead::Healed,
+        late: Late::Within(4),
+        reuse: Reuse::EndsOlder,
+        create: Create::Checked,
+        end_subject: EndSubject::EndsOlder,
+        ends_the_future: true,
+        repeats_lost_ends: true,
+        dated: Dated::AnyMoment,
+        everywhere: Everywhere::AskedOnce,
+        doubles: Doubles::BeforeTheAnswer,
+    };
+
+    pub fn rotate(&self, records: &mut Records, call: Rotation, now: Now) -> Answer {
+        let Rotation { presented, successor, sent_at } = call;
+        let live = match &mut records[usize::from(presented.session)] {
+            Record::Missing if self.missing == Missing::Unknown => return Answer::Unknown,
+            record @ Record::Missing => {
+                *record = Record::Live(moved(presented, successor, now.time, now));
+                return Answer::Rotated(successor);
+            }
+            Record::Ended if self.ended == Ended::Refused => return Answer::Ended,
+            Record::Ended => return self.reuse(records, call, now),
+            Record::Live(live) => live,
+        };
+        let is_prev = live.prev == Some(presented);
+        if is_prev && live.current == successor && self.replays_the_attempt {
+            return Answer::Replayed(live.current);
+        }
+        if presented == live.current && self.rotates {
+            *live = moved(presented, successor, live.created_at, now);
+            return Answer::Rotated(successor);
+        }
+        if is_prev && now.hour - live.anchor < now.grace {
+            return self.in_grace(live, call, now);
+        }
+        if self.is_ahead(presented, live.current) {
+            *live = moved(presented, successor, live.created_at, now);
+            return Answer::RolledBack(successor);
+        }
+        let was_before = sent_at <= live.rotated_at || self.late == Late::Always;
+        if was_before && self.may_be_late(presented, live.current) {
+            return Answer::Late;
+        }
+        self.reuse(records, call, now)
+    }
+
+    fn in_grace(&self, live: &mut Live, call: Rotation, now: Now) -> Answer {
+        match self.grace {
+            Grace::Anchored => {}
+            Grace::Forks => *live = moved(call.presented, call.successor, live.created_at, now),
+            Grace::Reanchors => live.anchor = now.hour,
+        }
+        Answer::Replayed(live.current)
+    }
+
+    fn is_ahead(&self, presented: Token, current: Token) -> bool {
+        match self.ahead {
+            Ahead::Healed => presented.generation > current.generation,
+            Ahead::HealedWithoutJti => presented.generation >= current.generation,
+            Ahead::LeftOut => false,
+        }
+    }
+
+    fn may_be_late(&self, presented: Token, current: Token) -> bool {
+        match self.late {
+            Late::Within(generations) => presented.generation + generations >= current.generation,
+            Late::Unlimited | Late::Always => true,
+            Late::LeftOut => false,
+        }
+    }
+
+    fn reuse(&self, records: &mut Records, call: Rotation, now: Now) -> Answer {
+        let own = usize::from(call.presented.session);
+        if self.reuse == Reuse::OnlyRefuses {
+            return Answer::Reused;
+        }
+        records[own] = Record::Ended;
+        match self.reuse {
+            Reuse::EndsOlder => self.end_older(records, call.sent_at, now),
+            Reuse::EndsAll => end_all(records),
+            Reuse::EndsOwn | Reuse::OnlyRefuses => {}
+        }
+        Answer::Reused
+    }
+
+    /// Whether there is a session now, made by this call or by its double.
+    pub fn create(&self, record: &mut Record, expired: bool, first: Token, now: Now) -> bool {
+        match record {
+            Record::Live(live) => return live.current == first,
+            Record::Ended if self.create != Create::WithoutTombstone => return false,
+            Record::Ended | Record::Missing => {}
+        }
+        if expired && self.create != Create::WithoutDeadline {
+            return false;
+        }
+        let (created_at, rotated_at) = (now.time, now.time);
+        *record = Record::Live(Live { current: first, prev: None, created_at, rotated_at, anchor: now.hour });
+        true
+    }
+
+    /// An end leaves a tombstone; what is not there stays away.
+    pub fn end_session(record: &mut Record) {
+        if record.live().is_some() {
+            *record = Record::Ended;
+        }
+    }
+
+    pub fn end_subject(&self, records: &mut Records, sent_at: Stamp, now: Now) {
+        match self.end_subject {
+            EndSubject::EndsOlder => self.end_older(records, sent_at, now),
+            EndSubject::EndsAll => end_all(records),
+        }
+    }
+
+    fn end_older(&self, records: &mut Records, sent_at: Stamp, now: Now) {
+        let from_the_future = |created_at| self.ends_the_future && created_at > now.time;
+        for record in records {
+            if record
+                .live()
+                .is_some_and(|live| live.created_at <= sent_at || from_the_future(live.created_at))
+            {
+                *record = Record::Ended;
+            }
+        }
+    }
+}
+
+fn end_all(records: &mut Records) {
+    records.iter_mut().for_each(Table::end_session);
+}
+
+fn moved(presented: Token, successor: Token, created_at: Stamp, now: Now) -> Live {
+    Live { current: successor, prev: Some(presented), created_at, rotated_at: now.time, anchor: now.hour }
+}
