@@ -44,11 +44,15 @@ pub enum Moment {
 }
 
 impl Moment {
-    /// A lower bound of it on a clock; the beginning of time on one that was never heard.
+    /// A lower bound of it on a clock; the beginning of time on one that does not know.
     pub fn on(self, clock: &Clock) -> Timestamp {
+        self.known_on(clock).unwrap_or_default()
+    }
+
+    pub fn known_on(self, clock: &Clock) -> Option<Timestamp> {
         match self {
-            Self::Local(moment) => clock.lower_bound(moment).unwrap_or_default(),
-            Self::Stored(time) => time,
+            Self::Local(moment) => clock.lower_bound(moment),
+            Self::Stored(time) => Some(time),
         }
     }
 }
@@ -59,7 +63,15 @@ const DRIFT: u64 = 10_000;
 /// What is known of a server's clock. Each connection has its own: behind the next one may be another server.
 #[derive(Debug, Default)]
 pub struct Clock {
-    best: Mutex<Option<Observation>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    best: Option<Observation>,
+    /// Where this clock takes the place of another: what arrived before cannot be told on it, for a record may have been
+    /// stamped by the other one since then.
+    since: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -83,23 +95,32 @@ impl Observation {
 }
 
 impl Clock {
-    /// Notes that a question sent at `asked` was answered at `answered` with the store's `time`.
-    pub fn observe(&self, time: Timestamp, asked: Instant, answered: Instant) {
-        let mut best = self.best.lock().expect("no panic while the clock is held");
-        let seen = Observation { time, answered };
-        *best = match *best {
-            // Read after `asked` and yet below the bound for `asked`: the store's clock went back
-            // (a failover, a step), so what was known before no longer holds.
-            Some(old) if time < old.lower_bound(asked) => Some(seen),
-            Some(old) if time < old.lower_bound(answered) => Some(old),
-            _ => Some(seen),
-        };
+    /// That of a server which may have taken the place of another.
+    pub fn of_a_successor() -> Self {
+        Self { known: Mutex::new(Known { best: None, since: Some(Instant::now()) }) }
     }
 
-    /// The store's clock showed at least this at `moment`; `None` before the first answer.
+    /// Notes that a question sent at `asked` was answered at `answered` with the store's `time`.
+    pub fn observe(&self, time: Timestamp, asked: Instant, answered: Instant) {
+        let mut known = self.known.lock().expect("no panic while the clock is held");
+        let seen = Observation { time, answered };
+        match known.best {
+            // Read after `asked` and yet below the bound for `asked`: the store's clock went back
+            // (a failover, a step), so what was known before no longer holds.
+            Some(old) if time < old.lower_bound(asked) => {
+                *known = Known { best: Some(seen), since: Some(asked) };
+            }
+            Some(old) if time < old.lower_bound(answered) => {}
+            _ => known.best = Some(seen),
+        }
+    }
+
+    /// The store's clock showed at least this at `moment`; `None` before the first answer, and for a moment of which
+    /// this clock knows nothing.
     pub fn lower_bound(&self, moment: Instant) -> Option<Timestamp> {
-        let best = *self.best.lock().expect("no panic while the clock is held");
-        best.map(|best| best.lower_bound(moment))
+        let known = self.known.lock().expect("no panic while the clock is held");
+        let is_told = known.since.is_none_or(|since| moment >= since);
+        known.best.filter(|_| is_told).map(|best| best.lower_bound(moment))
     }
 }
 
@@ -112,6 +133,17 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn what_arrived_before_a_successor_was_asked_cannot_be_told_on_its_clock() {
+        let before = Instant::now();
+        let clock = Clock::of_a_successor();
+        let now = Instant::now();
+        clock.observe(Timestamp(5_000_000), now, now);
+        assert_eq!(clock.lower_bound(before), None);
+        assert_eq!(Moment::Local(before).on(&clock), Timestamp(0), "so it accuses nobody");
+        assert_eq!(clock.lower_bound(now), Some(Timestamp(5_000_000)));
+    }
 
     #[test]
     fn nothing_is_known_before_the_first_answer() {

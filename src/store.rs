@@ -120,7 +120,7 @@ pub trait Store: Send + Sync {
         subject: &Subject,
         except: Option<SessionId>,
         reason: Reason,
-        sent_at: Timestamp,
+        sent_at: Moment,
     ) -> Result<EndedMany, Error>;
 
     /// One session, from the authority: a deposed master refuses to answer.

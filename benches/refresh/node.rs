@@ -188,7 +188,7 @@ impl Store for Other {
         subject: &Subject,
         except: Option<SessionId>,
         reason: Reason,
-        sent_at: Timestamp,
+        sent_at: Moment,
     ) -> Result<EndedMany, Error> {
         self.inner.end_subject(subject, except, reason, sent_at).await
     }

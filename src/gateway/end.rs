@@ -5,10 +5,11 @@
 //! All of it runs in a task of its own, so that a client that hangs up does not cut it short.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::ended::EndedSessions;
 use super::{Call, Error, Gateway, Refusal};
-use crate::clock::Timestamp;
+use crate::clock::{Moment, Timestamp};
 use crate::session::{Reason, SessionId, Subject};
 use crate::store::{self, Ended, EndedMany, EndedOne, Store};
 use crate::telemetry::metrics::{Metrics, Operation};
@@ -163,7 +164,8 @@ impl Ender {
         reason: Reason,
     ) -> Result<EndedMany, store::Error> {
         let part = async move {
-            let sent_at = self.store.now(&subject).await?;
+            self.store.now(&subject).await?;
+            let sent_at = Moment::Local(Instant::now());
             let ended = self.store.end_subject(&subject, except, reason, sent_at).await?;
             self.announce(&subject, &ended).await?;
             Ok(ended)
@@ -182,7 +184,8 @@ impl Ender {
 
     async fn settle(&self, subject: &Subject, met: Ended) -> Result<EndedMany, store::Error> {
         // Nothing was created before the epoch, so this ends nothing and tells what waits.
-        let mut waiting = self.store.end_subject(subject, None, met.reason, Timestamp(0)).await?;
+        let mut waiting =
+            self.store.end_subject(subject, None, met.reason, Moment::Stored(Timestamp(0))).await?;
         if !waiting.before.iter().any(|one| one.session == met.session) {
             waiting.before.push(met);
         }

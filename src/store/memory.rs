@@ -14,7 +14,7 @@ use super::{
     Created, Ended, EndedMany, EndedOne, Error, Listener, Lookup, NewSession, Policy, ReuseScope, Rotated,
     Rotation, SessionRecord, Store, Successor,
 };
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Moment, Timestamp};
 use crate::session::{Jti, Reason, SessionId, Subject};
 
 /// A refresh token at most this many generations behind may have been late rather than stolen, though its call came
@@ -364,9 +364,10 @@ impl Store for MemoryStore {
         subject: &Subject,
         except: Option<SessionId>,
         reason: Reason,
-        sent_at: Timestamp,
+        sent_at: Moment,
     ) -> Result<EndedMany, Error> {
         self.with(subject, |sessions, now, policy| {
+            let sent_at = sent_at.on(&self.clock);
             end_where(sessions, reason, now, policy, |session, live| {
                 Some(session) != except && live.is_older(sent_at, now)
             })

@@ -34,7 +34,7 @@ use super::{
     Created, Ended, EndedMany, EndedOne, Error, Listener, Lookup, NewSession, Policy, Rotated, Rotation,
     SessionRecord, Store,
 };
-use crate::clock::Timestamp;
+use crate::clock::{Moment, Timestamp};
 use crate::session::{Reason, SessionId, Subject};
 
 /// How to reach Redis.
@@ -142,7 +142,7 @@ impl Store for RedisStore {
         subject: &Subject,
         except: Option<SessionId>,
         reason: Reason,
-        sent_at: Timestamp,
+        sent_at: Moment,
     ) -> Result<EndedMany, Error> {
         scripts::end_subject(self, subject, except, reason, sent_at).await
     }

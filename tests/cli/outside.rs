@@ -53,7 +53,17 @@ fn looking_changes_nothing() {
 
 #[test]
 fn the_help_lists_the_settings_that_the_command_uses_and_no_other() {
-    let looking = ["STORE", "REDIS_URL", "REDIS_PREFIX", "REDIS_TIMEOUT_MS"];
+    let looking = [
+        "STORE",
+        "REDIS_URL",
+        "REDIS_PREFIX",
+        "REDIS_TIMEOUT_MS",
+        "REDIS_TLS_CA",
+        "REDIS_TLS_CERT",
+        "REDIS_TLS_KEY",
+        "REDIS_SENTINEL_USERNAME",
+        "REDIS_SENTINEL_PASSWORD",
+    ];
     let ending = ["REDIS_WAIT_REPLICAS", "ACCESS_TTL_SECONDS", "TOMBSTONE_TTL_SECONDS"];
     for args in LOOKING.iter().chain([&ENDING]) {
         let secret = "redis://:hunter2hunter2@x";

@@ -146,12 +146,31 @@ fn a_bad_redis_url_is_refused_and_its_password_not_repeated() {
         "http://:hunter2hunter2@x",
         "redis://:hunter2hunter2@host:port",
         "redis://user:hunter2hunter2@host/database",
-        "redis+cluster://:hunter2hunter2@x:1",
-        "redis+sentinel://:hunter2hunter2@x:1/m",
-        "redis://:hunter2hunter2@a,redis://b",
+        "redis+cluster://:hunter2hunter2@x:1/3",
+        "redis+cluster://:hunter2hunter2@x:1,",
+        "redis+sentinel://:hunter2hunter2@x:1",
+        "redis+sentinel://:hunter2hunter2@x:1/m/database",
+        "redis://:hunter2hunter2@a,redis://b:port",
     ] {
         let line = refuses(&[("REDIS_URL", bad)], "REDIS_URL");
         assert!(!line.contains("hunter2"), "{line}");
+    }
+}
+
+#[test]
+fn tls_files_that_are_of_no_use_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = folder.path().join("text");
+    std::fs::write(&text, "no PEM").expect("a file");
+    let (text, tls) = (text.to_str().expect("a path"), "rediss://localhost");
+    for (settings, named) in [
+        (vec![("REDIS_URL", tls), ("REDIS_TLS_CA", "/nowhere.pem")], "REDIS_TLS_CA"),
+        (vec![("REDIS_URL", tls), ("REDIS_TLS_CERT", text)], "REDIS_TLS_KEY"),
+        (vec![("REDIS_URL", tls), ("REDIS_TLS_KEY", text)], "REDIS_TLS_CERT"),
+        (vec![("REDIS_URL", tls), ("REDIS_TLS_CERT", text), ("REDIS_TLS_KEY", text)], "REDIS_TLS_CERT"),
+        (vec![("REDIS_URL", "redis://localhost"), ("REDIS_TLS_CA", text)], "REDIS_TLS_CA"),
+    ] {
+        refuses(&settings, named);
     }
 }
 

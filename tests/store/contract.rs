@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use token_gateway::clock::Timestamp;
+use token_gateway::clock::{Moment, Timestamp};
 use token_gateway::session::{Jti, Reason, SessionId};
 use token_gateway::store::{Created, Ended, EndedOne, Lookup, Policy, ReuseScope, Rotated, SessionRecord};
 
@@ -241,23 +241,37 @@ async fn ending_a_subject_spares_one_and_later_sessions(bench: &Bench) {
     let (first, kept) = (bench.create(&alice).await, bench.create(&alice).await);
     let sent_at = bench.moment().await;
     let later = bench.create(&alice).await;
-    let ended = bench.store.end_subject(&alice, Some(kept.session()), Reason::Logout, sent_at).await.unwrap();
+    let ended = bench
+        .store
+        .end_subject(&alice, Some(kept.session()), Reason::Logout, Moment::Stored(sent_at))
+        .await
+        .unwrap();
     assert_eq!((sorted(&ended.now), ended.before.len()), (ids(&[first]), 0));
     assert!(live(bench, "alice", kept).await.is_some() && live(bench, "alice", later).await.is_some());
-    let rest = bench.store.end_subject(&alice, None, Reason::Admin, bench.moment().await).await.unwrap();
+    let rest = bench
+        .store
+        .end_subject(&alice, None, Reason::Admin, Moment::Stored(bench.moment().await))
+        .await
+        .unwrap();
     assert_eq!((sorted(&rest.now), sorted(&rest.before)), (ids(&[kept, later]), ids(&[first])));
 }
 
 async fn what_was_not_announced_is_told_again_until_it_is(bench: &Bench) {
     let alice = subject("alice");
     let (first, second) = (bench.create(&alice).await, bench.create(&alice).await);
-    let ended = bench.store.end_subject(&alice, None, Reason::Logout, bench.moment().await).await.unwrap();
+    let ended = bench
+        .store
+        .end_subject(&alice, None, Reason::Logout, Moment::Stored(bench.moment().await))
+        .await
+        .unwrap();
     assert_eq!(sorted(&ended.now), ids(&[first, second]));
-    let waiting = bench.store.end_subject(&alice, None, Reason::Admin, Timestamp(0)).await.unwrap();
+    let waiting =
+        bench.store.end_subject(&alice, None, Reason::Admin, Moment::Stored(Timestamp(0))).await.unwrap();
     assert_eq!((waiting.now.len(), sorted(&waiting.before)), (0, ids(&[first, second])));
     assert!(waiting.before.iter().all(|one| one.reason == Reason::Logout), "{waiting:?}");
     bench.store.announce(&alice, &waiting.before[..1]).await.unwrap();
-    let waiting_still = bench.store.end_subject(&alice, None, Reason::Admin, Timestamp(0)).await.unwrap();
+    let waiting_still =
+        bench.store.end_subject(&alice, None, Reason::Admin, Moment::Stored(Timestamp(0))).await.unwrap();
     assert_eq!(waiting_still.before, waiting.before[1..]);
 }
 
@@ -303,7 +317,8 @@ async fn evictions_wait_to_be_announced_for_as_long_as_their_tombstones_live(ben
     let evicted = bench.create(&alice).await;
     bench.create(&alice).await;
     bench.age(Duration::from_secs(90));
-    let waiting = bench.store.end_subject(&alice, None, Reason::Admin, Timestamp(0)).await.unwrap();
+    let waiting =
+        bench.store.end_subject(&alice, None, Reason::Admin, Moment::Stored(Timestamp(0))).await.unwrap();
     assert_eq!(sorted(&waiting.before), ids(&[evicted]));
 }
 

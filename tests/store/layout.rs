@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use token_gateway::clock::Timestamp;
+use token_gateway::clock::{Moment, Timestamp};
 use token_gateway::session::Reason;
 use token_gateway::store::Rotated;
 
@@ -43,7 +43,7 @@ async fn the_set_lives_as_long_as_its_longest_lived_member_and_forgets_the_dead(
     bench.age(Duration::from_secs(20));
     let members: BTreeSet<String> = redis.ask(&["SMEMBERS", "tg:{alice}:sessions"]);
     assert!(members.contains(first.session().as_str()), "dead members are pruned by the next script");
-    bench.store.end_subject(&alice, None, Reason::Logout, Timestamp(0)).await.unwrap();
+    bench.store.end_subject(&alice, None, Reason::Logout, Moment::Stored(Timestamp(0))).await.unwrap();
     let members: BTreeSet<String> = redis.ask(&["SMEMBERS", "tg:{alice}:sessions"]);
     assert_eq!(members, BTreeSet::from([second.session().to_string()]));
 }
@@ -73,7 +73,11 @@ async fn an_announced_end_is_in_the_feed_and_out_of_the_set() {
     let bench = Bench::redis(policy());
     let (redis, alice) = (bench.server().unwrap(), subject("al/ice"));
     let jti = bench.create(&alice).await;
-    let ended = bench.store.end_subject(&alice, None, Reason::Admin, bench.moment().await).await.unwrap();
+    let ended = bench
+        .store
+        .end_subject(&alice, None, Reason::Admin, Moment::Stored(bench.moment().await))
+        .await
+        .unwrap();
     bench.store.announce(&alice, &ended.all()).await.unwrap();
     let entries: Vec<(String, HashMap<String, String>)> = redis.ask(&["XRANGE", "tg:revocations", "-", "+"]);
     assert_eq!(entries.len(), 1);
@@ -95,7 +99,11 @@ async fn the_feed_is_trimmed_by_age() {
         redis.ask::<String>(&["XADD", "tg:revocations", &id, "sid", "old"]);
     }
     bench.create(&alice).await;
-    let ended = bench.store.end_subject(&alice, None, Reason::Admin, bench.moment().await).await.unwrap();
+    let ended = bench
+        .store
+        .end_subject(&alice, None, Reason::Admin, Moment::Stored(bench.moment().await))
+        .await
+        .unwrap();
     bench.store.announce(&alice, &ended.all()).await.unwrap();
     let length: u64 = redis.ask(&["XLEN", "tg:revocations"]);
     assert!(length < 150, "trimmed to whole macro nodes of 100 entries: {length}");

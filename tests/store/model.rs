@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use token_gateway::clock::Timestamp;
+use token_gateway::clock::{Moment, Timestamp};
 use token_gateway::session::{Jti, Reason, SessionId, Subject};
 use token_gateway::store::{
     Created, Ended, EndedMany, Lookup, Policy, ReuseScope, Rotated, SessionRecord, Successor,
@@ -170,12 +170,18 @@ impl Story {
             Step::EndSubject { subject, spare, sent } => {
                 let spare = spare.and_then(|index| self.token(index)).map(|token| token.jti.session());
                 let sent_at = client.sent_at(*sent);
-                let ended = store.end_subject(&named(*subject), spare, Reason::Admin, sent_at).await.unwrap();
+                let ended = store
+                    .end_subject(&named(*subject), spare, Reason::Admin, Moment::Stored(sent_at))
+                    .await
+                    .unwrap();
                 (told_ended(ended), None)
             }
             Step::AnnounceWaiting { subject } => {
                 let subject = named(*subject);
-                let waiting = store.end_subject(&subject, None, Reason::Admin, Timestamp(0)).await.unwrap();
+                let waiting = store
+                    .end_subject(&subject, None, Reason::Admin, Moment::Stored(Timestamp(0)))
+                    .await
+                    .unwrap();
                 store.announce(&subject, &waiting.before).await.unwrap();
                 (told_ended(waiting), None)
             }

@@ -30,7 +30,7 @@ impl Sentinel {
     }
 
     pub fn start_with(replicas: usize, extra: &[&str]) -> Self {
-        Self::of(replicas, extra, |options| Redis::start_with(options))
+        Self::of(replicas, extra, Redis::start_with)
     }
 
     /// The same with a proxy in front of each server.

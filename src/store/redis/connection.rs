@@ -82,7 +82,7 @@ impl Connections {
         let dialer = Dialer::new(&parsed, &settings.tls);
         let one = |target, dialer| {
             let opening = Opening { dialer, greeting: Greeting::Layout(layout.clone()) };
-            Shard::open(settings, target, opening).map(|shard| Routes::One(Arc::new(shard)))
+            Shard::open(settings, target, opening, true).map(|shard| Routes::One(Arc::new(shard)))
         };
         let routes = match parsed.topology {
             Topology::Standalone(address) => one(Target::Fixed(address), dialer)?,
@@ -209,7 +209,7 @@ impl Connections {
             };
             self.learn(key, &failure)?;
             let pause = pauses.get_or_insert_with(pauses_between).next();
-            let may = !failure.is_final() && !(lost && failure.is_lost()) && self.budget.spend();
+            let may = !(failure.is_final() || lost && failure.is_lost()) && self.budget.spend();
             let Some(pause) = pause.filter(|_| may) else { return Err(failure.into_error()) };
             log::debug!("repeating the attempt: {failure:?}");
             lost |= failure.is_lost();

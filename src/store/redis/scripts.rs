@@ -4,13 +4,14 @@
 //! it returns; the test at the end holds header, body and decoder together.
 
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis::{Cmd, ToRedisArgs};
 
 use super::RedisStore;
 use super::keys::LAYOUT_VERSION;
 use super::reply::Reply;
-use crate::clock::Timestamp;
+use crate::clock::{Moment, Timestamp};
 use crate::session::{Jti, Reason, SessionId, Subject};
 use crate::store::{
     Created, Ended, EndedMany, EndedOne, Error, Lookup, NewSession, Rotated, Rotation, SessionRecord,
@@ -221,17 +222,24 @@ pub(super) async fn end_subject(
     subject: &Subject,
     except: Option<SessionId>,
     reason: Reason,
-    sent_at: Timestamp,
+    sent_at: Moment,
 ) -> Result<EndedMany, Error> {
-    let set = store.keys.sessions(subject);
-    let reply = store.connections.call(&set, |_| {
+    let (set, undated) = (store.keys.sessions(subject), AtomicBool::new(false));
+    let reply = store.connections.call(&set, |clock| {
+        let sent_at = sent_at.known_on(clock);
+        undated.store(sent_at.is_none(), Ordering::Relaxed);
         Call::new(&END_SUBJECT, &[&set])
-            .arg(sent_at.0)
+            .arg(sent_at.unwrap_or_default().0)
             .arg(except.as_ref().map_or("", SessionId::as_str))
             .arg(reason.as_str())
             .arg(store.policy.tombstone_ttl.as_millis() as u64)
     });
-    ended_many(reply.await?)
+    let ended = ended_many(reply.await?)?;
+    if undated.into_inner() {
+        // Another server decides now, and nobody has asked it for the time: nothing has ended.
+        return Err(Error::Unavailable("the master changed meanwhile".to_owned()));
+    }
+    Ok(ended)
 }
 
 pub(super) fn ended_many(mut reply: Reply) -> Result<EndedMany, Error> {

@@ -116,7 +116,12 @@ impl Cluster {
             return Ok(shard.clone());
         }
         let opening = Opening { dialer: self.dialer.clone(), greeting: Greeting::Fenced(self.this.clone()) };
-        let shard = Arc::new(Shard::open(&self.settings, Target::Fixed(address.clone()), opening)?);
+        let shard = Arc::new(Shard::open(
+            &self.settings,
+            Target::Fixed(address.clone()),
+            opening,
+            !*self.tried.borrow(),
+        )?);
         shards.insert(address.clone(), shard.clone());
         Ok(shard)
     }

@@ -53,6 +53,8 @@ pub(super) struct Opening {
 /// The one connection that all calls of a worker share.
 pub(super) struct Lane {
     target: Target,
+    /// It was there from the start, and took no other's place.
+    is_original: bool,
     opening: Opening,
     /// How long a probe may take.
     patience: Duration,
@@ -150,9 +152,10 @@ impl Target {
 }
 
 impl Lane {
-    pub fn new(target: Target, opening: Opening, call_timeout: Duration) -> Self {
+    pub fn new(target: Target, opening: Opening, call_timeout: Duration, is_original: bool) -> Self {
         Self {
             target,
+            is_original,
             opening,
             patience: PROBE.max(call_timeout),
             state: watch::Sender::new(State::Connecting),
@@ -368,7 +371,9 @@ async fn connect(lane: &Lane, number: u64) -> (Handle, String) {
 }
 
 async fn open(lane: &Lane, number: u64) -> Result<(Handle, String), Error> {
-    let (address, clock) = (lane.target.address().await?, Arc::new(Clock::default()));
+    let is_first = number == 1 && lane.is_original;
+    let clock = if is_first { Clock::default() } else { Clock::of_a_successor() };
+    let (address, clock) = (lane.target.address().await?, Arc::new(clock));
     let mut connection = lane.opening.open(&address, &clock).await?;
     let replid = lane.target.confirm(&mut connection).await?;
     Ok((Handle { number, address, clock, connection }, replid))

@@ -27,8 +27,14 @@ pub(super) struct Shard {
 
 impl Shard {
     /// Begins to connect in the background, on the current runtime.
-    pub fn open(settings: &RedisSettings, target: Target, opening: Opening) -> Result<Self, Error> {
-        let lane = Arc::new(Lane::new(target, opening, settings.timeout));
+    /// `is_original`: it takes no other's place.
+    pub fn open(
+        settings: &RedisSettings,
+        target: Target,
+        opening: Opening,
+        is_original: bool,
+    ) -> Result<Self, Error> {
+        let lane = Arc::new(Lane::new(target, opening, settings.timeout, is_original));
         let pool = managed::Pool::builder(Handles(lane.clone()))
             .max_size(settings.max_in_flight)
             .timeouts(Timeouts { wait: Some(TURN), create: None, recycle: None })
