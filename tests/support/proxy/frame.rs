@@ -1,34 +1,118 @@
-//! Where a command or a reply ends, in RESP. (Redis: "Redis serialization protocol specification".)
+//! Where a command or a reply ends, and what a command is. RESP 2 and 3.
 
-/// The length of the first whole frame; `None` while more bytes must come.
-pub fn length(bytes: &[u8]) -> Option<usize> {
-    let line = line_end(bytes)?;
-    let count = || std::str::from_utf8(&bytes[1..line - 2]).ok()?.parse::<i64>().ok();
-    match bytes[0] {
-        b'$' | b'=' | b'!' => match count()? {
-            length @ 0.. => Some(line + length as usize + 2).filter(|end| *end <= bytes.len()),
-            _ => Some(line),
-        },
-        b'*' | b'~' | b'>' => elements(bytes, line, count()?),
-        b'%' => elements(bytes, line, 2 * count()?),
-        _ => Some(line),
+/// Bytes of another protocol (TLS, an inline command): nothing can be said about them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Foreign;
+
+/// The length of the first frame; `None` while its end has not arrived.
+pub fn length(bytes: &[u8]) -> Result<Option<usize>, Foreign> {
+    let (mut at, mut left) = (0, 1);
+    while left > 0 {
+        let Some(line) = line(&bytes[at.min(bytes.len())..])? else { return Ok(None) };
+        at += line.len() + 2;
+        left -= 1;
+        match line[0] {
+            b'+' | b'-' | b':' | b'_' | b',' | b'#' | b'(' => {}
+            b'$' | b'=' | b'!' => at += number(line)?.map_or(0, |length| length + 2),
+            b'*' | b'~' | b'>' => left += number(line)?.unwrap_or(0),
+            b'%' => left += 2 * number(line)?.unwrap_or(0),
+            _ => return Err(Foreign),
+        }
+    }
+    Ok((at <= bytes.len()).then_some(at))
+}
+
+/// The first line, without its end, if it has one.
+fn line(bytes: &[u8]) -> Result<Option<&[u8]>, Foreign> {
+    match bytes.iter().position(|byte| *byte == b'\n') {
+        Some(end) if end >= 2 && bytes[end - 1] == b'\r' => Ok(Some(&bytes[..end - 1])),
+        Some(_) => Err(Foreign),
+        None if bytes.first().is_some_and(|byte| !b"+-:_,#($=!*~>%".contains(byte)) => Err(Foreign),
+        None => Ok(None),
     }
 }
 
-fn elements(bytes: &[u8], mut end: usize, count: i64) -> Option<usize> {
-    for _ in 0..count.max(0) {
-        end += length(bytes.get(end..).filter(|rest| !rest.is_empty())?)?;
+/// What follows the type; nothing for -1, the null of RESP 2.
+fn number(line: &[u8]) -> Result<Option<usize>, Foreign> {
+    let text = std::str::from_utf8(&line[1..]).map_err(|_| Foreign)?;
+    match text.parse::<i64>().map_err(|_| Foreign)? {
+        -1 => Ok(None),
+        length => usize::try_from(length).map(Some).map_err(|_| Foreign),
     }
-    Some(end)
 }
 
-fn line_end(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(2).position(|two| two == b"\r\n").map(|at| at + 2)
+/// What the proxy has to know of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A script: what a gateway's calls consist of.
+    Script,
+    /// A look at the feed.
+    Feed,
+    /// From here on the connection no longer goes by question and answer: replication, publish and subscribe.
+    Stream,
+    Other,
 }
 
-/// The name of a command, in capitals; empty for what is none.
-pub fn command(frame: &[u8]) -> String {
-    let mut lines = frame.split(|byte| *byte == b'\n').skip(2);
-    let name = lines.next().unwrap_or_default();
-    String::from_utf8_lossy(name).trim_end().to_ascii_uppercase()
+/// Of a whole frame.
+pub fn kind(command: &[u8]) -> Kind {
+    let name = name(command).unwrap_or_default();
+    let is = |names: &[&str]| names.iter().any(|it| name.eq_ignore_ascii_case(it.as_bytes()));
+    if is(&["EVALSHA", "EVAL"]) {
+        Kind::Script
+    } else if is(&["XREAD"]) {
+        Kind::Feed
+    } else if is(&["REPLCONF", "PSYNC", "SYNC", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "MONITOR"]) {
+        Kind::Stream
+    } else {
+        Kind::Other
+    }
+}
+
+/// The first word of a command.
+fn name(command: &[u8]) -> Option<&[u8]> {
+    let mut parts = command.split(|byte| *byte == b'\n').skip(2);
+    parts.next()?.strip_suffix(b"\r")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_ends_where_its_last_element_does() {
+        let frames: [&[u8]; 9] = [
+            b"+OK\r\n",
+            b":1\r\n",
+            b"$-1\r\n",
+            b"$0\r\n\r\n",
+            b"$5\r\na\r\nbc\r\n",
+            b"*0\r\n",
+            b"*2\r\n*2\r\n:1\r\n$1\r\nx\r\n*-1\r\n",
+            b"%1\r\n+a\r\n>1\r\n_\r\n",
+            b"=7\r\ntxt:abc\r\n",
+        ];
+        for frame in frames {
+            let followed = [frame, b"+NEXT\r\n"].concat();
+            assert_eq!(length(&followed), Ok(Some(frame.len())), "{}", frame.escape_ascii());
+            for cut in 0..frame.len() {
+                assert_eq!(length(&frame[..cut]), Ok(None), "{}", frame[..cut].escape_ascii());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_resp_is_foreign() {
+        let foreign: [&[u8]; 5] = [b"PING\r\n", b"\x16\x03\x01", b"$x\r\n", b"*-2\r\n", b"+a\n"];
+        for bytes in foreign {
+            assert_eq!(length(bytes), Err(Foreign), "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_command_is_known_by_its_name_in_any_case() {
+        assert_eq!(kind(b"*1\r\n$7\r\nevalSHA\r\n"), Kind::Script);
+        assert_eq!(kind(b"*1\r\n$5\r\nXREAD\r\n"), Kind::Feed);
+        assert_eq!(kind(b"*1\r\n$5\r\nPSYNC\r\n"), Kind::Stream);
+        assert_eq!(kind(b"*2\r\n$3\r\nGET\r\n$4\r\nEVAL\r\n"), Kind::Other);
+    }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use fastrand::Rng;
+
+use super::frame::Kind;
 
 /// What may happen to a call of a script (`EVALSHA`, `EVAL`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,14 +78,20 @@ impl Fates {
         self.inner.lock().unwrap().ordered.insert(number, fault);
     }
 
-    /// The fate of the next call.
-    pub fn next(&self) -> Option<Fault> {
+    /// The fate of a command.
+    pub fn next(&self, kind: Kind) -> Option<Fault> {
+        if kind != Kind::Script {
+            return None;
+        }
         let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         let mut inner = self.inner.lock().unwrap();
         let ordered = inner.ordered.remove(&number);
-        let fault = ordered.or_else(|| inner.plan.as_mut().and_then(|(plan, rng)| draw(plan, rng)))?;
-        *inner.struck.entry(name(fault)).or_default() += 1;
-        Some(fault)
+        ordered.or_else(|| inner.plan.as_mut().and_then(|(plan, rng)| draw(plan, rng)))
+    }
+
+    /// Told when a fault strikes: of a reply that never comes, none is lost.
+    pub fn strikes(&self, fault: Fault) {
+        *self.inner.lock().unwrap().struck.entry(name(fault)).or_default() += 1;
     }
 
     pub fn calls(&self) -> u64 {
@@ -119,14 +126,5 @@ fn name(fault: Fault) -> &'static str {
         Fault::Delay(_) => "delayed",
         Fault::CutReply => "reply cut",
         Fault::Double => "doubled",
-    }
-}
-
-impl Fault {
-    pub(super) fn pause(self) -> Duration {
-        match self {
-            Self::Delay(millis) => Duration::from_millis(millis),
-            _ => Duration::ZERO,
-        }
     }
 }

@@ -1,0 +1,52 @@
+//! Holds back by hand what gateways send, or makes it vanish.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex};
+
+/// Connections are numbered in the order in which they came.
+#[derive(Default)]
+pub struct Gate {
+    accepted: AtomicUsize,
+    /// Connections below this number are held.
+    held: Mutex<usize>,
+    opened: Condvar,
+    /// Connections below this number are black holes.
+    swallowed: AtomicUsize,
+}
+
+impl Gate {
+    pub fn accept(&self) -> usize {
+        self.accepted.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// Returns when nothing is held on this connection.
+    pub fn pass(&self, number: usize) {
+        let held = self.held.lock().unwrap();
+        drop(self.opened.wait_while(held, |held| number < *held).unwrap());
+    }
+
+    pub fn swallows(&self, number: usize) -> bool {
+        number < self.swallowed.load(Ordering::SeqCst)
+    }
+
+    pub fn hold_all(&self) {
+        self.hold_below(usize::MAX);
+    }
+
+    pub fn hold_existing(&self) {
+        self.hold_below(self.accepted.load(Ordering::SeqCst));
+    }
+
+    pub fn swallow_existing(&self) {
+        self.swallowed.store(self.accepted.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+
+    pub fn release(&self) {
+        self.hold_below(0);
+    }
+
+    fn hold_below(&self, number: usize) {
+        *self.held.lock().unwrap() = number;
+        self.opened.notify_all();
+    }
+}
