@@ -292,6 +292,16 @@ async fn a_black_hole_stays_silent_when_the_server_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plan_strikes_those_who_read_the_feed_too() {
+    let setup = Setup::start();
+    let mut connection = setup.connect().await;
+    setup.proxy.disturb(Plan { seed: 1, per_thousand: vec![(Fault::CloseBefore, 1000)] });
+    let mut read = redis::cmd("XREAD");
+    read.arg(&["BLOCK", "1", "STREAMS", "feed", "$"]);
+    lost(read.query_async::<redis::Value>(&mut connection).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_to_strike_but_did_not_is_not_counted() {
     let mut setup = Setup::start();
     let mut connection = setup.connect().await;

@@ -73,7 +73,7 @@ impl Proxy {
         self.shared.fates.order(fault, nth);
     }
 
-    /// Calls of scripts meet faults from now on.
+    /// Calls of scripts and readers of the feed meet faults from now on.
     pub fn disturb(&self, plan: Plan) {
         self.shared.fates.follow(Some(plan));
     }

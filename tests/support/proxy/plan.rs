@@ -8,7 +8,7 @@ use fastrand::Rng;
 
 use super::frame::Kind;
 
-/// What may happen to a call of a script (`EVALSHA`, `EVAL`).
+/// What may happen to a call of a script (`EVALSHA`, `EVAL`), or to a look at the feed (`XREAD`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// Redis carries it out; the reply is dropped, and the connection closed.
@@ -78,14 +78,14 @@ impl Fates {
         self.inner.lock().unwrap().ordered.insert(number, fault);
     }
 
-    /// The fate of a command.
+    /// The fate of a command. Readers of the feed meet what is planned, too; what is ordered is for scripts.
     pub fn next(&self, kind: Kind) -> Option<Fault> {
-        if kind != Kind::Script {
-            return None;
-        }
-        let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         let mut inner = self.inner.lock().unwrap();
-        let ordered = inner.ordered.remove(&number);
+        let ordered = match kind {
+            Kind::Script => inner.ordered.remove(&(self.calls.fetch_add(1, Ordering::SeqCst) + 1)),
+            Kind::Feed => None,
+            Kind::Stream | Kind::Other => return None,
+        };
         ordered.or_else(|| inner.plan.as_mut().and_then(|(plan, rng)| draw(plan, rng)))
     }
 
