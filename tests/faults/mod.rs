@@ -1,7 +1,9 @@
 //! Races, late and doubled calls, Redis gone: several gateway processes on one real Redis.
 
 mod drain;
+mod frames;
 mod late;
 mod outage;
 mod proxy;
 mod races;
+mod supervisor;

@@ -2,7 +2,7 @@
 //! later, and let calls of scripts meet faults, by hand or by plan. Replication, Sentinels and operators, who may share
 //! its address, pass untouched: all this concerns connections on which a script was sent or the feed was read.
 
-mod frame;
+pub mod frame;
 mod gate;
 mod link;
 mod plan;
