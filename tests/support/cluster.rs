@@ -122,8 +122,7 @@ impl Cluster {
 
     /// Which server serves a key, as most of those that answer say.
     pub fn primary_of(&self, key: &str) -> usize {
-        let slot: u16 = self.first_that_runs().ask(&["CLUSTER", "KEYSLOT", key]);
-        self.primary_of_slot(slot).expect("somebody serves the slot")
+        self.primary_of_slot(self.slot_of(key)).expect("somebody serves the slot")
     }
 
     /// Of the servers that say the slot is theirs, the one with the highest configuration epoch.
@@ -193,7 +192,7 @@ impl Cluster {
 
     /// Begins to move the slot of a key to another primary.
     pub fn begin_move(&self, key: &str) -> SlotMove<'_> {
-        let slot: u16 = self.first_that_runs().ask(&["CLUSTER", "KEYSLOT", key]);
+        let slot = self.slot_of(key);
         let from = self.primary_of_slot(slot).expect("somebody serves the slot");
         let is_other =
             |n: &usize| *n != from && self.servers[*n].info("role").is_some_and(|role| role == "master");
@@ -208,8 +207,10 @@ impl Cluster {
         self.servers[n].ask(&["CLUSTER", "MYID"])
     }
 
-    fn first_that_runs(&self) -> &Redis {
-        self.servers.iter().find(|server| server.is_running()).expect("a server runs")
+    /// Any server knows it that answers; one that is frozen runs, and does not.
+    fn slot_of(&self, key: &str) -> u16 {
+        let mut running = self.servers.iter().filter(|server| server.is_running());
+        running.find_map(|server| server.try_ask(&["CLUSTER", "KEYSLOT", key])).expect("a server answers")
     }
 }
 
