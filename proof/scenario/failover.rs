@@ -94,7 +94,7 @@ async fn fail_over(run: &Run, topology: Topology, loss: Loss, n: u64) -> Result<
     stop.store(true, Ordering::SeqCst);
     let refused: usize =
         join_all(clients).await.into_iter().map(|refused| usize::from(refused.expect("no panic"))).sum();
-    known?;
+    known.map_err(|told| format!("{told}\n{}", gateways[0].log()))?;
     if refused > 0 {
         return Err(format!("{}: {refused} honest clients were refused", loss.name()));
     }

@@ -123,19 +123,18 @@ impl Peer {
         Self { address, dialer, connection: Mutex::default() }
     }
 
-    /// The connection is put back only after an answer.
+    /// Over the connection that was kept; over a fresh one where that has been closed, as Sentinels do to a server
+    /// that they promote.
     async fn ask<T: FromRedisValue>(&self, questions: &Pipeline) -> Result<T, String> {
         let mut kept = self.connection.lock().await;
         let asking = async {
-            let mut connection = match kept.take() {
-                Some(connection) => connection,
-                None => self.dialer.dial(&self.address, ANSWER).await?,
-            };
-            let answer = questions.query_async(&mut connection).await;
-            if answer.as_ref().map_or_else(|error: &RedisError| error.code().is_some(), |_| true) {
-                *kept = Some(connection);
+            if let Some(connection) = kept.take() {
+                match put(connection, questions, &mut kept).await {
+                    Err(error) if error.code().is_none() => {}
+                    answer => return answer,
+                }
             }
-            answer
+            put(self.dialer.dial(&self.address, ANSWER).await?, questions, &mut kept).await
         };
         let answer = timeout(ANSWER, asking).await.map_err(|_| format!("no answer within {ANSWER:?}"))?;
         answer.map_err(|error| describe(&error))
@@ -158,4 +157,17 @@ impl Peer {
         let ((host, port), epoch) = address.zip(epoch).ok_or("it does not know that name")?;
         Ok(Named { epoch, address: Address { host, port } })
     }
+}
+
+/// Puts questions, and keeps the connection only after an answer.
+async fn put<T: FromRedisValue>(
+    mut connection: MultiplexedConnection,
+    questions: &Pipeline,
+    kept: &mut Option<MultiplexedConnection>,
+) -> Result<T, RedisError> {
+    let answer = questions.query_async(&mut connection).await;
+    if answer.as_ref().map_or_else(|error: &RedisError| error.code().is_some(), |_| true) {
+        *kept = Some(connection);
+    }
+    answer
 }
