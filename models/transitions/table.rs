@@ -66,7 +66,8 @@ pub enum Ahead {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Late {
-    /// At most so many generations behind.
+    /// At most so many generations behind. What was held up for more than a few milliseconds is late whatever its
+    /// generation; moments have no length here, so that is left out.
     Within(u8),
     Unlimited,
     /// Whenever it was sent.
@@ -176,8 +177,8 @@ impl Table {
         end_subject: EndSubject::EndsOlder,
         ends_the_future: true,
         repeats_lost_ends: true,
-        dated: Dated::AnyMoment,
-        everywhere: Everywhere::AskedOnce,
+        dated: Dated::OnItsConnection,
+        everywhere: Everywhere::AskedAnew,
         doubles: Doubles::BeforeTheAnswer,
     };
 
