@@ -1,5 +1,6 @@
 //! Races, late and doubled calls, Redis gone: several gateway processes on one real Redis.
 
+mod cluster;
 mod drain;
 mod frames;
 mod late;
@@ -7,3 +8,4 @@ mod outage;
 mod proxy;
 mod races;
 mod supervisor;
+mod tls;

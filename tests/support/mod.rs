@@ -8,6 +8,7 @@ pub mod keys;
 pub mod proxy;
 pub mod redis;
 pub mod sentinel;
+pub mod tls;
 
 use std::net::TcpListener;
 use std::process::Command;

@@ -26,10 +26,7 @@ impl Failure {
     /// What an answer of `server` means.
     pub fn of(error: &RedisError, server: &Address) -> Self {
         let description = describe(error);
-        let redirected = error.redirect_node().map(|(host, port)| {
-            let host = if host.is_empty() { &server.host } else { host };
-            Address { host: host.to_owned(), port }
-        });
+        let redirected = error.redirect_node().and_then(|(node, _slot)| redirected(node, server));
         match (error.code(), redirected) {
             (Some("MOVED"), Some(address)) => Self::Moved(address),
             (Some("ASK"), Some(address)) => Self::Ask(address),
@@ -59,5 +56,26 @@ impl Failure {
             }
             Self::Final(error) => error,
         }
+    }
+}
+
+/// `host:port`, or `:port` on the same host.
+fn redirected(node: &str, server: &Address) -> Option<Address> {
+    let (host, port) = node.rsplit_once(':')?;
+    let host = if host.is_empty() { &server.host } else { host };
+    Some(Address { host: host.to_owned(), port: port.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirection_leads_to_the_server_that_it_names() {
+        let server = Address { host: "10.0.0.1".to_owned(), port: 7000 };
+        for (node, host) in [("10.0.0.2:7001", "10.0.0.2"), (":7001", "10.0.0.1"), ("::1:7001", "::1")] {
+            assert_eq!(redirected(node, &server), Some(Address { host: host.to_owned(), port: 7001 }));
+        }
+        assert_eq!(redirected("nowhere", &server), None);
     }
 }

@@ -1,0 +1,60 @@
+//! A CA, and certificates that it has signed: for a server on loopback, and for a client.
+
+use std::path::PathBuf;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use tempfile::TempDir;
+
+use super::free_port;
+use super::redis::Redis;
+
+/// PEM files in a folder of their own.
+pub struct Certificates {
+    folder: TempDir,
+}
+
+impl Certificates {
+    pub fn make() -> Self {
+        let certificates = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        let mut authority = CertificateParams::new(Vec::new()).expect("no names");
+        authority.distinguished_name.push(DnType::CommonName, "the CA of the tests");
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key")).expect("a CA");
+        certificates.write("ca.pem", &ca.pem());
+        for name in ["server", "client"] {
+            let key = KeyPair::generate().expect("a key");
+            let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+            let mut params = CertificateParams::new(names).expect("names");
+            params.distinguished_name.push(DnType::CommonName, name);
+            let certificate = params.signed_by(&key, &ca).expect("a certificate");
+            certificates.write(&format!("{name}.pem"), &certificate.pem());
+            certificates.write(&format!("{name}.key"), &key.serialize_pem());
+        }
+        certificates
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).expect("a file");
+    }
+
+    pub fn path(&self, name: &str) -> String {
+        let path: PathBuf = self.folder.path().join(name);
+        path.into_os_string().into_string().expect("UTF-8")
+    }
+
+    /// What redis-server is told, so that it wants a certificate of whoever connects to its TLS port.
+    pub fn server_options(&self, port: u16) -> Vec<String> {
+        let files = [("cert", "server.pem"), ("key", "server.key"), ("ca-cert", "ca.pem")];
+        let named = files.iter().flat_map(|(kind, file)| [format!("--tls-{kind}-file"), self.path(file)]);
+        let port = ["--tls-port".to_owned(), port.to_string()];
+        let auth = ["--tls-auth-clients", "yes"].map(str::to_owned);
+        named.chain(port).chain(auth).collect()
+    }
+
+    /// A Redis with a TLS port beside its plain one, through which tests look at it.
+    pub fn redis(&self) -> (Redis, u16) {
+        let port = free_port();
+        let options = self.server_options(port);
+        (Redis::start_with(&options.iter().map(String::as_str).collect::<Vec<_>>()), port)
+    }
+}
