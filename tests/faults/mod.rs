@@ -7,5 +7,6 @@ mod late;
 mod outage;
 mod proxy;
 mod races;
+mod rollback;
 mod supervisor;
 mod tls;

@@ -1,0 +1,160 @@
+//! After a failover that lost acknowledged writes: nobody honest is accused, and a theft is still caught. The record is put
+//! back to what it was before, as a replica that lagged would have it.
+
+use std::time::Duration;
+
+use reqwest::Method;
+
+use crate::support::api::{Api, Tokens};
+use crate::support::gateway::Gateway;
+use crate::support::redis::Redis;
+use crate::support::wait_for;
+
+struct Store {
+    redis: Redis,
+    node: Gateway,
+}
+
+/// A record as it was.
+struct Snapshot {
+    key: String,
+    bytes: Vec<u8>,
+}
+
+impl Store {
+    fn start() -> Self {
+        let redis = Redis::start();
+        let node = Gateway::start_with(&redis, &[("ADMIN_ADDR", "127.0.0.1:0")]);
+        Self { redis, node }
+    }
+
+    fn api(&self) -> Api {
+        self.node.api()
+    }
+
+    fn snapshot(&self, tokens: &Tokens) -> Snapshot {
+        let key = format!("tg:{{alice}}:session:{}", tokens.session);
+        let bytes = self.redis.ask(&["DUMP", &key]);
+        Snapshot { key, bytes }
+    }
+
+    fn roll_back(&self, to: &Snapshot) {
+        let mut restore = redis::cmd("RESTORE");
+        restore.arg(&to.key).arg(600_000).arg(&to.bytes).arg("REPLACE");
+        restore.exec(&mut self.redis.connect()).expect("the record is put back");
+    }
+}
+
+/// A chain that was rotated `times` times after the moment to which the store is then put back; all its tokens, from
+/// that moment's on.
+async fn rolled_back(store: &Store, times: usize) -> Vec<Tokens> {
+    let first = store.api().login("alice").await;
+    let mut chain = vec![store.api().refresh(&first.refresh).await.tokens()];
+    let before = store.snapshot(&first);
+    for n in 0..times {
+        let next = store.api().refresh(&chain[n].refresh).await.tokens();
+        chain.push(next);
+    }
+    store.roll_back(&before);
+    chain
+}
+
+async fn nothing_is_left(store: &Store, tokens: &[&Tokens]) {
+    for tokens in tokens {
+        store.api().refresh(&tokens.refresh).await.expect_error(400, "invalid_grant");
+    }
+    assert!(store.api().user(Method::GET, "alice", "").await.sessions().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_ahead_of_its_record_is_healed_counted_and_told() {
+    for times in [1, 2, 7] {
+        let store = Store::start();
+        let chain = rolled_back(&store, times).await;
+        let next = store.api().refresh(&chain[times].refresh).await.tokens();
+        let again = store.api().refresh(&next.refresh).await.tokens();
+        assert_eq!(store.api().user(Method::GET, "alice", "").await.sessions(), [again.session.as_str()]);
+        let admin = Api::new(&store.node.admin());
+        let metrics = admin.send(admin.request(Method::GET, "/metrics")).await.text;
+        let line = metrics.lines().find(|line| line.contains("rolled_back")).expect("a counter");
+        assert!(line.ends_with(" 1"), "{line}");
+        wait_for("the log", Duration::from_secs(5), || store.node.log().contains("healed").then_some(()));
+    }
+}
+
+#[tokio::test]
+async fn after_a_healing_an_older_token_of_the_chain_is_still_reuse() {
+    for older in [0, 1] {
+        let store = Store::start();
+        let chain = rolled_back(&store, 2).await;
+        let healed = store.api().refresh(&chain[2].refresh).await.tokens();
+        store.api().refresh(&chain[older].refresh).await.expect_error(400, "invalid_grant");
+        nothing_is_left(&store, &[&healed]).await;
+    }
+}
+
+/// The rollback has made a stolen token current again. Whoever comes first, the theft is seen when the other comes.
+#[tokio::test]
+async fn a_thief_who_holds_the_token_that_came_back_is_caught() {
+    for (times, thief_first) in [(1, true), (2, true), (1, false), (2, false)] {
+        let store = Store::start();
+        let other = store.api().login("alice").await;
+        let chain = rolled_back(&store, times).await;
+        let (stolen, honest) = (&chain[0], &chain[times]);
+        let mut held = vec![other];
+        if thief_first {
+            held.push(store.api().refresh(&stolen.refresh).await.tokens());
+            let answer = store.api().refresh(&honest.refresh).await;
+            if answer.status == 200 {
+                // Ahead even of the thief: healed, and the thief's next refresh is the reuse.
+                held.push(answer.tokens());
+                store.api().refresh(&held[1].refresh).await.expect_error(400, "invalid_grant");
+            }
+        } else {
+            held.push(store.api().refresh(&honest.refresh).await.tokens());
+            store.api().refresh(&stolen.refresh).await.expect_error(400, "invalid_grant");
+        }
+        nothing_is_left(&store, &held.iter().collect::<Vec<_>>()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_was_lost_is_refused_without_an_alarm() {
+    let store = Store::start();
+    let (lost, other) = (store.api().login("alice").await, store.api().login("alice").await);
+    store.redis.ask::<u64>(&["DEL", &store.snapshot(&lost).key]);
+    store.api().refresh(&lost.refresh).await.expect_error(400, "invalid_grant");
+    assert_eq!(store.api().refresh(&other.refresh).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_end_that_was_lost_is_refused_and_repeated_by_a_node_that_knows_of_it() {
+    let store = Store::start();
+    let second = Gateway::start(&store.redis);
+    let tokens = store.api().login("alice").await;
+    let before = store.snapshot(&tokens);
+    let both = || store.redis.info("blocked_clients").filter(|blocked| blocked == "2");
+    wait_for("both nodes follow the feed", Duration::from_secs(5), both);
+    let asked = store.redis.calls("xread");
+    assert_eq!(store.api().revoke(&tokens.refresh).await.status, 200);
+    // Each asks on once it has taken in what it was told.
+    wait_for("both have been told", Duration::from_secs(5), || {
+        (store.redis.calls("xread") >= asked + 2).then_some(()).and(both())
+    });
+    store.roll_back(&before);
+    store.redis.ask::<u64>(&["SADD", "tg:{alice}:sessions", &tokens.session]);
+    second.api().refresh(&tokens.refresh).await.expect_error(400, "invalid_grant");
+    assert_eq!(second.api().me(Method::GET, "", &tokens.access).await.status, 401);
+    assert_eq!(store.redis.ask::<String>(&["HGET", &before.key, "state"]), "ended", "and it is ended again");
+}
+
+#[tokio::test]
+async fn a_session_from_the_future_does_not_outlive_a_logout_everywhere() {
+    let store = Store::start();
+    let tokens = store.api().login("alice").await;
+    let key = store.snapshot(&tokens).key;
+    let created: u64 = store.redis.ask(&["HGET", &key, "created_at"]);
+    let ahead = (created + 10_000_000).to_string();
+    store.redis.ask::<u64>(&["HSET", &key, "created_at", &ahead]);
+    assert_eq!(store.api().user(Method::DELETE, "alice", "").await.ended(), [tokens.session]);
+}
