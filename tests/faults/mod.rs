@@ -4,6 +4,7 @@ mod cluster;
 mod drain;
 mod frames;
 mod late;
+mod lost;
 mod outage;
 mod proxy;
 mod races;

@@ -215,6 +215,7 @@ async fn a_record_that_cannot_be_read_is_503_and_no_verdict() {
     let key = format!("tg:{{alice}}:session:{}", tokens.session);
     redis.ask::<u64>(&["HDEL", &key, "gen"]);
     api.refresh(&tokens.refresh).await.expect_error(503, "temporarily_unavailable");
+    api.me(Method::DELETE, "", &tokens.access).await.expect_error(503, "temporarily_unavailable");
     redis.ask::<u64>(&["DEL", &key]);
     redis.ask::<String>(&["SET", &key, "not a hash"]);
     api.refresh(&tokens.refresh).await.expect_error(503, "temporarily_unavailable");
@@ -242,7 +243,7 @@ async fn a_logout_that_could_not_be_announced_is_503_and_may_be_repeated() {
     assert_eq!(redis.ask::<u64>(&["XLEN", "tg:revocations"]), 3, "whoever meets a tombstone announces it");
 }
 
-fn replica_of(master: &Redis) -> Redis {
+pub fn replica_of(master: &Redis) -> Redis {
     let replica = Redis::start_with(&["--replicaof", "127.0.0.1", &master.port().to_string()]);
     wait_for("the replica is linked", Duration::from_secs(30), || {
         replica.ask::<String>(&["INFO", "replication"]).contains("master_link_status:up").then_some(())

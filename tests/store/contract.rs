@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use token_gateway::clock::{Moment, Timestamp};
 use token_gateway::session::{Jti, Reason, SessionId};
 use token_gateway::store::{Created, Ended, EndedOne, Lookup, Policy, ReuseScope, Rotated, SessionRecord};
@@ -23,12 +24,14 @@ macro_rules! contract {
 contract! {
     a_matching_token_is_rotated_and_carries_what_the_session_holds(super::policy()),
     the_same_attempt_again_is_a_replay_and_writes_nothing(super::policy()),
+    of_calls_at_once_one_is_rotated(super::policy()),
     a_superseded_token_ends_every_session_of_the_subject(super::policy()),
     a_reuse_scope_of_session_spares_the_others(super::only_the_session()),
     reuse_spares_sessions_created_after_it_was_sent(super::policy()),
     a_token_sent_before_the_record_moved_is_late_for_four_generations(super::policy()),
     a_token_that_was_held_up_on_its_way_is_late_whatever_its_generation(super::quick()),
     a_token_ahead_of_its_record_is_healed_and_reuse_still_caught(super::policy()),
+    of_two_successors_after_a_lost_rotation_only_one_goes_on(super::policy()),
     grace_gives_the_same_successor_and_never_moves_its_window(super::with_grace()),
     an_ended_session_is_refused_without_an_alarm(super::policy()),
     ending_twice_changes_nothing_and_tells_what_was_not_announced(super::policy()),
@@ -115,6 +118,17 @@ async fn the_same_attempt_again_is_a_replay_and_writes_nothing(bench: &Bench) {
     assert_eq!(expiry(after), expiry(before) - 30, "a replay does not re-arm the lifetime");
 }
 
+async fn of_calls_at_once_one_is_rotated(bench: &Bench) {
+    let alice = subject("alice");
+    let first = bench.create(&alice).await;
+    let (sent_at, attempts) = (bench.moment().await, (0..20).map(|n| n.to_string()).collect::<Vec<_>>());
+    let calls = attempts.iter().map(|attempt| bench.rotate_sent_at(&alice, first, 0, attempt, sent_at));
+    let (rotated, others): (Vec<_>, Vec<_>) =
+        join_all(calls).await.into_iter().partition(|outcome| matches!(outcome, Rotated::Rotated(_)));
+    assert_eq!(rotated.len(), 1, "{rotated:?}");
+    assert!(others.iter().all(|outcome| *outcome == Rotated::Late), "{others:?}");
+}
+
 async fn a_superseded_token_ends_every_session_of_the_subject(bench: &Bench) {
     let (alice, bob) = (subject("alice"), subject("bob"));
     let (first, other) = (bench.create(&alice).await, bench.create(&alice).await);
@@ -192,6 +206,16 @@ async fn a_token_ahead_of_its_record_is_healed_and_reuse_still_caught(bench: &Be
     assert!(matches!(bench.rotate(&alice, third, 2, "b").await, Rotated::Replayed(_)));
     let outcome = bench.rotate(&alice, second, 1, "c").await;
     assert!(matches!(outcome, Rotated::Reused(_)), "{outcome:?}");
+}
+
+/// One was granted by a master that was lost, the other in its place: at most one of them is a token of the record.
+async fn of_two_successors_after_a_lost_rotation_only_one_goes_on(bench: &Bench) {
+    let alice = subject("alice");
+    let first = bench.create(&alice).await;
+    let lost = successor(first, "a");
+    rotated(bench, "alice", first, 0, "b").await;
+    let outcome = bench.rotate(&alice, lost, 1, "c").await;
+    assert!(matches!(outcome, Rotated::Reused(_)), "of the same generation, and another: {outcome:?}");
 }
 
 async fn grace_gives_the_same_successor_and_never_moves_its_window(bench: &Bench) {

@@ -1,0 +1,96 @@
+//! Answers, ends, connections and slots that were lost: what is done once more, and that nobody hears of it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::outage::replica_of;
+use crate::support::cluster::Cluster;
+use crate::support::gateway::Gateway;
+use crate::support::proxy::{Fault, Proxy};
+use crate::support::redis::Redis;
+use crate::support::wait_for;
+
+#[tokio::test]
+async fn a_refresh_whose_answer_was_lost_is_sent_once_more_as_the_same_attempt() {
+    let redis = Redis::start();
+    let proxy = Proxy::before(redis.port());
+    let gateway = Gateway::start_with(&redis, &[("REDIS_URL", &proxy.url()), ("WORKERS", "1")]);
+    let api = gateway.api();
+    for round in 0..5 {
+        let first = api.login(&format!("user-{round}")).await;
+        proxy.strike(Fault::CloseAfter, 1);
+        let second = api.refresh(&first.refresh).await.tokens();
+        assert_eq!(api.refresh(&second.refresh).await.status, 200);
+    }
+    assert_eq!(proxy.struck().values().sum::<u64>(), 5);
+}
+
+/// As after a failover to a replica that had neither the end nor its announcement.
+#[tokio::test]
+async fn an_end_that_redis_has_lost_is_repeated_though_nobody_asks() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let tokens = gateway.api().login("alice").await;
+    let key = format!("tg:{{alice}}:session:{}", tokens.session);
+    redis.ask::<u64>(&["COPY", &key, "as-it-was"]);
+    assert_eq!(gateway.api().revoke(&tokens.refresh).await.status, 200);
+    redis.ask::<u64>(&["DEL", "tg:revocations"]);
+    redis.ask::<u64>(&["COPY", "as-it-was", &key, "REPLACE"]);
+    redis.ask::<u64>(&["CLIENT", "KILL", "TYPE", "normal"]);
+    wait_for("it is ended and announced again", Duration::from_secs(10), || {
+        let told: Vec<Option<String>> = redis.ask(&["HMGET", &key, "state", "announced"]);
+        (told == [Some("ended".to_owned()), Some("1".to_owned())]).then_some(())
+    });
+    assert_eq!(redis.ask::<u64>(&["XLEN", "tg:revocations"]), 1);
+}
+
+/// Ids of the connections that gateways have, by whether `WAIT` holds them up.
+fn connections(redis: &Redis, waiting: bool) -> BTreeSet<String> {
+    let list: String = redis.ask(&["CLIENT", "LIST", "TYPE", "normal"]);
+    let chosen =
+        list.lines().filter(|line| line.contains("cmd=wait") == waiting && !line.contains("cmd=client"));
+    chosen.filter_map(|line| line.strip_prefix("id=")?.split(' ').next()).map(str::to_owned).collect()
+}
+
+/// A master that was deposed goes on acknowledging for a while.
+#[tokio::test]
+async fn what_is_acknowledged_over_a_connection_that_was_given_up_does_not_count() {
+    let redis = Redis::start();
+    let settings = [("REDIS_WAIT_REPLICAS", "1"), ("WORKERS", "1"), ("REDIS_TIMEOUT_MS", "8000")];
+    let gateway = Gateway::start_with(&redis, &settings);
+    let tokens = gateway.api().login("alice").await;
+    let replica = replica_of(&redis);
+    // The worker's, the follower's, and the feed's.
+    wait_for("its connections", Duration::from_secs(5), || {
+        (connections(&redis, false).len() == 3).then_some(())
+    });
+    let before = connections(&redis, false);
+    replica.freeze();
+    let (api, token) = (gateway.api(), tokens.refresh.clone());
+    let logout = tokio::spawn(async move { api.revoke(&token).await });
+    while connections(&redis, true).is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for id in &before {
+        redis.ask::<u64>(&["CLIENT", "KILL", "ID", id]);
+    }
+    while !(connections(&redis, false).is_disjoint(&before) && connections(&redis, false).len() == 3) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    replica.thaw();
+    assert_eq!(logout.await.expect("no panic").status, 200);
+    assert_eq!(redis.ask::<u64>(&["XLEN", "tg:revocations"]), 2, "the announcement was sent once more");
+}
+
+#[tokio::test]
+async fn a_call_for_a_slot_that_another_server_serves_now_is_sent_there() {
+    let cluster = Cluster::with_replicas(&[]);
+    let gateway = Gateway::on(&cluster.gateway_url(), &[]);
+    let api = gateway.api();
+    api.login("somebody-else").await;
+    for round in 0..5 {
+        let user = format!("user-{round}");
+        cluster.begin_move(&format!("tg:{{{user}}}:sessions")).finish();
+        api.login(&user).await;
+    }
+}
