@@ -174,21 +174,3 @@ async fn a_logout_everywhere_that_arrives_late_does_not_kill_a_new_login() {
     assert_eq!(only_session(&free, "alice").await, login.session);
     assert_eq!(free.refresh(&login.refresh).await.status, 200);
 }
-
-/// The node gets to the request when the client has moved on already, and so soon that its pulse tells nothing.
-#[tokio::test]
-async fn a_client_that_hung_up_before_its_node_got_to_the_request_is_not_accused() {
-    let redis = Redis::start();
-    let (stalled, free) = (Gateway::start_with(&redis, &[("WORKERS", "1")]), Gateway::start(&redis));
-    for round in 0..10 {
-        let user = format!("user-{round}");
-        let (first, key) = (stalled.api().login(&user).await, fresh_key());
-        stalled.freeze();
-        refresh_and_hang_up(&stalled, &first.refresh, &key);
-        let second = free.api().refresh_as(&first.refresh, &key).await.tokens();
-        let third = free.api().refresh(&second.refresh).await.tokens();
-        stalled.thaw();
-        stalled.api().login("somebody-else").await; // it gets to that one afterwards
-        assert_eq!(only_session(&free.api(), &user).await, third.session);
-    }
-}

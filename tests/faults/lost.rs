@@ -1,10 +1,9 @@
-//! Answers, ends, connections and slots that were lost: what is done once more, and that nobody hears of it.
+//! Answers, ends and connections that were lost: what is done once more, and that nobody hears of it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::outage::replica_of;
-use crate::support::cluster::Cluster;
 use crate::support::gateway::Gateway;
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::Redis;
@@ -80,17 +79,4 @@ async fn what_is_acknowledged_over_a_connection_that_was_given_up_does_not_count
     replica.thaw();
     assert_eq!(logout.await.expect("no panic").status, 200);
     assert_eq!(redis.ask::<u64>(&["XLEN", "tg:revocations"]), 2, "the announcement was sent once more");
-}
-
-#[tokio::test]
-async fn a_call_for_a_slot_that_another_server_serves_now_is_sent_there() {
-    let cluster = Cluster::with_replicas(&[]);
-    let gateway = Gateway::on(&cluster.gateway_url(), &[]);
-    let api = gateway.api();
-    api.login("somebody-else").await;
-    for round in 0..5 {
-        let user = format!("user-{round}");
-        cluster.begin_move(&format!("tg:{{{user}}}:sessions")).finish();
-        api.login(&user).await;
-    }
 }

@@ -1,0 +1,62 @@
+//! The planted faults of `scripts/plant`: each still fits the sources and names tests that are there. Whether these see it
+//! is for the script to say.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn patches() -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join("planted-faults")).expect("a readable folder");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a readable entry").path()).collect();
+    paths.sort();
+    paths
+}
+
+/// What the header of a patch says under this name.
+fn said<'a>(patch: &'a str, name: &str) -> Option<&'a str> {
+    let mut header = patch.lines().take_while(|line| !line.starts_with("diff "));
+    header.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+/// The tests of this binary.
+fn own_tests() -> BTreeSet<String> {
+    let own = std::env::current_exe().expect("it runs");
+    let listed = Command::new(own).arg("--list").output().expect("it can be run");
+    let listed = String::from_utf8(listed.stdout).expect("names");
+    listed.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_fault_still_fits_the_sources() {
+    let patches = patches();
+    assert!(patches.len() >= 16, "{patches:?}");
+    for patch in patches {
+        let checked = Command::new("git").args(["apply", "--check"]).arg(&patch).current_dir(root()).output();
+        let checked = checked.expect("git is installed");
+        assert!(
+            checked.status.success(),
+            "{}: {}",
+            patch.display(),
+            String::from_utf8_lossy(&checked.stderr)
+        );
+    }
+}
+
+#[test]
+fn every_fault_says_what_it_breaks_and_names_tests_that_are_there() {
+    let tests = own_tests();
+    for path in patches() {
+        let (patch, name) = (fs::read_to_string(&path).expect("readable"), path.display());
+        for field in ["Fault", "Promise"] {
+            assert!(said(&patch, field).is_some_and(|text| !text.is_empty()), "{name}: {field}");
+        }
+        let red = said(&patch, "Red").and_then(|red| red.strip_prefix("--test system -- "));
+        let named: Vec<_> = red.unwrap_or_else(|| panic!("{name}: Red")).split(' ').collect();
+        assert!(named.iter().all(|test| tests.contains(*test)), "{name}: {named:?}");
+    }
+}
