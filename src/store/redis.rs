@@ -3,7 +3,7 @@
 //! - [`address`]: what `REDIS_URL` says, and how a server is dialled.
 //! - [`keys`]: the key layout, one table. - [`scripts`]: one typed function per Lua script.
 //! - [`connection`]: how calls reach the right master, and what happens when it is gone.
-//! - [`feed`]: following the feed of ended sessions.
+//! - `feed`: following the feed of ended sessions.
 //! - [`inspect`]: what `token-gateway check` and `/readyz` look at.
 //! - [`survey`]: what the commands for operators look at.
 //!
