@@ -1,7 +1,7 @@
 //! Everything that is tested from outside, against real redis-server and gateway processes.
 //!
 //! - `http`: the HTTP surface, one file per resource. - `store`: both backends against one specification.
-//! - `faults`: races, lost answers, Redis gone. - `cli`: commands and settings. - `footprint`: memory, round
+//! - `durability`: what an acknowledged refresh and logout survive. - `faults`: races, lost answers, Redis gone. - `cli`: commands and settings. - `footprint`: memory, round
 //!   trips. - `stack`: docker-compose.yml and what it starts. - `architecture`: the import rules.
 //! - `checklist`: what the HTTP surface must do, line by line, and which test decides it.
 //! - `ops`: the cookbook and the migration notes, as printed. - `interop`: OAuth clients, JWT verifiers and a fuzzer that
