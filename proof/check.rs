@@ -3,7 +3,7 @@
 mod invariants;
 mod linear;
 
-pub use self::invariants::Rules;
+pub use self::invariants::{Rules, success_while_cut_off};
 use crate::history::{Event, History};
 
 /// A promise that was broken, and the part of the history that shows it.

@@ -162,6 +162,16 @@ impl Deployment {
         self.servers().iter().for_each(|server| server.proxy().calm());
     }
 
+    /// No node reaches Redis until `release`.
+    pub fn cut_off(&self) {
+        self.servers().iter().for_each(|server| server.proxy().hold());
+        self.did("cut off from Redis");
+    }
+
+    pub fn release(&self) {
+        self.servers().iter().for_each(|server| server.proxy().release());
+    }
+
     /// How often each fault has struck, and each disturbance was made.
     pub fn struck(&self) -> BTreeMap<&'static str, u64> {
         let mut all = self.done.lock().unwrap().clone();

@@ -24,6 +24,17 @@ pub fn check(events: &[Event], history: &History, rules: Rules) -> Vec<Broken> {
     broken
 }
 
+/// Closed: nothing that was begun and answered while no node reached Redis has succeeded.
+pub fn success_while_cut_off(history: &History, cuts: &[(u64, u64)]) -> Option<Broken> {
+    let succeeded = |event: &Event| matches!(event.outcome, Outcome::Granted { .. } | Outcome::Ended);
+    let is_within = |event: &Event| {
+        cuts.iter()
+            .any(|(from, to)| event.invoked > *from && event.returned.is_some_and(|returned| returned < *to))
+    };
+    let found = history.events().into_iter().find(|event| succeeded(event) && is_within(event))?;
+    Some(Broken::new("closed: nothing 2xx while cut off from Redis", [&found]))
+}
+
 pub fn by_session(events: &[Event]) -> BTreeMap<&str, Vec<&Event>> {
     let mut sessions: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
     for event in events {

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 
 use super::{Finding, Run, fleet, nodes, words_of};
-use crate::check::{Rules, check};
+use crate::check::{Rules, check, success_while_cut_off};
 use crate::client::{Chain, Fleet};
 use crate::history::Outcome;
 use crate::store::{Deployment, Topology};
@@ -36,8 +36,8 @@ pub async fn prove(run: Run, topology: Topology) -> Finding {
     deployment.disturb_calls(seed);
     let stop = Arc::new(AtomicBool::new(false));
     let disturbing = std::thread::spawn({
-        let stop = stop.clone();
-        move || disturb(deployment, Rng::with_seed(seed), &stop)
+        let (stop, fleet) = (stop.clone(), fleet.clone());
+        move || disturb(deployment, &fleet, Rng::with_seed(seed), &stop)
     });
     let left = Arc::new(AtomicI64::new(refreshes as i64));
     let clients = chains.into_iter().map(|chain| {
@@ -47,12 +47,14 @@ pub async fn prove(run: Run, topology: Topology) -> Finding {
     let chains: Vec<Chain> =
         join_all(clients).await.into_iter().map(|chain| chain.expect("no panic")).collect();
     stop.store(true, Ordering::SeqCst);
-    let deployment = tokio::task::spawn_blocking(move || disturbing.join().expect("no panic")).await.unwrap();
+    let (deployment, cuts) =
+        tokio::task::spawn_blocking(move || disturbing.join().expect("no panic")).await.unwrap();
     deployment.calm();
     let took = began.elapsed();
 
     let mut finding = Finding::default();
     every_chain_lives(&gateways, &fleet, chains, &mut rng, &mut finding).await;
+    finding.broken.extend(success_while_cut_off(&fleet.history, &cuts));
     finding.broken.extend(check(&fleet.history, Rules { all_honest: true }));
     finding.measure("refreshes a second, faults and failovers included", refreshes / took.as_secs().max(1));
     finding.count(&fleet, &deployment);
@@ -76,12 +78,33 @@ async fn refresh_on(
     chain
 }
 
-fn disturb(mut deployment: Deployment, mut rng: Rng, stop: &AtomicBool) -> Deployment {
+/// Also returns from when until when no node reached Redis.
+fn disturb(
+    mut deployment: Deployment,
+    fleet: &Fleet,
+    mut rng: Rng,
+    stop: &AtomicBool,
+) -> (Deployment, Vec<(u64, u64)>) {
+    let mut cuts = Vec::new();
     while !stop.load(Ordering::SeqCst) {
         sleep(Duration::from_millis(rng.u64(100..600)));
-        deployment.disturb(&mut rng);
+        if rng.u32(0..8) == 0 {
+            cuts.push(cut_off(&deployment, fleet));
+        } else {
+            deployment.disturb(&mut rng);
+        }
     }
-    deployment
+    (deployment, cuts)
+}
+
+fn cut_off(deployment: &Deployment, fleet: &Fleet) -> (u64, u64) {
+    deployment.cut_off();
+    sleep(Duration::from_millis(50)); // what had reached Redis is answered
+    let from = fleet.history.now();
+    sleep(Duration::from_millis(300));
+    let to = fleet.history.now();
+    deployment.release();
+    (from, to)
 }
 
 /// Each session is listed, and its newest token works.

@@ -180,7 +180,7 @@ impl Store for RedisStore {
     }
 
     fn lower_bound(&self, subject: &Subject, moment: Instant) -> Option<Timestamp> {
-        self.connections.lower_bound(&self.keys.sessions(subject), moment)
+        self.connections.lower_bound(|| self.keys.sessions(subject), moment)
     }
 
     async fn follow(&self, listener: &(dyn Listener + Sync)) {

@@ -117,11 +117,11 @@ impl Connections {
         self.persist(key, |shard, _| async move { shard.time().await }).await
     }
 
-    /// What is known of the clock where `key` lies.
-    pub fn lower_bound(&self, key: &str, moment: Instant) -> Option<Timestamp> {
+    /// What is known of the clock where a key lies.
+    pub fn lower_bound(&self, key: impl FnOnce() -> String, moment: Instant) -> Option<Timestamp> {
         let clock = match &self.routes {
             Routes::One(shard) => shard.lane.clock(),
-            Routes::Cluster { cluster, .. } => cluster.known_owner(nodes::slot(key))?.lane.clock(),
+            Routes::Cluster { cluster, .. } => cluster.known_owner(nodes::slot(key()))?.lane.clock(),
         };
         clock?.lower_bound(moment)
     }
