@@ -144,6 +144,13 @@ fn bad() -> Vec<(&'static str, &'static str, Story)> {
             }),
         ),
         (
+            "theft that shares the successor",
+            "linearizable",
+            story(&|it| {
+                it.refresh(a, 1, Some(("b", 1))).refresh(a, 9, Some(("b", 1)));
+            }),
+        ),
+        (
             "skipped generation",
             "a rotation is one generation",
             story(&|it| {
