@@ -194,6 +194,18 @@ async fn a_master_that_was_demoted_is_503_and_its_connection_is_replaced() {
     assert_eq!(api.refresh(&tokens.refresh).await.status, 200);
 }
 
+/// It answers PING and TIME, and refuses what may write.
+#[tokio::test]
+async fn a_replica_is_no_master() {
+    let master = Redis::start();
+    let replica = replica_of(&master);
+    let gateway = Gateway::start(&replica);
+    let api = gateway.api();
+    assert_eq!(api.send(api.request(Method::GET, "/readyz")).await.status, 503);
+    api.issue(&json!({"sub": "alice"})).await.expect_error(503, "temporarily_unavailable");
+    assert!(!gateway.log().contains("connected to Redis"), "{}", gateway.log());
+}
+
 #[tokio::test]
 async fn an_empty_redis_refuses_every_token_and_lets_nobody_in() {
     let redis = Redis::start();
