@@ -161,7 +161,7 @@ pub trait Listener {
     /// the retention and is missing now has been lost.
     fn whole(&self, part: usize, held: Vec<Announced>);
 
-    /// What has been appended since.
+    /// What has been appended since; told at least every few seconds, though it be nothing.
     fn appended(&self, part: usize, more: Vec<Announced>);
 }
 

@@ -84,6 +84,7 @@ pub struct List {
 #[derive(Debug, Args)]
 pub struct Retire {
     /// The key to take out, by its kid
+    #[arg(allow_hyphen_values = true)] // a thumbprint may begin with one
     kid: Option<String>,
     /// Also when tokens that it signed are still alive: they are refused from then on
     #[arg(long, requires = "kid")]

@@ -21,8 +21,8 @@ use crate::store::{Announced, Ended, Listener, Store};
 /// How many sessions are ended again at once.
 const AT_ONCE: usize = 32;
 
-/// How often an end is tried again that could not be.
-const TRIES: u32 = 20;
+/// A feed tells of an end within this, or the end may have been lost.
+const HEARD_OF: Duration = Duration::from_secs(2);
 
 /// The ends that a node remembers. Shared by all its workers.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ struct End {
     learnt: Instant,
     /// The part of the feed that has told of it, if any has.
     part: Option<usize>,
+    /// No feed has told of it, so it was ended again to be sure.
+    chased: bool,
 }
 
 impl EndedSessions {
@@ -64,6 +66,22 @@ impl EndedSessions {
         for one in ended {
             memory.learn(subject, one, None);
         }
+        memory.sweep(self.retention);
+    }
+
+    /// Own ends of which no feed has told for a while: what acknowledged them may have been a master that was deposed.
+    /// Each is named once.
+    fn unheard(&self) -> Vec<(Subject, Ended)> {
+        let mut memory = self.write();
+        let unheard = memory
+            .ends
+            .iter_mut()
+            .filter(|(_, end)| end.part.is_none() && !end.chased && end.learnt.elapsed() > HEARD_OF);
+        let chased = unheard.map(|(session, end)| {
+            end.chased = true;
+            (end.subject.clone(), Ended { session: *session, reason: end.reason })
+        });
+        chased.collect()
     }
 
     fn hear(&self, part: usize, announced: &[Announced]) {
@@ -103,6 +121,7 @@ impl Memory {
             reason: ended.reason,
             learnt: Instant::now(),
             part,
+            chased: false,
         });
         end.part = part.or(end.part);
     }
@@ -122,7 +141,8 @@ impl Memory {
 pub async fn follow(store: Arc<dyn Store>, ended: Arc<EndedSessions>, ender: Ender, patience: Duration) {
     let (lost, again) = unbounded_channel();
     let follower = Follower { ended, lost };
-    tokio::join!(store.follow(&follower), end_again(again, ender, patience));
+    let retention = follower.ended.retention;
+    tokio::join!(store.follow(&follower), end_again(again, ender, patience, retention));
 }
 
 struct Follower {
@@ -140,15 +160,25 @@ impl Listener for Follower {
 
     fn appended(&self, part: usize, more: Vec<Announced>) {
         self.ended.hear(part, &more);
+        for unheard in self.ended.unheard() {
+            let _ = self.lost.send(unheard);
+        }
     }
 }
 
-async fn end_again(lost: UnboundedReceiver<(Subject, Ended)>, ender: Ender, patience: Duration) {
+/// Each until it is done, or nobody can have a token of it any more.
+async fn end_again(
+    lost: UnboundedReceiver<(Subject, Ended)>,
+    ender: Ender,
+    patience: Duration,
+    retention: Duration,
+) {
     let lost = stream::unfold(lost, |mut lost| async { lost.recv().await.map(|one| (one, lost)) });
     let ending = lost.for_each_concurrent(AT_ONCE, |(subject, ended)| {
         let ender = ender.clone();
         async move {
-            for _ in 0..TRIES {
+            let began = Instant::now();
+            while began.elapsed() < retention {
                 let call = Call::new(Instant::now(), patience);
                 match ender.clone().end_session(call, subject.clone(), ended.session, ended.reason).await {
                     Ok(again) if again.is_empty() => return,

@@ -76,6 +76,9 @@ impl Gateway {
         session: SessionId,
         claims: &SessionClaims,
     ) -> Result<Lookup, Error> {
+        if let Some(met) = self.remembered(session) {
+            self.insist(call, subject, met).await?;
+        }
         let part = async {
             let updated = self.store.set_claims(subject, Some(session), claims.as_str()).await?;
             if updated.is_empty() { Ok(None) } else { self.store.get(subject, session).await.map(Some) }

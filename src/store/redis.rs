@@ -189,7 +189,7 @@ impl Store for RedisStore {
 
     /// In a Cluster a node can serve as long as any master answers: the users of the others hear 503.
     async fn ready(&self) -> Result<Vec<String>, Error> {
-        let patience = self.timeout / 2;
+        let patience = self.timeout / 3; // twice, within the deadline of whoever asks
         match timeout(patience, scripts::open_layout(self)).await {
             Ok(Err(error)) if error.is_corrupt() || !self.connections.is_cluster() => return Err(error),
             Err(_) if !self.connections.is_cluster() => {

@@ -158,7 +158,7 @@ const WAIT: [(&str, &str); 1] = [("REDIS_WAIT_REPLICAS", "1")];
 
 row!(
     one_server_without_persistence,
-    "one server, `appendonly no`",
+    "one server, `appendonly no`, no snapshots",
     "Redis killed and started again",
     || Deployment::one(&["--appendonly", "no"]),
     Accident::Restart,

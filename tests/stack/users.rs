@@ -118,7 +118,7 @@ fn the_gateways_user_can_neither_administer_nor_touch_a_foreign_key() {
         "CLIENT LIST",
         "SCRIPT FLUSH",
         "SHUTDOWN NOSAVE",
-        "XRANGE tg:revocations - +",
+        "XREVRANGE tg:revocations + -",
         "GET other:key",
         "DEL other:key",
         "GET tgx",

@@ -96,8 +96,10 @@ pub fn parse(url: &str) -> Result<Parsed, &'static str> {
     let (servers, path) = rest.split_once('/').map_or((rest, ""), |(servers, path)| (servers, path));
     // redis://one,redis://two: everything behind the first comma is a list, too.
     let repeated = format!(",{scheme}://");
-    let whole = if rest.contains(&repeated) { rest.replace(&repeated, ",") } else { servers.to_owned() };
-    let path = if rest.contains(&repeated) { "" } else { path };
+    let (whole, path) = match rest.split(&repeated).collect::<Vec<_>>().as_slice() {
+        [_] => (servers.to_owned(), path),
+        several => (without_repeated_users(several)?, ""),
+    };
     let (user, hosts) = whole.rsplit_once('@').map_or(("", whole.as_str()), |(user, hosts)| (user, hosts));
     let port = if kind == "+sentinel" { SENTINEL_PORT } else { PORT };
     let infos = hosts.split(',').map(|host| server(user, host.trim_end_matches('/'), port));
@@ -120,6 +122,18 @@ pub fn parse(url: &str) -> Result<Parsed, &'static str> {
     // `ACL LOG` would note it.
     let redis = infos[0].redis_settings().clone().set_db(db.into()).set_skip_set_lib_name();
     Ok(Parsed { topology, redis, tls })
+}
+
+/// `user@one,two` of `user@one` and `user@two`.
+fn without_repeated_users(servers: &[&str]) -> Result<String, &'static str> {
+    let user_of = |server: &str| server.rsplit_once('@').map(|(user, _)| user.to_owned());
+    let first = user_of(servers[0]);
+    if servers.iter().any(|server| user_of(server).is_some_and(|user| Some(user) != first)) {
+        return Err("several servers must be named with the same user and password");
+    }
+    let hosts = servers[1..].iter().map(|server| server.rsplit_once('@').map_or(*server, |(_, host)| host));
+    let all = std::iter::once(servers[0]).chain(hosts).map(|server| server.trim_end_matches('/'));
+    Ok(all.collect::<Vec<_>>().join(","))
 }
 
 /// One server as the client library reads it, which decodes user and password.
@@ -219,9 +233,12 @@ mod tests {
         assert_eq!(read("redis://one"), (Topology::Standalone(at("one", 6379)), false, 0));
         assert_eq!(read("rediss://:p%40@[::1]:7000/3"), (Topology::Standalone(at("::1", 7000)), true, 3));
         let cluster = Topology::Cluster { seeds: vec![at("one", 7000), at("two", 6379)] };
-        for url in
-            ["redis+cluster://u:p@one:7000,two", "redis://u:p@one:7000,two", "redis://one:7000,redis://two/"]
-        {
+        for url in [
+            "redis+cluster://u:p@one:7000,two",
+            "redis://u:p@one:7000,two",
+            "redis://one:7000,redis://two/",
+            "redis://u:p@one:7000,redis://u:p@two",
+        ] {
             assert_eq!(read(url), (cluster.clone(), false, 0), "{url}");
         }
         let sentinel =
@@ -247,6 +264,7 @@ mod tests {
             "redis+sentinel://one/m/x",
             "redis://one:99999",
             "redis+cluster://one,/",
+            "redis://u:p@one,redis://other:p@two",
         ] {
             assert!(parse(url).is_err(), "{url}");
         }

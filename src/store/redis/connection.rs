@@ -200,7 +200,10 @@ impl Connections {
         let (mut route, mut pauses, mut lost) = (Route::Owner, None, false);
         loop {
             let (shard, asking) = self.find(key, &route).await?;
-            let failure = match attempt(shard, asking).await {
+            let failure = match attempt(shard.clone(), asking).await {
+                Ok(_) if !asking && !self.is_owner(key, &shard) => {
+                    Failure::Lost("another server has taken over meanwhile".to_owned())
+                }
                 Ok(done) => {
                     self.budget.earn();
                     return Ok(done);
@@ -220,6 +223,16 @@ impl Connections {
                 Failure::Ask(address) => Route::Ask(address),
                 _ => Route::Owner,
             };
+        }
+    }
+
+    /// Whether the answer of a Cluster's server counts: not if another has taken over from it meanwhile.
+    fn is_owner(&self, key: &str, shard: &Arc<Shard>) -> bool {
+        match &self.routes {
+            Routes::One(_) => true, // the lane knows
+            Routes::Cluster { cluster, .. } => {
+                cluster.known_owner(nodes::slot(key)).is_none_or(|owner| Arc::ptr_eq(&owner, shard))
+            }
         }
     }
 

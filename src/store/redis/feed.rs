@@ -40,7 +40,7 @@ async fn follow_part(store: &RedisStore, part: usize, listener: &(dyn Listener +
         for pause in pauses() {
             let mut followed = false;
             let Err(error) = read(store, part, listener, &mut followed).await else { break };
-            log::debug!("feed '{}': {error}", store.feeds[part]);
+            log::warn!("cannot follow the feed '{}', trying on: {error}", store.feeds[part]);
             store.connections.look_again();
             sleep(pause).await;
             if followed {
@@ -82,8 +82,8 @@ async fn read(
         let entries: Vec<_> = answer.into_iter().flatten().flat_map(|(_, entries)| entries).collect();
         if let Some((id, _)) = entries.last() {
             last.clone_from(id);
-            listener.appended(part, entries.iter().filter_map(announced).collect());
         }
+        listener.appended(part, entries.iter().filter_map(announced).collect());
     }
 }
 

@@ -373,7 +373,10 @@ pub(super) async fn mark_announced(
     };
     let reply = store.connections.call(&set, call).await?;
     match reply.word() {
-        "marked" => Ok(()),
+        "marked" if reply.is_empty() => Ok(()),
+        "marked" => {
+            Err(Error::Unavailable("the master changed since a session ended; it must end again".into()))
+        }
         _ => reply.unexpected(),
     }
 }

@@ -12,15 +12,15 @@ use tokio::time::{sleep, timeout};
 
 use super::cluster::Cluster;
 use super::sentinel::Sentinels;
-use super::{CONNECT, Failure, ask, is_noscript, send, unavailable};
+use super::{CONNECT, Failure, ask, send, unavailable};
 use crate::clock::{Clock, Timestamp};
 use crate::store::Error;
 use crate::store::redis::address::{Address, Dialer};
 use crate::store::redis::reply::Reply;
 use crate::store::redis::scripts;
 
-/// How long a connection may be silent before its keeper asks again what the first call asked: keeps the clock's bound
-/// tight, and notices a connection that died and a master that was demoted while nobody used it.
+/// How long a connection may be silent before its keeper asks for the time and the role: keeps the clock's bound tight, and
+/// notices a connection that died and a master that was demoted while nobody used it.
 const TICK: Duration = Duration::from_millis(250);
 
 /// The keeper gives a silent connection up when it is not answered within this, or within the deadline of
@@ -230,21 +230,21 @@ impl Lane {
         self.trusted(handle).map(|()| time)
     }
 
-    /// Asks whether the server still is what the first call on the connection found.
+    /// Asks for the time, and whether the server still is a master. No script, so that operators count refreshes.
     async fn check(&self, handle: &mut Handle) -> Result<(), Failure> {
-        let Greeting::Layout(key) = &self.opening.greeting else { return self.time(handle).await.map(drop) };
-        let (call, asked) = (scripts::open_layout_call(key), Instant::now());
-        let mut answer = self.ask(handle, call.evalsha(), false).await;
-        if is_noscript(&answer) {
-            answer = self.ask(handle, &call.eval(), false).await;
+        self.time(handle).await?;
+        if matches!(self.opening.greeting, Greeting::Fenced(_)) {
+            return Ok(()); // another server redirects us
         }
-        let reply = answer.map_err(|error| self.judge(handle, &error))?;
-        let reply = Reply::new(reply).map_err(Failure::Final)?;
-        handle.clock.observe(reply.time, asked, Instant::now());
-        scripts::check_layout(reply).map_err(|error| {
-            self.give_up(handle.number, &error.to_string());
-            Failure::Final(error)
-        })
+        let info = self.ask(handle, redis::cmd("INFO").arg("replication"), false).await;
+        let info: redis::InfoDict = match info.and_then(|info| Ok(redis::from_redis_value(info)?)) {
+            Err(error) if error.code() == Some("NOPERM") => return Ok(()),
+            info => info.map_err(|error| self.judge(handle, &error))?,
+        };
+        if info.get::<String>("role").is_some_and(|role| role != "master") {
+            self.give_up(handle.number, "it is a replica now");
+        }
+        Ok(())
     }
 
     /// Whether what this connection has answered counts: not if it was given up meanwhile, because a master that was

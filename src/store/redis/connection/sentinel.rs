@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, select_ok};
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, Pipeline, RedisError};
 use tokio::sync::Mutex;
@@ -43,6 +43,9 @@ struct Peer {
 
 /// Host and port, and names and values of what else is known.
 type Told = (Option<(String, u16)>, HashMap<String, String>);
+
+/// Of each replica, names and values of what is known.
+type Replicas = (Vec<HashMap<String, String>>,);
 
 /// Where the master is, as one Sentinel says.
 struct Named {
@@ -101,20 +104,16 @@ impl Sentinels {
         join_all(replicas.iter().map(|replica| replica.succeeds(replid))).await.contains(&true)
     }
 
-    /// As the first Sentinel says that answers.
+    /// As one Sentinel says that answers.
     async fn named_replicas(&self) -> Option<Vec<Address>> {
         let mut question = redis::pipe();
         question.cmd("SENTINEL").arg("REPLICAS").arg(&self.name);
-        for sentinel in &self.all {
-            let answer: Result<(Vec<HashMap<String, String>>,), _> = sentinel.ask(&question).await;
-            if let Ok((told,)) = answer {
-                let address = |it: &HashMap<String, String>| {
-                    Some(Address { host: it.get("ip")?.clone(), port: it.get("port")?.parse().ok()? })
-                };
-                return Some(told.iter().filter_map(address).collect());
-            }
-        }
-        None
+        let asked = self.all.iter().map(|sentinel| Box::pin(sentinel.ask::<Replicas>(&question)));
+        let ((told,), _) = select_ok(asked).await.ok()?;
+        let address = |it: &HashMap<String, String>| {
+            Some(Address { host: it.get("ip")?.clone(), port: it.get("port")?.parse().ok()? })
+        };
+        Some(told.iter().filter_map(address).collect())
     }
 }
 

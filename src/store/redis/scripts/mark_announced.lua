@@ -8,18 +8,21 @@
 -- ARGV[1]  sid of each session, from here on
 --
 -- Returns {word, time}, time being this server's in microseconds:
---   marked
+--   marked   sid of each that lives: a failover since its end has brought it back
 local time = redis.call('TIME')
 local now = string.format('%s%06d', time[1], time[2])
 local prefix = string.sub(KEYS[1], 1, -2) .. ':'
-local ended = {}
+local ended, reply = {}, {'marked', now}
 for _, sid in ipairs(ARGV) do
-  if redis.call('HGET', prefix .. sid, 'state') == 'ended' then
+  local state = redis.call('HGET', prefix .. sid, 'state')
+  if state == 'ended' then
     ended[#ended + 1] = sid
+  elseif state == 'live' then
+    reply[#reply + 1] = sid
   end
 end
 for _, sid in ipairs(ended) do
   redis.call('HSET', prefix .. sid, 'announced', '1')
   redis.call('SREM', KEYS[1], sid)
 end
-return {'marked', now}
+return reply
