@@ -98,23 +98,49 @@ fn check_piece(piece: Vec<&Event>) -> Option<Broken> {
     });
     let current = tokens.min().unwrap_or(first);
     let session = Session { current, previous: None, ended: false, successors: successors.collect() };
-    let mut tester = LinearizabilityTester::new(session);
-    let mut moments: Vec<(u64, usize, bool)> = Vec::new();
-    for (n, event) in piece.iter().enumerate() {
-        moments.push((event.invoked, n, true));
-        moments.extend(event.returned.map(|returned| (returned, n, false)));
+    let moments = moments(&piece)?;
+    if is_consistent(&session, &moments) {
+        return None;
     }
-    moments.sort_unstable();
-    for (_, n, is_begin) in moments {
+    // The shortest beginning that is not: of what has an order, every beginning has one, too.
+    let all: Vec<usize> = (0..moments.len()).collect();
+    let shortest = all.partition_point(|last| is_consistent(&session, &moments[..=*last]));
+    let shown: Vec<_> = moments[..=shortest].iter().filter(|moment| moment.verdict.is_none()).collect();
+    let last = shown[shown.len().saturating_sub(8)..].iter().map(|moment| piece[moment.wish]);
+    Some(Broken::new("linearizable: as if one call came after the other", last))
+}
+
+/// A wish begins, or has its verdict.
+struct Moment<'a> {
+    at: u64,
+    wish: usize,
+    event: &'a Event,
+    verdict: Option<Verdict>,
+}
+
+fn moments<'a>(piece: &[&'a Event]) -> Option<Vec<Moment<'a>>> {
+    let mut moments = Vec::new();
+    for (wish, event) in piece.iter().copied().enumerate() {
+        moments.push(Moment { at: event.invoked, wish, event, verdict: None });
+        if let Some(at) = event.returned {
+            moments.push(Moment { at, wish, event, verdict: Some(verdict(&event.outcome)?) });
+        }
+    }
+    moments.sort_by_key(|moment| (moment.at, moment.wish, moment.verdict.is_some()));
+    Some(moments)
+}
+
+fn is_consistent(session: &Session, moments: &[Moment<'_>]) -> bool {
+    let mut tester = LinearizabilityTester::new(session.clone());
+    for Moment { wish, event, verdict, .. } in moments {
         // Each wish has a thread of its own: one that stays open must not hold up the next.
-        let done = match (is_begin, &piece[n].outcome) {
-            (true, _) => tester.on_invoke(n, piece[n].wish.clone()).err(),
-            (false, outcome) => tester.on_return(n, verdict(outcome)?).err(),
+        let done = match verdict {
+            None => tester.on_invoke(*wish, event.wish.clone()).err(),
+            Some(verdict) => tester.on_return(*wish, verdict.clone()).err(),
         };
         assert_eq!(done, None, "a history is well-formed");
     }
-    let last = piece[piece.len().saturating_sub(8)..].to_vec();
-    (!tester.is_consistent()).then(|| Broken::new("linearizable: as if one call came after the other", last))
+    tester.is_consistent()
 }
 
 fn verdict(outcome: &Outcome) -> Option<Verdict> {
