@@ -4,6 +4,7 @@ mod checker;
 mod failover;
 mod frozen;
 mod honest;
+mod outage;
 mod races;
 
 use std::pin::Pin;
@@ -95,10 +96,13 @@ scenarios! {
     "honest/sentinel" => |run| honest::prove(run, Topology::Sentinel),
     "honest/cluster" => |run| honest::prove(run, Topology::Cluster),
     "races/logout-standalone" => |run| races::logout(run, Topology::Standalone),
+    "races/logout-sentinel" => |run| races::logout(run, Topology::Sentinel),
     "races/logout-cluster" => |run| races::logout(run, Topology::Cluster),
     "races/reuse-standalone" => |run| races::reuse(run, Topology::Standalone),
+    "races/reuse-sentinel" => |run| races::reuse(run, Topology::Sentinel),
     "races/reuse-cluster" => |run| races::reuse(run, Topology::Cluster),
     "frozen" => |run| frozen::prove(run),
+    "outage" => |run| outage::prove(run),
     "failover/sentinel" => |run| failover::prove(run, Topology::Sentinel),
     "failover/cluster" => |run| failover::prove(run, Topology::Cluster),
 }
