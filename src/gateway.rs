@@ -139,7 +139,16 @@ impl Gateway {
     ///
     /// What keeps the store from it.
     pub async fn ready(&self) -> Result<Vec<String>, Error> {
-        self.in_time(self.begin(Instant::now()), Operation::Ready, self.store.ready()).await
+        let call = self.begin(Instant::now());
+        let mut dangers = self.in_time(call, Operation::Ready, self.store.ready()).await?;
+        let stale = self.ended.stale();
+        if stale > ended::STALE {
+            dangers.push(format!(
+                "the feed of ended sessions has not been heard for {} s: what a failover brings back is not ended again",
+                stale.as_secs()
+            ));
+        }
+        Ok(dangers)
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use crate::config::{Settings, StoreSettings};
 use crate::gateway::Gateway;
 use crate::gateway::end::Ender;
-use crate::gateway::ended::{self, EndedSessions};
+use crate::gateway::ended::{EndedSessions, follower};
 use crate::http::{self, Lifecycle, Pulse};
 use crate::store::memory::MemoryStore;
 use crate::store::redis::RedisStore;
@@ -77,7 +77,7 @@ impl Application {
             node.tokens.clone(),
             node.metrics.clone(),
         ));
-        let follower = actix_web::rt::spawn(ended::follow(
+        let follower = actix_web::rt::spawn(follower::follow(
             gateway.store.clone(),
             node.ended.clone(),
             Ender::new(gateway.store.clone(), node.metrics.clone(), node.ended.clone()),

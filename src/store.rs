@@ -157,6 +157,9 @@ pub trait Store: Send + Sync {
 
 /// Hears of sessions that have ended, on any node.
 pub trait Listener {
+    /// The feed has so many parts; told before all else.
+    fn opened(&self, parts: usize);
+
     /// All that the feed holds, or one part of it where there are several, read anew. What was announced there within
     /// the retention and is missing now has been lost.
     fn whole(&self, part: usize, held: Vec<Announced>);

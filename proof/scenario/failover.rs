@@ -162,8 +162,7 @@ async fn watch(
 }
 
 fn times(successes: &[Success], lost_at: Instant, promoted_at: Instant) -> Result<Took, String> {
-    let after =
-        successes.iter().filter(|success| success.invoked > promoted_at || success.answered > promoted_at);
+    let after = successes.iter().filter(|success| success.invoked > promoted_at);
     let first = after.map(|success| success.answered).min().ok_or("no success after the promotion")?;
     let mut around: Vec<Instant> =
         successes.iter().map(|success| success.answered).filter(|at| *at > lost_at).collect();

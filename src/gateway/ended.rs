@@ -2,27 +2,22 @@
 //!
 //! A failover may lose an end that was acknowledged, and bring the session back. Each node remembers the ends of which
 //! the feed told it, and those of its own, for longer than any access token lives. What it remembers it refuses; what
-//! a new master does not know of it ends again.
+//! a new master does not know of it ends again ([`follower`]).
+
+pub mod follower;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use futures_util::stream;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::sleep;
-
-use super::Call;
-use super::end::Ender;
 use crate::session::{Reason, SessionId, Subject};
-use crate::store::{Announced, Ended, Listener, Store};
-
-/// How many sessions are ended again at once.
-const AT_ONCE: usize = 32;
+use crate::store::{Announced, Ended};
 
 /// A feed tells of an end within this, or the end may have been lost.
 const HEARD_OF: Duration = Duration::from_secs(2);
+
+/// A feed that is followed is heard every second; when not for this long, somebody should look.
+pub const STALE: Duration = Duration::from_secs(5);
 
 /// The ends that a node remembers. Shared by all its workers.
 #[derive(Debug)]
@@ -37,6 +32,8 @@ struct Memory {
     ends: HashMap<SessionId, End>,
     /// When those that are old enough were last forgotten.
     swept: Option<Instant>,
+    /// When each part of the feed was last heard.
+    heard: Vec<Instant>,
 }
 
 #[derive(Debug, Clone)]
@@ -47,7 +44,17 @@ struct End {
     /// The part of the feed that has told of it, if any has.
     part: Option<usize>,
     /// No feed has told of it, so it was ended again to be sure.
-    chased: bool,
+    doubted: bool,
+    chase: Chase,
+}
+
+/// Whether a session is being ended again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chase {
+    Idle,
+    UnderWay,
+    /// It was missing once more, so the answer that is awaited may be of a master that is gone.
+    Again,
 }
 
 impl EndedSessions {
@@ -69,23 +76,28 @@ impl EndedSessions {
         memory.sweep(self.retention);
     }
 
+    /// For how long the feed, or the part of it that is furthest behind, has not been heard.
+    pub fn stale(&self) -> Duration {
+        self.read().heard.iter().map(Instant::elapsed).max().unwrap_or_default()
+    }
+
+    fn listen(&self, parts: usize) {
+        self.write().heard = vec![Instant::now(); parts];
+    }
+
     /// Own ends of which no feed has told for a while: what acknowledged them may have been a master that was deposed.
     /// Each is named once.
     fn unheard(&self) -> Vec<(Subject, Ended)> {
-        let mut memory = self.write();
-        let unheard = memory
-            .ends
-            .iter_mut()
-            .filter(|(_, end)| end.part.is_none() && !end.chased && end.learnt.elapsed() > HEARD_OF);
-        let chased = unheard.map(|(session, end)| {
-            end.chased = true;
-            (end.subject.clone(), Ended { session: *session, reason: end.reason })
-        });
-        chased.collect()
+        self.write().chase(|_, end| {
+            let unheard = end.part.is_none() && !end.doubted && end.learnt.elapsed() > HEARD_OF;
+            end.doubted |= unheard;
+            unheard
+        })
     }
 
     fn hear(&self, part: usize, announced: &[Announced]) {
         let mut memory = self.write();
+        memory.heard[part] = Instant::now();
         for one in announced {
             memory.learn(&one.subject, &one.ended, Some(part));
         }
@@ -95,14 +107,20 @@ impl EndedSessions {
     /// What this part of the feed has told of, and does not hold any more: ends that were lost.
     fn missing(&self, part: usize, held: &[Announced]) -> Vec<(Subject, Ended)> {
         let held: HashSet<_> = held.iter().map(|one| one.ended.session).collect();
-        let memory = self.read();
-        let lost = memory.ends.iter().filter(|(session, end)| {
+        self.write().chase(|session, end| {
             end.part.is_none_or(|told| told == part)
                 && end.learnt.elapsed() < self.retention
                 && !held.contains(session)
-        });
-        lost.map(|(session, end)| (end.subject.clone(), Ended { session: *session, reason: end.reason }))
-            .collect()
+        })
+    }
+
+    /// A session has been ended again; whether it must be once more.
+    fn caught(&self, session: SessionId) -> bool {
+        let mut memory = self.write();
+        let Some(end) = memory.ends.get_mut(&session) else { return false };
+        let again = end.chase == Chase::Again;
+        end.chase = if again { Chase::UnderWay } else { Chase::Idle };
+        again
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Memory> {
@@ -115,13 +133,31 @@ impl EndedSessions {
 }
 
 impl Memory {
+    /// Those to be ended again that are not at it already.
+    fn chase(&mut self, mut wanted: impl FnMut(&SessionId, &mut End) -> bool) -> Vec<(Subject, Ended)> {
+        let mut chased = Vec::new();
+        for (session, end) in &mut self.ends {
+            if !wanted(session, end) {
+                continue;
+            }
+            if end.chase == Chase::Idle {
+                end.chase = Chase::UnderWay;
+                chased.push((end.subject.clone(), Ended { session: *session, reason: end.reason }));
+            } else {
+                end.chase = Chase::Again;
+            }
+        }
+        chased
+    }
+
     fn learn(&mut self, subject: &Subject, ended: &Ended, part: Option<usize>) {
         let end = self.ends.entry(ended.session).or_insert_with(|| End {
             subject: subject.clone(),
             reason: ended.reason,
             learnt: Instant::now(),
             part,
-            chased: false,
+            doubted: false,
+            chase: Chase::Idle,
         });
         end.part = part.or(end.part);
     }
@@ -137,57 +173,21 @@ impl Memory {
     }
 }
 
-/// Follows the feed for as long as it is polled, and ends again what was lost.
-pub async fn follow(store: Arc<dyn Store>, ended: Arc<EndedSessions>, ender: Ender, patience: Duration) {
-    let (lost, again) = unbounded_channel();
-    let follower = Follower { ended, lost };
-    let retention = follower.ended.retention;
-    tokio::join!(store.follow(&follower), end_again(again, ender, patience, retention));
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-struct Follower {
-    ended: Arc<EndedSessions>,
-    lost: UnboundedSender<(Subject, Ended)>,
-}
-
-impl Listener for Follower {
-    fn whole(&self, part: usize, held: Vec<Announced>) {
-        for lost in self.ended.missing(part, &held) {
-            let _ = self.lost.send(lost); // its receiver lives as long as this
-        }
-        self.ended.hear(part, &held);
+    #[test]
+    fn what_is_being_ended_again_is_named_once_and_once_more_if_it_was_lost_meanwhile() {
+        let ended = EndedSessions::new(Duration::from_secs(60));
+        let session: SessionId = "1000000000000000001".parse().expect("an id");
+        let subject = Subject::from_encoded("alice").expect("a subject");
+        ended.remember(&subject, &[Ended { session, reason: Reason::Logout }]);
+        assert_eq!(ended.missing(0, &[]).len(), 1);
+        assert!(!ended.caught(session));
+        assert_eq!((ended.missing(0, &[]).len(), ended.missing(0, &[]).len()), (1, 0));
+        assert!(ended.caught(session), "it was missing again before it had been ended again");
+        assert!(!ended.caught(session));
+        assert_eq!(ended.missing(0, &[]).len(), 1);
     }
-
-    fn appended(&self, part: usize, more: Vec<Announced>) {
-        self.ended.hear(part, &more);
-        for unheard in self.ended.unheard() {
-            let _ = self.lost.send(unheard);
-        }
-    }
-}
-
-/// Each until it is done, or nobody can have a token of it any more.
-async fn end_again(
-    lost: UnboundedReceiver<(Subject, Ended)>,
-    ender: Ender,
-    patience: Duration,
-    retention: Duration,
-) {
-    let lost = stream::unfold(lost, |mut lost| async { lost.recv().await.map(|one| (one, lost)) });
-    let ending = lost.for_each_concurrent(AT_ONCE, |(subject, ended)| {
-        let ender = ender.clone();
-        async move {
-            let began = Instant::now();
-            while began.elapsed() < retention {
-                let call = Call::new(Instant::now(), patience);
-                match ender.clone().end_session(call, subject.clone(), ended.session, ended.reason).await {
-                    Ok(again) if again.is_empty() => return,
-                    Ok(_) => return log::warn!("session {}: its end was lost; ended again", ended.session),
-                    Err(_) => sleep(patience).await,
-                }
-            }
-            log::error!("session {}: its end was lost, and could not be repeated", ended.session);
-        }
-    });
-    ending.await;
 }

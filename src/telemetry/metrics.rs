@@ -3,7 +3,8 @@
 //! Labels are closed sets: route patterns, outcomes, reasons. No subject, no session, no token.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -76,6 +77,7 @@ pub struct Metrics {
     ended: Vec<Counter>,
     store_seconds: Vec<Histogram>,
     store_in_flight: Gauge,
+    feed_stale: Gauge<f64, AtomicU64>,
 }
 
 impl Metrics {
@@ -98,6 +100,9 @@ impl Metrics {
         let store_seconds = resolve(&store, "operation", Operation::TEXTS);
         let store_in_flight = Gauge::default();
         registry.register("store_in_flight", "Store parts of requests in flight", store_in_flight.clone());
+        let feed_stale = Gauge::default();
+        let help = "How long the feed of ended sessions has not been heard";
+        registry.register_with_unit("feed_stale", help, Unit::Seconds, feed_stale.clone());
         Arc::new(Self {
             registry,
             requests,
@@ -107,6 +112,7 @@ impl Metrics {
             ended,
             store_seconds,
             store_in_flight,
+            feed_stale,
         })
     }
 
@@ -129,8 +135,9 @@ impl Metrics {
         StoreCall { metrics: self, operation, began: Instant::now() }
     }
 
-    /// The OpenMetrics text.
-    pub fn render(&self) -> String {
+    /// The OpenMetrics text; `feed_stale` is how long the feed has not been heard.
+    pub fn render(&self, feed_stale: Duration) -> String {
+        self.feed_stale.set(feed_stale.as_secs_f64());
         let mut out = String::new();
         text::encode(&mut out, &self.registry).expect("strings take all that is written");
         out
@@ -184,13 +191,14 @@ mod tests {
         metrics.refreshed(RefreshOutcome::RolledBack);
         metrics.session_ended(Reason::Evicted);
         drop(metrics.store_call(Operation::Refresh));
-        let text = metrics.render();
+        let text = metrics.render(Duration::from_millis(1500));
         for line in [
             "token_gateway_refreshes_total{outcome=\"rolled_back\"} 1",
             "token_gateway_refreshes_total{outcome=\"replayed\"} 0",
             "token_gateway_sessions_ended_total{reason=\"evicted\"} 1",
             "token_gateway_store_seconds_count{operation=\"refresh\"} 1",
             "token_gateway_store_in_flight 0",
+            "token_gateway_feed_stale_seconds 1.5",
         ] {
             assert!(text.contains(line), "{line} is not in:\n{text}");
         }

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod drain;
+mod feed;
 mod frames;
 mod late;
 mod lost;

@@ -28,10 +28,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Entries per answer.
 const BATCH: usize = 1000;
 
-/// An entry as Redis tells it: its id, and names and values in turn.
-type Entry = (String, Vec<(String, String)>);
+/// An entry as Redis tells it: its id, and names and values in turn, which may be anything.
+type Entry = (String, Vec<(Vec<u8>, Vec<u8>)>);
 
 pub(super) async fn follow(store: &RedisStore, listener: &(dyn Listener + Sync)) {
+    listener.opened(store.feeds.len());
     join_all((0..store.feeds.len()).map(|part| follow_part(store, part, listener))).await;
 }
 
@@ -111,7 +112,10 @@ async fn ask<T: FromRedisValue>(connection: &mut MultiplexedConnection, command:
 
 /// What an entry says; `None` for one that somebody else has put there.
 fn announced((id, fields): &Entry) -> Option<Announced> {
-    let value = |name| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value);
+    let value = |name: &str| {
+        let (_, value) = fields.iter().find(|(field, _)| field == name.as_bytes())?;
+        std::str::from_utf8(value).ok()
+    };
     let (millis, _) = id.split_once('-')?;
     let ended = Ended { session: value("sid")?.parse().ok()?, reason: value("reason")?.parse().ok()? };
     let at = Timestamp(millis.parse::<u64>().ok()?.checked_mul(1000)?);
