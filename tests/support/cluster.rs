@@ -1,5 +1,6 @@
 //! A real Redis Cluster of three primaries, each with a replica where one is wanted.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -190,6 +191,34 @@ impl Cluster {
         });
     }
 
+    /// Every server that answers says the same of who serves what, replicas included, and of each epoch there is one.
+    ///
+    /// A slot that moves before that can get an epoch that is taken. Some server then never hears of the move, and when
+    /// it is promoted takes the slot back, without its keys; who had them deletes them.
+    fn wait_until_agreed(&self) {
+        wait_for("the servers agree on the slots", Duration::from_secs(30), || {
+            let nodes = self.servers.iter().filter_map(|it| it.try_ask::<String>(&["CLUSTER", "NODES"]));
+            let views: BTreeSet<Vec<_>> = nodes.map(|nodes| primaries(&nodes)).collect();
+            let view = views.first().filter(|_| views.len() == 1)?;
+            let epochs: BTreeSet<_> = view.iter().map(|(epoch, _)| epoch).collect();
+            (epochs.len() == view.len()).then_some(())
+        });
+    }
+
+    /// Its replicas have what it has now.
+    fn wait_until_replicated(&self, primary: usize) {
+        let offset = |n: usize, name: &str| self.servers[n].info(name)?.parse::<u64>().ok();
+        let (now, port) =
+            (offset(primary, "master_repl_offset"), self.servers[primary].public_port().to_string());
+        wait_for("the replicas have what has moved", Duration::from_secs(30), || {
+            let is_behind = |n: &usize| {
+                self.servers[*n].info("master_port").is_some_and(|master| master == port)
+                    && offset(*n, "slave_repl_offset") < now
+            };
+            (!(0..self.servers.len()).any(|n| is_behind(&n))).then_some(())
+        });
+    }
+
     /// Begins to move the slot of a key to another primary.
     pub fn begin_move(&self, key: &str) -> SlotMove<'_> {
         let slot = self.slot_of(key);
@@ -228,7 +257,8 @@ impl SlotMove<'_> {
         self.cluster.servers[self.from].ask::<redis::Value>(&migrate);
     }
 
-    /// Moves what is left, and tells everybody. Keys that appear meanwhile move, too.
+    /// Moves what is left, tells everybody, and waits until all have heard it and a failover would not lose what has
+    /// moved. Keys that appear meanwhile move, too.
     pub fn finish(self) {
         loop {
             let left = self.left();
@@ -242,7 +272,18 @@ impl SlotMove<'_> {
         for n in [self.to, self.from].into_iter().chain(0..self.cluster.servers.len()) {
             let _ = self.cluster.servers[n].try_ask::<String>(&["CLUSTER", "SETSLOT", &slot, "NODE", &id]);
         }
+        self.cluster.wait_until_agreed();
+        self.cluster.wait_until_replicated(self.to);
     }
+}
+
+/// Epoch and slots of each primary that has some, as one server says.
+fn primaries(nodes: &str) -> Vec<(String, String)> {
+    let fields = nodes.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let with_slots = fields.filter(|fields| fields.len() > 8 && fields[2].contains("master"));
+    let mut all: Vec<_> = with_slots.map(|fields| (fields[6].to_owned(), fields[8..].join(" "))).collect();
+    all.sort();
+    all
 }
 
 /// A port that was free a moment ago, and so was the one for the cluster's bus, 10,000 above. Both lie below
