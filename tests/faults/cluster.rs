@@ -5,25 +5,14 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::api::{Answer, Api, Tokens, fresh_key};
+use crate::support::api::{Api, Tokens, fresh_key};
+use crate::support::chain::decided;
 use crate::support::cluster::Cluster;
 use crate::support::gateway::Gateway;
 use crate::support::wait_for;
 
 fn set_of(user: &str) -> String {
     format!("tg:{{{user}}}:sessions")
-}
-
-/// Repeats a request until it is no 503; any other answer is one.
-async fn decided(mut ask: impl AsyncFnMut() -> Answer) -> Answer {
-    for _ in 0..1000 {
-        let answer = ask().await;
-        if answer.status != 503 {
-            return answer;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("503 for ten seconds");
 }
 
 async fn refreshed(api: &Api, tokens: &Tokens) -> Tokens {

@@ -10,5 +10,6 @@ mod outage;
 mod proxy;
 mod races;
 mod rollback;
+mod sentinel;
 mod supervisor;
 mod tls;

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod balancer;
+pub mod chain;
 pub mod cluster;
 pub mod gateway;
 pub mod keys;

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::proxy::Proxy;
 use super::redis::Redis;
-use super::{free_port, wait_for};
+use super::{free_port, signal, wait_for};
 
 /// The name under which the Sentinels know the master.
 const NAME: &str = "mymaster";
@@ -108,6 +108,15 @@ impl Sentinel {
         });
     }
 
+    /// Ends a Sentinel, by its process id.
+    pub fn stop_watcher(&mut self, n: usize) {
+        self.watchers[n].stop();
+    }
+
+    pub fn freeze_watcher(&self, n: usize) {
+        signal("-STOP", self.watchers[n].child.id());
+    }
+
     fn ask<T: redis::FromRedisValue>(&self, command: &[&str]) -> Option<T> {
         self.watchers.iter().find_map(|watcher| watcher.ask(command))
     }
@@ -154,9 +163,15 @@ impl Watcher {
     }
 }
 
-impl Drop for Watcher {
-    fn drop(&mut self) {
+impl Watcher {
+    fn stop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.stop();
     }
 }

@@ -1,0 +1,79 @@
+//! Real Sentinels: a chain of refreshes goes on whatever becomes of the master, and of some of the Sentinels.
+
+use reqwest::Method;
+
+use crate::support::api::Api;
+use crate::support::chain::{Chain, decided};
+use crate::support::gateway::Gateway;
+use crate::support::sentinel::Sentinel;
+
+/// A node that tells its metrics, on the master that Sentinels name.
+fn node(sentinel: &Sentinel) -> Gateway {
+    Gateway::on(&sentinel.gateway_url(), &[("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1")])
+}
+
+async fn nobody_was_accused(node: &Gateway) {
+    let admin = Api::new(&node.admin());
+    let metrics = admin.send(admin.request(Method::GET, "/metrics")).await.text;
+    for count in ["refreshes_total{outcome=\"reused\"} 0", "sessions_ended_total{reason=\"reuse\"} 0"] {
+        assert!(metrics.contains(&format!("token_gateway_{count}")), "{count} is not in\n{metrics}");
+    }
+    assert!(!node.log().contains("reuse"), "{}", node.log());
+}
+
+type Deed = fn(&mut Sentinel, usize);
+
+/// A chain that is refreshed before, while and after another takes over from the master to whom something was done,
+/// which is then made good.
+async fn goes_on(strike: Deed, mend: Deed) {
+    let mut sentinel = Sentinel::start();
+    let (node, former) = (node(&sentinel), sentinel.master());
+    let mut chain = Chain::begin(node.api(), "alice").await;
+    chain.refresh().await;
+    let failover = move || {
+        strike(&mut sentinel, former);
+        sentinel.wait_for_another(former);
+        mend(&mut sentinel, former);
+        sentinel.wait_until_whole();
+        sentinel
+    };
+    let sentinel = chain.meanwhile(failover).await;
+    let master = sentinel.master();
+    assert_ne!(master, former);
+    assert_eq!(chain.record_on(&sentinel.servers[master]), chain.record());
+    let (api, session) = (node.api(), chain.tokens.session);
+    assert_eq!(decided(async || api.user(Method::GET, "alice", "").await).await.sessions(), [session]);
+    nobody_was_accused(&node).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_goes_on_when_the_master_is_killed_and_comes_back_as_a_replica() {
+    goes_on(|all, master| all.servers[master].stop(), |all, former| all.servers[former].run()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_goes_on_when_the_master_is_frozen_and_wakes_up_deposed() {
+    goes_on(|all, master| all.servers[master].freeze(), |all, former| all.servers[former].thaw()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_goes_on_when_a_replica_takes_over_in_order() {
+    goes_on(|all, _| all.begin_failover(), |_, _| {}).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_one_sentinel_dead_and_one_frozen_a_node_comes_up_and_finds_the_master_again() {
+    let mut sentinel = Sentinel::start();
+    sentinel.stop_watcher(0);
+    sentinel.freeze_watcher(1);
+    let node = node(&sentinel);
+    let api = node.api();
+    let mut chain = Chain::begin(api.clone(), "alice").await;
+    chain.refresh().await;
+    decided(async || api.send(api.request(Method::GET, "/readyz")).await).await;
+    let master = &sentinel.servers[sentinel.master()];
+    master.ask::<u64>(&["CLIENT", "KILL", "TYPE", "normal"]);
+    chain.refresh().await;
+    assert_eq!(chain.record_on(master), chain.record());
+    nobody_was_accused(&node).await;
+}

@@ -1,0 +1,68 @@
+//! One session of a client that does as it should: it repeats a refresh, with the same key, until it has an answer.
+
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+
+use super::api::{Answer, Api, Tokens, claims, fresh_key};
+use super::redis::Redis;
+
+pub struct Chain {
+    api: Api,
+    pub subject: String,
+    pub tokens: Tokens,
+    /// How many refreshes have been granted.
+    pub generation: u64,
+}
+
+/// Repeats a request until it is no 503; any other answer is one.
+pub async fn decided(mut ask: impl AsyncFnMut() -> Answer) -> Answer {
+    for _ in 0..3000 {
+        let answer = ask().await;
+        if answer.status != 503 {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("503 for half a minute");
+}
+
+impl Chain {
+    pub async fn begin(api: Api, subject: &str) -> Self {
+        let body = serde_json::json!({ "sub": subject });
+        let tokens = decided(async || api.issue(&body).await).await.tokens();
+        Self { api, subject: subject.to_owned(), tokens, generation: 0 }
+    }
+
+    /// Demands that it is granted in the end.
+    pub async fn refresh(&mut self) {
+        let key = fresh_key();
+        let answer = decided(async || self.api.refresh_as(&self.tokens.refresh, &key).await).await;
+        self.tokens = answer.tokens();
+        self.generation += 1;
+    }
+
+    /// Goes on while something happens, and for ten refreshes more; returns what came of it.
+    pub async fn meanwhile<T: Send + 'static>(&mut self, happens: impl FnOnce() -> T + Send + 'static) -> T {
+        let happening = spawn_blocking(happens);
+        while !happening.is_finished() {
+            self.refresh().await;
+        }
+        for _ in 0..10 {
+            self.refresh().await;
+        }
+        happening.await.expect("it happens")
+    }
+
+    /// What a server holds of the session: that it lives, its generation, and its refresh token.
+    pub fn record_on(&self, server: &Redis) -> [String; 3] {
+        let key = format!("tg:{{{}}}:session:{}", self.subject, self.tokens.session);
+        server.ask(&["HMGET", &key, "state", "gen", "jti"])
+    }
+
+    /// What the record must hold.
+    pub fn record(&self) -> [String; 3] {
+        let jti = claims(&self.tokens.refresh)["jti"].as_str().expect("an id").to_owned();
+        ["live".to_owned(), self.generation.to_string(), jti]
+    }
+}
