@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, RedisError, Value};
+use redis::{Cmd, ErrorKind, RedisError, Value};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -269,7 +269,15 @@ fn pauses_between() -> impl Iterator<Item = Duration> {
 }
 
 pub(super) fn unavailable(error: &RedisError) -> Error {
-    Error::Unavailable(describe(error))
+    Error::Unavailable(describe_to(error, "REDIS_URL"))
+}
+
+/// For logs: who is not let in is told the settings that say who asks.
+fn describe_to(error: &RedisError, settings: &str) -> String {
+    let is_refused = error.kind() == ErrorKind::AuthenticationFailed
+        || matches!(code_of(error).as_deref(), Some("NOAUTH" | "WRONGPASS"));
+    let hint = if is_refused { format!(" (user and password: {settings})") } else { String::new() };
+    describe(error) + &hint
 }
 
 /// Sends a command; what the server answers with an error is an error here too.
@@ -304,5 +312,11 @@ fn is_noscript(answer: &Result<Value, RedisError>) -> bool {
 
 /// For logs: an error of the server by its code alone, because its text may repeat what was sent.
 fn describe(error: &RedisError) -> String {
-    error.code().map_or_else(|| error.to_string(), |code| format!("Redis answered {code}"))
+    code_of(error).map_or_else(|| error.to_string(), |code| format!("Redis answered {code}"))
+}
+
+/// Of several commands that were sent together, that of the first which failed.
+fn code_of(error: &RedisError) -> Option<String> {
+    let first = || Some(error.clone().into_server_errors()?.first()?.1.code().to_owned());
+    error.code().map(str::to_owned).or_else(first)
 }

@@ -14,7 +14,7 @@ use redis::{FromRedisValue, Pipeline, RedisError};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
-use super::describe;
+use super::describe_to;
 use crate::store::Error;
 use crate::store::redis::address::{Address, Dialer};
 
@@ -23,6 +23,9 @@ const ANSWER: Duration = Duration::from_millis(300);
 
 /// How often they, and the replicas, are asked whether another server has become the master.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// What says to Sentinels who asks.
+const SETTINGS: &str = "REDIS_SENTINEL_USERNAME, REDIS_SENTINEL_PASSWORD";
 
 pub(super) struct Sentinels {
     all: Vec<Peer>,
@@ -136,7 +139,7 @@ impl Peer {
             put(self.dialer.dial(&self.address, ANSWER).await?, questions, &mut kept).await
         };
         let answer = timeout(ANSWER, asking).await.map_err(|_| format!("no answer within {ANSWER:?}"))?;
-        answer.map_err(|error| describe(&error))
+        answer.map_err(|error| describe_to(&error, SETTINGS))
     }
 
     async fn succeeds(&self, replid: &str) -> bool {
