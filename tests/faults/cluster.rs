@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
+use super::{admit_gateway, nothing_was_refused};
 use crate::support::api::{Api, Tokens, fresh_key};
 use crate::support::chain::decided;
 use crate::support::cluster::Cluster;
@@ -171,12 +172,8 @@ async fn a_layout_that_is_none_of_ours_stops_all_writes_to_every_primary() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_with_the_least_rights_can_do_everything() {
     let cluster = Cluster::with_replicas(&[]);
-    let text = crate::stack::text_of("ops/redis/users.acl");
-    let rule = text.lines().find_map(|line| line.strip_prefix("user gateway ")).expect("its rule");
     for server in &cluster.servers {
-        let mut acl = vec!["ACL", "SETUSER", "gateway", ">of-the-tests", "+asking", "+cluster|nodes"];
-        acl.extend(rule.split(' '));
-        server.ask::<String>(&acl);
+        admit_gateway(server, &["+asking", "+cluster|nodes"]);
     }
     let url = cluster.gateway_url().replace("redis+cluster://", "redis+cluster://gateway:of-the-tests@");
     let node = Gateway::on(&url, &[("REDIS_WAIT_REPLICAS", "1"), ("WORKERS", "1")]);
@@ -190,7 +187,5 @@ async fn a_user_with_the_least_rights_can_do_everything() {
     }
     cluster.begin_move(&set_of("user-0")).finish();
     assert_eq!(api.send(api.request(Method::GET, "/readyz")).await.status, 200);
-    for server in &cluster.servers {
-        assert_eq!(server.ask::<Vec<redis::Value>>(&["ACL", "LOG"]), []);
-    }
+    nothing_was_refused(&cluster.servers);
 }

@@ -7,9 +7,40 @@ mod frames;
 mod late;
 mod lost;
 mod outage;
+mod passwords;
 mod proxy;
 mod races;
 mod rollback;
 mod sentinel;
 mod supervisor;
 mod tls;
+
+use serde_json::json;
+
+use crate::stack::rule_of_the_gateway;
+use crate::support::gateway::{Gateway, command};
+use crate::support::redis::Redis;
+
+/// Lets the user `gateway` in with the password `of-the-tests`, and with the rights that `ops/redis/users.acl` names.
+fn admit_gateway(server: &Redis, also: &[&str]) {
+    let rule = rule_of_the_gateway();
+    let mut acl = vec!["ACL", "SETUSER", "gateway", ">of-the-tests"];
+    acl.extend(rule.iter().map(String::as_str).chain(also.iter().copied()));
+    server.ask::<String>(&acl);
+}
+
+fn nothing_was_refused(servers: &[Redis]) {
+    for server in servers {
+        assert_eq!(server.ask::<Vec<redis::Value>>(&["ACL", "LOG"]), []);
+    }
+}
+
+/// A node that Redis does not let in answers 503, and `check` ends with 1; what the two say of it.
+async fn lets_nobody_in(url: &str, settings: &[(&str, &str)]) -> [String; 2] {
+    let node = Gateway::on(url, settings);
+    node.api().issue(&json!({"sub": "alice"})).await.expect_error(503, "temporarily_unavailable");
+    let check = command("check", settings).env("REDIS_URL", url).output().expect("it ends");
+    let said = String::from_utf8(check.stdout).expect("text");
+    assert_eq!(check.status.code(), Some(1), "{said}");
+    [node.log(), said]
+}

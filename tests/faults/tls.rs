@@ -3,17 +3,20 @@
 use reqwest::Method;
 use serde_json::json;
 
+use super::lets_nobody_in;
+use crate::support::api::Tokens;
+use crate::support::chain::{Chain, decided};
+use crate::support::cluster::Cluster;
 use crate::support::gateway::{Gateway, command};
-use crate::support::tls::Certificates;
+use crate::support::sentinel::Sentinel;
+use crate::support::tls::{Certificates, borrowed};
 
 #[tokio::test]
 async fn a_node_reaches_redis_over_tls_and_shows_its_certificate() {
     let certificates = Certificates::make();
     let (redis, port) = certificates.redis();
     let url = format!("rediss://127.0.0.1:{port}");
-    let [ca, certificate, key] = ["ca.pem", "client.pem", "client.key"].map(|name| certificates.path(name));
-    let settings = [("REDIS_TLS_CA", ca.as_str()), ("REDIS_TLS_CERT", &certificate), ("REDIS_TLS_KEY", &key)];
-    let node = Gateway::on(&url, &settings);
+    let node = node_with(&certificates, &url);
     let api = node.api();
     let tokens = api.login("alice").await;
     let next = api.refresh(&tokens.refresh).await.tokens();
@@ -21,7 +24,8 @@ async fn a_node_reaches_redis_over_tls_and_shows_its_certificate() {
     assert_eq!(redis.ask::<u64>(&["XLEN", "tg:revocations"]), 1, "it is that Redis");
 
     let mut all = vec![("REDIS_URL", url.as_str())];
-    all.extend(settings);
+    let settings = certificates.node_settings();
+    all.extend(borrowed(&settings));
     let check = command("check", &all).output().expect("it ends");
     let text = String::from_utf8_lossy(&check.stdout);
     assert!(check.status.success() && text.contains("role"), "{text}");
@@ -60,4 +64,58 @@ async fn a_plain_connection_to_a_tls_port_is_503() {
     let (_redis, port) = certificates.redis();
     let node = Gateway::on(&format!("redis://127.0.0.1:{port}"), &[]);
     node.api().issue(&json!({"sub": "alice"})).await.expect_error(503, "temporarily_unavailable");
+}
+
+/// A user's session from login to logout, on any master; 503 while another is found.
+async fn lives_and_ends(node: &Gateway, user: &str) {
+    let (api, mut chain) = (node.api(), Chain::begin(node.api(), user).await);
+    for _ in 0..3 {
+        chain.refresh().await;
+    }
+    let Tokens { refresh, session, .. } = chain.tokens;
+    assert_eq!(decided(async || api.user(Method::GET, user, "").await).await.sessions(), [session]);
+    assert_eq!(decided(async || api.revoke(&refresh).await).await.status, 200);
+    let refused = decided(async || api.refresh(&refresh).await).await;
+    refused.expect_error(400, "invalid_grant");
+}
+
+/// A node that was told another CA never gets as far as a session, and says why.
+async fn believes_no_other(url: &str, certificates: &Certificates) {
+    let (mut settings, others) = (certificates.node_settings(), Certificates::make());
+    settings[0] = others.node_settings()[0].clone();
+    for text in lets_nobody_in(url, &borrowed(&settings)).await {
+        assert!(text.contains("invalid peer certificate"), "{text}");
+    }
+}
+
+fn node_with(certificates: &Certificates, url: &str) -> Gateway {
+    Gateway::on(url, &borrowed(&certificates.node_settings()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_sentinels_everything_goes_over_tls_after_a_failover_too() {
+    let certificates = Certificates::make();
+    let sentinel = Sentinel::over_tls(&certificates);
+    let node = node_with(&certificates, &sentinel.gateway_url());
+    lives_and_ends(&node, "alice").await;
+    let master = sentinel.fail_over();
+    sentinel.wait_until_whole(); // the former master acknowledges nothing more
+    lives_and_ends(&node, "bob").await;
+    assert_eq!(sentinel.servers[master].ask::<u64>(&["XLEN", "tg:revocations"]), 2);
+    believes_no_other(&sentinel.gateway_url(), &certificates).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_cluster_everything_goes_over_tls_and_so_do_redirections() {
+    let certificates = Certificates::make();
+    let cluster = Cluster::over_tls(&certificates);
+    let node = node_with(&certificates, &cluster.gateway_url());
+    for n in 0..12 {
+        lives_and_ends(&node, &format!("user-{n}")).await;
+    }
+    let parts = cluster.sizes();
+    assert!(parts.iter().all(|keys| *keys > 1), "on every primary: {parts:?}");
+    cluster.begin_move("tg:{alice}:sessions").finish(); // MOVED
+    lives_and_ends(&node, "alice").await;
+    believes_no_other(&cluster.gateway_url(), &certificates).await;
 }

@@ -8,16 +8,14 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::parts::{Store, ask, gateway};
-use super::{repository, text_of};
+use super::{repository, rule_of_the_gateway};
 use crate::support::gateway::{Gateway, command};
 
 /// What the gateway sends besides the commands of its scripts.
 const CARRIERS: [&str; 7] = ["eval", "evalsha", "info", "time", "wait", "xrange", "xread"];
 
 fn granted() -> BTreeSet<String> {
-    let users = text_of("ops/redis/users.acl");
-    let rule = users.lines().find(|line| line.starts_with("user gateway ")).expect("its rule");
-    rule.split(' ').filter_map(|word| word.strip_prefix('+')).map(str::to_owned).collect()
+    rule_of_the_gateway().iter().filter_map(|word| word.strip_prefix('+')).map(str::to_owned).collect()
 }
 
 fn called_by_scripts() -> BTreeSet<String> {

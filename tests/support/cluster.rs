@@ -10,6 +10,7 @@ use redis::{FromRedisValue, ToRedisArgs};
 
 use super::proxy::Proxy;
 use super::redis::Redis;
+use super::tls::Certificates;
 use super::wait_for;
 
 const PASSWORD: &str = "password-of-the-tests";
@@ -33,7 +34,10 @@ const QUICK: [&str; 10] = [
 
 pub struct Cluster {
     pub servers: Vec<Redis>,
-    password: Option<&'static str>,
+    /// What redis-cli is told to get in.
+    introduction: Vec<String>,
+    /// How a URL for gateways begins.
+    url: String,
 }
 
 /// A slot on its way from one primary to another.
@@ -48,7 +52,20 @@ impl Cluster {
     /// Three primaries and no replicas, with a password, for redis-cli.
     pub fn start() -> Self {
         let start = |_| Redis::start_on(free_port_with_bus(), Some(PASSWORD), &["--cluster-enabled", "yes"]);
-        let cluster = Self { servers: (0..PRIMARIES).map(start).collect(), password: Some(PASSWORD) };
+        let introduction = ["-a", PASSWORD, "--no-auth-warning"].map(str::to_owned).into();
+        let url = format!("redis+cluster://:{PASSWORD}@");
+        let cluster = Self { servers: (0..PRIMARIES).map(start).collect(), introduction, url };
+        cluster.join(0);
+        cluster
+    }
+
+    /// Three primaries and no replicas, which speak TLS, with each other too.
+    pub fn over_tls(certificates: &Certificates) -> Self {
+        let options = ["--cluster-enabled", "yes", "--tls-cluster", "yes"];
+        let start = |_| Redis::start_over_tls(free_port_with_bus(), certificates, &options);
+        let introduction = certificates.client_options();
+        let url = "rediss+cluster://".to_owned();
+        let cluster = Self { servers: (0..PRIMARIES).map(start).collect(), introduction, url };
         cluster.join(0);
         cluster
     }
@@ -76,7 +93,7 @@ impl Cluster {
     }
 
     fn of_servers(servers: Vec<Redis>) -> Self {
-        let cluster = Self { servers, password: None };
+        let cluster = Self { servers, introduction: Vec::new(), url: "redis+cluster://".to_owned() };
         cluster.join(1);
         cluster.wait_until_whole();
         cluster
@@ -84,10 +101,10 @@ impl Cluster {
 
     fn join(&self, replicas: usize) {
         let mut create = Command::new("redis-cli");
-        if let Some(password) = self.password {
-            create.args(["-a", password, "--no-auth-warning"]);
-        }
-        create.args(["--cluster", "create"]).args(self.servers.iter().map(Redis::address));
+        create
+            .args(&self.introduction)
+            .args(["--cluster", "create"])
+            .args(self.servers.iter().map(Redis::address_for_servers));
         create.args(["--cluster-replicas", &replicas.to_string(), "--cluster-yes"]);
         let created = create.output().expect("redis-cli is installed with redis-server");
         assert!(created.status.success(), "{created:?}");
@@ -105,10 +122,9 @@ impl Cluster {
 
     /// For gateways.
     pub fn gateway_url(&self) -> String {
-        let user = self.password.map_or(String::new(), |password| format!(":{password}@"));
         let public = |server: &Redis| format!("127.0.0.1:{}", server.public_port());
         let servers: Vec<_> = self.servers.iter().take(PRIMARIES).map(public).collect();
-        format!("redis+cluster://{user}{}", servers.join(","))
+        format!("{}{}", self.url, servers.join(","))
     }
 
     /// How many keys each primary holds.

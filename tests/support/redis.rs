@@ -8,6 +8,7 @@ use redis::{Connection, FromRedisValue, ToRedisArgs};
 use tempfile::TempDir;
 
 use super::proxy::Proxy;
+use super::tls::Certificates;
 use super::{free_port, signal, wait_for};
 
 pub struct Redis {
@@ -18,6 +19,8 @@ pub struct Redis {
     password: Option<&'static str>,
     /// In front of it, where it announces that one's port instead of its own.
     proxy: Option<Proxy>,
+    /// Where others reach it over TLS.
+    tls_port: Option<u16>,
 }
 
 impl Redis {
@@ -36,7 +39,7 @@ impl Redis {
         if let Some(password) = password {
             extra.extend(["--requirepass", password, "--masterauth", password].map(str::to_owned));
         }
-        let mut redis = Self { child: None, port, dir, extra, password, proxy: None };
+        let mut redis = Self { child: None, port, dir, extra, password, proxy: None, tls_port: None };
         redis.run();
         redis
     }
@@ -56,13 +59,22 @@ impl Redis {
         redis
     }
 
+    /// With a TLS port besides, under which others know it; tests look at it through the plain one.
+    pub fn start_over_tls(tls_port: u16, certificates: &Certificates, extra: &[&str]) -> Self {
+        let options = certificates.server_options(tls_port);
+        let all: Vec<_> = options.iter().map(String::as_str).chain(extra.iter().copied()).collect();
+        let mut redis = Self::start_with(&all);
+        redis.tls_port = Some(tls_port);
+        redis
+    }
+
     pub fn proxy(&self) -> &Proxy {
         self.proxy.as_ref().expect("it was started behind one")
     }
 
     /// The port under which others know it.
     pub fn public_port(&self) -> u16 {
-        self.proxy.as_ref().map_or(self.port, Proxy::port)
+        self.tls_port.unwrap_or_else(|| self.proxy.as_ref().map_or(self.port, Proxy::port))
     }
 
     /// Starts the server again on its port, with what it has on disk.
@@ -122,6 +134,11 @@ impl Redis {
 
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Where other servers reach it: over TLS, where that is how they speak; never through the proxy.
+    pub fn address_for_servers(&self) -> String {
+        format!("127.0.0.1:{}", self.tls_port.unwrap_or(self.port))
     }
 
     pub fn url(&self) -> String {

@@ -7,20 +7,69 @@ use tempfile::TempDir;
 
 use super::proxy::Proxy;
 use super::redis::Redis;
+use super::tls::Certificates;
 use super::{free_port, signal, wait_for};
 
 /// The name under which the Sentinels know the master.
 const NAME: &str = "mymaster";
 
+/// What servers want to hear, where they want a password.
+pub const PASSWORD: &str = "password-of-the-servers";
+
+/// What Sentinels want to hear, where they want one.
+pub const WATCHERS_PASSWORD: &str = "password-of-the-sentinels";
+
 pub struct Sentinel {
     pub servers: Vec<Redis>,
     watchers: Vec<Watcher>,
+    /// How a URL of theirs begins.
+    url: String,
 }
 
 struct Watcher {
     child: Child,
+    /// For the tests, which show no certificate.
     port: u16,
+    public_port: u16,
+    password: Option<&'static str>,
     _dir: TempDir,
+}
+
+/// How servers and Sentinels are started, and how a URL of theirs begins.
+struct Way<'a> {
+    url: String,
+    server: Box<dyn Fn(&[&str]) -> Redis + 'a>,
+    watcher: Box<dyn Fn(&str) -> Watcher + 'a>,
+}
+
+impl<'a> Way<'a> {
+    fn plain(server: impl Fn(&[&str]) -> Redis + 'a) -> Self {
+        let watcher = |master: &str| Watcher::start(free_port(), master, None, "");
+        Self { url: "redis+sentinel://".to_owned(), server: Box::new(server), watcher: Box::new(watcher) }
+    }
+
+    fn with_passwords() -> Self {
+        let server = |options: &[&str]| Redis::start_on(free_port(), Some(PASSWORD), options);
+        let settings = format!("sentinel auth-pass {NAME} {PASSWORD}\nrequirepass {WATCHERS_PASSWORD}\n");
+        let watcher =
+            move |master: &str| Watcher::start(free_port(), master, Some(WATCHERS_PASSWORD), &settings);
+        let url = format!("redis+sentinel://:{PASSWORD}@");
+        Self { url, server: Box::new(server), watcher: Box::new(watcher) }
+    }
+
+    fn over_tls(certificates: &'a Certificates) -> Self {
+        let server = |options: &[&str]| Redis::start_over_tls(free_port(), certificates, options);
+        let watcher = |master: &str| {
+            let port = free_port();
+            let options = certificates.server_options(port);
+            let lines = options.chunks(2).map(|it| format!("{} {}\n", it[0].trim_start_matches('-'), it[1]));
+            let settings: String = lines.chain(["tls-replication yes\n".to_owned()]).collect();
+            let mut watcher = Watcher::start(free_port(), master, None, &settings);
+            watcher.public_port = port;
+            watcher
+        };
+        Self { url: "rediss+sentinel://".to_owned(), server: Box::new(server), watcher: Box::new(watcher) }
+    }
 }
 
 impl Sentinel {
@@ -30,37 +79,49 @@ impl Sentinel {
     }
 
     pub fn start_with(replicas: usize, extra: &[&str]) -> Self {
-        Self::of(replicas, extra, Redis::start_with)
+        Self::of(Way::plain(Redis::start_with), replicas, extra)
+    }
+
+    /// Servers and Sentinels want passwords, each their own.
+    pub fn with_passwords() -> Self {
+        Self::of(Way::with_passwords(), 1, &[])
+    }
+
+    /// Servers and Sentinels speak TLS, with each other too.
+    pub fn over_tls(certificates: &Certificates) -> Self {
+        Self::of(Way::over_tls(certificates), 1, &["--tls-replication", "yes"])
     }
 
     /// The same with a proxy in front of each server.
     pub fn behind_proxies() -> Self {
-        Self::of(2, &[], |options| {
+        let server = |options: &[&str]| {
             let port = free_port();
             let announce = |proxy: u16| {
                 let options = ["--replica-announce-ip", "127.0.0.1", "--replica-announce-port"];
                 options.map(str::to_owned).into_iter().chain([proxy.to_string()]).collect()
             };
             Redis::start_behind(Proxy::before(port), port, options, announce)
-        })
+        };
+        Self::of(Way::plain(server), 2, &[])
     }
 
-    fn of(replicas: usize, extra: &[&str], start: impl Fn(&[&str]) -> Redis) -> Self {
+    fn of(way: Way, replicas: usize, extra: &[&str]) -> Self {
         let mut all = vec!["--appendfsync", "no", "--repl-ping-replica-period", "1"];
         all.extend_from_slice(extra);
-        let mut servers = vec![start(&all)];
+        let mut servers = vec![(way.server)(&all)];
         let master = servers[0].public_port().to_string();
         all.extend(["--replicaof", "127.0.0.1", &master]);
-        servers.extend((0..replicas).map(|_| start(&all)));
-        let watchers = (0..3).map(|_| Watcher::start(&master)).collect();
-        let sentinel = Self { servers, watchers };
+        servers.extend((0..replicas).map(|_| (way.server)(&all)));
+        let watchers = (0..3).map(|_| (way.watcher)(&master)).collect();
+        let sentinel = Self { servers, watchers, url: way.url };
         sentinel.wait_until_whole();
         sentinel
     }
 
     pub fn gateway_url(&self) -> String {
-        let watchers: Vec<_> = self.watchers.iter().map(|it| format!("127.0.0.1:{}", it.port)).collect();
-        format!("redis+sentinel://{}/{NAME}", watchers.join(","))
+        let watchers: Vec<_> =
+            self.watchers.iter().map(|it| format!("127.0.0.1:{}", it.public_port)).collect();
+        format!("{}{}/{NAME}", self.url, watchers.join(","))
     }
 
     /// Which server is the master, as the Sentinels say.
@@ -108,6 +169,12 @@ impl Sentinel {
         });
     }
 
+    /// One command, of each Sentinel.
+    pub fn ask_watchers<T: redis::FromRedisValue>(&self, command: &[&str]) -> Vec<T> {
+        let asked = self.watchers.iter().map(|watcher| watcher.ask(command));
+        asked.map(|answer| answer.expect("a Sentinel carries the command out")).collect()
+    }
+
     /// Ends a Sentinel, by its process id.
     pub fn stop_watcher(&mut self, n: usize) {
         self.watchers[n].stop();
@@ -123,12 +190,13 @@ impl Sentinel {
 }
 
 impl Watcher {
-    fn start(master: &str) -> Self {
-        let (dir, port) = (tempfile::tempdir().expect("a temporary folder"), free_port());
+    /// `more` are lines of its settings.
+    fn start(port: u16, master: &str, password: Option<&'static str>, more: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
         let settings = format!(
             "port {port}\nbind 127.0.0.1\nsentinel monitor {NAME} 127.0.0.1 {master} 2\n\
              sentinel down-after-milliseconds {NAME} 1000\nsentinel failover-timeout {NAME} 4000\n\
-             sentinel parallel-syncs {NAME} 2\n"
+             sentinel parallel-syncs {NAME} 2\n{more}"
         );
         let file = dir.path().join("sentinel.conf");
         std::fs::write(&file, settings).expect("a file");
@@ -138,13 +206,15 @@ impl Watcher {
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server is installed; scripts/test installs it");
-        let watcher = Self { child, port, _dir: dir };
+        let watcher = Self { child, port, public_port: port, password, _dir: dir };
         wait_for("a Sentinel answers", Duration::from_secs(10), || watcher.ask::<String>(&["PING"]));
         watcher
     }
 
     fn ask<T: redis::FromRedisValue>(&self, command: &[&str]) -> Option<T> {
-        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).expect("a valid URL");
+        let user = self.password.map_or(String::new(), |password| format!(":{password}@"));
+        let url = format!("redis://{user}127.0.0.1:{}", self.port);
+        let client = redis::Client::open(url).expect("a valid URL");
         let mut connection = client.get_connection_with_timeout(Duration::from_secs(1)).ok()?;
         connection.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
         redis::Cmd::new().arg(command).query(&mut connection).ok()

@@ -8,6 +8,11 @@ use tempfile::TempDir;
 use super::free_port;
 use super::redis::Redis;
 
+/// Settings, as a node is started with them.
+pub fn borrowed<'a>(settings: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {
+    settings.iter().map(|(name, value)| (*name, value.as_str())).collect()
+}
+
 /// PEM files in a folder of their own.
 pub struct Certificates {
     folder: TempDir,
@@ -51,10 +56,24 @@ impl Certificates {
         named.chain(port).chain(auth).collect()
     }
 
+    /// What redis-cli is told, to show the client's certificate.
+    pub fn client_options(&self) -> Vec<String> {
+        let files = [("--cacert", "ca.pem"), ("--cert", "client.pem"), ("--key", "client.key")];
+        let named = files.map(|(option, file)| [option.to_owned(), self.path(file)]);
+        ["--tls".to_owned()].into_iter().chain(named.into_iter().flatten()).collect()
+    }
+
+    /// What a node is told, so that it believes this CA alone and shows the client's certificate.
+    pub fn node_settings(&self) -> [(&'static str, String); 3] {
+        let files =
+            [("REDIS_TLS_CA", "ca.pem"), ("REDIS_TLS_CERT", "client.pem"), ("REDIS_TLS_KEY", "client.key")];
+        files.map(|(name, file)| (name, self.path(file)))
+    }
+
     /// A Redis with a TLS port beside its plain one, through which tests look at it.
     pub fn redis(&self) -> (Redis, u16) {
-        let port = free_port();
-        let options = self.server_options(port);
-        (Redis::start_with(&options.iter().map(String::as_str).collect::<Vec<_>>()), port)
+        let redis = Redis::start_over_tls(free_port(), self, &[]);
+        let port = redis.public_port();
+        (redis, port)
     }
 }
