@@ -7,7 +7,7 @@ use crate::support::free_port;
 use crate::support::gateway::command;
 use crate::support::redis::Redis;
 
-fn check(url: &str, settings: &[(&str, &str)], json: bool) -> Ended {
+pub(super) fn check(url: &str, settings: &[(&str, &str)], json: bool) -> Ended {
     let mut check = command("check", settings);
     check.env("REDIS_URL", url);
     if json {
@@ -16,9 +16,22 @@ fn check(url: &str, settings: &[(&str, &str)], json: bool) -> Ended {
     run(&mut check)
 }
 
+/// What `check --json` says.
+fn findings(ended: &Ended) -> Vec<Value> {
+    serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"))
+}
+
+/// Subject and message of whatever is a problem.
+pub(super) fn problems(ended: &Ended) -> Vec<(String, String)> {
+    let all = findings(ended);
+    let problems = all.iter().filter(|finding| finding["severity"] == "problem");
+    let text = |finding: &Value, name: &str| finding[name].as_str().expect("text").to_owned();
+    problems.map(|finding| (text(finding, "subject"), text(finding, "message"))).collect()
+}
+
 /// The severity of what `check --json` says of a subject.
 fn severity(ended: &Ended, subject: &str) -> String {
-    let findings: Vec<Value> = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"));
+    let findings = findings(ended);
     let found = findings.iter().find(|finding| finding["subject"] == subject);
     found.unwrap_or_else(|| panic!("no {subject}: {ended:?}"))["severity"].as_str().unwrap().to_owned()
 }

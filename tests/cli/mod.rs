@@ -1,6 +1,7 @@
 //! Commands and settings.
 
 mod check;
+mod cluster;
 mod dev;
 mod healthcheck;
 pub mod help;
@@ -9,6 +10,7 @@ mod keys;
 mod outside;
 mod refusals;
 mod secrets;
+mod sentinel;
 mod service_key;
 mod sessions;
 mod settings;
@@ -63,15 +65,24 @@ fn bare(args: &[&str]) -> Command {
 
 /// A command for operators: with nothing set but where Redis is.
 fn operator(redis: &Redis, args: &[&str]) -> Command {
+    operator_at(&redis.url(), args)
+}
+
+fn operator_at(url: &str, args: &[&str]) -> Command {
     let mut command = bare(args);
-    command.env("REDIS_URL", redis.url());
+    command.env("REDIS_URL", url);
     command
 }
 
 /// What such a command prints when it succeeds.
 #[track_caller]
 fn text(redis: &Redis, args: &[&str]) -> String {
-    let ended = run(&mut operator(redis, args));
+    text_at(&redis.url(), args)
+}
+
+#[track_caller]
+fn text_at(url: &str, args: &[&str]) -> String {
+    let ended = run(&mut operator_at(url, args));
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{ended:?}");
     ended.stdout
 }
@@ -79,7 +90,12 @@ fn text(redis: &Redis, args: &[&str]) -> String {
 /// The same with `--json`.
 #[track_caller]
 fn json(redis: &Redis, args: &[&str]) -> Value {
-    let text = text(redis, &[args, &["--json"]].concat());
+    json_at(&redis.url(), args)
+}
+
+#[track_caller]
+fn json_at(url: &str, args: &[&str]) -> Value {
+    let text = text_at(url, &[args, &["--json"]].concat());
     serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {text}"))
 }
 
