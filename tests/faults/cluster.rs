@@ -125,6 +125,32 @@ async fn while_a_slot_moves_calls_are_answered_or_503_and_nothing_is_half_ended(
     api.refresh(&mine.refresh).await.expect_error(400, "invalid_grant");
 }
 
+/// A script may not touch a key that is not there while its slot moves, not even one that it has just deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_ends_a_session_while_its_slot_moves_leaves_a_tombstone() {
+    let cluster = Cluster::with_replicas(&[]);
+    let node = Gateway::on(&cluster.gateway_url(), &[("WORKERS", "1")]);
+    let api = node.api();
+    for reason in ["logout", "admin", "reuse"] {
+        let first = api.login(reason).await;
+        let second = refreshed(&api, &first).await;
+        let end = async || match reason {
+            "logout" => api.revoke(&second.refresh).await,
+            "admin" => api.user(Method::DELETE, reason, "").await,
+            _ => api.refresh(&first.refresh).await,
+        };
+        let moving = cluster.begin_move(&set_of(reason));
+        end().await; // nothing has left yet
+        moving.finish();
+        let answer = decided(end).await;
+        assert_eq!(answer.status, if reason == "reuse" { 400 } else { 200 }, "{answer:?}");
+        let record = format!("tg:{{{reason}}}:session:{}", first.session);
+        let told: [Option<String>; 2] = cluster.key(&record, &["HMGET", &record, "state", "reason"]);
+        assert_eq!(told, [Some("ended".to_owned()), Some(reason.to_owned())]);
+        api.refresh(&second.refresh).await.expect_error(400, "invalid_grant");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_of_refreshes_goes_on_through_moved_slots_flushed_scripts_and_a_failover() {
     let cluster = Cluster::with_replicas(&[]);

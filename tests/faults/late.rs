@@ -26,7 +26,8 @@ impl Pair {
         let redis = Redis::start();
         let proxy = Proxy::before(redis.port());
         let url = proxy.url();
-        let held = Gateway::start_with(&redis, &[("REDIS_URL", &url), ("WORKERS", "1")]);
+        let settings = [("REDIS_URL", url.as_str()), ("WORKERS", "1"), ("ADMIN_ADDR", "127.0.0.1:0")];
+        let held = Gateway::start_with(&redis, &settings);
         let free = Gateway::start(&redis);
         Self { redis, proxy, held, free }
     }
@@ -51,8 +52,8 @@ impl Pair {
     }
 }
 
-/// Sends a refresh and hangs up without waiting for the answer.
-fn refresh_and_hang_up(gateway: &Gateway, token: &str, key: &str) {
+/// Sends a refresh, and leaves it to the caller when to hang up.
+fn send_refresh(gateway: &Gateway, token: &str, key: &str) -> TcpStream {
     let body = format!("grant_type=refresh_token&refresh_token={token}");
     let mut stream = TcpStream::connect(gateway.address()).expect("it listens");
     let request = format!(
@@ -61,6 +62,19 @@ fn refresh_and_hang_up(gateway: &Gateway, token: &str, key: &str) {
         body.len()
     );
     stream.write_all(request.as_bytes()).expect("it takes the request");
+    stream
+}
+
+/// Until a node has so many calls to its store in flight.
+async fn wait_until_in_flight(node: &Gateway, calls: u64) {
+    let line = format!("token_gateway_store_in_flight {calls}\n");
+    for _ in 0..1000 {
+        if node.metrics().await.contains(&line) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("never {calls} in flight:\n{}", node.metrics().await);
 }
 
 async fn only_session(api: &Api, sub: &str) -> String {
@@ -76,7 +90,7 @@ async fn a_client_that_hangs_up_in_the_middle_of_a_refresh_retries_on_another_no
     let (one, two) = (Gateway::start(&redis), Gateway::start(&redis));
     let first = two.api().login("alice").await;
     let (key, before) = (fresh_key(), redis.calls("evalsha"));
-    refresh_and_hang_up(&one, &first.refresh, &key);
+    drop(send_refresh(&one, &first.refresh, &key));
     wait_for("the refresh arrives", Duration::from_secs(5), || {
         (redis.calls("evalsha") + redis.calls("eval") > before).then_some(())
     });
@@ -101,6 +115,26 @@ async fn a_refresh_that_arrives_late_accuses_nobody() {
     pair.release_and_wait(pair.redis.calls("evalsha"));
     let fourth = free.refresh(&third.refresh).await.tokens();
     assert_eq!(only_session(&free, "alice").await, fourth.session);
+}
+
+/// `docs/decisions.md`: the copy was met so late that it looks like a theft, but whoever sent it has hung up.
+#[tokio::test]
+async fn a_superseded_token_whose_sender_has_hung_up_accuses_nobody() {
+    let pair = Pair::start();
+    let (held, free) = (pair.held.api(), pair.free.api());
+    let (first, key) = (free.login("alice").await, fresh_key());
+    let second = free.refresh_as(&first.refresh, &key).await.tokens();
+    let third = free.refresh(&second.refresh).await.tokens();
+    held.login("somebody-else").await;
+    wait_until_in_flight(&pair.held, 0).await;
+    pair.proxy.hold();
+    let before = pair.redis.calls("evalsha");
+    let sender = send_refresh(&pair.held, &first.refresh, &key);
+    wait_until_in_flight(&pair.held, 1).await;
+    drop(sender);
+    wait_until_in_flight(&pair.held, 0).await;
+    pair.release_and_wait(before);
+    assert_eq!(free.refresh(&third.refresh).await.tokens().session, first.session);
 }
 
 #[tokio::test]

@@ -74,8 +74,7 @@ async fn a_token_ahead_of_its_record_is_healed_counted_and_told() {
         let next = store.api().refresh(&chain[times].refresh).await.tokens();
         let again = store.api().refresh(&next.refresh).await.tokens();
         assert_eq!(store.api().user(Method::GET, "alice", "").await.sessions(), [again.session.as_str()]);
-        let admin = Api::new(&store.node.admin());
-        let metrics = admin.send(admin.request(Method::GET, "/metrics")).await.text;
+        let metrics = store.node.metrics().await;
         let line = metrics.lines().find(|line| line.contains("rolled_back")).expect("a counter");
         assert!(line.ends_with(" 1"), "{line}");
         wait_for("the log", Duration::from_secs(5), || store.node.log().contains("healed").then_some(()));

@@ -2,7 +2,6 @@
 
 use reqwest::Method;
 
-use crate::support::api::Api;
 use crate::support::chain::{Chain, decided};
 use crate::support::gateway::Gateway;
 use crate::support::sentinel::Sentinel;
@@ -13,8 +12,7 @@ fn node(sentinel: &Sentinel) -> Gateway {
 }
 
 async fn nobody_was_accused(node: &Gateway) {
-    let admin = Api::new(&node.admin());
-    let metrics = admin.send(admin.request(Method::GET, "/metrics")).await.text;
+    let metrics = node.metrics().await;
     for count in ["refreshes_total{outcome=\"reused\"} 0", "sessions_ended_total{reason=\"reuse\"} 0"] {
         assert!(metrics.contains(&format!("token_gateway_{count}")), "{count} is not in\n{metrics}");
     }

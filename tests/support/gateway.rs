@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
+use reqwest::Method;
 use token_gateway::gateway::service_keys::{NewServiceKey, Role};
 
 use super::api::Api;
@@ -91,6 +92,12 @@ impl Gateway {
     /// The address that the log line names for `/metrics`; the test has set `ADMIN_ADDR`.
     pub fn admin(&self) -> String {
         wait_for("the admin address", Duration::from_secs(5), || named(&self.log(), "admin listening on"))
+    }
+
+    /// What it tells under `/metrics`; the test has set `ADMIN_ADDR`.
+    pub async fn metrics(&self) -> String {
+        let admin = Api::new(&self.admin());
+        admin.send(admin.request(Method::GET, "/metrics")).await.text
     }
 
     /// All that it has written to its log so far.
