@@ -6,7 +6,7 @@ use reqwest::Method;
 
 use self::accident::{Accident, Deployment};
 use crate::stack::text_of;
-use crate::support::api::{Answer, Api, Tokens, claims};
+use crate::support::api::{Api, Tokens, claims};
 use crate::support::gateway::Gateway;
 
 const TABLE: &str = "docs/redis.md";
@@ -54,12 +54,14 @@ async fn with_new_nodes(
     deployment.suffer(accident);
     let node = Gateway::on(&deployment.url(), settings);
     let is_kept = deployment.jti_of(&refreshed).is_some_and(|jti| jti == claims(&refreshed.refresh)["jti"]);
-    let refresh = match (decided(&node.api(), &refreshed.refresh).await.status.as_u16(), is_kept) {
+    let refresh = match (node.api().refresh_until_decided(&refreshed.refresh).await.status.as_u16(), is_kept)
+    {
         (200, true) => "kept",
         (200, false) => "healed",
         _ => "refused",
     };
-    let logout = if decided(&node.api(), &ended.refresh).await.status == 200 { "lost" } else { "kept" };
+    let logout =
+        if node.api().refresh_until_decided(&ended.refresh).await.status == 200 { "lost" } else { "kept" };
     (refresh.to_owned(), logout.to_owned())
 }
 
@@ -72,8 +74,8 @@ async fn with_a_node_that_ran_on(
     let (_, ended) = acknowledged(&mut deployment, &nodes[0].api(), accident, !settings.is_empty()).await;
     heard(&nodes[1], &ended).await;
     deployment.suffer(accident);
-    let shown = decided(&nodes[1].api(), &ended.refresh).await;
-    let again = decided(&Gateway::on(&deployment.url(), settings).api(), &ended.refresh).await;
+    let shown = nodes[1].api().refresh_until_decided(&ended.refresh).await;
+    let again = Gateway::on(&deployment.url(), settings).api().refresh_until_decided(&ended.refresh).await;
     match (shown.status.as_u16(), again.status.as_u16()) {
         (400, 400) => "kept".to_owned(),
         other => format!("lost: {other:?}"),
@@ -106,7 +108,7 @@ async fn acknowledged(
     if accident == Accident::Refused {
         return (first, ended);
     }
-    (decided(api, &first.refresh).await.tokens(), ended)
+    (api.refresh_until_decided(&first.refresh).await.tokens(), ended)
 }
 
 async fn end(api: &Api, session: &Tokens) {
@@ -129,18 +131,6 @@ async fn heard(node: &Gateway, ended: &Tokens) {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     panic!("not heard of within ten seconds");
-}
-
-async fn decided(api: &Api, refresh: &str) -> Answer {
-    let key = crate::support::api::fresh_key();
-    for _ in 0..3000 {
-        let answer = api.refresh_as(refresh, &key).await;
-        if answer.status != 503 {
-            return answer;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("no decision within half a minute");
 }
 
 macro_rules! row {

@@ -6,8 +6,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{admit_gateway, nothing_was_refused};
-use crate::support::api::{Api, Tokens, fresh_key};
-use crate::support::chain::decided;
+use crate::support::api::{Api, Tokens, decided, fresh_key};
 use crate::support::cluster::Cluster;
 use crate::support::gateway::Gateway;
 use crate::support::wait_for;
@@ -18,7 +17,7 @@ fn set_of(user: &str) -> String {
 
 async fn refreshed(api: &Api, tokens: &Tokens) -> Tokens {
     let key = fresh_key();
-    decided(async || api.refresh_as(&tokens.refresh, &key).await).await.tokens()
+    decided(|| api.refresh_as(&tokens.refresh, &key)).await.tokens()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,10 +112,10 @@ async fn while_a_slot_moves_calls_are_answered_or_503_and_nothing_is_half_ended(
     }
     moving.finish();
     mine = refreshed(&api, &mine).await;
-    let mut all = decided(async || api.user(Method::GET, "alice", "").await).await.sessions();
+    let mut all = decided(|| api.user(Method::GET, "alice", "")).await.sessions();
     all.sort();
     assert_eq!(all.len(), 5, "nobody was ended by halves: {all:?}");
-    let ended = decided(async || api.user(Method::DELETE, "alice", "").await).await.ended();
+    let ended = decided(|| api.user(Method::DELETE, "alice", "")).await.ended();
     assert_eq!(ended, all);
     for session in &all {
         let key = format!("tg:{{alice}}:session:{session}");
@@ -208,7 +207,7 @@ async fn a_user_with_the_least_rights_can_do_everything() {
         let user = format!("user-{n}");
         let tokens = api.login(&user).await;
         let next = refreshed(&api, &tokens).await;
-        let ended = decided(async || api.user(Method::DELETE, &user, "").await).await.ended();
+        let ended = decided(|| api.user(Method::DELETE, &user, "")).await.ended();
         assert_eq!(ended, [next.session]);
     }
     cluster.begin_move(&set_of("user-0")).finish();

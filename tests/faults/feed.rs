@@ -54,7 +54,7 @@ async fn a_node_that_may_not_read_the_feed_serves_and_says_so() {
         .await;
     };
     warned(true).await;
-    let metrics = admin.send(admin.request(Method::GET, "/metrics")).await.text;
+    let metrics = gateway.metrics().await;
     let stale = metrics.lines().find_map(|line| line.strip_prefix("token_gateway_feed_stale_seconds "));
     assert!(stale.is_some_and(|stale| stale.parse::<f64>().unwrap() >= 5.0), "{metrics}");
     gateway.api().login("alice").await;

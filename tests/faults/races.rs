@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use tokio::join;
 
-use crate::support::api::{Answer, Api, Tokens, fresh_key};
+use crate::support::api::{Answer, Api, Tokens, decided, fresh_key};
 use crate::support::gateway::Gateway;
 use crate::support::redis::Redis;
 
@@ -36,7 +36,7 @@ impl Nodes {
 async fn refresh_until_refused(api: &Api, first: &Tokens, most: usize) -> Vec<Tokens> {
     let mut got = vec![first.clone()];
     while got.len() <= most {
-        let answer = api.refresh(&got[got.len() - 1].refresh).await;
+        let answer = api.refresh_until_decided(&got[got.len() - 1].refresh).await;
         match answer.status.as_u16() {
             200 => got.push(answer.tokens()),
             400 => break,
@@ -50,13 +50,13 @@ async fn refresh_until_refused(api: &Api, first: &Tokens, most: usize) -> Vec<To
 async fn nothing_works(apis: &[Api], tokens: &[Tokens]) {
     let (newest, api) = (&tokens[tokens.len() - 1], &apis[0]);
     for (n, api) in apis.iter().enumerate() {
-        api.refresh(&newest.refresh).await.expect_error(400, "invalid_grant");
-        let shown = api.me(Method::GET, "", &newest.access).await;
+        api.refresh_until_decided(&newest.refresh).await.expect_error(400, "invalid_grant");
+        let shown = decided(|| api.me(Method::GET, "", &newest.access)).await;
         assert_eq!(shown.status, 401, "node {n}: {shown:?}");
     }
     for older in &tokens[..tokens.len() - 1] {
-        api.refresh(&older.refresh).await.expect_error(400, "invalid_grant");
-        assert_eq!(api.me(Method::GET, "", &older.access).await.status, 401);
+        api.refresh_until_decided(&older.refresh).await.expect_error(400, "invalid_grant");
+        assert_eq!(decided(|| api.me(Method::GET, "", &older.access)).await.status, 401);
     }
 }
 

@@ -2,7 +2,8 @@
 
 use reqwest::Method;
 
-use crate::support::chain::{Chain, decided};
+use crate::support::api::decided;
+use crate::support::chain::Chain;
 use crate::support::gateway::Gateway;
 use crate::support::sentinel::Sentinel;
 
@@ -40,7 +41,7 @@ async fn goes_on(strike: Deed, mend: Deed) {
     assert_ne!(master, former);
     assert_eq!(chain.record_on(&sentinel.servers[master]), chain.record());
     let (api, session) = (node.api(), chain.tokens.session);
-    assert_eq!(decided(async || api.user(Method::GET, "alice", "").await).await.sessions(), [session]);
+    assert_eq!(decided(|| api.user(Method::GET, "alice", "")).await.sessions(), [session]);
     nobody_was_accused(&node).await;
 }
 
@@ -68,7 +69,7 @@ async fn with_one_sentinel_dead_and_one_frozen_a_node_comes_up_and_finds_the_mas
     let api = node.api();
     let mut chain = Chain::begin(api.clone(), "alice").await;
     chain.refresh().await;
-    decided(async || api.send(api.request(Method::GET, "/readyz")).await).await;
+    decided(|| api.send(api.request(Method::GET, "/readyz"))).await;
     let master = &sentinel.servers[sentinel.master()];
     master.ask::<u64>(&["CLIENT", "KILL", "TYPE", "normal"]);
     chain.refresh().await;

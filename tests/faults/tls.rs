@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::lets_nobody_in;
 use crate::support::api::Tokens;
-use crate::support::chain::{Chain, decided};
+use crate::support::api::decided;
+use crate::support::chain::Chain;
 use crate::support::cluster::Cluster;
 use crate::support::gateway::{Gateway, command};
 use crate::support::sentinel::Sentinel;
@@ -73,9 +74,9 @@ async fn lives_and_ends(node: &Gateway, user: &str) {
         chain.refresh().await;
     }
     let Tokens { refresh, session, .. } = chain.tokens;
-    assert_eq!(decided(async || api.user(Method::GET, user, "").await).await.sessions(), [session]);
-    assert_eq!(decided(async || api.revoke(&refresh).await).await.status, 200);
-    let refused = decided(async || api.refresh(&refresh).await).await;
+    assert_eq!(decided(|| api.user(Method::GET, user, "")).await.sessions(), [session]);
+    assert_eq!(decided(|| api.revoke(&refresh)).await.status, 200);
+    let refused = decided(|| api.refresh(&refresh)).await;
     refused.expect_error(400, "invalid_grant");
 }
 

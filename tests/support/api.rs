@@ -63,7 +63,8 @@ impl Api {
     }
 
     pub async fn login(&self, sub: &str) -> Tokens {
-        self.issue(&json!({ "sub": sub })).await.tokens()
+        let body = json!({ "sub": sub });
+        decided(|| self.issue(&body)).await.tokens()
     }
 
     /// A refresh as a good client sends it: with a fresh `Idempotency-Key`.
@@ -78,13 +79,7 @@ impl Api {
     /// Presents a token until the answer is one: a 503 says nothing and asks to be repeated.
     pub async fn refresh_until_decided(&self, token: &str) -> Answer {
         let key = fresh_key();
-        for _ in 0..100 {
-            let answer = self.refresh_as(token, &key).await;
-            if answer.status != 503 {
-                return answer;
-            }
-        }
-        panic!("no decision in 100 tries");
+        decided(|| self.refresh_as(token, &key)).await
     }
 
     pub fn refresh_request(&self, token: &str) -> RequestBuilder {
@@ -165,6 +160,18 @@ impl Answer {
         let items = json["sessions"].as_array().unwrap_or_else(|| panic!("no list: {json}"));
         items.iter().map(|item| item["session_id"].as_str().expect("an id").to_owned()).collect()
     }
+}
+
+/// Repeats a request until it is no 503; any other answer is one.
+pub async fn decided<A: Future<Output = Answer>>(mut ask: impl FnMut() -> A) -> Answer {
+    for _ in 0..3000 {
+        let answer = ask().await;
+        if answer.status != 503 {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("503 for half a minute");
 }
 
 /// An `Idempotency-Key` that was never used before.

@@ -1,10 +1,8 @@
 //! One session of a client that does as it should: it repeats a refresh, with the same key, until it has an answer.
 
-use std::time::Duration;
-
 use tokio::task::spawn_blocking;
 
-use super::api::{Answer, Api, Tokens, claims, fresh_key};
+use super::api::{Api, Tokens, claims, decided, fresh_key};
 use super::redis::Redis;
 
 pub struct Chain {
@@ -15,29 +13,16 @@ pub struct Chain {
     pub generation: u64,
 }
 
-/// Repeats a request until it is no 503; any other answer is one.
-pub async fn decided(mut ask: impl AsyncFnMut() -> Answer) -> Answer {
-    for _ in 0..3000 {
-        let answer = ask().await;
-        if answer.status != 503 {
-            return answer;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("503 for half a minute");
-}
-
 impl Chain {
     pub async fn begin(api: Api, subject: &str) -> Self {
-        let body = serde_json::json!({ "sub": subject });
-        let tokens = decided(async || api.issue(&body).await).await.tokens();
+        let tokens = api.login(subject).await;
         Self { api, subject: subject.to_owned(), tokens, generation: 0 }
     }
 
     /// Demands that it is granted in the end.
     pub async fn refresh(&mut self) {
         let key = fresh_key();
-        let answer = decided(async || self.api.refresh_as(&self.tokens.refresh, &key).await).await;
+        let answer = decided(|| self.api.refresh_as(&self.tokens.refresh, &key)).await;
         self.tokens = answer.tokens();
         self.generation += 1;
     }

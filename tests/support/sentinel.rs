@@ -35,11 +35,17 @@ struct Watcher {
     _dir: TempDir,
 }
 
+/// From its options.
+type StartServer<'a> = dyn Fn(&[&str]) -> Redis + 'a;
+
+/// From the master's port.
+type StartWatcher<'a> = dyn Fn(&str) -> Watcher + 'a;
+
 /// How servers and Sentinels are started, and how a URL of theirs begins.
 struct Way<'a> {
     url: String,
-    server: Box<dyn Fn(&[&str]) -> Redis + 'a>,
-    watcher: Box<dyn Fn(&str) -> Watcher + 'a>,
+    server: Box<StartServer<'a>>,
+    watcher: Box<StartWatcher<'a>>,
 }
 
 impl<'a> Way<'a> {
