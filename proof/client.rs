@@ -14,7 +14,7 @@ use crate::support::api::{Answer, Api, Tokens};
 const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// A client that was never answered within this many tries is lost.
-const TRIES: u32 = 2000;
+const TRIES: u32 = 10_000;
 
 /// Several nodes, and what was heard of them.
 pub struct Fleet {
