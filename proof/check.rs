@@ -24,6 +24,11 @@ impl Broken {
 pub fn check(history: &History, rules: Rules) -> Vec<Broken> {
     let events = history.events();
     let mut broken = invariants::check(&events, history, rules);
+    let odd = history.odd();
+    if !odd.is_empty() {
+        let excerpt = odd[..odd.len().min(5)].join("\n");
+        broken.push(Broken { promise: "every request is decided, by an answer of the contract", excerpt });
+    }
     broken.extend(linear::check(&events));
     broken
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use reqwest::Method;
 use tokio::time::{sleep, timeout};
 
 use crate::history::{Event, History, Outcome, Wish, foreign};
@@ -13,8 +14,8 @@ use crate::support::api::{Answer, Api, Tokens};
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// A client that was never answered within this many tries is lost.
-const TRIES: u32 = 10_000;
+/// A client whose request is not decided within this is lost. They come again sooner than `Retry-After` asks them to.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Several nodes, and what was heard of them.
 pub struct Fleet {
@@ -66,16 +67,14 @@ impl Fleet {
     }
 
     pub async fn login(&self, subject: &str, rng: &mut Rng) -> Chain {
-        for _ in 0..TRIES {
-            let node = &self.apis[rng.usize(..self.apis.len())];
-            let answer = node.issue(&serde_json::json!({ "sub": subject })).await;
-            if answer.status == 201 {
-                Counts::add(&self.counts.logins);
-                return Chain { subject: subject.to_owned(), tokens: answer.tokens() };
-            }
-            sleep(Duration::from_millis(20)).await;
+        let body = serde_json::json!({ "sub": subject });
+        let login = self.persist(rng, 201, |api| api.service(Method::POST, "/v1/sessions").json(&body)).await;
+        let tokens = login.expect("a login is decided").tokens();
+        if let Some(wrong) = foreign(subject, &tokens.session, &tokens) {
+            self.history.note_odd(wrong);
         }
-        panic!("no login in {TRIES} tries");
+        Counts::add(&self.counts.logins);
+        Chain { subject: subject.to_owned(), tokens }
     }
 
     /// Presents a token, with one key, until the answer is one.
@@ -85,7 +84,7 @@ impl Fleet {
         let wish = Wish::Refresh { token: self.history.token(refresh), key };
         let invoked = self.history.now();
         let answer =
-            self.persist(rng, |api| api.refresh_request(refresh).header("Idempotency-Key", &text)).await;
+            self.persist(rng, 200, |api| api.refresh_request(refresh).header("Idempotency-Key", &text)).await;
         Counts::add(&self.counts.refreshes);
         let (mut outcome, mut tokens, mut wrong) = (Outcome::Open, None, None);
         match answer.as_ref().map(|answer| answer.status.as_u16()) {
@@ -116,7 +115,7 @@ impl Fleet {
     /// Logs out, until that is acknowledged.
     pub async fn log_out(&self, chain: &Chain, rng: &mut Rng) -> Outcome {
         let (invoked, token) = (self.history.now(), &chain.tokens.refresh);
-        let answer = self.persist(rng, |api| api.form("/oauth/revoke", &[("token", token)])).await;
+        let answer = self.persist(rng, 200, |api| api.form("/oauth/revoke", &[("token", token)])).await;
         let ended = answer.is_some_and(|answer| answer.status == 200);
         let outcome = if ended { Outcome::Ended } else { Outcome::Open };
         self.note(chain, Wish::End, invoked, outcome.clone(), None);
@@ -129,19 +128,28 @@ impl Fleet {
         self.history.note(Event { session, wish, invoked, returned, outcome, foreign });
     }
 
-    /// The same request, at any node, until an answer decides it.
+    /// The same request, at any node, until it is answered with `granted` or `invalid_grant`.
     async fn persist(
         &self,
         rng: &mut Rng,
+        granted: u16,
         request: impl Fn(&Api) -> reqwest::RequestBuilder,
     ) -> Option<Answer> {
-        for _ in 0..TRIES {
+        let began = Instant::now();
+        while began.elapsed() < LIMIT {
             let api = &self.apis[rng.usize(..self.apis.len())];
             Counts::add(&self.counts.tries);
-            let hangs_up = self.abort_one_in > 0 && rng.u32(..self.abort_one_in) == 0;
+            // A login that is repeated is another session, so nobody hangs up on one.
+            let hangs_up = granted != 201 && self.abort_one_in > 0 && rng.u32(..self.abort_one_in) == 0;
             let patience = if hangs_up { Duration::from_micros(rng.u64(0..4000)) } else { PATIENCE };
             match timeout(patience, api.try_send(request(api))).await {
-                Ok(Ok(answer)) if answer.status != 503 => return Some(answer),
+                Ok(Ok(answer)) if answer.status == granted || is_invalid_grant(&answer) => {
+                    return Some(answer);
+                }
+                Ok(Ok(answer)) if answer.status != 503 => {
+                    self.history.note_odd(format!("{answer:?}"));
+                    return None;
+                }
                 Ok(Ok(_)) => Counts::add(&self.counts.unavailable),
                 Err(_) if hangs_up => {
                     Counts::add(&self.counts.aborted);
@@ -151,6 +159,11 @@ impl Fleet {
             }
             sleep(Duration::from_millis(rng.u64(2..25))).await;
         }
+        self.history.note_odd(format!("no decision within {LIMIT:?}"));
         None
     }
+}
+
+fn is_invalid_grant(answer: &Answer) -> bool {
+    answer.status == 400 && answer.json()["error"] == "invalid_grant"
 }

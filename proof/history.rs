@@ -48,6 +48,7 @@ pub struct History {
     clock: AtomicU64,
     known: Mutex<Known>,
     events: Mutex<Vec<Event>>,
+    odd: Mutex<Vec<String>>,
 }
 
 #[derive(Default)]
@@ -81,6 +82,15 @@ impl History {
 
     pub fn note(&self, event: Event) {
         self.events.lock().unwrap().push(event);
+    }
+
+    /// Something that the contract does not know was answered, or nothing for too long.
+    pub fn note_odd(&self, what: String) {
+        self.odd.lock().unwrap().push(what);
+    }
+
+    pub fn odd(&self) -> Vec<String> {
+        self.odd.lock().unwrap().clone()
     }
 
     /// All of it so far, in the order in which it was begun.

@@ -4,11 +4,13 @@ mod checker;
 mod failover;
 mod frozen;
 mod honest;
+mod load;
 mod outage;
 mod races;
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use indicatif::ProgressBar;
 
@@ -75,6 +77,19 @@ pub fn words_of(nodes: &[Gateway]) -> String {
     let logs: Vec<String> = nodes.iter().map(Gateway::log).collect();
     let lines = logs.iter().flat_map(|log| log.lines()).filter(|line| line.contains("session "));
     lines.take(20).collect::<Vec<_>>().join("\n")
+}
+
+/// At full length, the former rate within `limit`; otherwise, on a machine that has much else to do, that there is one.
+fn demand_recovery(finding: &mut Finding, full: bool, recovered: Option<Duration>, limit: Duration) {
+    let told = recovered.map_or("never".to_owned(), |it| it.as_millis().to_string());
+    if full {
+        finding.measure("nine tenths of the former rate after, ms", &told);
+        let in_time = recovered.is_some_and(|it| it < limit);
+        finding.demand("the former rate is back within 2 s", in_time, || told);
+    } else {
+        finding.measure("a tenth of the former rate after, ms", &told);
+        finding.demand("refreshes succeed again", recovered.is_some(), || told);
+    }
 }
 
 type Running = Pin<Box<dyn Future<Output = Finding>>>;

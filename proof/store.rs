@@ -29,6 +29,8 @@ pub enum Loss {
     InOrder,
     Killed,
     Frozen,
+    /// As in order, with `min-replicas-to-write 1`: a master that runs acknowledges until it hears of it.
+    Relieved,
 }
 
 impl Loss {
@@ -37,6 +39,7 @@ impl Loss {
             Self::InOrder => "in order",
             Self::Killed => "master killed",
             Self::Frozen => "master frozen",
+            Self::Relieved => "in order, min-replicas-to-write 1",
         }
     }
 }
@@ -44,7 +47,23 @@ impl Loss {
 pub struct Deployment {
     kind: Kind,
     done: Mutex<BTreeMap<&'static str, u64>>,
+    /// Disturbances that are still to come, before all of them come again.
+    deck: Vec<u32>,
 }
+
+/// What the proxies do to calls.
+const FAULTS: [&str; 7] =
+    ["black hole", "closed after", "closed before", "delayed", "doubled", "reply cut", "reply swallowed"];
+
+/// What is done to every deployment.
+const DISTURBANCES: [&str; 6] = [
+    "CLIENT KILL",
+    "SCRIPT FLUSH",
+    "busy with a script",
+    "cut off from Redis",
+    "master frozen for less than a failover takes",
+    "out of memory",
+];
 
 enum Kind {
     Standalone(Redis),
@@ -63,7 +82,7 @@ impl Deployment {
             Topology::Sentinel => Kind::Sentinel(Sentinel::behind_proxies()),
             Topology::Cluster => Kind::Cluster(Cluster::behind_proxies()),
         };
-        Self { kind, done: Mutex::default() }
+        Self { kind, done: Mutex::default(), deck: Vec::new() }
     }
 
     /// Without proxies. A master that Sentinels depose while it runs stops acknowledging only where it wants all its
@@ -78,7 +97,7 @@ impl Deployment {
             )),
             Topology::Cluster => Kind::Cluster(Cluster::with_replicas(&[])),
         };
-        Self { kind, done: Mutex::default() }
+        Self { kind, done: Mutex::default(), deck: Vec::new() }
     }
 
     /// Users whose sessions lie on the same master.
@@ -109,11 +128,11 @@ impl Deployment {
         match (loss, &self.kind) {
             (Loss::Killed, _) => self.server_mut(master).stop(),
             (Loss::Frozen, _) => self.servers()[master].freeze(),
-            (Loss::InOrder, Kind::Cluster(cluster)) => {
+            (Loss::InOrder | Loss::Relieved, Kind::Cluster(cluster)) => {
                 let _ = cluster.servers[replicas[0]].try_ask::<String>(&["CLUSTER", "FAILOVER"]);
             }
-            (Loss::InOrder, Kind::Sentinel(sentinel)) => sentinel.begin_failover(),
-            (Loss::InOrder, Kind::Standalone(_)) => {}
+            (Loss::InOrder | Loss::Relieved, Kind::Sentinel(sentinel)) => sentinel.begin_failover(),
+            (Loss::InOrder | Loss::Relieved, Kind::Standalone(_)) => {}
         }
         let (promoted_at, promoted) =
             crate::support::wait_for("a promotion", Duration::from_secs(60), || {
@@ -183,6 +202,18 @@ impl Deployment {
         all
     }
 
+    /// Faults that have not struck, and of the disturbances, where those were made, the ones that were not.
+    pub fn spared(&self, disturbed: bool) -> Vec<&'static str> {
+        let struck = self.struck();
+        let own: &[&str] = match &self.kind {
+            Kind::Standalone(_) => &["Redis killed and started again"],
+            Kind::Sentinel(_) => &["failover in order", "master killed"],
+            Kind::Cluster(_) => &["failover in order", "master killed", "slot moved"],
+        };
+        let disturbances = DISTURBANCES.iter().chain(own).filter(|_| disturbed);
+        FAULTS.iter().chain(disturbances).filter(|name| !struck.contains_key(*name)).copied().collect()
+    }
+
     /// Replicas have all that their masters have.
     pub fn wait_for_replicas(&self) {
         let offsets = |role: &str, name: &str| -> Option<Vec<u64>> {
@@ -200,10 +231,14 @@ impl Deployment {
         *self.done.lock().unwrap().entry(what).or_default() += 1;
     }
 
-    /// One disturbance, chosen at random; returns when all is well again.
+    /// One disturbance; all come equally often, in a random order. Returns when all is well again.
     pub fn disturb(&mut self, rng: &mut Rng) {
         let master = self.a_master(rng);
-        match rng.u32(0..10) {
+        if self.deck.is_empty() {
+            self.deck = (0..10).collect();
+            rng.shuffle(&mut self.deck);
+        }
+        match self.deck.pop().expect("just filled") {
             0 | 1 => self.flush_scripts(),
             2 | 3 => self.cut_connections(master),
             4 => self.freeze(master, Duration::from_millis(rng.u64(100..600))),

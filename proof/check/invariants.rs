@@ -91,18 +91,22 @@ fn success_after_an_end(session: &[&Event]) -> Option<Broken> {
     Some(Broken::new("revocation: nothing succeeds after an acknowledged end", [*end, *after]))
 }
 
-/// A session is refused only when somebody has ended it, or has presented a superseded token with another key.
+/// A session is refused only when somebody has ended it, or has presented a token with another key than the one by which
+/// it was, or may have been, superseded.
 fn accusations(session: &[&Event], rules: Rules) -> Option<Broken> {
     let refused = session.iter().find(|event| event.outcome == Outcome::Refused)?;
     let began = |event: &&&Event| event.invoked < refused.returned.unwrap_or(u64::MAX);
     let ended = session.iter().filter(began).any(|event| event.wish == Wish::End);
-    let mut keys: HashMap<TokenId, HashSet<u64>> = HashMap::new();
+    let (mut keys, mut superseded) = (HashMap::<TokenId, HashSet<u64>>::new(), HashSet::new());
     for event in session.iter().filter(began) {
         if let Wish::Refresh { token, key } = event.wish {
             keys.entry(token).or_default().insert(key);
+            if event.outcome != Outcome::Refused {
+                superseded.insert(token);
+            }
         }
     }
-    let reused = keys.values().any(|keys| keys.len() > 1);
+    let reused = keys.iter().any(|(token, keys)| keys.len() > 1 && superseded.contains(token));
     if (ended || reused) && !rules.all_honest {
         return None;
     }

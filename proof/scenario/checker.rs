@@ -1,7 +1,7 @@
 //! The checker itself: histories that break a promise make it complain, and those that keep them do not.
 
 use super::{Finding, Run};
-use crate::check::{Rules, check};
+use crate::check::{Rules, check, success_while_cut_off};
 use crate::history::{Event, History, Outcome, Wish};
 use crate::support::gateway::ISSUER;
 
@@ -45,10 +45,23 @@ impl Story {
     }
 
     fn event(&self, wish: Wish, invoked: u64, outcome: Outcome) -> &Self {
+        self.told(wish, invoked, outcome, None)
+    }
+
+    fn told(&self, wish: Wish, invoked: u64, outcome: Outcome, foreign: Option<String>) -> &Self {
         let returned = (outcome != Outcome::Open).then(|| self.history.now());
         let session = "one".to_owned();
-        self.history.note(Event { session, wish, invoked, returned, outcome, foreign: None });
+        self.history.note(Event { session, wish, invoked, returned, outcome, foreign });
         self
+    }
+
+    /// A refresh whose answer speaks of somebody else.
+    fn mistaken(&self, presented: (&str, u64), key: u64, successor: (&str, u64)) -> &Self {
+        let invoked = self.history.now();
+        let wish = Wish::Refresh { token: self.history.token(&token(presented.0, presented.1)), key };
+        let token = self.history.token(&token(successor.0, successor.1));
+        let outcome = Outcome::Granted { token, generation: successor.1 };
+        self.told(wish, invoked, outcome, Some("bob's".to_owned()))
     }
 
     fn complaints(&self, all_honest: bool) -> Vec<&'static str> {
@@ -78,7 +91,17 @@ pub async fn prove(run: Run) -> Finding {
         finding.demand("the checker finds what is wrong", found, || format!("{name}: {complaints:?}"));
         run.bar.inc(1);
     }
-    finding.measure("hand-made histories", 3 + bad().len());
+    let cut = Story::new();
+    let from = cut.history.now();
+    cut.refresh(("a", 0), 1, Some(("b", 1)));
+    let to = cut.history.now();
+    for (cuts, expected) in [(vec![(from, to)], true), (vec![], false), (vec![(to, to + 9)], false)] {
+        let found = success_while_cut_off(&cut.history, &cuts).is_some();
+        finding.demand("the checker knows what succeeded while cut off", found == expected, || {
+            format!("{cuts:?}")
+        });
+    }
+    finding.measure("hand-made histories", 4 + bad().len());
     finding
 }
 
@@ -148,6 +171,27 @@ fn bad() -> Vec<(&'static str, &'static str, Story)> {
             "linearizable",
             story(&|it| {
                 it.refresh(a, 1, Some(("b", 1))).refresh(a, 9, Some(("b", 1)));
+            }),
+        ),
+        (
+            "refused twice, for nothing that was done",
+            "no false alarm",
+            story(&|it| {
+                it.refresh(a, 1, None).refresh(a, 2, None);
+            }),
+        ),
+        (
+            "somebody else's answer",
+            "an answer is for whoever asked",
+            story(&|it| {
+                it.mistaken(a, 1, ("b", 1));
+            }),
+        ),
+        (
+            "an answer that the contract does not know",
+            "every request is decided",
+            story(&|it| {
+                it.history.note_odd("500".to_owned());
             }),
         ),
         (

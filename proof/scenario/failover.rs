@@ -11,6 +11,8 @@ use super::{Finding, Run, fleet, nodes};
 use crate::client::Fleet;
 use crate::history::Outcome;
 use crate::store::{Deployment, Loss, Topology};
+use crate::support::api::claims;
+use crate::support::redis::Redis;
 
 /// Clients at once; in a Cluster all of them on the primary that goes.
 const CLIENTS: usize = 16;
@@ -19,23 +21,30 @@ const CLIENTS: usize = 16;
 const WATCHED: Duration = Duration::from_secs(3);
 
 /// A success: when it was asked for and answered, and what it granted.
+#[derive(Debug, Clone)]
 struct Success {
     invoked: Instant,
     answered: Instant,
     session: String,
     subject: String,
     generation: u64,
+    jti: String,
 }
 
 pub async fn prove(run: Run, topology: Topology) -> Finding {
     let each = run.count(10);
-    run.bar.set_length(3 * each);
     let mut finding = Finding::default();
-    for loss in [Loss::InOrder, Loss::Killed, Loss::Frozen] {
-        let mut times = Vec::new();
+    let lenient = (topology == Topology::Sentinel).then_some(Loss::Relieved);
+    let losses: Vec<_> = [Loss::InOrder, Loss::Killed, Loss::Frozen].into_iter().chain(lenient).collect();
+    run.bar.set_length(losses.len() as u64 * each);
+    for loss in losses {
+        let (mut times, mut lost) = (Vec::new(), 0);
         for n in 0..each {
             match fail_over(&run, topology, loss, n).await {
-                Ok(took) => times.push(took),
+                Ok((took, unknown)) => {
+                    times.push(took);
+                    lost += unknown;
+                }
                 Err(told) => finding.demand(
                     "a failover ends, and nothing is granted that the new master does not know",
                     false,
@@ -43,6 +52,9 @@ pub async fn prove(run: Run, topology: Topology) -> Finding {
                 ),
             }
             run.bar.inc(1);
+        }
+        if loss == Loss::Relieved {
+            finding.measure(format!("{}: granted, and unknown to the new master", loss.name()), lost);
         }
         tell(&mut finding, loss, times);
     }
@@ -70,7 +82,8 @@ struct Took {
     without_success: Duration,
 }
 
-async fn fail_over(run: &Run, topology: Topology, loss: Loss, n: u64) -> Result<Took, String> {
+/// How long it took, and how many grants the new master does not know where such may be.
+async fn fail_over(run: &Run, topology: Topology, loss: Loss, n: u64) -> Result<(Took, usize), String> {
     let mut rng = Rng::with_seed(run.seed + n);
     let mut deployment = Deployment::for_failover(topology, loss);
     let gateways = nodes(&deployment, 2);
@@ -90,15 +103,15 @@ async fn fail_over(run: &Run, topology: Topology, loss: Loss, n: u64) -> Result<
         (deployment, promoted)
     });
     let (deployment, (lost_at, promoted_at, promoted)) = failing.await.expect("no panic");
-    let known = watch(&deployment, promoted, promoted_at, &successes).await;
+    let known = watch(&deployment, promoted, promoted_at, &successes, loss == Loss::Relieved).await;
     stop.store(true, Ordering::SeqCst);
     let refused: usize =
         join_all(clients).await.into_iter().map(|refused| usize::from(refused.expect("no panic"))).sum();
-    known.map_err(|told| format!("{told}\n{}", gateways[0].log()))?;
+    let unknown = known.map_err(|told| format!("{told}\n{}", gateways[0].log()))?;
     if refused > 0 {
         return Err(format!("{}: {refused} honest clients were refused", loss.name()));
     }
-    times(&successes.lock().unwrap(), lost_at, promoted_at)
+    times(&successes.lock().unwrap(), lost_at, promoted_at).map(|took| (took, unknown))
 }
 
 /// Returns whether the client was refused.
@@ -118,6 +131,7 @@ async fn refresh_on(
                 session: chain.tokens.session.clone(),
                 subject: chain.subject.clone(),
                 generation,
+                jti: claims(&chain.tokens.refresh)["jti"].as_str().expect("an id").to_owned(),
             }),
             Outcome::Refused => return true,
             _ => {}
@@ -127,38 +141,47 @@ async fn refresh_on(
     false
 }
 
-/// What is granted to whoever asked after the promotion must be in the record that the new master has, at once.
+/// What is answered with success after the promotion must be in the record that the new master has, at once. Where it
+/// need not be, it is counted.
 async fn watch(
     deployment: &Deployment,
     promoted: usize,
     promoted_at: Instant,
     successes: &Mutex<Vec<Success>>,
-) -> Result<(), String> {
-    let (mut seen, mut first) = (successes.lock().unwrap().len(), None);
+    may_be_unknown: bool,
+) -> Result<usize, String> {
+    let (mut seen, mut first, mut unknown) = (0, None, 0);
     while first.is_none_or(|first: Instant| first.elapsed() < WATCHED) {
         if promoted_at.elapsed() > Duration::from_secs(30) {
             return Err("no success within 30 s of the promotion".to_owned());
         }
-        let new: Vec<(String, String, u64)> = {
+        let new: Vec<Success> = {
             let successes = successes.lock().unwrap();
-            let late = successes[seen..].iter().filter(|success| success.invoked > promoted_at);
-            let new = late.map(|it| (it.subject.clone(), it.session.clone(), it.generation)).collect();
+            let new = successes[seen..].iter().filter(|success| success.answered > promoted_at).cloned();
             seen = successes.len();
-            new
+            new.collect()
         };
-        if !new.is_empty() {
+        if new.iter().any(|success| success.invoked > promoted_at) {
             first = first.or(Some(Instant::now()));
         }
-        for (subject, session, generation) in new {
-            let key = format!("tg:{{{subject}}}:session:{session}");
-            let known: Option<u64> = deployment.servers()[promoted].try_ask(&["HGET", &key, "gen"]);
-            if known.is_none_or(|known| known < generation) {
-                return Err(format!("generation {generation} was granted, the new master knows {known:?}"));
+        for success in new.iter().filter(|success| !is_known(&deployment.servers()[promoted], success)) {
+            if !may_be_unknown {
+                return Err(format!("the new master does not know of {success:?}"));
             }
+            unknown += 1;
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    Ok(())
+    Ok(unknown)
+}
+
+/// Whether the record is at what was granted, or further.
+fn is_known(master: &Redis, success: &Success) -> bool {
+    let key = format!("tg:{{{}}}:session:{}", success.subject, success.session);
+    let known: Option<(u64, String)> = master.try_ask(&["HMGET", &key, "gen", "jti"]);
+    known.is_some_and(|(generation, jti)| {
+        generation > success.generation || generation == success.generation && jti == success.jti
+    })
 }
 
 fn times(successes: &[Success], lost_at: Instant, promoted_at: Instant) -> Result<Took, String> {

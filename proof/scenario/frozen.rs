@@ -1,8 +1,6 @@
 //! Redis frozen with 1,000 requests at once: a prompt 503 for each, memory flat, `/livez` answers, and full rate after the
 //! thaw.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
@@ -10,9 +8,9 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use tokio::time::sleep;
 
+use super::load::Load;
 use super::{Finding, Run, fleet};
 use crate::client::{Chain, Fleet};
-use crate::support::api::Tokens;
 use crate::support::gateway::Gateway;
 use crate::support::redis::Redis;
 
@@ -46,7 +44,7 @@ pub async fn prove(run: Run) -> Finding {
     }));
     let crowd = crowd.await;
     crowd_of_requests(&fleet, &crowd).await; // its connections are open from here on
-    let load = Load::start(&fleet, &mut rng).await;
+    let load = Load::start(&fleet, STEADY, Duration::ZERO, &mut rng).await;
     let before = load.rate(4 * WINDOW).await;
     run.bar.inc(1);
 
@@ -62,13 +60,8 @@ pub async fn prove(run: Run) -> Finding {
     run.bar.inc(1);
 
     redis.thaw();
-    let thawed = Instant::now();
-    let mut recovered = None;
-    let share = if run.full { 0.9 } else { 0.3 }; // on a machine that has much else to do
-    while recovered.is_none() && thawed.elapsed() < 5 * RECOVERY {
-        let rate = load.rate(WINDOW).await;
-        recovered = (rate >= share * before).then(|| thawed.elapsed());
-    }
+    let share = if run.full { 0.9 } else { 0.1 };
+    let recovered = load.reaches(share * before, WINDOW, Instant::now(), 5 * RECOVERY).await;
     load.stop().await;
     run.bar.inc(1);
     report(run.full, latencies, lives, grown, before, recovered)
@@ -91,20 +84,14 @@ fn report(
     finding.measure("p99 of the 503, ms", p99.as_millis());
     finding.measure("resident memory grew by, from the first crowd to the last, KiB", grown / 1024);
     finding.measure("refreshes a second before", before as u64);
-    finding.measure(
-        "full rate after the thaw, ms",
-        recovered.map_or("never".to_owned(), |it| it.as_millis().to_string()),
-    );
     finding.demand("closed: with Redis gone nothing but 503", not_503 == 0, || {
         format!("{not_503} other answers")
     });
-    let slack = if full { SLACK } else { 10 * SLACK };
     finding
-        .demand("prompt: p99 within the deadline and 200 ms", p99 < DEADLINE + slack, || format!("{p99:?}"));
+        .demand("prompt: p99 within the deadline and 200 ms", p99 < DEADLINE + SLACK, || format!("{p99:?}"));
     finding.demand("memory is flat", grown < 8 << 20, || format!("{grown} bytes more"));
     finding.demand("/livez answers", lives == CROWDS, || format!("{lives} of {CROWDS}"));
-    let in_time = recovered.is_some_and(|it| !full || it < RECOVERY);
-    finding.demand("full rate within 2 s of the thaw", in_time, || format!("{recovered:?}"));
+    super::demand_recovery(&mut finding, full, recovered, RECOVERY);
     finding
 }
 
@@ -123,50 +110,4 @@ async fn is_alive(fleet: &Fleet) -> bool {
     sleep(DEADLINE / 5).await;
     let api = &fleet.apis[0];
     api.send(api.request(Method::GET, "/livez")).await.status == 200
-}
-
-/// A steady load of refreshes.
-struct Load {
-    done: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-    clients: Vec<tokio::task::JoinHandle<()>>,
-}
-
-impl Load {
-    async fn start(fleet: &Arc<Fleet>, rng: &mut Rng) -> Self {
-        let (done, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let mut clients = Vec::new();
-        for n in 0..STEADY {
-            let chain = fleet.login(&format!("steady-{n}"), rng).await;
-            let (fleet, done, stop) = (fleet.clone(), done.clone(), stop.clone());
-            clients.push(tokio::spawn(async move { go_on(&fleet, chain.tokens, &done, &stop).await }));
-        }
-        Self { done, stop, clients }
-    }
-
-    /// Refreshes a second, over a window.
-    async fn rate(&self, window: Duration) -> f64 {
-        let (before, began) = (self.done.load(Ordering::SeqCst), Instant::now());
-        sleep(window).await;
-        (self.done.load(Ordering::SeqCst) - before) as f64 / began.elapsed().as_secs_f64()
-    }
-
-    async fn stop(self) {
-        self.stop.store(true, Ordering::SeqCst);
-        join_all(self.clients).await;
-    }
-}
-
-async fn go_on(fleet: &Fleet, mut tokens: Tokens, done: &AtomicU64, stop: &AtomicBool) {
-    let mut key = crate::support::api::fresh_key();
-    while !stop.load(Ordering::SeqCst) {
-        let answer = fleet.apis[0].refresh_as(&tokens.refresh, &key).await;
-        if answer.status == 200 {
-            tokens = answer.tokens();
-            key = crate::support::api::fresh_key();
-            done.fetch_add(1, Ordering::SeqCst);
-        } else {
-            sleep(Duration::from_millis(20)).await;
-        }
-    }
 }

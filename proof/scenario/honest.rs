@@ -56,6 +56,11 @@ pub async fn prove(run: Run, topology: Topology) -> Finding {
     every_chain_lives(&gateways, &fleet, chains, &mut rng, &mut finding).await;
     finding.broken.extend(success_while_cut_off(&fleet.history, &cuts));
     finding.broken.extend(check(&fleet.history, Rules { all_honest: true }));
+    let decided = fleet.counts.refreshes.load(Ordering::SeqCst);
+    finding
+        .demand("as many refreshes are decided as were wanted", decided >= refreshes, || decided.to_string());
+    let missing = deployment.spared(run.full);
+    finding.demand("every fault has struck", missing.is_empty(), || missing.join(", "));
     finding.measure("refreshes a second, faults and failovers included", refreshes / took.as_secs().max(1));
     finding.count(&fleet, &deployment);
     finding

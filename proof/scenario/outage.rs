@@ -1,18 +1,14 @@
 //! Redis is gone for half a minute, under load: nothing succeeds meanwhile, what comes down on it afterwards is no storm, and
 //! the rate is soon as it was.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use futures_util::future::join_all;
 use tokio::time::sleep;
 
+use super::load::Load;
 use super::{Finding, Run, fleet};
 use crate::check::{Rules, check, success_while_cut_off};
-use crate::client::{Chain, Fleet};
-use crate::history::Outcome;
 use crate::support::gateway::Gateway;
 use crate::support::redis::Redis;
 
@@ -36,7 +32,7 @@ pub async fn prove(run: Run) -> Finding {
     let (mut redis, mut rng) = (Redis::start(), Rng::with_seed(run.seed));
     let gateways: Vec<_> = (0..NODES).map(|_| Gateway::on(&redis.url(), &super::SETTINGS)).collect();
     let fleet = fleet(&gateways, 0);
-    let load = Load::start(&fleet, &mut rng).await;
+    let load = Load::start(&fleet, CLIENTS, REST, &mut rng).await;
     let before = load.rate(8 * WINDOW).await;
     run.bar.inc(1);
 
@@ -48,92 +44,36 @@ pub async fn prove(run: Run) -> Finding {
 
     redis.run();
     let (back, granted) = (Instant::now(), load.granted());
-    let mut recovered = None;
+    let (share, mut recovered) = (if run.full { 0.9 } else { 0.1 }, None);
     while back.elapsed() < Duration::from_secs(1) {
         let rate = load.rate(WINDOW).await;
-        recovered = recovered.or((rate >= 0.9 * before).then(|| back.elapsed()));
+        recovered = recovered.or((rate >= share * before).then(|| back.elapsed()));
     }
     let granted = load.granted() - granted;
     let calls = redis.calls("evalsha") + redis.calls("eval");
     let received: u64 =
         redis.info("total_connections_received").expect("it answers").parse().expect("a number");
-    while recovered.is_none() && back.elapsed() < 2 * RECOVERY {
-        let rate = load.rate(WINDOW).await;
-        recovered = (rate >= 0.9 * before).then(|| back.elapsed());
+    if recovered.is_none() {
+        recovered = load.reaches(share * before, WINDOW, back, 5 * RECOVERY).await;
     }
     load.stop().await;
 
     let mut finding = Finding::default();
     finding.broken.extend(success_while_cut_off(&fleet.history, &[gone]));
     finding.broken.extend(check(&fleet.history, Rules { all_honest: true }));
-    report(&mut finding, before, calls, granted, received.saturating_sub(OWN), recovered);
+    report(&mut finding, before, calls, granted, received.saturating_sub(OWN));
+    super::demand_recovery(&mut finding, run.full, recovered, RECOVERY);
     finding
 }
 
-fn report(
-    finding: &mut Finding,
-    before: f64,
-    calls: u64,
-    granted: u64,
-    connections: u64,
-    recovered: Option<Duration>,
-) {
+fn report(finding: &mut Finding, before: f64, calls: u64, granted: u64, connections: u64) {
     finding.measure("refreshes a second before", before as u64);
     finding.measure("refreshes granted in the first second after", granted);
     finding.measure("calls of scripts in that second", calls);
     finding.measure("connections in that second", connections);
-    let shown = recovered.map_or("never".to_owned(), |it| it.as_millis().to_string());
-    finding.measure("full rate after Redis is back, ms", &shown);
     let expected = granted.max(before as u64);
     finding.demand("no storm of calls: at most two per refresh", calls <= 2 * expected, || {
         format!("{calls} calls, {granted} refreshes granted, {before:.0} a second before")
     });
     finding.demand("no storm of connections", connections <= NODES * CONNECTIONS, || connections.to_string());
-    finding.demand("full rate within 2 s", recovered.is_some_and(|it| it < RECOVERY), || shown);
-}
-
-/// Clients that refresh at leisure, until they are stopped.
-struct Load {
-    granted: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-    clients: Vec<tokio::task::JoinHandle<()>>,
-}
-
-impl Load {
-    async fn start(fleet: &Arc<Fleet>, rng: &mut Rng) -> Self {
-        let (granted, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let mut clients = Vec::new();
-        for n in 0..CLIENTS {
-            let chain = fleet.login(&format!("user-{n}"), rng).await;
-            let (fleet, granted, stop, rng) = (fleet.clone(), granted.clone(), stop.clone(), rng.fork());
-            clients.push(tokio::spawn(async move { go_on(&fleet, chain, &granted, &stop, rng).await }));
-        }
-        Self { granted, stop, clients }
-    }
-
-    fn granted(&self) -> u64 {
-        self.granted.load(Ordering::SeqCst)
-    }
-
-    /// Refreshes a second, over a window.
-    async fn rate(&self, window: Duration) -> f64 {
-        let (before, began) = (self.granted(), Instant::now());
-        sleep(window).await;
-        (self.granted() - before) as f64 / began.elapsed().as_secs_f64()
-    }
-
-    async fn stop(self) {
-        self.stop.store(true, Ordering::SeqCst);
-        join_all(self.clients).await;
-    }
-}
-
-async fn go_on(fleet: &Fleet, mut chain: Chain, granted: &AtomicU64, stop: &AtomicBool, mut rng: Rng) {
-    while !stop.load(Ordering::SeqCst) {
-        if !matches!(fleet.refresh(&mut chain, &mut rng).await, Outcome::Granted { .. }) {
-            return; // the history shows it
-        }
-        granted.fetch_add(1, Ordering::SeqCst);
-        sleep(REST.mul_f32(rng.f32() + 0.5)).await;
-    }
 }

@@ -56,6 +56,8 @@ where
     let mut finding = Finding::default();
     finding.broken.extend(check(&fleet.history, Rules { all_honest: false }));
     finding.broken.extend(leftovers(&fleet));
+    let missing = deployment.spared(false);
+    finding.demand("every fault has struck", missing.is_empty(), || missing.join(", "));
     finding.measure("rounds", rounds);
     finding.count(&fleet, &deployment);
     finding
