@@ -23,6 +23,14 @@ fn said<'a>(patch: &'a str, name: &str) -> Option<&'a str> {
     header.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 
+/// The names in the table of README.md, "What it promises".
+fn promises() -> BTreeSet<String> {
+    let readme = fs::read_to_string(root().join("README.md")).expect("readable");
+    let (_, table) = readme.split_once("\n| promise |").expect("a table of promises");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.filter_map(|row| row.split('|').nth(1)).map(|name| name.trim().to_owned()).collect()
+}
+
 /// The tests of this binary.
 fn own_tests() -> BTreeSet<String> {
     let own = std::env::current_exe().expect("it runs");
@@ -49,12 +57,12 @@ fn every_fault_still_fits_the_sources() {
 
 #[test]
 fn every_fault_says_what_it_breaks_and_names_tests_that_are_there() {
-    let tests = own_tests();
+    let (tests, promises) = (own_tests(), promises());
     for path in patches() {
         let (patch, name) = (fs::read_to_string(&path).expect("readable"), path.display());
-        for field in ["Fault", "Promise"] {
-            assert!(said(&patch, field).is_some_and(|text| !text.is_empty()), "{name}: {field}");
-        }
+        assert!(said(&patch, "Fault").is_some_and(|text| !text.is_empty()), "{name}: Fault");
+        let promise = said(&patch, "Promise").unwrap_or_else(|| panic!("{name}: Promise"));
+        assert!(promises.contains(promise), "{name}: {promise} is none of {promises:?}");
         let red = said(&patch, "Red").and_then(|red| red.strip_prefix("--test system -- "));
         let named: Vec<_> = red.unwrap_or_else(|| panic!("{name}: Red")).split(' ').collect();
         assert!(named.iter().all(|test| tests.contains(*test)), "{name}: {named:?}");
