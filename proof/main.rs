@@ -15,6 +15,7 @@ mod support;
 
 use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -38,6 +39,9 @@ struct Args {
     /// Print the report as JSON on standard output
     #[arg(long)]
     json: bool,
+    /// Write the report here, and not into target/proof
+    #[arg(long)]
+    report: Option<PathBuf>,
     /// Print the scenarios' names
     #[arg(long)]
     list: bool,
@@ -84,7 +88,7 @@ fn main() -> ExitCode {
         tell(scenario.name, &finding, began);
         report.add(scenario.name, began.elapsed(), finding);
     }
-    match report.write() {
+    match report.write(args.report) {
         Ok(path) => eprintln!("report: {}", path.display()),
         Err(error) => eprintln!("error: the report cannot be written: {error}"),
     }

@@ -32,13 +32,17 @@ impl Report {
         self.scenarios.iter().all(|(_, _, finding)| finding.broken.is_empty())
     }
 
-    /// Writes the page, and returns where it lies.
-    pub fn write(&self) -> std::io::Result<PathBuf> {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../proof");
-        fs::create_dir_all(&folder)?;
-        let path = folder.canonicalize()?.join(format!("{}.md", self.date));
+    /// Writes the page, there or under its date, and returns where it lies.
+    pub fn write(&self, there: Option<PathBuf>) -> std::io::Result<PathBuf> {
+        let path = there.map_or_else(|| self.dated(), Ok)?;
         fs::write(&path, self.page())?;
         Ok(path)
+    }
+
+    fn dated(&self) -> std::io::Result<PathBuf> {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../proof");
+        fs::create_dir_all(&folder)?;
+        Ok(folder.canonicalize()?.join(format!("{}.md", self.date)))
     }
 
     fn page(&self) -> String {
