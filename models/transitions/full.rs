@@ -2,7 +2,7 @@
 
 use crate::question::{Finding, ask};
 use crate::record::Token;
-use crate::scopes::{ENDS, EVERYWHERE, GRACE, HONEST, THEFT, THEFT_TWICE};
+use crate::scopes::{ENDS, EVERYWHERE, GRACE, HONEST, HUNG_UP, THEFT, THEFT_TWICE};
 use crate::steps::Scope;
 use crate::table::{Answer, Table};
 
@@ -23,6 +23,13 @@ fn an_honest_client_gets_on_whatever_is_lost_late_or_doubled_and_whoever_is_mast
     for answer in met {
         assert!(found.has_met(answer), "the scope is too small: never {answer:?}");
     }
+    assert!(!found.has_met(Answer::Reused) && !found.has_met(Answer::Ended));
+}
+
+#[test]
+fn an_honest_client_may_hang_up_on_a_busy_node_and_move_on() {
+    let found = keeps_every_promise(HUNG_UP);
+    assert!(found.has_met(Answer::Suspect), "the scope is too small");
     assert!(!found.has_met(Answer::Reused) && !found.has_met(Answer::Ended));
 }
 

@@ -1,7 +1,7 @@
 //! Each line of the table is there for a reason: without it a promise breaks. Run with `--nocapture` to read how.
 
 use crate::question::ask;
-use crate::scopes::{CLOCKS_EVERYWHERE, ENDS, EVERYWHERE, GRACE, HONEST, LONG, THEFT};
+use crate::scopes::{CLOCKS_EVERYWHERE, ENDS, EVERYWHERE, GRACE, HONEST, HUNG_UP, LONG, THEFT};
 use crate::steps::Scope;
 use crate::table::{
     Ahead, Create, Doubles, EndSubject, Ended, Grace, Late, Missing, Reuse, Successor, Table,
@@ -75,6 +75,12 @@ fn a_call_from_after_the_rotation_proves_something() {
 #[test]
 fn a_token_far_behind_is_stolen_whatever_the_clocks_say() {
     breaks(Broken::MissedReuse, LONG, Table { late: Late::Unlimited, ..Table::FULL });
+}
+
+/// The client has hung up on a busy node and moved on elsewhere before the node gets to its call.
+#[test]
+fn nobody_is_accused_whose_client_is_gone() {
+    breaks(Broken::FalseAlarm, HUNG_UP, Table { suspects: false, ..Table::FULL });
 }
 
 #[test]

@@ -38,7 +38,8 @@ fn refreshed(
 ) -> Option<Broken> {
     let session = usize::from(presented.session);
     let was = before.history[session];
-    let refused = matches!(answer, Answer::Reused | Answer::Ended | Answer::Unknown);
+    // Who has hung up gets nothing, and is not accused.
+    let refused = matches!(answer, Answer::Reused | Answer::Ended | Answer::Unknown | Answer::Suspect);
     if !refused && must_alarm(call, party, presented, before, now) {
         return Some(Broken::MissedReuse);
     }

@@ -70,6 +70,7 @@ fn bit(answer: Answer) -> u8 {
         Answer::RolledBack(_) => 16,
         Answer::Late => 32,
         Answer::Reused => 64,
+        Answer::Suspect => 128,
     }
 }
 

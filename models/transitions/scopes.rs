@@ -12,6 +12,7 @@ const NOTHING: Left = Left {
     failovers: 0,
     hours: 0,
     forgotten: 0,
+    met_late: 0,
 };
 
 const CALM: Scope = Scope { name: "", left: NOTHING, copies: 1, grace: 0, clocks: &[0] };
@@ -20,6 +21,14 @@ const CALM: Scope = Scope { name: "", left: NOTHING, copies: 1, grace: 0, clocks
 pub const HONEST: Scope = Scope {
     name: "an honest client, two failovers",
     left: Left { refreshes: 4, failovers: 2, ..NOTHING },
+    copies: 2,
+    ..CALM
+};
+
+/// An honest client that hangs up on a busy node, repeats its call elsewhere and moves on before the node gets to it.
+pub const HUNG_UP: Scope = Scope {
+    name: "an honest client that hangs up on a busy node, one failover",
+    left: Left { refreshes: 4, failovers: 1, met_late: 1, ..NOTHING },
     copies: 2,
     ..CALM
 };

@@ -11,6 +11,8 @@ pub enum Step {
     /// By a node that takes this server for the master.
     Send(What, Place),
     Steal,
+    /// A busy node gets to a request only now, and takes it for one that has just arrived.
+    Meet(Call),
     Arrive {
         call: Call,
         at: Place,
@@ -51,6 +53,10 @@ impl Scope {
         self.sending(world, steps);
         for &call in &world.calls {
             arriving(world, call, steps);
+            let is_waiting = call.copies == self.copies && !call.hung_up;
+            if world.left.met_late > 0 && is_waiting && matches!(call.what, What::Refresh(..)) {
+                steps.push(Step::Meet(call));
+            }
         }
         if world.left.failovers > 0 {
             if world.replica != world.authority {
@@ -111,15 +117,11 @@ impl Scope {
 }
 
 fn arriving(world: &World, call: Call, steps: &mut Vec<Step>) {
-    let waited_for = match call.what {
-        What::Refresh(party, token) => world.holder(party) == Some(token),
-        What::Login | What::Logout(_) | What::EndSubject => true,
-    };
     for at in [Place::Authority, Place::Deposed] {
         let (first, last) = call.masters;
         if world.server(at).is_some_and(|server| (first..=last).contains(&server.epoch)) {
             steps.push(Step::Arrive { call, at, heard: true });
-            if waited_for {
+            if world.waits_for(call) {
                 steps.push(Step::Arrive { call, at, heard: false });
             }
         }
@@ -147,6 +149,7 @@ pub fn take(table: &Table, scope: &Scope, before: &World, step: Step) -> (World,
 fn happen(table: &Table, world: &mut World, step: Step) {
     match step {
         Step::Steal => world.thief = world.honest,
+        Step::Meet(call) => meet(world, call),
         Step::Replicate => world.replica = world.authority.clone(),
         Step::FailOver { clock } => fail_over(table, world, clock),
         Step::Repeat(session) => {
@@ -180,7 +183,25 @@ fn send(table: &Table, scope: &Scope, world: &mut World, what: What, to: Place) 
         (What::EndSubject, Everywhere::AskedAnew) => (asked.epoch, asked.epoch),
         _ => (0, u8::MAX),
     };
-    world.calls.push(Call { what, sent, epoch, masters, copies: scope.copies, expired: false });
+    world.calls.push(Call {
+        what,
+        sent,
+        epoch,
+        masters,
+        copies: scope.copies,
+        expired: false,
+        hung_up: false,
+    });
+}
+
+fn meet(world: &mut World, call: Call) {
+    world.left.met_late -= 1;
+    let Server { clock, epoch, .. } = world.authority;
+    let sent = Stamp { clock, moment: world.moment };
+    let met = Call { sent, epoch, hung_up: !world.waits_for(call), ..call };
+    if let Some(waiting) = world.calls.iter_mut().find(|waiting| **waiting == call) {
+        *waiting = met;
+    }
 }
 
 fn fail_over(table: &Table, world: &mut World, clock: i8) {
@@ -259,8 +280,13 @@ fn carry_out(table: &Table, world: &mut World, server: &mut Server, call: Call, 
                 Dated::OnItsConnection if call.epoch < server.epoch => Stamp { clock: i8::MIN, moment: 0 },
                 _ => Stamp { clock: server.clock, ..call.sent },
             };
-            let rotation = Rotation { presented, successor, sent_at };
-            return Some(table.rotate(&mut server.records, rotation, now));
+            let rotation = Rotation { presented, successor, sent_at, accuse: false };
+            let answer = table.rotate(&mut server.records, rotation, now);
+            if answer != Answer::Suspect || call.hung_up {
+                return Some(answer);
+            }
+            // The first ask has written nothing: a second one that comes later is like a call that comes later.
+            return Some(table.rotate(&mut server.records, Rotation { accuse: true, ..rotation }, now));
         }
         What::Login => {
             table.create(&mut server.records[1], call.expired, Token::first(1), now);
@@ -291,7 +317,7 @@ fn hear(world: &mut World, call: Call, answer: Option<Answer>, after: &Server) {
         return;
     }
     let next = match answer {
-        Answer::Late => Some(presented),
+        Answer::Late | Answer::Suspect => Some(presented),
         other => other.successor(),
     };
     match party {

@@ -11,6 +11,7 @@ pub fn line(step: Step, answer: Option<Answer>) -> String {
     match step {
         Step::Send(what, Place::Authority) => format!("{} is sent", sent(what)),
         Step::Send(what, Place::Deposed) => format!("{} is sent, dated by the deposed master", sent(what)),
+        Step::Meet(call) => format!("a busy node gets only now to {}", sent(call.what)),
         Step::Steal => "the thief copies the token that the client holds".to_owned(),
         Step::Arrive { call, at, heard } => {
             let at = match at {
@@ -64,6 +65,7 @@ fn answered(answer: Option<Answer>) -> String {
         Some(Answer::Rotated(successor)) => format!("rotated, {}", token(successor)),
         Some(Answer::RolledBack(successor)) => format!("rolled back, {}", token(successor)),
         Some(Answer::Late) => "late".to_owned(),
+        Some(Answer::Suspect) => "suspect".to_owned(),
         Some(Answer::Reused) => "reused".to_owned(),
     }
 }

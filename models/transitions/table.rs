@@ -17,6 +17,8 @@ pub struct Table {
     pub grace: Grace,
     pub ahead: Ahead,
     pub late: Late,
+    /// Nobody is accused on the first ask.
+    pub suspects: bool,
     pub reuse: Reuse,
     pub create: Create,
     pub end_subject: EndSubject,
@@ -129,6 +131,8 @@ pub struct Rotation {
     pub successor: Token,
     /// Read on the clock of the server that runs the script.
     pub sent_at: Stamp,
+    /// Asked again, by a node whose client is still there.
+    pub accuse: bool,
 }
 
 /// The server's time, and the policy that belongs to it.
@@ -148,6 +152,7 @@ pub enum Answer {
     Rotated(Token),
     RolledBack(Token),
     Late,
+    Suspect,
     Reused,
 }
 
@@ -156,7 +161,7 @@ impl Answer {
     pub fn successor(self) -> Option<Token> {
         match self {
             Self::Replayed(token) | Self::Rotated(token) | Self::RolledBack(token) => Some(token),
-            Self::Unknown | Self::Ended | Self::Late | Self::Reused => None,
+            Self::Unknown | Self::Ended | Self::Late | Self::Suspect | Self::Reused => None,
         }
     }
 }
@@ -172,6 +177,7 @@ impl Table {
         grace: Grace::Anchored,
         ahead: Ahead::Healed,
         late: Late::Within(4),
+        suspects: true,
         reuse: Reuse::EndsOlder,
         create: Create::Checked,
         end_subject: EndSubject::EndsOlder,
@@ -183,7 +189,7 @@ impl Table {
     };
 
     pub fn rotate(&self, records: &mut Records, call: Rotation, now: Now) -> Answer {
-        let Rotation { presented, successor, sent_at } = call;
+        let Rotation { presented, successor, sent_at, accuse } = call;
         let live = match &mut records[usize::from(presented.session)] {
             Record::Missing if self.missing == Missing::Unknown => return Answer::Unknown,
             record @ Record::Missing => {
@@ -212,6 +218,9 @@ impl Table {
         let was_before = sent_at <= live.rotated_at || self.late == Late::Always;
         if was_before && self.may_be_late(presented, live.current) {
             return Answer::Late;
+        }
+        if self.suspects && !accuse {
+            return Answer::Suspect;
         }
         self.reuse(records, call, now)
     }

@@ -70,6 +70,9 @@ pub struct Call {
     pub copies: u8,
     /// Past its deadline.
     pub expired: bool,
+    /// Its client had hung up before the node got to it, which is seen there. What hangs up later, or is held up on its
+    /// way together with its hanging up, may look as if it were still there.
+    pub hung_up: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,6 +116,8 @@ pub struct Left {
     pub failovers: u8,
     pub hours: u8,
     pub forgotten: u8,
+    /// Requests that a busy node gets to only after a while.
+    pub met_late: u8,
 }
 
 /// A promise that was broken.
@@ -179,6 +184,14 @@ impl World {
         match party {
             Party::Honest => self.honest,
             Party::Thief => self.thief,
+        }
+    }
+
+    /// Whether who sent this call still waits for its answer. Who has got one elsewhere has hung up.
+    pub fn waits_for(&self, call: Call) -> bool {
+        match call.what {
+            What::Refresh(party, token) => self.holder(party) == Some(token),
+            What::Login | What::Logout(_) | What::EndSubject => true,
         }
     }
 
