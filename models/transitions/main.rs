@@ -10,12 +10,14 @@
 //!   thief. - `steps`: what can happen next: calls arrive late, twice or never, and nodes change masters.
 //! - `promises`: what must hold. - `scopes`: how far each question looks. - `question`: asking the checker. - `story`: its answer.
 //! - `full`: the table as it is. - `lines`: without one of its lines. - `gaps`: what it does not promise.
+//! - `embedded`: whether the table is still that of `src/store/memory.rs`.
 //!
 //! Time is an order: moments are numbered anew after each step, so that only what came before what makes a difference. Clocks
 //! either agree or lie further apart than all moments. Grace is counted in hours.
 //!
 //! One half of a line cannot be missed: `rotated` compares `jti` and `gen`, and a `jti` has but one generation.
 
+mod embedded;
 mod full;
 mod gaps;
 mod lines;

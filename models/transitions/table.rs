@@ -1,6 +1,6 @@
 //! The table of transitions, line by line, and what each line might be instead.
 //!
-//! The names and the order are those of ARCHITECTURE.md, `rotate.lua` and `memory.rs`.
+//! The names and the order are those of ARCHITECTURE.md, `rotate.lua` and `memory.rs`; `embedded` compares it with the last.
 
 use crate::record::{Live, Record, Records, Stamp, Token};
 

@@ -1,0 +1,226 @@
+//! The table and the embedded store side by side, and how the answers of each are told.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use token_gateway::clock::{Moment, Timestamp};
+use token_gateway::session::{Attempt, Jti, Reason, SessionId, Subject};
+use token_gateway::store::memory::MemoryStore;
+use token_gateway::store::{
+    Created, EndedOne, Lookup, NewSession, Policy, ReuseScope, Rotated, Rotation, Store,
+};
+
+use super::Step;
+use crate::record::{Record, Records, SESSIONS, Stamp, Token};
+use crate::table::{self, Answer, Now, Table};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Beyond this the model cannot spell a `jti`.
+const LAST_GENERATION: u8 = 9;
+
+/// Both, and what has been told to them.
+pub struct Both {
+    records: Records,
+    store: MemoryStore,
+    subject: Subject,
+    firsts: [Jti; SESSIONS],
+    grace: u8,
+    hour: u8,
+    /// The store's time before each step; the model's is the step's number, doubled.
+    moments: Vec<Timestamp>,
+    tokens: Vec<Token>,
+}
+
+impl Both {
+    pub fn new(grace: u8) -> Self {
+        let year = HOUR * 24 * 365;
+        let policy = Policy {
+            refresh_ttl: year,
+            session_max_age: None,
+            refresh_grace: HOUR * u32::from(grace),
+            reuse_scope: ReuseScope::Subject,
+            held_up: year,
+            max_sessions: SESSIONS,
+            tombstone_ttl: year,
+            feed_retention: year,
+        };
+        Self {
+            records: [Record::Missing; SESSIONS],
+            store: MemoryStore::new(policy),
+            subject: "alice".parse().expect("a subject"),
+            firsts: std::array::from_fn(|_| Jti::first(SessionId::random())),
+            grace,
+            hour: 0,
+            moments: Vec::new(),
+            tokens: Vec::new(),
+        }
+    }
+
+    /// Later than all that was stamped so far, and earlier than all that follows.
+    pub fn begin(&mut self) {
+        let moment = self.later_than(self.time());
+        self.later_than(moment);
+        self.moments.push(moment);
+    }
+
+    fn later_than(&self, moment: Timestamp) -> Timestamp {
+        std::iter::repeat_with(|| self.time()).find(|now| *now > moment).expect("time goes by")
+    }
+
+    fn time(&self) -> Timestamp {
+        at_once(self.store.now(&self.subject)).expect("a clock")
+    }
+
+    /// When a call set out that arrives in this step: as the model, and as the store has it.
+    fn sent(&self, steps_ago: usize) -> (Stamp, Moment) {
+        let step = (self.moments.len() - 1).saturating_sub(steps_ago);
+        (Stamp { clock: 0, moment: 2 * step as u8 }, Moment::Stored(self.moments[step]))
+    }
+
+    fn now(&self) -> Now {
+        let time = Stamp { clock: 0, moment: 2 * self.moments.len() as u8 - 1 };
+        Now { time, hour: self.hour, grace: self.grace }
+    }
+
+    /// A token that was handed out, so many before the newest, or one that is so much ahead of it.
+    fn token(&self, before: usize, ahead: u8) -> Option<Token> {
+        let token = self.tokens.iter().rev().nth(before % self.tokens.len().max(1))?;
+        (token.generation + ahead < LAST_GENERATION)
+            .then(|| (0..ahead).fold(*token, |token, _| token.successor(4)))
+    }
+
+    /// The answers of the model and of the store.
+    pub fn take(&mut self, step: &Step) -> (String, String) {
+        match *step {
+            Step::Login { session, expired } => self.login(session, expired),
+            Step::Rotate { token, ahead, attempt, steps_ago, accuse } => {
+                let token = self.token(token, ahead);
+                token.map(|token| self.rotate(token, attempt, steps_ago, accuse)).unwrap_or_default()
+            }
+            Step::EndSession(session) => {
+                let was_live = self.records[session].live().is_some();
+                Table::end_session(&mut self.records[session]);
+                let session = self.firsts[session].session();
+                let ended = at_once(self.store.end_session(&self.subject, session, Reason::Logout));
+                (was_live.to_string(), (ended.expect("an answer") == EndedOne::Ended).to_string())
+            }
+            Step::EndSubject { steps_ago } => {
+                let ((stamp, sent_at), now) = (self.sent(steps_ago), self.now());
+                Table::FULL.end_subject(&mut self.records, stamp, now);
+                at_once(self.store.end_subject(&self.subject, None, Reason::Logout, sent_at))
+                    .expect("an answer");
+                Default::default()
+            }
+            Step::Hour => {
+                self.hour += 1;
+                self.store.age(HOUR);
+                self.moments.iter_mut().for_each(|moment| *moment = moment.minus(HOUR));
+                Default::default()
+            }
+        }
+    }
+
+    fn login(&mut self, session: usize, expired: bool) -> (String, String) {
+        let (first, now) = (Token::first(session), self.now());
+        let expected = Table::FULL.create(&mut self.records[session], expired, first, now);
+        let deadline = if expired { Timestamp(0) } else { self.time().plus(HOUR) };
+        let (jti, deadline) = (self.firsts[session], Moment::Stored(deadline));
+        let (subject, claims, text) = (&self.subject, "{}", "");
+        let new = NewSession {
+            subject,
+            jti,
+            deadline,
+            claims,
+            client: claims,
+            client_id: text,
+            scope: text,
+            aud: text,
+        };
+        let created = at_once(self.store.create(&new)).expect("an answer");
+        self.tokens.push(first);
+        (expected.to_string(), matches!(created, Created::Created { .. }).to_string())
+    }
+
+    fn rotate(&mut self, presented: Token, attempt: u8, steps_ago: usize, accuse: bool) -> (String, String) {
+        let ((stamp, sent_at), now) = (self.sent(steps_ago), self.now());
+        let successor = presented.successor(attempt);
+        let call = table::Rotation { presented, successor, sent_at: stamp, accuse };
+        let expected = Table::FULL.rotate(&mut self.records, call, now);
+        let rotation = Rotation {
+            subject: &self.subject,
+            presented: self.jti(presented),
+            generation: presented.generation.into(),
+            successor: self.jti(successor),
+            sent_at,
+            accuse,
+        };
+        let rotated = at_once(self.store.rotate(&rotation)).expect("an answer");
+        self.tokens.extend(expected.successor());
+        (self.told(expected), told(&rotated))
+    }
+
+    /// The `jti` that a token of the model has in the store: its attempts, spelled by the model's, in their order.
+    fn jti(&self, token: Token) -> Jti {
+        let attempts = (0..token.generation).rev().map(|back| (token.jti >> (3 * back)) & 7);
+        attempts.fold(self.firsts[usize::from(token.session)], |jti, attempt| {
+            let key = format!("attempt-number-{attempt}").parse().expect("long enough");
+            jti.successor(&Attempt::Keyed(key))
+        })
+    }
+
+    fn told(&self, answer: Answer) -> String {
+        let name = name_of(answer);
+        answer.successor().map_or_else(
+            || name.to_owned(),
+            |token| format!("{name} {} {}", self.jti(token), token.generation),
+        )
+    }
+
+    /// The records, as both have them.
+    pub fn states(&self) -> (Vec<String>, Vec<String>) {
+        let of_model = self.records.iter().map(|record| match record {
+            Record::Missing => "missing".to_owned(),
+            Record::Ended => "ended".to_owned(),
+            Record::Live(live) => format!("{} {}", self.jti(live.current), live.current.generation),
+        });
+        let of_store = self.firsts.iter().map(|first| {
+            match at_once(self.store.get(&self.subject, first.session())).expect("an answer") {
+                Lookup::Unknown => "missing".to_owned(),
+                Lookup::Ended { .. } => "ended".to_owned(),
+                Lookup::Live { record, jti, .. } => format!("{jti} {}", record.generation),
+            }
+        });
+        (of_model.collect(), of_store.collect())
+    }
+}
+
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().expect("the embedded store waits for nothing")
+}
+
+fn name_of(answer: Answer) -> &'static str {
+    match answer {
+        Answer::Unknown => "unknown",
+        Answer::Ended => "ended",
+        Answer::Replayed(_) => "replayed",
+        Answer::Rotated(_) => "rotated",
+        Answer::RolledBack(_) => "rolled back",
+        Answer::Late => "late",
+        Answer::Suspect => "suspect",
+        Answer::Reused => "reused",
+    }
+}
+
+fn told(rotated: &Rotated) -> String {
+    match rotated {
+        Rotated::Unknown => "unknown".to_owned(),
+        Rotated::Ended { .. } => "ended".to_owned(),
+        Rotated::Replayed(to) => format!("replayed {} {}", to.jti, to.generation),
+        Rotated::Rotated(to) => format!("rotated {} {}", to.jti, to.generation),
+        Rotated::RolledBack(to) => format!("rolled back {} {}", to.jti, to.generation),
+        Rotated::Late => "late".to_owned(),
+        Rotated::Suspect => "suspect".to_owned(),
+        Rotated::Reused(_) => "reused".to_owned(),
+    }
+}
