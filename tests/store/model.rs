@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use token_gateway::clock::{Moment, Timestamp};
 use token_gateway::session::{Jti, Reason, SessionId, Subject};
 use token_gateway::store::{
-    Created, Ended, EndedMany, Lookup, Policy, ReuseScope, Rotated, SessionRecord, Successor,
+    Created, Ended, EndedMany, Lookup, Policy, ReuseScope, Rotated, Rotation, SessionRecord, Successor,
 };
 use tokio::runtime::Runtime;
 
@@ -30,6 +30,7 @@ enum Step {
         token: usize,
         attempt: usize,
         sent: Sent,
+        accuse: bool,
     },
     /// A token that is ahead of its record, as after a failover.
     RotateAhead {
@@ -73,8 +74,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => subject.clone().prop_map(|subject| Step::Create { subject }),
         1 => (0usize..20).prop_map(|which| Step::CreateAgain { which }),
-        12 => (token.clone(), 0usize..3, sent())
-            .prop_map(|(token, attempt, sent)| Step::Rotate { token, attempt, sent }),
+        12 => (token.clone(), 0usize..3, sent(), any::<bool>())
+            .prop_map(|(token, attempt, sent, accuse)| Step::Rotate { token, attempt, sent, accuse }),
         1 => (token.clone(), 1u64..4).prop_map(|(token, by)| Step::RotateAhead { token, by }),
         1 => token.clone().prop_map(|token| Step::EndSession { token }),
         1 => (subject.clone(), prop::option::of(token.clone()), sent())
@@ -147,10 +148,10 @@ impl Story {
                 let new = new_session(&new_subject, token.jti, client.deadlines[*which]);
                 (told_created(store.create(&new).await.unwrap()), None)
             }
-            Step::Rotate { token, attempt, sent } => {
+            Step::Rotate { token, attempt, sent, accuse } => {
                 let Some(token) = self.token(*token) else { return (String::new(), None) };
                 let sent_at = client.sent_at(*sent);
-                self.rotate(client, &token, &attempt.to_string(), sent_at).await
+                self.rotate(client, &token, &attempt.to_string(), sent_at, *accuse).await
             }
             Step::RotateAhead { token, by } => {
                 let Some(mut token) = self.token(*token) else { return (String::new(), None) };
@@ -159,7 +160,7 @@ impl Story {
                     token.generation += 1;
                 }
                 let sent_at = client.sent_at(Sent::Now);
-                self.rotate(client, &token, "healed", sent_at).await
+                self.rotate(client, &token, "healed", sent_at, true).await
             }
             Step::EndSession { token } => {
                 let Some(token) = self.token(*token) else { return (String::new(), None) };
@@ -204,10 +205,17 @@ impl Story {
         token: &Token,
         attempt: &str,
         sent_at: Timestamp,
+        accuse: bool,
     ) -> (String, Option<Token>) {
-        let subject = subject(SUBJECTS[token.subject]);
-        let answer =
-            client.bench.rotate_sent_at(&subject, token.jti, token.generation, attempt, sent_at).await;
+        let rotation = Rotation {
+            subject: &subject(SUBJECTS[token.subject]),
+            presented: token.jti,
+            generation: token.generation,
+            successor: successor(token.jti, attempt),
+            sent_at: Moment::Stored(sent_at),
+            accuse,
+        };
+        let answer = client.bench.store.rotate(&rotation).await.unwrap();
         let handed_out = match &answer {
             Rotated::Rotated(grant) | Rotated::Replayed(grant) | Rotated::RolledBack(grant) => {
                 Some(Token { subject: token.subject, jti: grant.jti, generation: grant.generation })
