@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::time::Duration;
 
-use crate::support::api::Tokens;
+use crate::support::api::{Tokens, claims};
 use crate::support::cluster::Cluster;
 use crate::support::redis::Redis;
 use crate::support::sentinel::Sentinel;
@@ -18,164 +18,263 @@ pub enum Accident {
     Restart,
     /// The same, and its file lacks what was written last.
     PowerCut,
+    /// The same, and all it has is a snapshot from before.
+    Snapshot,
     /// The master is killed; its replicas have all it had.
     Killed,
     /// The master is killed; its replicas lack what was acknowledged last.
     KilledAhead,
-    /// The master is killed; without replicas it had acknowledged nothing.
-    Refused,
-    /// A replica takes over from a primary that runs.
+    /// The network between the master and its replicas is gone; the master is killed before it notices.
+    Parted,
+    /// The same, after it has noticed.
+    PartedLong,
+    /// A replica takes over from a master that runs, and has all it had.
     InOrder,
+    /// The same; what counts is what the former master acknowledges after that.
+    Deposed,
+    /// The same, of a master that wants all its replicas.
+    DeposedStrictly,
+    /// The master is frozen, and thawed when another has taken over.
+    Frozen,
 }
 
-pub enum Deployment {
-    One { redis: Redis, appended: u64 },
-    Sentinel { sentinel: Sentinel, lagging: Vec<usize> },
-    Cluster { cluster: Cluster, lagging: Vec<usize> },
+impl Accident {
+    /// Whether the master, who lacks replicas, acknowledges nothing before it.
+    pub fn is_refused(self) -> bool {
+        matches!(self, Self::PartedLong | Self::DeposedStrictly)
+    }
+}
+
+pub struct Deployment {
+    kind: Kind,
+    /// The master before the accident.
+    former: usize,
+    /// Replicas that are frozen.
+    lagging: Vec<usize>,
+    /// The length of the file that a power cut will leave.
+    appended: u64,
+}
+
+enum Kind {
+    One(Redis),
+    Sentinel(Sentinel),
+    Cluster(Cluster),
 }
 
 impl Deployment {
     pub fn one(extra: &[&str]) -> Self {
-        Self::One { redis: Redis::start_with(extra), appended: 0 }
+        Self::of(Kind::One(Redis::start_with(extra)))
     }
 
     pub fn sentinel(extra: &[&str]) -> Self {
-        Self::Sentinel { sentinel: Sentinel::start_with(2, extra), lagging: Vec::new() }
+        Self::of(Kind::Sentinel(Sentinel::start_with(2, extra)))
+    }
+
+    /// Whose replicas can be parted from their master.
+    pub fn sentinel_behind_proxies(extra: &[&str]) -> Self {
+        Self::of(Kind::Sentinel(Sentinel::behind_proxies_with(extra)))
     }
 
     pub fn cluster(extra: &[&str]) -> Self {
-        Self::Cluster { cluster: Cluster::with_replicas(extra), lagging: Vec::new() }
+        Self::of(Kind::Cluster(Cluster::with_replicas(extra)))
+    }
+
+    pub fn cluster_behind_proxies(extra: &[&str]) -> Self {
+        Self::of(Kind::Cluster(Cluster::behind_proxies_with(extra)))
+    }
+
+    fn of(kind: Kind) -> Self {
+        let mut deployment = Self { kind, former: 0, lagging: Vec::new(), appended: 0 };
+        deployment.former = deployment.master();
+        deployment
     }
 
     pub fn url(&self) -> String {
-        match self {
-            Self::One { redis, .. } => redis.url(),
-            Self::Sentinel { sentinel, .. } => sentinel.gateway_url(),
-            Self::Cluster { cluster, .. } => cluster.gateway_url(),
+        match &self.kind {
+            Kind::One(redis) => redis.url(),
+            Kind::Sentinel(sentinel) => sentinel.gateway_url(),
+            Kind::Cluster(cluster) => cluster.gateway_url(),
         }
     }
 
     fn servers(&self) -> &[Redis] {
-        match self {
-            Self::One { redis, .. } => std::slice::from_ref(redis),
-            Self::Sentinel { sentinel, .. } => &sentinel.servers,
-            Self::Cluster { cluster, .. } => &cluster.servers,
+        match &self.kind {
+            Kind::One(redis) => std::slice::from_ref(redis),
+            Kind::Sentinel(sentinel) => &sentinel.servers,
+            Kind::Cluster(cluster) => &cluster.servers,
         }
     }
 
     fn servers_mut(&mut self) -> &mut [Redis] {
-        match self {
-            Self::One { redis, .. } => std::slice::from_mut(redis),
-            Self::Sentinel { sentinel, .. } => &mut sentinel.servers,
-            Self::Cluster { cluster, .. } => &mut cluster.servers,
+        match &mut self.kind {
+            Kind::One(redis) => std::slice::from_mut(redis),
+            Kind::Sentinel(sentinel) => &mut sentinel.servers,
+            Kind::Cluster(cluster) => &mut cluster.servers,
         }
     }
 
     fn master(&self) -> usize {
-        match self {
-            Self::One { .. } => 0,
-            Self::Sentinel { sentinel, .. } => sentinel.master(),
-            Self::Cluster { cluster, .. } => cluster.primary_of(SET),
+        match &self.kind {
+            Kind::One(_) => 0,
+            Kind::Sentinel(sentinel) => sentinel.master(),
+            Kind::Cluster(cluster) => cluster.primary_of(SET),
         }
     }
 
     /// The last moment before what will be acknowledged.
     pub fn prepare(&mut self, accident: Accident) {
-        match (accident, &mut *self) {
-            (Accident::PowerCut, Self::One { redis, appended }) => {
-                *appended = redis.append_only_file().metadata().expect("a file").len();
+        self.former = self.master();
+        match accident {
+            Accident::PowerCut => {
+                let file = self.servers()[0].append_only_file();
+                self.appended = file.metadata().expect("a file").len();
             }
-            (Accident::KilledAhead | Accident::Refused, _) => self.cut_off(),
+            Accident::Snapshot => {
+                self.servers()[0].ask::<String>(&["SAVE"]);
+            }
+            Accident::KilledAhead => self.cut_off(),
+            Accident::Parted => self.part(),
+            Accident::PartedLong => {
+                self.part();
+                wait_for("the master has noticed", Duration::from_secs(30), || {
+                    self.servers()[self.former].info("min_slaves_good_slaves").filter(|good| good == "0")
+                });
+            }
+            Accident::Deposed | Accident::DeposedStrictly => self.depose(),
             _ => {}
         }
     }
 
     /// Replicas of the master are frozen, and their connections cut, so that nothing waits for them in a socket.
     fn cut_off(&mut self) {
-        let master = self.master();
-        let replicas: Vec<usize> = match self {
-            Self::One { .. } => panic!("one server has no replicas"),
-            Self::Sentinel { sentinel, .. } => (0..sentinel.servers.len()).filter(|n| *n != master).collect(),
-            Self::Cluster { cluster, .. } => vec![cluster.replica_of(master)],
+        let master = self.former;
+        self.lagging = match &self.kind {
+            Kind::One(_) => panic!("one server has no replicas"),
+            Kind::Sentinel(sentinel) => (0..sentinel.servers.len()).filter(|n| *n != master).collect(),
+            Kind::Cluster(cluster) => vec![cluster.replica_of(master)],
         };
-        replicas.iter().for_each(|n| self.servers()[*n].freeze());
+        self.lagging.iter().for_each(|n| self.servers()[*n].freeze());
         self.servers()[master].ask::<u64>(&["CLIENT", "KILL", "TYPE", "replica"]);
-        match self {
-            Self::One { .. } => {}
-            Self::Sentinel { lagging, .. } | Self::Cluster { lagging, .. } => *lagging = replicas,
-        }
+    }
+
+    fn part(&self) {
+        self.servers()[self.former].proxy().part();
+    }
+
+    /// Returns as soon as a replica has become a master; the former one does not know, and nodes do not yet.
+    fn depose(&self) {
+        self.wait_for_replicas();
+        let Kind::Sentinel(sentinel) = &self.kind else { panic!("only Sentinels depose a master that runs") };
+        sentinel.begin_failover();
+        let is_master = |n: &usize| self.servers()[*n].info("role").is_some_and(|role| role == "master");
+        wait_for("a replica is promoted", Duration::from_secs(30), || {
+            (0..self.servers().len()).filter(|n| *n != self.former).find(is_master)
+        });
     }
 
     /// Replicas are thawed, and have all that the master has.
     pub fn catch_up(&mut self) {
         self.thaw();
-        match self {
-            Self::One { .. } => {}
-            Self::Sentinel { sentinel, .. } => sentinel.wait_until_whole(),
-            Self::Cluster { cluster, .. } => cluster.wait_until_whole(),
+        self.wait_until_whole();
+    }
+
+    fn wait_until_whole(&self) {
+        match &self.kind {
+            Kind::One(_) => {}
+            Kind::Sentinel(sentinel) => sentinel.wait_until_whole(),
+            Kind::Cluster(cluster) => cluster.wait_until_whole(),
         }
     }
 
     fn thaw(&mut self) {
-        let lagging = match self {
-            Self::One { .. } => return,
-            Self::Sentinel { lagging, .. } | Self::Cluster { lagging, .. } => std::mem::take(lagging),
-        };
-        lagging.iter().for_each(|n| self.servers()[*n].thaw());
+        std::mem::take(&mut self.lagging).iter().for_each(|n| self.servers()[*n].thaw());
     }
 
     /// Returns when another master has taken over, or the same one is back.
     pub fn suffer(&mut self, accident: Accident) {
-        let master = self.master();
         match accident {
-            Accident::Restart | Accident::PowerCut => self.restart(accident == Accident::PowerCut),
-            Accident::InOrder => {
-                let Self::Cluster { cluster, .. } = self else {
-                    panic!("only a Cluster fails over in order")
-                };
-                cluster.fail_over(master);
+            Accident::Restart | Accident::PowerCut | Accident::Snapshot => {
+                self.restart(accident == Accident::PowerCut);
             }
-            Accident::Killed | Accident::KilledAhead | Accident::Refused => {
-                match accident {
-                    Accident::Killed => self.wait_for_replicas(master),
-                    Accident::Refused => self.cut_off(),
-                    _ => {}
-                }
-                self.servers_mut()[master].stop();
-                self.thaw();
-                self.wait_for_another(master);
+            Accident::Deposed | Accident::DeposedStrictly => self.wait_for_another(),
+            Accident::InOrder => self.fail_over(),
+            Accident::Frozen => {
+                self.wait_for_replicas();
+                self.servers()[self.former].freeze();
+                self.wait_for_another();
+                self.servers()[self.former].thaw();
+            }
+            Accident::Killed => {
+                self.wait_for_replicas();
+                self.kill();
+            }
+            Accident::KilledAhead => self.kill(),
+            Accident::Parted | Accident::PartedLong => {
+                self.kill();
+                self.bring_back();
             }
         }
     }
 
     fn restart(&mut self, power_cut: bool) {
-        let Self::One { redis, appended } = self else { panic!("only one server starts again") };
+        let appended = self.appended;
+        let Kind::One(redis) = &mut self.kind else { panic!("only one server starts again") };
         redis.stop();
         if power_cut {
             let file = OpenOptions::new().write(true).open(redis.append_only_file()).expect("a file");
-            file.set_len(*appended).expect("it can be cut");
+            file.set_len(appended).expect("it can be cut");
         }
         redis.run();
     }
 
-    fn wait_for_replicas(&self, master: usize) {
+    fn kill(&mut self) {
+        let former = self.former;
+        self.servers_mut()[former].stop();
+        self.thaw();
+        self.wait_for_another();
+    }
+
+    /// Where there was a single replica, its successor waits for the former master before it takes a write.
+    fn bring_back(&mut self) {
+        if matches!(self.kind, Kind::Cluster(_)) {
+            let former = self.former;
+            self.servers_mut()[former].run();
+            self.wait_until_whole();
+        }
+    }
+
+    fn fail_over(&self) {
+        match &self.kind {
+            Kind::One(_) => panic!("one server has no replicas"),
+            Kind::Sentinel(sentinel) => {
+                self.wait_for_replicas();
+                sentinel.fail_over();
+            }
+            Kind::Cluster(cluster) => {
+                cluster.fail_over(self.former);
+            }
+        }
+    }
+
+    fn wait_for_replicas(&self) {
         let told = |n: usize, name: &str| self.servers()[n].info(name);
         wait_for("replicas have what the master has", Duration::from_secs(10), || {
-            let offset = told(master, "master_repl_offset")?;
-            let port = self.servers()[master].public_port().to_string();
+            let offset = told(self.former, "master_repl_offset")?;
+            let port = self.servers()[self.former].public_port().to_string();
             let own =
                 (0..self.servers().len()).filter(|n| told(*n, "master_port").is_some_and(|it| it == port));
             own.map(|n| told(n, "slave_repl_offset")).all(|it| it.as_ref() == Some(&offset)).then_some(())
         });
     }
 
-    fn wait_for_another(&self, former: usize) {
-        match self {
-            Self::One { .. } => {}
-            Self::Sentinel { sentinel, .. } => {
+    fn wait_for_another(&self) {
+        let former = self.former;
+        match &self.kind {
+            Kind::One(_) => {}
+            Kind::Sentinel(sentinel) => {
                 sentinel.wait_for_another(former);
             }
-            Self::Cluster { cluster, .. } => {
+            Kind::Cluster(cluster) => {
                 wait_for("another primary serves the slot", Duration::from_secs(60), || {
                     let slot: u16 = cluster.servers[(former + 1) % cluster.servers.len()]
                         .try_ask(&["CLUSTER", "KEYSLOT", SET])?;
@@ -185,9 +284,28 @@ impl Deployment {
         }
     }
 
-    /// What the record of a session names as its refresh token.
+    /// What the record of a session names as its refresh token, on the master there is now.
     pub fn jti_of(&self, tokens: &Tokens) -> Option<String> {
+        self.field(self.master(), tokens, "jti")
+    }
+
+    /// When a session ended, as the master says there is now.
+    pub fn end_of(&self, tokens: &Tokens) -> Option<String> {
+        self.field(self.master(), tokens, "ended_at")
+    }
+
+    /// When a session ended, as the master says that will suffer the accident; nothing where it was ended elsewhere.
+    pub fn end_before(&self, tokens: &Tokens) -> Option<String> {
+        self.field(self.former, tokens, "ended_at")
+    }
+
+    /// Whether a refresh was granted by the master that will suffer the accident.
+    pub fn was_granted_before(&self, tokens: &Tokens) -> bool {
+        self.field(self.former, tokens, "jti").is_some_and(|jti| jti == claims(&tokens.refresh)["jti"])
+    }
+
+    fn field(&self, server: usize, tokens: &Tokens, name: &str) -> Option<String> {
         let key = format!("tg:{{alice}}:session:{}", tokens.session);
-        self.servers()[self.master()].ask(&["HGET", &key, "jti"])
+        self.servers()[server].ask(&["HGET", &key, name])
     }
 }

@@ -36,6 +36,7 @@ fn what_is_no_resp_is_foreign() {
 fn a_command_is_known_by_its_name_in_any_case() {
     assert_eq!(kind(b"*1\r\n$7\r\nevalSHA\r\n"), Kind::Script);
     assert_eq!(kind(b"*1\r\n$5\r\nXREAD\r\n"), Kind::Feed);
-    assert_eq!(kind(b"*1\r\n$5\r\nPSYNC\r\n"), Kind::Stream);
+    assert_eq!(kind(b"*1\r\n$5\r\nPSYNC\r\n"), Kind::Replication);
+    assert_eq!(kind(b"*1\r\n$9\r\nSUBSCRIBE\r\n"), Kind::Stream);
     assert_eq!(kind(b"*2\r\n$3\r\nGET\r\n$4\r\nEVAL\r\n"), Kind::Other);
 }

@@ -80,6 +80,12 @@ impl Cluster {
 
     /// The same with a proxy in front of each server.
     pub fn behind_proxies() -> Self {
+        Self::behind_proxies_with(&[])
+    }
+
+    pub fn behind_proxies_with(extra: &[&str]) -> Self {
+        let mut all = QUICK.to_vec();
+        all.extend_from_slice(extra);
         let start = |_| {
             let port = free_port_with_bus();
             let announce = |proxy: u16| {
@@ -87,7 +93,7 @@ impl Cluster {
                 let options = ["--cluster-announce-port", &proxy, "--cluster-announce-bus-port", &bus];
                 options.into_iter().chain(["--cluster-announce-ip", "127.0.0.1"]).map(str::to_owned).collect()
             };
-            Redis::start_behind(Proxy::before(port), port, &QUICK, announce)
+            Redis::start_behind(Proxy::before(port), port, &all, announce)
         };
         Self::of_servers((0..2 * PRIMARIES).map(start).collect())
     }

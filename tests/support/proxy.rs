@@ -1,6 +1,7 @@
 //! A TCP proxy in front of a redis-server that understands RESP: it can hold back what a gateway sends and let it go
 //! later, and let calls of scripts meet faults, by hand or by plan. Replication, Sentinels and operators, who may share
-//! its address, pass untouched: all this concerns connections on which a script was sent or the feed was read.
+//! its address, pass untouched: all this concerns connections on which a script was sent or the feed was read. Replicas
+//! can be parted from their master.
 
 pub mod frame;
 mod gate;
@@ -62,6 +63,12 @@ impl Proxy {
     /// Makes a black hole of every connection there is: open, and silent for ever. New ones work.
     pub fn swallow(&self) {
         self.shared.gate.swallow_existing();
+    }
+
+    /// As when the network between the server and its replicas is gone, for good: connections stay open, and nothing
+    /// comes through, neither on those there are nor on new ones.
+    pub fn part(&self) {
+        self.shared.gate.part();
     }
 
     pub fn release(&self) {

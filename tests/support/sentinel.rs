@@ -100,6 +100,10 @@ impl Sentinel {
 
     /// The same with a proxy in front of each server.
     pub fn behind_proxies() -> Self {
+        Self::behind_proxies_with(&[])
+    }
+
+    pub fn behind_proxies_with(extra: &[&str]) -> Self {
         let server = |options: &[&str]| {
             let port = free_port();
             let announce = |proxy: u16| {
@@ -108,7 +112,7 @@ impl Sentinel {
             };
             Redis::start_behind(Proxy::before(port), port, options, announce)
         };
-        Self::of(Way::plain(server), 2, &[])
+        Self::of(Way::plain(server), 2, extra)
     }
 
     fn of(way: Way, replicas: usize, extra: &[&str]) -> Self {

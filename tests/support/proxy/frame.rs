@@ -48,7 +48,9 @@ pub enum Kind {
     Script,
     /// A look at the feed.
     Feed,
-    /// From here on the connection no longer goes by question and answer: replication, publish and subscribe.
+    /// From here on the connection carries what a master's replica is sent, no longer by question and answer.
+    Replication,
+    /// The same with publish and subscribe.
     Stream,
     Other,
 }
@@ -61,7 +63,9 @@ pub fn kind(command: &[u8]) -> Kind {
         Kind::Script
     } else if is(&["XREAD"]) {
         Kind::Feed
-    } else if is(&["REPLCONF", "PSYNC", "SYNC", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "MONITOR"]) {
+    } else if is(&["REPLCONF", "PSYNC", "SYNC"]) {
+        Kind::Replication
+    } else if is(&["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "MONITOR"]) {
         Kind::Stream
     } else {
         Kind::Other

@@ -1,6 +1,6 @@
 //! Holds back by hand what gateways send, or makes it vanish.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 
 /// Connections are numbered in the order in which they came.
@@ -12,6 +12,8 @@ pub struct Gate {
     opened: Condvar,
     /// Connections below this number are black holes.
     swallowed: AtomicUsize,
+    /// Replicas, present and future, are behind a black hole.
+    parted: AtomicBool,
 }
 
 impl Gate {
@@ -27,6 +29,14 @@ impl Gate {
 
     pub fn swallows(&self, number: usize) -> bool {
         number < self.swallowed.load(Ordering::SeqCst)
+    }
+
+    pub fn is_parted(&self) -> bool {
+        self.parted.load(Ordering::SeqCst)
+    }
+
+    pub fn part(&self) {
+        self.parted.store(true, Ordering::SeqCst);
     }
 
     pub fn hold_all(&self) {

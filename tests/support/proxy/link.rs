@@ -20,6 +20,8 @@ pub struct Link {
     replies: Mutex<VecDeque<Reply>>,
     /// A gateway's: it has sent a script or read the feed. Faults spare all others.
     is_gateway: AtomicBool,
+    /// A replica's: only being parted concerns it.
+    is_replication: AtomicBool,
     /// Bytes pass as they come: replication, Sentinels that listen, TLS.
     is_stream: AtomicBool,
     /// Nothing passes any more.
@@ -52,6 +54,7 @@ impl Link {
             shared,
             replies: Mutex::default(),
             is_gateway: AtomicBool::new(false),
+            is_replication: AtomicBool::new(false),
             is_stream: AtomicBool::new(false),
             is_silent: AtomicBool::new(false),
         });
@@ -62,7 +65,8 @@ impl Link {
 
     fn is_hole(&self) -> bool {
         let by_hand = self.is(&self.is_gateway) && self.shared.gate.swallows(self.number);
-        by_hand || self.is(&self.is_silent)
+        let parted = self.is(&self.is_replication) && self.shared.gate.is_parted();
+        by_hand || parted || self.is(&self.is_silent)
     }
 
     fn is(&self, what: &AtomicBool) -> bool {
@@ -159,6 +163,10 @@ impl Link {
         let kind = frame::kind(command);
         match kind {
             Kind::Script | Kind::Feed => self.is_gateway.store(true, Ordering::SeqCst),
+            Kind::Replication => {
+                self.is_replication.store(true, Ordering::SeqCst);
+                self.is_stream.store(true, Ordering::SeqCst);
+            }
             Kind::Stream => self.is_stream.store(true, Ordering::SeqCst),
             Kind::Other => {}
         }

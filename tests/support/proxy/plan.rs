@@ -84,7 +84,7 @@ impl Fates {
         let ordered = match kind {
             Kind::Script => inner.ordered.remove(&(self.calls.fetch_add(1, Ordering::SeqCst) + 1)),
             Kind::Feed => None,
-            Kind::Stream | Kind::Other => return None,
+            Kind::Replication | Kind::Stream | Kind::Other => return None,
         };
         ordered.or_else(|| inner.plan.as_mut().and_then(|(plan, rng)| draw(plan, rng)))
     }
