@@ -29,6 +29,7 @@ use tokio::time::timeout;
 
 use self::address::{Dialer, Parsed, Tls};
 use self::connection::Connections;
+use self::inspect::Wanted;
 use self::keys::Keys;
 use super::{
     Created, Ended, EndedMany, EndedOne, Error, Listener, Lookup, NewSession, Policy, Rotated, Rotation,
@@ -94,7 +95,7 @@ pub struct RedisStore {
     feeds: Vec<String>,
     policy: Policy,
     timeout: Duration,
-    wait_replicas: usize,
+    wanted: Wanted,
 }
 
 impl RedisStore {
@@ -107,8 +108,8 @@ impl RedisStore {
         let keys = Keys::new(&settings.prefix);
         let connections = Connections::open(settings, keys.layout())?;
         let feeds = if connections.is_cluster() { keys.feeds() } else { vec![keys.feed()] };
-        let (timeout, wait_replicas) = (settings.timeout, settings.wait_replicas);
-        Ok(Self { connections, keys, feeds, policy, timeout, wait_replicas })
+        let (timeout, wanted) = (settings.timeout, Wanted::of(settings)?);
+        Ok(Self { connections, keys, feeds, policy, timeout, wanted })
     }
 
     /// Where the ends of the subject's sessions are announced: on the server that knows them, wherever it has a
@@ -200,7 +201,7 @@ impl Store for RedisStore {
         let (mut warnings, mut failures) = (Vec::new(), Vec::new());
         for answer in self.connections.look(&::redis::cmd("INFO"), patience).await {
             match answer {
-                Ok(info) => warnings.extend(inspect::dangers(&info.unwrap_or_default(), self.wait_replicas)),
+                Ok(info) => warnings.extend(inspect::dangers(&info.unwrap_or_default(), self.wanted)),
                 Err(error) => failures.push(error),
             }
         }

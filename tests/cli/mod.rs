@@ -3,6 +3,7 @@
 mod check;
 mod cluster;
 mod dev;
+mod findings;
 mod healthcheck;
 pub mod help;
 mod init;

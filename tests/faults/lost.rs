@@ -1,9 +1,8 @@
 //! Answers, ends and connections that were lost: what is done once more, and that nobody hears of it.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::outage::replica_of;
+use super::outage::{connections, replica_of};
 use crate::support::gateway::Gateway;
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::Redis;
@@ -43,14 +42,6 @@ async fn an_end_that_redis_has_lost_is_repeated_though_nobody_asks() {
     assert_eq!(redis.ask::<u64>(&["XLEN", "tg:revocations"]), 1);
 }
 
-/// Ids of the connections that gateways have, by whether `WAIT` holds them up.
-fn connections(redis: &Redis, waiting: bool) -> BTreeSet<String> {
-    let list: String = redis.ask(&["CLIENT", "LIST", "TYPE", "normal"]);
-    let chosen =
-        list.lines().filter(|line| line.contains("cmd=wait") == waiting && !line.contains("cmd=client"));
-    chosen.filter_map(|line| line.strip_prefix("id=")?.split(' ').next()).map(str::to_owned).collect()
-}
-
 /// A master that was deposed goes on acknowledging for a while.
 #[tokio::test]
 async fn what_is_acknowledged_over_a_connection_that_was_given_up_does_not_count() {
@@ -61,19 +52,21 @@ async fn what_is_acknowledged_over_a_connection_that_was_given_up_does_not_count
     let replica = replica_of(&redis);
     // The worker's, the follower's, and the feed's.
     wait_for("its connections", Duration::from_secs(5), || {
-        (connections(&redis, false).len() == 3).then_some(())
+        (connections(&redis, |_| true).len() == 3).then_some(())
     });
-    let before = connections(&redis, false);
+    let before = connections(&redis, |_| true);
     replica.freeze();
     let (api, token) = (gateway.api(), tokens.refresh.clone());
     let logout = tokio::spawn(async move { api.revoke(&token).await });
-    while connections(&redis, true).is_empty() {
+    let waits = |line: &str| line.contains("cmd=wait");
+    while connections(&redis, waits).is_empty() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     for id in &before {
         redis.ask::<u64>(&["CLIENT", "KILL", "ID", id]);
     }
-    while !(connections(&redis, false).is_disjoint(&before) && connections(&redis, false).len() == 3) {
+    let others = || connections(&redis, |line| !waits(line));
+    while !(others().is_disjoint(&before) && others().len() == 3) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     replica.thaw();

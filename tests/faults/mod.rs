@@ -17,6 +17,7 @@ mod tls;
 
 use serde_json::json;
 
+pub use self::outage::replica_of;
 use crate::stack::rule_of_the_gateway;
 use crate::support::gateway::{Gateway, command};
 use crate::support::redis::Redis;

@@ -3,6 +3,7 @@
 use redis::aio::MultiplexedConnection;
 
 use super::RedisSettings;
+use super::address::Topology;
 use super::connection::{Masters, unavailable};
 use super::keys::{Keys, LAYOUT_VERSION};
 use crate::store::Error;
@@ -32,12 +33,28 @@ impl Finding {
     }
 }
 
+/// What a deployment is measured by, besides what its servers tell.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// Replicas that must acknowledge an ended session.
+    wait_replicas: usize,
+    /// Another server is to take over from a master that is lost.
+    successor: bool,
+}
+
+impl Wanted {
+    pub fn of(settings: &RedisSettings) -> Result<Self, Error> {
+        let successor = !matches!(settings.parse()?.topology, Topology::Standalone(_));
+        Ok(Self { wait_replicas: settings.wait_replicas, successor })
+    }
+}
+
 /// Smallest `hash-max-listpack-value`, in bytes, that keeps a session with claims compact.
 const LISTPACK_VALUE: u64 = 2048;
 
 /// Asks each master about itself. Needs `INFO`; what only `CONFIG GET` tells is left open where that is denied.
 pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, Error> {
-    let mut masters = Masters::open(settings).await?;
+    let (mut masters, wanted) = (Masters::open(settings).await?, Wanted::of(settings)?);
     let (layout, several) = (Keys::new(&settings.prefix).layout(), masters.all.len() > 1);
     let found: Option<String> = redis::cmd("GET")
         .arg(&layout)
@@ -46,7 +63,7 @@ pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, Error> {
         .map_err(|error| unavailable(&error))?;
     let mut findings = vec![layout_version(found.as_deref())];
     for (address, connection) in &mut masters.all {
-        for mut finding in of_server(connection, settings).await? {
+        for mut finding in of_server(connection, wanted).await? {
             if several {
                 finding.message = format!("{address}: {}", finding.message);
             }
@@ -56,14 +73,10 @@ pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, Error> {
     Ok(findings)
 }
 
-async fn of_server(
-    connection: &mut MultiplexedConnection,
-    settings: &RedisSettings,
-) -> Result<Vec<Finding>, Error> {
+async fn of_server(connection: &mut MultiplexedConnection, wanted: Wanted) -> Result<Vec<Finding>, Error> {
     let answer = redis::cmd("INFO").query_async::<String>(connection).await;
     let info = Info(answer.map_err(|error| unavailable(&error))?);
-    let mut findings = vec![version(&info), role(&info), eviction(&info), persistence(&info)];
-    findings.extend(replicas(&info, settings.wait_replicas));
+    let mut findings = of_info(&info, wanted);
     findings.extend(listpack(connection).await);
     if info.get("cluster_enabled") == "1" {
         findings.extend(coverage(connection).await);
@@ -72,15 +85,20 @@ async fn of_server(
 }
 
 /// What `INFO` tells that endangers the promises; nothing where it tells nothing.
-pub fn dangers(info: &str, wait_replicas: usize) -> Vec<String> {
+pub fn dangers(info: &str, wanted: Wanted) -> Vec<String> {
     let info = Info(info.to_owned());
     if info.get("redis_version").is_empty() {
         return Vec::new();
     }
-    let mut findings = vec![version(&info), role(&info), eviction(&info), persistence(&info)];
-    findings.extend(replicas(&info, wait_replicas));
-    let amiss = findings.into_iter().filter(|finding| finding.severity != Severity::Ok);
+    let amiss = of_info(&info, wanted).into_iter().filter(|finding| finding.severity != Severity::Ok);
     amiss.map(|finding| format!("{}: {}", finding.subject, finding.message)).collect()
+}
+
+fn of_info(info: &Info, wanted: Wanted) -> Vec<Finding> {
+    let mut findings =
+        vec![version(info), role(info), eviction(info), persistence(info), replicas(info, wanted)];
+    findings.extend(min_replicas(info));
+    findings
 }
 
 /// An answer to `INFO`.
@@ -91,6 +109,10 @@ impl Info {
     fn get(&self, name: &str) -> &str {
         let line = self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.map_or("", str::trim)
+    }
+
+    fn replicas(&self) -> usize {
+        self.get("connected_slaves").parse().unwrap_or(0)
     }
 }
 
@@ -136,26 +158,34 @@ fn persistence(info: &Info) -> Finding {
     Finding::new(Severity::Warning, "appendonly", message)
 }
 
-/// How many replicas there are, and whether a master that has lost them stops taking writes.
-fn replicas(info: &Info, wait_replicas: usize) -> Vec<Finding> {
-    let connected: usize = info.get("connected_slaves").parse().unwrap_or(0);
-    let mut findings = Vec::new();
-    if connected < wait_replicas {
+/// Whether there are as many as somebody counts on.
+fn replicas(info: &Info, wanted: Wanted) -> Finding {
+    let (connected, waits) = (info.replicas(), wanted.wait_replicas);
+    if connected < waits {
         let message = format!(
-            "{connected}, but REDIS_WAIT_REPLICAS is {wait_replicas}: every logout is answered 503; \
+            "{connected}, but REDIS_WAIT_REPLICAS is {waits}: every logout is answered 503; \
              attach replicas, or lower REDIS_WAIT_REPLICAS"
         );
-        findings.push(Finding::new(Severity::Problem, "replicas", message));
+        Finding::new(Severity::Problem, "replicas", message)
+    } else if connected == 0 && wanted.successor {
+        let message = "0: nobody takes over when this master is lost; attach a replica, better two";
+        Finding::new(Severity::Warning, "replicas", message)
     } else {
-        findings.push(Finding::new(Severity::Ok, "replicas", connected.to_string()));
+        Finding::new(Severity::Ok, "replicas", connected.to_string())
     }
-    // Only told where it is configured.
-    if connected > 0 && info.get("min_slaves_good_slaves").is_empty() {
-        let message = "0: a master that was cut off goes on acknowledging what a failover throws away; \
-                       set min-replicas-to-write 1 and min-replicas-max-lag 10";
-        findings.push(Finding::new(Severity::Warning, "min-replicas-to-write", message));
+}
+
+/// Whether a master that has lost its replicas stops taking writes. Nothing is said where there is a single one, which
+/// a new master would be waiting for.
+fn min_replicas(info: &Info) -> Option<Finding> {
+    const NAME: &str = "min-replicas-to-write";
+    // Only told where both settings are more than 0.
+    if !info.get("min_slaves_good_slaves").is_empty() {
+        return Some(Finding::new(Severity::Ok, NAME, "in force"));
     }
-    findings
+    let message = "not in force: a master that was cut off goes on acknowledging what a failover throws away; \
+                   set min-replicas-to-write 1 and min-replicas-max-lag 10";
+    (info.replicas() > 1).then(|| Finding::new(Severity::Warning, NAME, message))
 }
 
 fn layout_version(found: Option<&str>) -> Finding {
@@ -199,4 +229,65 @@ async fn setting(connection: &mut MultiplexedConnection, name: &str) -> Option<S
     let answer: Result<Vec<String>, _> =
         redis::cmd("CONFIG").arg("GET").arg(name).query_async(connection).await;
     answer.ok()?.into_iter().nth(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOUND: &str = "redis_version:7.0.15\r\nrole:master\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\n\
+                         connected_slaves:0\r\n";
+
+    const ALONE: Wanted = Wanted { wait_replicas: 0, successor: false };
+
+    fn told(change: (&str, &str), wanted: Wanted) -> Vec<String> {
+        dangers(&SOUND.replace(change.0, change.1), wanted)
+    }
+
+    #[test]
+    fn a_sound_server_is_no_danger_nor_is_one_that_tells_nothing() {
+        assert_eq!((dangers(SOUND, ALONE), dangers("", ALONE)), (vec![], vec![]));
+    }
+
+    #[test]
+    fn a_server_that_is_too_old_is_named_with_what_to_run() {
+        let valkey = "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:";
+        for (found, said) in [
+            ("redis_version:6.2.14", "version: Redis 6.2.14 is too old; run Redis 7.0 or newer"),
+            (&format!("{valkey}7.1.0"), "version: Valkey 7.1.0 is too old; run Valkey 7.2 or newer"),
+        ] {
+            assert_eq!(told(("redis_version:7.0.15", found), ALONE), [said]);
+        }
+        for found in ["redis_version:7.2.0", "redis_version:10.0.1", &format!("{valkey}8.0.1")] {
+            assert_eq!(told(("redis_version:7.0.15", found), ALONE), [""; 0], "{found}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_no_master_is_named() {
+        let [said] = &told(("role:master", "role:slave"), ALONE)[..] else { panic!("one danger") };
+        assert!(said.starts_with("role: ") && said.contains("'slave'"), "{said}");
+    }
+
+    #[test]
+    fn a_master_with_several_replicas_should_want_one_of_them_and_a_single_one_is_no_reason() {
+        let with = |count: &str| told(("connected_slaves:0", count), ALONE);
+        assert_eq!((with("connected_slaves:0"), with("connected_slaves:1")), (vec![], vec![]));
+        let [said] = &with("connected_slaves:2")[..] else { panic!("one danger") };
+        assert!(said.starts_with("min-replicas-to-write: not in force"), "{said}");
+        assert_eq!(with("connected_slaves:2\r\nmin_slaves_good_slaves:2"), [""; 0]);
+    }
+
+    #[test]
+    fn a_master_without_replicas_is_a_danger_where_one_is_counted_on() {
+        let successor = Wanted { successor: true, ..ALONE };
+        for (wanted, said) in [
+            (successor, "replicas: 0: nobody takes over"),
+            (Wanted { wait_replicas: 1, ..successor }, "replicas: 0, but REDIS_WAIT_REPLICAS is 1"),
+        ] {
+            let [found] = &dangers(SOUND, wanted)[..] else { panic!("one danger") };
+            assert!(found.starts_with(said), "{found}");
+        }
+        assert_eq!(told(("connected_slaves:0", "connected_slaves:1"), successor), [""; 0]);
+    }
 }

@@ -1,0 +1,134 @@
+//! What `check` finds of how Redis runs, and that `/readyz` in full says the same.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::check::check;
+use crate::faults::replica_of;
+use crate::support::api::{Answer, Api};
+use crate::support::cluster::Cluster;
+use crate::support::gateway::Gateway;
+use crate::support::redis::Redis;
+use crate::support::sentinel::Sentinel;
+use crate::support::{eventually, wait_for};
+
+/// What only `check` looks at, because only operators may ask for it.
+const ASKED_OF_CONFIG: [&str; 2] = ["hash-max-listpack-value", "cluster-require-full-coverage"];
+
+/// Whatever `check` finds amiss of how Redis runs: severity, and subject and message as `/readyz` words them.
+fn amiss(url: &str, settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    let said: Vec<Value> = serde_json::from_str(&check(url, settings, true).stdout).expect("JSON");
+    let text = |finding: &Value, name: &str| finding[name].as_str().expect("text").to_owned();
+    let found = said.iter().filter(|finding| finding["severity"] != "ok");
+    let found = found.filter(|finding| !ASKED_OF_CONFIG.contains(&finding["subject"].as_str().unwrap()));
+    found
+        .map(|it| (text(it, "severity"), format!("{}: {}", text(it, "subject"), text(it, "message"))))
+        .collect()
+}
+
+async fn readiness(node: &Gateway) -> Answer {
+    let admin = Api::new(&node.admin());
+    admin.send(admin.request(reqwest::Method::GET, "/readyz")).await
+}
+
+/// A node that tells its readiness in full.
+fn node(url: &str, settings: &[(&str, &str)]) -> Gateway {
+    Gateway::on(url, &[settings, &[("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1")]].concat())
+}
+
+/// `check` finds this and nothing else amiss, and a node, which is ready all the same, says it in the same words.
+async fn both_say(url: &str, settings: &[(&str, &str)], wanted: &[(&str, &str)]) {
+    let node = node(url, settings);
+    let mut said = amiss(url, settings);
+    said.dedup();
+    assert_eq!(said.len(), wanted.len(), "{said:?}");
+    for ((severity, message), wanted) in said.iter().zip(wanted) {
+        assert!((severity.as_str(), message.starts_with(wanted.1)) == (wanted.0, true), "{said:?}");
+    }
+    let words: Vec<_> = said.into_iter().map(|(_, message)| message).collect();
+    eventually("the node says the same", Duration::from_secs(10), async || {
+        let answer = readiness(&node).await;
+        (answer.status == 200 && answer.json()["warnings"] == serde_json::json!(words)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_redis_that_keeps_only_snapshots_is_a_warning_with_a_remedy() {
+    let redis = Redis::start_with(&["--appendonly", "no"]);
+    both_say(&redis.url(), &[], &[("warning", "appendonly: off")]).await;
+    assert!(amiss(&redis.url(), &[])[0].1.contains("set appendonly yes"));
+}
+
+#[tokio::test]
+async fn fewer_replicas_than_a_logout_waits_for_are_a_problem() {
+    let redis = Redis::start();
+    let waits = [("REDIS_WAIT_REPLICAS", "1")];
+    let wanted = [("problem", "replicas: 0, but REDIS_WAIT_REPLICAS is 1")];
+    both_say(&redis.url(), &waits, &wanted).await;
+    let _replica = replica_of(&redis);
+    both_say(&redis.url(), &waits, &[]).await;
+}
+
+#[tokio::test]
+async fn a_master_with_two_replicas_should_want_one_of_them() {
+    let redis = Redis::start();
+    let _first = replica_of(&redis);
+    both_say(&redis.url(), &[], &[]).await; // a single one could not be spared
+    let _second = replica_of(&redis);
+    both_say(&redis.url(), &[], &[("warning", "min-replicas-to-write: not in force")]).await;
+    redis.ask::<String>(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
+    both_say(&redis.url(), &[], &[]).await;
+    redis.ask::<String>(&["CONFIG", "SET", "min-replicas-max-lag", "0"]);
+    both_say(&redis.url(), &[], &[("warning", "min-replicas-to-write: not in force")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_nobody_can_succeed_is_a_warning() {
+    let mut sentinel = Sentinel::start_with(1, &[]);
+    let (url, master) = (sentinel.gateway_url(), sentinel.master());
+    both_say(&url, &[], &[]).await;
+    sentinel.servers[1 - master].stop();
+    wait_for("the master notices", Duration::from_secs(10), || {
+        sentinel.servers[master].info("connected_slaves").filter(|count| count == "0")
+    });
+    both_say(&url, &[], &[("warning", "replicas: 0: nobody takes over")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn primaries_that_nobody_can_succeed_are_a_warning_each() {
+    let cluster = Cluster::start();
+    let url = cluster.gateway_url();
+    let said = amiss(&url, &[]);
+    assert_eq!(said.len(), 3, "{said:?}");
+    for server in &cluster.servers {
+        let wanted = format!("replicas: {}: 0: nobody takes over", server.address());
+        assert!(
+            said.iter().any(|(severity, it)| severity == "warning" && it.starts_with(&wanted)),
+            "{said:?}"
+        );
+    }
+    let node = node(&url, &[]);
+    eventually("the node says so", Duration::from_secs(10), async || {
+        readiness(&node).await.text.contains("replicas: 0: nobody takes over").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_replica_is_a_problem_and_a_node_on_one_is_not_ready() {
+    let master = Redis::start();
+    let replica = replica_of(&master);
+    let said = amiss(&replica.url(), &[]);
+    let [(severity, message)] = &said[..] else { panic!("{said:?}") };
+    assert_eq!(
+        (severity.as_str(), message.starts_with("role: this server's role is 'slave'")),
+        ("problem", true)
+    );
+    assert!(message.contains("let REDIS_URL point at the master"), "{message}");
+    let node = node(&replica.url(), &[]);
+    let told = readiness(&node).await;
+    assert_eq!((told.status.as_u16(), &told.json()["ready"]), (503, &Value::Bool(false)));
+    assert!(told.json()["store"].as_str().is_some_and(|why| why.contains("READONLY")), "{told:?}");
+}
