@@ -1,6 +1,7 @@
 //! Races, late and doubled calls, Redis gone: several gateway processes on one real Redis.
 
 mod cluster;
+mod crowd;
 mod drain;
 mod feed;
 mod frames;
@@ -10,6 +11,7 @@ mod outage;
 mod passwords;
 mod proxy;
 mod races;
+mod refusing;
 mod rollback;
 mod sentinel;
 mod supervisor;

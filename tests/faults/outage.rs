@@ -33,7 +33,7 @@ async fn every_call(api: &Api, tokens: &Tokens) -> Vec<(&'static str, Answer)> {
     ]
 }
 
-async fn every_call_is_unavailable(api: &Api, tokens: &Tokens) {
+pub async fn every_call_is_unavailable(api: &Api, tokens: &Tokens) {
     for (call, answer) in every_call(api, tokens).await {
         assert_eq!(answer.status, 503, "{call}: {answer:?}");
         answer.expect_error(503, "temporarily_unavailable");
@@ -41,7 +41,7 @@ async fn every_call_is_unavailable(api: &Api, tokens: &Tokens) {
 }
 
 /// Polls until the node is ready again; a client would retry in the same way.
-async fn ready_again(api: &Api) {
+pub async fn ready_again(api: &Api) {
     let began = Instant::now();
     while api.send(api.request(Method::GET, "/readyz")).await.status != 200 {
         assert!(began.elapsed() < Duration::from_secs(10), "not ready within 10 s");

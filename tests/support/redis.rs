@@ -79,6 +79,15 @@ impl Redis {
 
     /// Starts the server again on its port, with what it has on disk.
     pub fn run(&mut self) {
+        self.begin();
+        wait_for("redis-server answers", Duration::from_secs(10), || {
+            let mut connection = self.try_connect()?;
+            redis::cmd("PING").query::<String>(&mut connection).ok()
+        });
+    }
+
+    /// The same; it may still be loading.
+    pub fn begin(&mut self) {
         assert!(self.child.is_none(), "it runs already");
         let child = Command::new("redis-server")
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
@@ -99,10 +108,6 @@ impl Redis {
             .spawn()
             .expect("redis-server is installed; scripts/test installs it");
         self.child = Some(child);
-        wait_for("redis-server answers", Duration::from_secs(10), || {
-            let mut connection = self.try_connect()?;
-            redis::cmd("PING").query::<String>(&mut connection).ok()
-        });
     }
 
     /// Ends the server, by its process id, as a power cut would.

@@ -25,6 +25,8 @@ pub enum Fault {
     CutReply,
     /// Redis gets it twice; the second reply is dropped.
     Double,
+    /// It never reaches Redis, which seems to answer with this error: a code.
+    Refuse(&'static str),
 }
 
 /// Faults at random, the same for the same seed and the same order of calls.
@@ -126,5 +128,6 @@ fn name(fault: Fault) -> &'static str {
         Fault::Delay(_) => "delayed",
         Fault::CutReply => "reply cut",
         Fault::Double => "doubled",
+        Fault::Refuse(_) => "refused",
     }
 }
