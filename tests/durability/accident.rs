@@ -18,6 +18,8 @@ pub enum Accident {
     Restart,
     /// The same, and its file lacks what was written last.
     PowerCut,
+    /// The same, and its file lacks what was never synced.
+    PowerCutUnsynced,
     /// The same, and all it has is a snapshot from before.
     Snapshot,
     /// The master is killed; its replicas have all it had.
@@ -62,6 +64,11 @@ enum Kind {
 }
 
 impl Deployment {
+    /// Of which it is known what it syncs.
+    pub fn one_watched(extra: &[&str]) -> Self {
+        Self::of(Kind::One(Redis::start_watched(extra)))
+    }
+
     pub fn one(extra: &[&str]) -> Self {
         Self::of(Kind::One(Redis::start_with(extra)))
     }
@@ -193,9 +200,12 @@ impl Deployment {
     /// Returns when another master has taken over, or the same one is back.
     pub fn suffer(&mut self, accident: Accident) {
         match accident {
-            Accident::Restart | Accident::PowerCut | Accident::Snapshot => {
-                self.restart(accident == Accident::PowerCut);
+            Accident::Restart | Accident::Snapshot => self.restart(|_| None),
+            Accident::PowerCut => {
+                let appended = self.appended;
+                self.restart(|_| Some(appended));
             }
+            Accident::PowerCutUnsynced => self.restart(|redis| Some(redis.synced())),
             Accident::Deposed | Accident::DeposedStrictly => self.wait_for_another(),
             Accident::InOrder => self.fail_over(),
             Accident::Frozen => {
@@ -216,13 +226,13 @@ impl Deployment {
         }
     }
 
-    fn restart(&mut self, power_cut: bool) {
-        let appended = self.appended;
+    /// `left` says how much of its file a power cut leaves.
+    fn restart(&mut self, left: impl Fn(&Redis) -> Option<u64>) {
         let Kind::One(redis) = &mut self.kind else { panic!("only one server starts again") };
         redis.stop();
-        if power_cut {
+        if let Some(left) = left(redis) {
             let file = OpenOptions::new().write(true).open(redis.append_only_file()).expect("a file");
-            file.set_len(appended).expect("it can be cut");
+            file.set_len(left).expect("it can be cut");
         }
         redis.run();
     }

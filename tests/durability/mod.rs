@@ -83,6 +83,14 @@ row!(
     NO_WAIT
 );
 row!(
+    one_server_that_syncs_before_it_answers_and_loses_power,
+    "one server, `appendfsync always`",
+    "power cut: the file lacks what was not synced",
+    || Deployment::one_watched(&["--appendfsync", "always"]),
+    Accident::PowerCutUnsynced,
+    NO_WAIT
+);
+row!(
     one_server_with_snapshots,
     "one server, `appendonly no`, snapshots",
     "Redis killed and started again, after its last snapshot",

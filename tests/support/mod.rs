@@ -4,6 +4,7 @@ pub mod api;
 pub mod balancer;
 pub mod chain;
 pub mod cluster;
+pub mod disk;
 pub mod gateway;
 pub mod keys;
 pub mod proxy;

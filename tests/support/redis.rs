@@ -7,6 +7,7 @@ use std::time::Duration;
 use redis::{Connection, FromRedisValue, ToRedisArgs};
 use tempfile::TempDir;
 
+use super::disk::Disk;
 use super::proxy::Proxy;
 use super::tls::Certificates;
 use super::{free_port, signal, wait_for};
@@ -21,6 +22,8 @@ pub struct Redis {
     proxy: Option<Proxy>,
     /// Where others reach it over TLS.
     tls_port: Option<u16>,
+    /// Knows what it has synced.
+    disk: Option<Disk>,
 }
 
 impl Redis {
@@ -34,12 +37,21 @@ impl Redis {
     }
 
     pub fn start_on(port: u16, password: Option<&'static str>, extra: &[&str]) -> Self {
+        Self::start_all(port, password, None, extra)
+    }
+
+    /// What it syncs is known.
+    pub fn start_watched(extra: &[&str]) -> Self {
+        Self::start_all(free_port(), None, Some(Disk::new()), extra)
+    }
+
+    fn start_all(port: u16, password: Option<&'static str>, disk: Option<Disk>, extra: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let mut extra: Vec<_> = extra.iter().map(|&arg| arg.to_owned()).collect();
         if let Some(password) = password {
             extra.extend(["--requirepass", password, "--masterauth", password].map(str::to_owned));
         }
-        let mut redis = Self { child: None, port, dir, extra, password, proxy: None, tls_port: None };
+        let mut redis = Self { child: None, port, dir, extra, password, proxy: None, tls_port: None, disk };
         redis.run();
         redis
     }
@@ -89,7 +101,8 @@ impl Redis {
     /// The same; it may still be loading.
     pub fn begin(&mut self) {
         assert!(self.child.is_none(), "it runs already");
-        let child = Command::new("redis-server")
+        let mut server = Command::new("redis-server");
+        server
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .args([
                 "--repl-diskless-sync-delay",
@@ -104,10 +117,12 @@ impl Redis {
             .arg("--dir")
             .arg(self.dir.path())
             .args(&self.extra)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server is installed; scripts/test installs it");
-        self.child = Some(child);
+            .stdout(Stdio::null());
+        if let Some(disk) = &self.disk {
+            disk.watch(&mut server);
+        }
+        let child = server.spawn();
+        self.child = Some(child.expect("redis-server is installed; scripts/test installs it"));
     }
 
     /// Ends the server, by its process id, as a power cut would.
@@ -173,6 +188,11 @@ impl Redis {
         let paths = names.map(|name| name.expect("an entry").path());
         let mut increments = paths.filter(|path| path.to_string_lossy().ends_with(".incr.aof"));
         increments.next().expect("what was appended since the start")
+    }
+
+    /// How much of that file has reached the disk.
+    pub fn synced(&self) -> u64 {
+        self.disk.as_ref().expect("it was started watched").synced(&self.append_only_file())
     }
 
     pub fn connect(&self) -> Connection {
