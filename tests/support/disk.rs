@@ -28,8 +28,9 @@ impl Disk {
     pub fn synced(&self, file: &Path) -> u64 {
         let number = file.metadata().expect("a file").ino().to_string();
         let record = std::fs::read_to_string(self.record()).expect("something was synced");
-        let lengths = record.lines().filter_map(|line| line.split_once(' ')).filter(|(of, _)| *of == number);
-        lengths.last().map_or(0, |(_, length)| length.parse().expect("a length"))
+        let mut lengths =
+            record.lines().filter_map(|line| line.split_once(' ')).filter(|(of, _)| *of == number);
+        lengths.next_back().map_or(0, |(_, length)| length.parse().expect("a length"))
     }
 
     fn library(&self) -> PathBuf {
