@@ -29,7 +29,7 @@ async fn it_counts_sessions_subjects_and_what_has_ended() {
     assert_eq!((&stats["feed"]["entries"], &stats["layout"]), (&json!(2), &json!("1")));
     let (oldest, newest) =
         (stats["feed"]["oldest"].as_str().unwrap(), stats["feed"]["newest"].as_str().unwrap());
-    assert!(oldest < newest && newest.ends_with('Z'), "{stats}");
+    assert!(oldest <= newest && newest.ends_with('Z'), "{stats}"); // both may be of one millisecond
     let text = text(&redis, &["stats"]);
     for line in
         ["live sessions          4", "ended sessions kept    2, 1 of them not announced", "3         alice"]
