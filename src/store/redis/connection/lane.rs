@@ -269,9 +269,9 @@ impl Lane {
     /// Decides what an error means, and gives the connection up where it is of no use any more.
     pub fn judge(&self, handle: &Handle, error: &RedisError) -> Failure {
         match Failure::of(error, &handle.address) {
-            // In a Cluster another server redirects us; this one only lacks replicas.
+            // In a Cluster another server redirects us; this one lacks replicas, perhaps only for a moment.
             Failure::Demoted(cause) if matches!(self.opening.greeting, Greeting::Fenced(_)) => {
-                Failure::Final(Error::Unavailable(cause))
+                Failure::TryAgain(cause)
             }
             Failure::Lost(cause) | Failure::Demoted(cause) => {
                 self.give_up(handle.number, &cause);
