@@ -147,7 +147,7 @@ impl Fleet {
                     return Some(answer);
                 }
                 Ok(Ok(answer)) if answer.status != 503 => {
-                    self.history.note_odd(format!("{answer:?}"));
+                    self.history.note_odd(format!("answered {}", answer.status));
                     return None;
                 }
                 Ok(Ok(_)) => Counts::add(&self.counts.unavailable),

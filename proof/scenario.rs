@@ -79,6 +79,11 @@ pub fn words_of(nodes: &[Gateway]) -> String {
     lines.take(20).collect::<Vec<_>>().join("\n")
 }
 
+/// The share of the former rate that must come back; less on a machine that has much else to do.
+fn share(full: bool) -> f64 {
+    if full { 0.9 } else { 0.1 }
+}
+
 /// At full length, the former rate within `limit`; otherwise, on a machine that has much else to do, that there is one.
 fn demand_recovery(finding: &mut Finding, full: bool, recovered: Option<Duration>, limit: Duration) {
     let told = recovered.map_or("never".to_owned(), |it| it.as_millis().to_string());

@@ -60,8 +60,7 @@ pub async fn prove(run: Run) -> Finding {
     run.bar.inc(1);
 
     redis.thaw();
-    let share = if run.full { 0.9 } else { 0.1 };
-    let recovered = load.reaches(share * before, WINDOW, Instant::now(), 5 * RECOVERY).await;
+    let recovered = load.reaches(super::share(run.full) * before, WINDOW, Instant::now(), 5 * RECOVERY).await;
     load.stop().await;
     run.bar.inc(1);
     report(run.full, latencies, lives, grown, before, recovered)

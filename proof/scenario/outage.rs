@@ -44,7 +44,7 @@ pub async fn prove(run: Run) -> Finding {
 
     redis.run();
     let (back, granted) = (Instant::now(), load.granted());
-    let (share, mut recovered) = (if run.full { 0.9 } else { 0.1 }, None);
+    let (share, mut recovered) = (super::share(run.full), None);
     while back.elapsed() < Duration::from_secs(1) {
         let rate = load.rate(WINDOW).await;
         recovered = recovered.or((rate >= share * before).then(|| back.elapsed()));
