@@ -5,7 +5,9 @@
 //! - [`session`]: the vocabulary: subject, session, `jti`, attempt, reason.
 //! - [`clock`]: time as the store tells it.
 //! - [`token`]: claims, minting, and the strict checks. Pure.
+//! - [`revocations`]: which sessions have ended, as the feed tells it.
 //! - [`store`]: the trait, the embedded store that specifies it, and Redis with its Lua scripts.
+//! - [`verify`]: access tokens checked from memory, at the gateway and at API nodes.
 //! - [`view`]: sessions as they are shown, over HTTP and by the commands.
 //! - [`gateway`]: the use cases, one file per verb.
 //! - [`http`]: the route table, the error table, one file per resource.
@@ -13,14 +15,24 @@
 //!
 //! `ARCHITECTURE.md` answers the questions a newcomer has, and names the invariants.
 
+#[cfg(feature = "server")]
 pub mod cli;
 pub mod clock;
+#[cfg(feature = "server")]
 pub mod config;
+#[cfg(feature = "server")]
 pub mod gateway;
+#[cfg(feature = "server")]
 pub mod http;
+pub mod revocations;
 pub mod session;
+#[cfg(feature = "server")]
 pub mod startup;
+#[cfg(feature = "store")]
 pub mod store;
+#[cfg(feature = "server")]
 pub mod telemetry;
 pub mod token;
+pub mod verify;
+#[cfg(feature = "server")]
 pub mod view;
