@@ -1,6 +1,7 @@
 //! Tokens, pure: no HTTP, no store, no async, no files.
 //!
 //! - [`secret`], [`jwk`]: what signs. - [`key_set`]: the file that keys live in. - `key`, [`keyring`]: keys at work.
+//!   [`verifying`]: what checks signatures.
 //! - [`claims`], `payload`: what a token says, read and written. - `sign`: minting a pair.
 //! - `jws`: a token taken apart. - [`verify`]: the one place where a string becomes trusted claims.
 //!
@@ -19,6 +20,7 @@ mod payload;
 pub mod secret;
 mod sign;
 pub mod verify;
+pub mod verifying;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,12 +28,13 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 
+pub use jws::Parts;
 pub use keyring::Keyring;
 pub use secret::{InvalidSecret, Secret};
 pub use sign::{Grant, Pair};
 pub use verify::Rejected;
 
-use key::Typ;
+pub use key::Typ;
 use payload::Beginning;
 
 /// What the tokens of this gateway are made of, beside keys.
@@ -72,7 +75,8 @@ impl Tokens {
         self.keyring.load()
     }
 
-    fn typ(&self, audience: &str) -> Typ {
+    /// The `typ` of access tokens for this audience.
+    pub fn typ(&self, audience: &str) -> Typ {
         if self.settings.jwt_audiences.contains(audience) { Typ::Jwt } else { Typ::AtJwt }
     }
 }

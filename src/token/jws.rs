@@ -11,10 +11,11 @@ use super::verify::Rejected;
 const MAX_TOKEN_LEN: usize = 8 * 1024;
 
 /// Exactly three parts, each still encoded.
-pub(super) struct Parts<'a> {
+pub struct Parts<'a> {
+    pub(super) token: &'a str,
     /// Header and payload with the dot between: what is signed.
-    pub message: &'a str,
-    pub header: &'a str,
+    pub(super) message: &'a str,
+    pub(super) header: &'a str,
     payload: &'a str,
     signature: &'a str,
 }
@@ -36,21 +37,28 @@ pub(super) struct Header {
 }
 
 impl<'a> Parts<'a> {
+    /// # Errors
+    ///
+    /// [`Rejected::Malformed`] for what has not three parts, or more than 8 KiB.
     pub fn split(token: &'a str) -> Result<Self, Rejected> {
         if token.len() > MAX_TOKEN_LEN {
             return Err(Rejected::Malformed);
         }
-        let (message, signature) = token.rsplit_once('.').ok_or(Rejected::Malformed)?;
-        let (header, payload) = message.split_once('.').ok_or(Rejected::Malformed)?;
-        if payload.contains('.') {
-            Err(Rejected::Malformed)
-        } else {
-            Ok(Self { message, header, payload, signature })
-        }
+        let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
+            return Err(Rejected::Malformed);
+        };
+        Ok(Self {
+            token,
+            message: &token[..second],
+            header: &token[..first],
+            payload: &token[first + 1..second],
+            signature: &token[second + 1..],
+        })
     }
 
     /// Critical extensions (RFC 7515 section 4.1.11) and compression are refused.
-    pub fn header(&self) -> Result<Header, Rejected> {
+    pub(super) fn header(&self) -> Result<Header, Rejected> {
         let header: Header =
             serde_json::from_slice(&decode_object(self.header)?).map_err(|_| Rejected::Malformed)?;
         if header.crit.is_some() || header.zip.is_some() || header.b64.is_some() {
@@ -59,11 +67,11 @@ impl<'a> Parts<'a> {
         Ok(header)
     }
 
-    pub fn payload(&self) -> Result<Vec<u8>, Rejected> {
+    pub(crate) fn payload(&self) -> Result<Vec<u8>, Rejected> {
         decode_object(self.payload)
     }
 
-    pub fn signature(&self) -> Result<Vec<u8>, Rejected> {
+    pub(super) fn signature(&self) -> Result<Vec<u8>, Rejected> {
         decode(self.signature)
     }
 }

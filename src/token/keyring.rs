@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use jsonwebtoken::jwk::JwkSet;
 
@@ -11,6 +12,7 @@ use super::key::{Key, Typ};
 use super::key_set::{InvalidKeySet, KeySet};
 use super::secret::Secret;
 use super::verify::Rejected;
+use super::verifying::{self, VerifyingKey};
 
 /// The secrets that come as settings, beside a key set file or without one.
 #[derive(Debug, Clone, Default)]
@@ -90,19 +92,19 @@ impl Keyring {
 
     /// How many keys verifiers see.
     pub fn published(&self) -> usize {
-        self.access.iter().filter(|it| it.key.alg != Alg::Hs256).count()
+        self.access.iter().filter(|it| it.key.verifying().alg != Alg::Hs256).count()
     }
 
     /// The algorithms of access tokens that verifiers can check without a secret.
     pub fn public_algs(&self) -> Vec<&'static str> {
-        let keys = self.access.iter().map(|it| it.key.alg).filter(|alg| *alg != Alg::Hs256);
+        let keys = self.access.iter().map(|it| it.key.verifying().alg).filter(|alg| *alg != Alg::Hs256);
         let algs: BTreeSet<_> = keys.map(Alg::as_str).collect();
         algs.into_iter().collect()
     }
 
     /// The `kid` that signs access tokens at `now`, in seconds since the epoch; `None` for a secret.
     pub fn active_kid(&self, now: u64) -> Option<&str> {
-        signer(&self.access, now).kid.as_deref()
+        signer(&self.access, now).verifying().kid.as_deref()
     }
 
     pub(super) fn access_signer(&self, now: u64) -> &Key {
@@ -113,36 +115,28 @@ impl Keyring {
         signer(&self.refresh, now)
     }
 
-    /// The payload of an access token, and its `typ`. The key is that of its `kid`, or, for a token without one, the secret;
-    /// the algorithm is the key's, not the token's.
+    /// The key of an access token, and its `typ`.
+    pub(crate) fn find_access(&self, parts: &Parts<'_>) -> Result<(&Arc<VerifyingKey>, Typ), Rejected> {
+        verifying::find_access(self.access.iter().map(|it| it.key.verifying()), parts)
+    }
+
+    /// The payload of an access token, and its `typ`.
     pub(super) fn open_access(&self, token: &str) -> Result<(Vec<u8>, Typ), Rejected> {
         let parts = Parts::split(token)?;
-        let keys = || self.access.iter().map(|it| &it.key);
-        if let Some((key, typ)) = keys().find_map(|key| Some((key, key.wrote(parts.header)?))) {
-            return Ok((key.open(&parts)?, typ));
-        }
-        let header = parts.header()?;
-        // Where no key has a `kid`, there is the secret alone, and whoever else signs with it may call it what they like.
-        let nameless = keys().all(|key| key.kid.is_none());
-        let kid = header.kid.as_ref().filter(|_| !nameless);
-        let key = keys().find(|key| key.kid.as_ref() == kid).ok_or(Rejected::UnknownKey)?;
-        if header.alg != key.alg.as_str() {
-            return Err(Rejected::WrongKind);
-        }
-        let typ = key.typ(&header.typ).ok_or(Rejected::WrongKind)?;
+        let (key, typ) = self.find_access(&parts)?;
         Ok((key.open(&parts)?, typ))
     }
 
     /// The payload of a refresh token: of whichever key it is.
     pub(super) fn open_refresh(&self, token: &str) -> Result<Vec<u8>, Rejected> {
         let parts = Parts::split(token)?;
-        if self.refresh[0].key.wrote(parts.header).is_none() {
+        if self.refresh[0].key.verifying().wrote(parts.header).is_none() {
             let header = parts.header()?;
             if header.alg != Alg::Hs256.as_str() || header.typ != Typ::RtJwt.as_str() {
                 return Err(Rejected::WrongKind);
             }
         }
-        let opened = self.refresh.iter().map(|it| it.key.open(&parts));
+        let opened = self.refresh.iter().map(|it| it.key.verifying().open(&parts));
         let mut decided = opened.filter(|opened| !matches!(opened, Err(Rejected::Signature)));
         decided.next().unwrap_or(Err(Rejected::Signature))
     }

@@ -54,6 +54,7 @@ pub struct AccessToken {
     pub subject: Subject,
     pub session: SessionId,
     pub client_id: String,
+    pub scope: Option<String>,
     not_before: u64,
     expires_at: u64,
 }
@@ -98,7 +99,7 @@ impl Tokens {
     }
 
     fn refresh_token(&self, payload: &[u8]) -> Result<RefreshToken, Rejected> {
-        let claims = self.check(payload, claims::REFRESH)?;
+        let claims = check(payload, claims::REFRESH, &self.settings.issuer)?;
         let jti: Jti = claims.jti.parse().map_err(|_| Rejected::Malformed)?;
         if claims.aud != self.settings.issuer {
             return Err(Rejected::Foreign);
@@ -125,32 +126,21 @@ impl Tokens {
     }
 
     fn access_token(&self, payload: &[u8], typ: Typ) -> Result<AccessToken, Rejected> {
-        let claims = self.check(payload, claims::ACCESS)?;
-        if typ != Typ::AtJwt && typ != self.typ(&claims.aud) {
-            return Err(Rejected::WrongKind);
-        }
-        if claims.aud.is_empty() || claims.aud == self.settings.issuer {
-            return Err(Rejected::Foreign);
-        }
-        Ok(AccessToken {
-            subject: subject(&claims)?,
-            session: claims.sid.parse().map_err(|_| Rejected::Malformed)?,
-            client_id: claims.client_id.into_owned(),
-            not_before: claims.nbf.unwrap_or(0).max(claims.iat),
-            expires_at: claims.exp,
+        AccessToken::read(payload, &self.settings.issuer, |audience| {
+            if typ == Typ::AtJwt || typ == self.typ(audience) { Ok(()) } else { Err(Rejected::WrongKind) }
         })
     }
+}
 
-    fn check<'a>(&self, payload: &'a [u8], kind: &str) -> Result<Presented<'a>, Rejected> {
-        let claims: Presented<'a> = serde_json::from_slice(payload).map_err(|_| Rejected::Malformed)?;
-        if claims.kind != kind {
-            return Err(Rejected::WrongKind);
-        }
-        if claims.iss != self.settings.issuer {
-            return Err(Rejected::Foreign);
-        }
-        Ok(claims)
+fn check<'a>(payload: &'a [u8], kind: &str, issuer: &str) -> Result<Presented<'a>, Rejected> {
+    let claims: Presented<'a> = serde_json::from_slice(payload).map_err(|_| Rejected::Malformed)?;
+    if claims.kind != kind {
+        return Err(Rejected::WrongKind);
     }
+    if claims.iss != issuer {
+        return Err(Rejected::Foreign);
+    }
+    Ok(claims)
 }
 
 impl RefreshToken {
@@ -160,8 +150,38 @@ impl RefreshToken {
 }
 
 impl AccessToken {
+    /// Checks the claims of a payload whose signature holds, its audience by `admit`, but not its times.
+    pub fn read(
+        payload: &[u8],
+        issuer: &str,
+        admit: impl FnOnce(&str) -> Result<(), Rejected>,
+    ) -> Result<Self, Rejected> {
+        let claims = check(payload, claims::ACCESS, issuer)?;
+        admit(&claims.aud)?;
+        if claims.aud.is_empty() || claims.aud == issuer {
+            return Err(Rejected::Foreign);
+        }
+        Ok(Self {
+            subject: subject(&claims)?,
+            session: claims.sid.parse().map_err(|_| Rejected::Malformed)?,
+            client_id: claims.client_id.into_owned(),
+            scope: claims.scope,
+            not_before: claims.nbf.unwrap_or(0).max(claims.iat),
+            expires_at: claims.exp,
+        })
+    }
+
     pub fn live_at(self, now: Timestamp) -> Result<Self, Rejected> {
-        check_times(self.not_before, self.expires_at, now).map(|()| self)
+        self.check_live_at(now).map(|()| self)
+    }
+
+    pub fn check_live_at(&self, now: Timestamp) -> Result<(), Rejected> {
+        check_times(self.not_before, self.expires_at, now)
+    }
+
+    /// `exp`, in seconds since the epoch.
+    pub fn expires_at(&self) -> u64 {
+        self.expires_at
     }
 }
 
