@@ -7,6 +7,7 @@
 mod keys;
 mod secrets;
 mod store;
+mod verify;
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,6 +26,7 @@ pub use self::secrets::{
 };
 use self::store::{EndFlags, RedisFlags};
 pub use self::store::{Ending, Outside};
+use self::verify::VerifyFlags;
 use crate::gateway::GatewaySettings;
 use crate::gateway::service_keys::{NewServiceKey, ServiceKeys};
 use crate::store::redis::RedisSettings;
@@ -33,6 +35,7 @@ use crate::telemetry::logging::{LogFormat, check_filter};
 use crate::token::jwk::Alg;
 use crate::token::key_set::KeySet;
 use crate::token::{Keyring, Secret, TokenSettings};
+use crate::verify::Rules;
 
 /// Ten years in seconds: lifetimes beyond it are typing errors.
 const TEN_YEARS: u64 = 315_360_000;
@@ -96,6 +99,8 @@ pub struct Flags {
     #[command(flatten)]
     ends: EndFlags,
     #[command(flatten)]
+    verify: VerifyFlags,
+    #[command(flatten)]
     refresh: RefreshTtl,
     /// Seconds a session lives however often it is refreshed; 0 = no limit
     #[arg(long, env = "SESSION_MAX_AGE_SECONDS", default_value_t = 7_776_000, value_parser = clap::value_parser!(u64).range(0..=TEN_YEARS))]
@@ -134,6 +139,8 @@ pub struct Settings {
     pub keys_stamp: Stamp,
     pub services: Arc<ServiceKeys>,
     pub gateway: GatewaySettings,
+    /// How `/verify` decides.
+    pub verify: Rules,
     pub shutdown_grace: Duration,
     /// Readiness fails for so long before the listener closes, so that load balancers look elsewhere first.
     pub unready_first: Duration,
@@ -240,6 +247,13 @@ impl Flags {
             keyring: Arc::new(keyring),
             keys_stamp,
             services: Arc::new(services),
+            verify: Rules {
+                issuer: issuer.clone(),
+                audiences: vec![self.audience.clone()],
+                takes_typ_jwt: self.typ_jwt_audiences.contains(&self.audience),
+                max_stale: self.verify.max_stale(),
+                goes_on_when_stale: self.verify.accepts_when_stale(),
+            },
             gateway: GatewaySettings {
                 issuer,
                 audience: self.audience.clone(),

@@ -4,6 +4,7 @@
 //! - [`refresh`](Gateway::refresh): a refresh token is exchanged for its successor.
 //! - [`end`]: logout, logout everywhere, revocation. - [`ended`]: what no failover brings back.
 //! - [`introspect`](Gateway::introspect): whether a token is good now.
+//! - [`verify`](Gateway::verify): the same from memory, for proxies.
 //! - [`sessions`]: looking at sessions, and changing what they carry.
 
 pub mod end;
@@ -13,6 +14,7 @@ pub mod issue;
 pub mod refresh;
 pub mod service_keys;
 pub mod sessions;
+mod verify;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,13 +22,17 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 
-use self::ended::EndedSessions;
 use self::service_keys::ServiceKeys;
 use crate::clock::Timestamp;
+use crate::revocations::Revocations;
 use crate::session::{SessionId, Subject};
 use crate::store::{self, Store};
 use crate::telemetry::metrics::{Metrics, Operation};
 use crate::token::{Pair, Rejected, Tokens};
+use crate::verify::Checker;
+
+/// A feed that is followed is heard every second; when not for this long, somebody should look.
+const STALE: Duration = Duration::from_secs(5);
 
 /// Everything a worker needs to serve.
 pub struct Gateway {
@@ -34,7 +40,8 @@ pub struct Gateway {
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) services: Arc<ServiceKeys>,
-    pub(crate) ended: Arc<EndedSessions>,
+    pub(crate) revocations: Arc<Revocations>,
+    pub(crate) checker: Arc<Checker>,
     pub(crate) settings: GatewaySettings,
 }
 
@@ -46,7 +53,7 @@ pub struct GatewaySettings {
     pub audience: String,
     /// One deadline for the store part of a request.
     pub store_timeout: Duration,
-    /// How long verifiers may keep the published keys.
+    /// How long checkers may keep the published keys.
     pub jwks_max_age: Duration,
 }
 
@@ -102,10 +109,11 @@ impl Gateway {
         tokens: Arc<Tokens>,
         metrics: Arc<Metrics>,
         services: Arc<ServiceKeys>,
-        ended: Arc<EndedSessions>,
+        revocations: Arc<Revocations>,
+        checker: Arc<Checker>,
         settings: GatewaySettings,
     ) -> Self {
-        Self { store, tokens, metrics, services, ended, settings }
+        Self { store, tokens, metrics, services, revocations, checker, settings }
     }
 
     /// Begins the store part of a request that arrived at `arrived`: its one deadline runs from now.
@@ -141,8 +149,8 @@ impl Gateway {
     pub async fn ready(&self) -> Result<Vec<String>, Error> {
         let call = self.begin(Instant::now());
         let mut dangers = self.in_time(call, Operation::Ready, self.store.ready()).await?;
-        let stale = self.ended.stale();
-        if stale > ended::STALE {
+        let stale = self.revocations.unheard_for();
+        if stale > STALE {
             dangers.push(format!(
                 "the feed of ended sessions has not been heard for {} s: what a failover brings back is not ended again",
                 stale.as_secs()

@@ -19,13 +19,15 @@ use tokio::time::{sleep, timeout};
 use crate::config::{Settings, StoreSettings};
 use crate::gateway::Gateway;
 use crate::gateway::end::Ender;
-use crate::gateway::ended::{EndedSessions, follower};
+use crate::gateway::ended;
 use crate::http::{self, Lifecycle, Pulse};
+use crate::revocations::Revocations;
 use crate::store::memory::MemoryStore;
 use crate::store::redis::RedisStore;
 use crate::store::{self, Store};
 use crate::telemetry::metrics::Metrics;
 use crate::token::Tokens;
+use crate::verify::Checker;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -77,12 +79,14 @@ impl Application {
             node.tokens.clone(),
             node.metrics.clone(),
         ));
-        let follower = actix_web::rt::spawn(follower::follow(
+        let following = ended::follow(
             gateway.store.clone(),
-            node.ended.clone(),
-            Ender::new(gateway.store.clone(), node.metrics.clone(), node.ended.clone()),
+            node.revocations.clone(),
+            Ender::new(gateway.store.clone(), node.metrics.clone(), node.revocations.clone()),
             settings.gateway.store_timeout,
-        ));
+        );
+        let checker = node.checker.clone();
+        let follower = actix_web::rt::spawn(async move { tokio::join!(following, checker.drop_ended()).0 });
         let (state, issuer) = (lifecycle.clone(), settings.gateway.issuer);
         let server = HttpServer::new(move || {
             // One gateway per worker: its store's connection lives on the worker's own runtime.
@@ -138,7 +142,8 @@ struct Node {
     settings: Arc<Settings>,
     metrics: Arc<Metrics>,
     tokens: Arc<Tokens>,
-    ended: Arc<EndedSessions>,
+    revocations: Arc<Revocations>,
+    checker: Arc<Checker>,
     embedded: Option<Arc<MemoryStore>>,
 }
 
@@ -148,11 +153,15 @@ impl Node {
             StoreSettings::Redis(_) => None,
             StoreSettings::Embedded => Some(Arc::new(MemoryStore::new(settings.policy.clone()))),
         };
+        let tokens = Arc::new(Tokens::new(&settings.tokens, settings.keyring.clone()));
+        let revocations = Arc::new(Revocations::new(settings.policy.feed_retention));
+        let checker = Checker::new(tokens.clone(), settings.verify.clone(), revocations.clone());
         Ok(Self {
             settings: Arc::new(settings.clone()),
             metrics: Metrics::new(),
-            tokens: Arc::new(Tokens::new(&settings.tokens, settings.keyring.clone())),
-            ended: Arc::new(EndedSessions::new(settings.policy.feed_retention)),
+            tokens,
+            revocations,
+            checker: Arc::new(checker),
             embedded,
         })
     }
@@ -174,7 +183,8 @@ impl Node {
             self.tokens.clone(),
             self.metrics.clone(),
             settings.services.clone(),
-            self.ended.clone(),
+            self.revocations.clone(),
+            self.checker.clone(),
             settings.gateway.clone(),
         ))
     }

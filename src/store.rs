@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use crate::clock::{Moment, Timestamp};
+use crate::revocations::{Ended, Listener};
 use crate::session::{Jti, Reason, SessionId, Subject};
 
 /// What every backend enforces, fixed at start-up.
@@ -155,27 +156,6 @@ pub trait Store: Send + Sync {
     async fn ready(&self) -> Result<Vec<String>, Error>;
 }
 
-/// Hears of sessions that have ended, on any node.
-pub trait Listener {
-    /// The feed has so many parts; told before all else.
-    fn opened(&self, parts: usize);
-
-    /// All that the feed holds, or one part of it where there are several, read anew. What was announced there within
-    /// the retention and is missing now has been lost.
-    fn whole(&self, part: usize, held: Vec<Announced>);
-
-    /// What has been appended since; told at least every few seconds, though it be nothing.
-    fn appended(&self, part: usize, more: Vec<Announced>);
-}
-
-/// An entry of the feed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Announced {
-    pub subject: Subject,
-    pub ended: Ended,
-    pub at: Timestamp,
-}
-
 /// A session to be created. Empty strings are not stored.
 #[derive(Debug, Clone)]
 pub struct NewSession<'a> {
@@ -252,13 +232,6 @@ pub struct Successor {
     pub claims: String,
     pub scope: String,
     pub aud: String,
-}
-
-/// A session that has ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    pub session: SessionId,
-    pub reason: Reason,
 }
 
 /// Sessions that have ended and are not yet announced.

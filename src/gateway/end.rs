@@ -7,11 +7,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::ended::EndedSessions;
 use super::{Call, Error, Gateway, Refusal};
 use crate::clock::{Moment, Timestamp};
+use crate::revocations::{Ended, Revocations};
 use crate::session::{Reason, SessionId, Subject};
-use crate::store::{self, Ended, EndedMany, EndedOne, Store};
+use crate::store::{self, EndedMany, EndedOne, Store};
 use crate::telemetry::metrics::{Metrics, Operation};
 
 impl Gateway {
@@ -28,7 +28,8 @@ impl Gateway {
         if client_id.is_some_and(|client| client != owner) {
             return Err(Error::Grant(Refusal::Client));
         }
-        self.end_session(call, subject, session, Reason::Logout).await.map(drop)
+        let part = self.ender().log_out(call, subject, session);
+        self.in_time(call, Operation::End, part).await.map(drop)
     }
 
     /// Ends one session; tells which sessions have ended and were not yet announced.
@@ -90,12 +91,12 @@ impl Gateway {
     }
 
     /// That session's end, if this node remembers one.
-    pub(super) fn remembered(&self, session: SessionId) -> Option<Ended> {
-        self.ended.reason(session).map(|reason| Ended { session, reason })
+    pub(super) fn remembered(&self, subject: &Subject, session: SessionId) -> Option<Ended> {
+        self.revocations.reason(subject, session).map(|reason| Ended { session, reason })
     }
 
     fn ender(&self) -> Ender {
-        Ender::new(self.store.clone(), self.metrics.clone(), self.ended.clone())
+        Ender::new(self.store.clone(), self.metrics.clone(), self.revocations.clone())
     }
 }
 
@@ -118,13 +119,13 @@ async fn uninterrupted<T: Send + 'static>(
 pub struct Ender {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
-    ended: Arc<EndedSessions>,
+    revocations: Arc<Revocations>,
 }
 
 impl Ender {
-    /// `ended` remembers what it ends.
-    pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>, ended: Arc<EndedSessions>) -> Self {
-        Self { store, metrics, ended }
+    /// `revocations` remembers what it ends.
+    pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>, revocations: Arc<Revocations>) -> Self {
+        Self { store, metrics, revocations }
     }
 
     /// Ends one session; tells which sessions have ended and were not yet announced.
@@ -146,6 +147,42 @@ impl Ender {
                     self.settle(&subject, Ended { session, reason }).await
                 }
                 EndedOne::Already { announced: true, .. } | EndedOne::Unknown => Ok(EndedMany::default()),
+            }
+        };
+        uninterrupted(call, part).await
+    }
+
+    /// The same by a signed token, which proves that there was such a session. If the store has lost it, its end is
+    /// announced all the same: its access tokens are still about.
+    pub async fn log_out(
+        self,
+        call: Call,
+        subject: Subject,
+        session: SessionId,
+    ) -> Result<EndedMany, store::Error> {
+        let ended = self.clone().end_session(call, subject.clone(), session, Reason::Logout).await?;
+        if !ended.is_empty() || self.revocations.reason(&subject, session).is_some() {
+            return Ok(ended);
+        }
+        let lost = vec![Ended { session, reason: Reason::Logout }];
+        let part = async move {
+            self.revocations.remember(&subject, &lost);
+            self.store.announce(&subject, &lost).await
+        };
+        uninterrupted(call, part).await.map(|()| ended)
+    }
+
+    /// Ends once more a session whose end was lost, by its record or by the feed; tells whether its record had lost it.
+    pub async fn end_again(self, call: Call, subject: Subject, lost: Ended) -> Result<bool, store::Error> {
+        let part = async move {
+            match self.store.end_session(&subject, lost.session, lost.reason).await? {
+                EndedOne::Ended => {
+                    let ended = EndedMany { now: vec![lost], before: Vec::new() };
+                    self.announce(&subject, &ended).await.map(|()| true)
+                }
+                EndedOne::Already { .. } | EndedOne::Unknown => {
+                    self.store.announce(&subject, &[lost]).await.map(|()| false)
+                }
             }
         };
         uninterrupted(call, part).await
@@ -178,7 +215,7 @@ impl Ender {
             self.metrics.session_ended(one.reason);
         }
         let all = ended.all();
-        self.ended.remember(subject, &all);
+        self.revocations.remember(subject, &all);
         self.store.announce(subject, &all).await
     }
 

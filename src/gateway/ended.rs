@@ -1,176 +1,127 @@
-//! Sessions that are known to have ended, whatever the store says.
+//! What no failover brings back.
 //!
 //! A failover may lose an end that was acknowledged, and bring the session back. Each node remembers the ends of which
-//! the feed told it, and those of its own, for longer than any access token lives. What it remembers it refuses; what
-//! a new master does not know of it ends again ([`follower`]).
+//! the feed told it, and those of its own ([`Revocations`]). What it remembers it refuses; what a new master, or the feed,
+//! does not know of it ends and announces again.
 
-pub mod follower;
-
-use std::collections::{HashMap, HashSet};
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::session::{Reason, SessionId, Subject};
-use crate::store::{Announced, Ended};
+use futures_util::{StreamExt, stream};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::sleep;
+
+use super::Call;
+use super::end::Ender;
+use crate::revocations::{Announced, Ended, Listener, Revocations};
+use crate::session::{SessionId, Subject};
+use crate::store::Store;
 
 /// A feed tells of an end within this, or the end may have been lost.
-const HEARD_OF: Duration = Duration::from_secs(2);
+const TOLD_WITHIN: Duration = Duration::from_secs(2);
 
-/// A feed that is followed is heard every second; when not for this long, somebody should look.
-pub const STALE: Duration = Duration::from_secs(5);
+/// How many sessions are ended again at once.
+const AT_ONCE: usize = 32;
 
-/// The ends that a node remembers. Shared by all its workers.
-#[derive(Debug)]
-pub struct EndedSessions {
-    /// How long an end is remembered.
-    retention: Duration,
-    memory: RwLock<Memory>,
+/// Follows the feed for as long as it is polled, and ends again what was lost.
+pub async fn follow(store: Arc<dyn Store>, known: Arc<Revocations>, ender: Ender, patience: Duration) {
+    let (lost, again) = unbounded_channel();
+    let follower = Follower { known, lost, chased: Chased::default() };
+    tokio::join!(store.follow(&follower), end_again(again, &follower, ender, patience));
 }
 
-#[derive(Debug, Default)]
-struct Memory {
-    ends: HashMap<SessionId, End>,
-    /// When those that are old enough were last forgotten.
-    swept: Option<Instant>,
-    /// When each part of the feed was last heard.
-    heard: Vec<Instant>,
+struct Follower {
+    known: Arc<Revocations>,
+    lost: UnboundedSender<(Subject, Ended)>,
+    chased: Chased,
 }
 
-#[derive(Debug, Clone)]
-struct End {
-    subject: Subject,
-    reason: Reason,
-    learnt: Instant,
-    /// The part of the feed that has told of it, if any has.
-    part: Option<usize>,
-    /// No feed has told of it, so it was ended again to be sure.
-    doubted: bool,
-    chase: Chase,
-}
+/// The sessions that are being ended again, and whether they were missing once more meanwhile: the answer that is awaited
+/// may be of a master that is gone.
+#[derive(Default)]
+struct Chased(Mutex<HashMap<(Subject, SessionId), bool>>);
 
-/// Whether a session is being ended again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Chase {
-    Idle,
-    UnderWay,
-    /// It was missing once more, so the answer that is awaited may be of a master that is gone.
-    Again,
-}
-
-impl EndedSessions {
-    pub fn new(retention: Duration) -> Self {
-        Self { retention, memory: RwLock::default() }
+impl Chased {
+    /// Whether it is to be ended again now, because nobody is at it.
+    fn begin(&self, whose: &(Subject, SessionId)) -> bool {
+        let mut chased = self.0.lock().expect("no panic while it is held");
+        let is_new = !chased.contains_key(whose);
+        chased.insert(whose.clone(), !is_new);
+        is_new
     }
 
-    /// Why the session has ended, if it is known to have.
-    pub fn reason(&self, session: SessionId) -> Option<Reason> {
-        self.read().ends.get(&session).map(|end| end.reason)
-    }
-
-    /// This node has ended them, and the store has it.
-    pub fn remember(&self, subject: &Subject, ended: &[Ended]) {
-        let mut memory = self.write();
-        for one in ended {
-            memory.learn(subject, one, None);
+    /// It has been ended again; returns whether it must be once more.
+    fn done(&self, whose: &(Subject, SessionId)) -> bool {
+        let mut chased = self.0.lock().expect("no panic while it is held");
+        let again = chased.get_mut(whose).is_some_and(std::mem::take);
+        if !again {
+            chased.remove(whose);
         }
-        memory.sweep(self.retention);
-    }
-
-    /// For how long the feed, or the part of it that is furthest behind, has not been heard.
-    pub fn stale(&self) -> Duration {
-        self.read().heard.iter().map(Instant::elapsed).max().unwrap_or_default()
-    }
-
-    fn listen(&self, parts: usize) {
-        self.write().heard = vec![Instant::now(); parts];
-    }
-
-    /// Own ends of which no feed has told for a while: what acknowledged them may have been a master that was deposed.
-    /// Each is named once.
-    fn unheard(&self) -> Vec<(Subject, Ended)> {
-        self.write().chase(|_, end| {
-            let unheard = end.part.is_none() && !end.doubted && end.learnt.elapsed() > HEARD_OF;
-            end.doubted |= unheard;
-            unheard
-        })
-    }
-
-    fn hear(&self, part: usize, announced: &[Announced]) {
-        let mut memory = self.write();
-        memory.heard[part] = Instant::now();
-        for one in announced {
-            memory.learn(&one.subject, &one.ended, Some(part));
-        }
-        memory.sweep(self.retention);
-    }
-
-    /// What this part of the feed has told of, and does not hold any more: ends that were lost.
-    fn missing(&self, part: usize, held: &[Announced]) -> Vec<(Subject, Ended)> {
-        let held: HashSet<_> = held.iter().map(|one| one.ended.session).collect();
-        self.write().chase(|session, end| {
-            end.part.is_none_or(|told| told == part)
-                && end.learnt.elapsed() < self.retention
-                && !held.contains(session)
-        })
-    }
-
-    /// A session has been ended again; whether it must be once more.
-    fn caught(&self, session: SessionId) -> bool {
-        let mut memory = self.write();
-        let Some(end) = memory.ends.get_mut(&session) else { return false };
-        let again = end.chase == Chase::Again;
-        end.chase = if again { Chase::UnderWay } else { Chase::Idle };
         again
     }
+}
 
-    fn read(&self) -> RwLockReadGuard<'_, Memory> {
-        self.memory.read().expect("no panic while the ends are held")
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, Memory> {
-        self.memory.write().expect("no panic while the ends are held")
+impl Follower {
+    fn chase(&self, lost: Vec<(Subject, Ended)>) {
+        for (subject, ended) in lost {
+            if self.chased.begin(&(subject.clone(), ended.session)) {
+                let _ = self.lost.send((subject, ended)); // its receiver lives as long as this
+            }
+        }
     }
 }
 
-impl Memory {
-    /// Those to be ended again that are not at it already.
-    fn chase(&mut self, mut wanted: impl FnMut(&SessionId, &mut End) -> bool) -> Vec<(Subject, Ended)> {
-        let mut chased = Vec::new();
-        for (session, end) in &mut self.ends {
-            if !wanted(session, end) {
-                continue;
-            }
-            if end.chase == Chase::Idle {
-                end.chase = Chase::UnderWay;
-                chased.push((end.subject.clone(), Ended { session: *session, reason: end.reason }));
-            } else {
-                end.chase = Chase::Again;
-            }
-        }
-        chased
+impl Listener for Follower {
+    fn opened(&self, parts: usize) {
+        self.known.opened(parts);
     }
 
-    fn learn(&mut self, subject: &Subject, ended: &Ended, part: Option<usize>) {
-        let end = self.ends.entry(ended.session).or_insert_with(|| End {
-            subject: subject.clone(),
-            reason: ended.reason,
-            learnt: Instant::now(),
-            part,
-            doubted: false,
-            chase: Chase::Idle,
-        });
-        end.part = part.or(end.part);
+    fn whole(&self, part: usize, held: Vec<Announced>, known_until: Option<Instant>) {
+        self.chase(self.known.missing(part, &held));
+        self.known.whole(part, held, known_until);
     }
 
-    /// Forgets what is old enough, from time to time.
-    fn sweep(&mut self, retention: Duration) {
-        let now = Instant::now();
-        if self.swept.is_some_and(|swept| now.duration_since(swept) < retention / 10) {
-            return;
-        }
-        self.swept = Some(now);
-        self.ends.retain(|_, end| now.duration_since(end.learnt) < retention);
+    fn appended(&self, part: usize, more: Vec<Announced>, known_until: Option<Instant>) {
+        self.known.appended(part, more, known_until);
+        self.chase(self.known.untold(TOLD_WITHIN));
     }
+}
+
+/// Each until it is done, or nobody can have a token of it any more.
+async fn end_again(
+    lost: UnboundedReceiver<(Subject, Ended)>,
+    follower: &Follower,
+    ender: Ender,
+    patience: Duration,
+) {
+    let lost = stream::unfold(lost, |mut lost| async { lost.recv().await.map(|one| (one, lost)) });
+    let retention = follower.known.retention();
+    let ending = lost.for_each_concurrent(AT_ONCE, |(subject, ended)| {
+        let ender = ender.clone();
+        async move {
+            loop {
+                insist(&ender, &subject, &ended, patience, retention).await;
+                if !follower.chased.done(&(subject.clone(), ended.session)) {
+                    break;
+                }
+            }
+        }
+    });
+    ending.await;
+}
+
+async fn insist(ender: &Ender, subject: &Subject, ended: &Ended, patience: Duration, retention: Duration) {
+    let began = Instant::now();
+    while began.elapsed() < retention {
+        let call = Call::new(Instant::now(), patience);
+        match ender.clone().end_again(call, subject.clone(), ended.clone()).await {
+            Ok(false) => return,
+            Ok(true) => return log::warn!("session {}: its end was lost; ended again", ended.session),
+            Err(_) => sleep(patience).await,
+        }
+    }
+    log::error!("session {}: its end was lost, and could not be repeated", ended.session);
 }
 
 #[cfg(test)]
@@ -178,16 +129,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_being_ended_again_is_named_once_and_once_more_if_it_was_lost_meanwhile() {
-        let ended = EndedSessions::new(Duration::from_secs(60));
-        let session: SessionId = "1000000000000000001".parse().expect("an id");
-        let subject = Subject::from_encoded("alice").expect("a subject");
-        ended.remember(&subject, &[Ended { session, reason: Reason::Logout }]);
-        assert_eq!(ended.missing(0, &[]).len(), 1);
-        assert!(!ended.caught(session));
-        assert_eq!((ended.missing(0, &[]).len(), ended.missing(0, &[]).len()), (1, 0));
-        assert!(ended.caught(session), "it was missing again before it had been ended again");
-        assert!(!ended.caught(session));
-        assert_eq!(ended.missing(0, &[]).len(), 1);
+    fn what_is_being_ended_again_is_ended_once_and_once_more_if_it_was_lost_meanwhile() {
+        let whose = ("alice".parse().expect("a subject"), "1000000000000000001".parse().expect("an id"));
+        let chased = Chased::default();
+        assert!(chased.begin(&whose) && !chased.done(&whose));
+        assert!(chased.begin(&whose) && !chased.begin(&whose));
+        assert!(chased.done(&whose), "it was missing again before it had been ended again");
+        assert!(!chased.done(&whose) && chased.begin(&whose));
     }
 }

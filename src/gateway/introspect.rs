@@ -1,7 +1,8 @@
 //! Is this token good now, and what does it say? (RFC 7662). Asking changes nothing.
 
 use super::{Call, Error, Gateway};
-use crate::store::{Ended, Lookup};
+use crate::revocations::Ended;
+use crate::store::Lookup;
 use crate::telemetry::metrics::Operation;
 use crate::token::verify::Kind;
 
@@ -19,7 +20,7 @@ impl Gateway {
             }
         };
         let Ok((subject, session)) = live else { return Ok(None) };
-        if let Some(met) = self.remembered(session) {
+        if let Some(met) = self.remembered(&subject, session) {
             return self.insist(call, &subject, met).await.map(|_| None);
         }
         match self.in_time(call, Operation::Read, self.store.get(&subject, session)).await? {

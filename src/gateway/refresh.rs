@@ -2,8 +2,9 @@
 
 use super::{Call, Error, Gateway, Issued, Refusal};
 use crate::clock::Moment;
+use crate::revocations::Ended;
 use crate::session::{Attempt, Reason};
-use crate::store::{self, Ended, Rotated, Rotation};
+use crate::store::{self, Rotated, Rotation};
 use crate::telemetry::metrics::{Operation, RefreshOutcome};
 use crate::token::verify::RefreshToken;
 use crate::token::{Grant, Pair};
@@ -38,7 +39,7 @@ impl Gateway {
     async fn exchange(&self, call: Call, request: &Refresh<'_>) -> Result<Issued, Error> {
         let token = self.open_refresh(call, request).await?;
         let scope = narrowed(request.scope, token.scope.as_deref())?;
-        if let Some(met) = self.remembered(token.jti.session()) {
+        if let Some(met) = self.remembered(&token.subject, token.jti.session()) {
             self.insist(call, &token.subject, met).await?;
             return Err(Error::Grant(Refusal::Ended));
         }

@@ -1,8 +1,9 @@
 //! Looking at sessions, and changing what they carry.
 
 use super::{Call, Error, Gateway, Refusal};
+use crate::revocations::Ended;
 use crate::session::{SessionId, Subject};
-use crate::store::{Ended, Lookup, SessionRecord};
+use crate::store::{Lookup, SessionRecord};
 use crate::telemetry::metrics::Operation;
 use crate::token::claims::SessionClaims;
 
@@ -29,7 +30,7 @@ impl Gateway {
         let now = self.now(call, &token.subject).await?;
         let token = token.live_at(now).map_err(refused)?;
         let (subject, session) = (token.subject, token.session);
-        if let Some(met) = self.remembered(session) {
+        if let Some(met) = self.remembered(&subject, session) {
             let announced = self.insist(call, &subject, met).await?;
             if announced.is_empty() {
                 return Err(Error::Access(Refusal::Ended));
@@ -50,16 +51,16 @@ impl Gateway {
 
     pub async fn list(&self, call: Call, subject: &Subject) -> Result<Vec<SessionRecord>, Error> {
         let mut live = self.in_time(call, Operation::Read, self.store.list(subject)).await?;
-        for met in live.iter().filter_map(|record| self.remembered(record.session)) {
+        for met in live.iter().filter_map(|record| self.remembered(subject, record.session)) {
             self.insist(call, subject, met).await?;
         }
-        live.retain(|record| self.remembered(record.session).is_none());
+        live.retain(|record| self.remembered(subject, record.session).is_none());
         Ok(live)
     }
 
     /// One session, live or ended.
     pub async fn get(&self, call: Call, subject: &Subject, session: SessionId) -> Result<Lookup, Error> {
-        if let Some(met) = self.remembered(session) {
+        if let Some(met) = self.remembered(subject, session) {
             self.insist(call, subject, met).await?;
         }
         match self.in_time(call, Operation::Read, self.store.get(subject, session)).await? {
@@ -76,7 +77,7 @@ impl Gateway {
         session: SessionId,
         claims: &SessionClaims,
     ) -> Result<Lookup, Error> {
-        if let Some(met) = self.remembered(session) {
+        if let Some(met) = self.remembered(subject, session) {
             self.insist(call, subject, met).await?;
         }
         let part = async {

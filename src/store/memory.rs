@@ -3,18 +3,21 @@
 //! It forgets everything when the process ends. Plain sequential code under one lock: when a script and
 //! this file disagree, one of them is wrong, and `tests/store` says so.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::{
-    Created, Ended, EndedMany, EndedOne, Error, Listener, Lookup, NewSession, Policy, ReuseScope, Rotated,
-    Rotation, SessionRecord, Store, Successor,
+    Created, EndedMany, EndedOne, Error, Lookup, NewSession, Policy, ReuseScope, Rotated, Rotation,
+    SessionRecord, Store, Successor,
 };
 use crate::clock::{Clock, Moment, Timestamp};
+use crate::revocations::{Announced, Ended, Listener};
 use crate::session::{Jti, Reason, SessionId, Subject};
 
 /// A refresh token at most this many generations behind may have been late rather than stolen, though its call came
@@ -28,6 +31,7 @@ pub struct MemoryStore {
     policy: Policy,
     clock: Clock,
     subjects: Mutex<HashMap<Subject, Sessions>>,
+    feed: Feed,
     /// How many subjects there may be before those that nobody asks for any more are looked for.
     sweep_at: AtomicUsize,
 }
@@ -57,12 +61,54 @@ struct Live {
 
 type Sessions = HashMap<SessionId, Record>;
 
+/// A follower of the feed hears at least this often, though there be nothing new.
+const PULSE: Duration = Duration::from_secs(1);
+
+/// The feed of ended sessions.
+struct Feed {
+    entries: Mutex<Entries>,
+    /// How many were ever appended.
+    appended: watch::Sender<usize>,
+}
+
+#[derive(Default)]
+struct Entries {
+    /// Those that are not too old, the newest last.
+    held: VecDeque<Announced>,
+    /// How many were before.
+    trimmed: usize,
+}
+
+impl Feed {
+    fn append(&self, entries: impl Iterator<Item = Announced>, oldest: Timestamp) {
+        let mut all = self.lock();
+        all.held.extend(entries);
+        while all.held.front().is_some_and(|entry| entry.at < oldest) {
+            all.held.pop_front();
+            all.trimmed += 1;
+        }
+        self.appended.send_replace(all.trimmed + all.held.len());
+    }
+
+    /// Those after the first `known`, and how many there are in all.
+    fn after(&self, known: usize) -> (Vec<Announced>, usize) {
+        let all = self.lock();
+        let new = all.held.iter().skip(known.saturating_sub(all.trimmed)).cloned().collect();
+        (new, all.trimmed + all.held.len())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().expect("no panic while the feed is held")
+    }
+}
+
 impl MemoryStore {
     pub fn new(policy: Policy) -> Self {
         Self {
             policy,
             clock: Clock::default(),
             subjects: Mutex::default(),
+            feed: Feed { entries: Mutex::default(), appended: watch::Sender::new(0) },
             sweep_at: AtomicUsize::new(FIRST_SWEEP),
         }
     }
@@ -422,8 +468,10 @@ impl Store for MemoryStore {
         })
     }
 
-    /// Nobody follows a feed in here, so there is none to append to.
     async fn announce(&self, subject: &Subject, ended: &[Ended]) -> Result<(), Error> {
+        let at = self.read_clock();
+        let entries = ended.iter().map(|one| Announced { subject: subject.clone(), ended: one.clone(), at });
+        self.feed.append(entries, at.minus(self.policy.feed_retention));
         self.with(subject, |sessions, _, _| {
             for one in ended {
                 if let Some(Record::Ended { announced, .. }) = sessions.get_mut(&one.session) {
@@ -441,9 +489,17 @@ impl Store for MemoryStore {
         self.clock.lower_bound(moment)
     }
 
-    /// There is no other node, and nothing is ever lost but all at once.
-    async fn follow(&self, _: &(dyn Listener + Sync)) {
-        std::future::pending().await
+    async fn follow(&self, listener: &(dyn Listener + Sync)) {
+        listener.opened(1);
+        let mut news = self.feed.appended.subscribe();
+        let (held, mut known) = self.feed.after(0);
+        listener.whole(0, held, Some(Instant::now()));
+        loop {
+            let _ = timeout(PULSE, news.changed()).await; // its sender lives as long as this
+            let (more, all) = self.feed.after(known);
+            known = all;
+            listener.appended(0, more, Some(Instant::now()));
+        }
     }
 
     async fn ready(&self) -> Result<Vec<String>, Error> {

@@ -11,7 +11,7 @@
 
 pub mod address;
 pub mod connection;
-mod feed;
+pub mod feed;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -32,10 +32,10 @@ use self::connection::Connections;
 use self::inspect::Wanted;
 use self::keys::Keys;
 use super::{
-    Created, Ended, EndedMany, EndedOne, Error, Listener, Lookup, NewSession, Policy, Rotated, Rotation,
-    SessionRecord, Store,
+    Created, EndedMany, EndedOne, Error, Lookup, NewSession, Policy, Rotated, Rotation, SessionRecord, Store,
 };
 use crate::clock::{Moment, Timestamp};
+use crate::revocations::{Ended, Listener};
 use crate::session::{Reason, SessionId, Subject};
 
 /// How to reach Redis.
@@ -58,6 +58,20 @@ pub struct RedisSettings {
 }
 
 impl RedisSettings {
+    /// As the gateway has it where nothing else is said: keys begin with `tg`, a call may take half a second.
+    pub fn new(url: impl Into<SecretString>) -> Self {
+        Self {
+            url: url.into(),
+            tls: Tls::default(),
+            sentinel_username: None,
+            sentinel_password: None,
+            prefix: "tg".to_owned(),
+            timeout: Duration::from_millis(500),
+            max_in_flight: 1024,
+            wait_replicas: 0,
+        }
+    }
+
     /// Whether these lead anywhere.
     ///
     /// # Errors
@@ -106,7 +120,7 @@ impl RedisStore {
     /// When the URL is none that is understood.
     pub fn new(settings: &RedisSettings, policy: Policy) -> Result<Self, Error> {
         let keys = Keys::new(&settings.prefix);
-        let connections = Connections::open(settings, keys.layout())?;
+        let connections = Connections::open(settings, Some(keys.layout()))?;
         let feeds = if connections.is_cluster() { keys.feeds() } else { vec![keys.feed()] };
         let (timeout, wanted) = (settings.timeout, Wanted::of(settings)?);
         Ok(Self { connections, keys, feeds, policy, timeout, wanted })
@@ -185,7 +199,7 @@ impl Store for RedisStore {
     }
 
     async fn follow(&self, listener: &(dyn Listener + Sync)) {
-        feed::follow(self, listener).await;
+        feed::follow(&self.connections, &self.feeds, self.policy.feed_retention, listener).await;
     }
 
     /// In a Cluster a node can serve as long as any master answers: the users of the others hear 503.

@@ -3,7 +3,7 @@
 use super::{bare, run};
 
 /// Every setting there is.
-pub const SETTINGS: [&str; 34] = [
+pub const SETTINGS: [&str; 36] = [
     "BIND_ADDR",
     "PORT",
     "ADMIN_ADDR",
@@ -35,6 +35,8 @@ pub const SETTINGS: [&str; 34] = [
     "REDIS_TIMEOUT_MS",
     "REDIS_MAX_IN_FLIGHT",
     "REDIS_WAIT_REPLICAS",
+    "VERIFY_MAX_STALE_SECONDS",
+    "VERIFY_WHEN_STALE",
     "SHUTDOWN_GRACE_SECONDS",
     "RUST_LOG",
     "LOG_FORMAT",

@@ -37,6 +37,8 @@ fn a_value_out_of_range_or_of_a_wrong_form_names_its_setting() {
         ("REUSE_SCOPE", &["user", "SUBJECT!"]),
         ("MAX_SESSIONS_PER_SUBJECT", &["0", "1001"]),
         ("TOMBSTONE_TTL_SECONDS", &["0", "x"]),
+        ("VERIFY_MAX_STALE_SECONDS", &["1", "3601", "10s"]),
+        ("VERIFY_WHEN_STALE", &["open", "yes"]),
         ("SHUTDOWN_GRACE_SECONDS", &["3601", "-1"]),
         ("AUDIENCE", &["two words", "\u{e9}", ISSUER, &"x".repeat(256)]),
         ("ISSUER", &["nonsense", "ftp://x", "https://", "https://x/?q", "https://x/#f"]),

@@ -7,9 +7,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use token_gateway::clock::{Moment, Timestamp};
+use token_gateway::revocations::Ended;
 use token_gateway::session::{Jti, Reason, SessionId, Subject};
 use token_gateway::store::{
-    Created, Ended, EndedMany, Lookup, Policy, ReuseScope, Rotated, Rotation, SessionRecord, Successor,
+    Created, EndedMany, Lookup, Policy, ReuseScope, Rotated, Rotation, SessionRecord, Successor,
 };
 use tokio::runtime::Runtime;
 

@@ -13,7 +13,8 @@ use super::redis::Redis;
 use super::tls::Certificates;
 use super::wait_for;
 
-const PASSWORD: &str = "password-of-the-tests";
+/// What servers want to hear, where they want a password.
+pub const PASSWORD: &str = "password-of-the-tests";
 
 /// Servers that keep 16,384 slots among them.
 const PRIMARIES: usize = 3;

@@ -222,6 +222,13 @@ impl Redis {
         line.map_or(0, |rest| rest.split(',').next().expect("a count").parse().expect("a number"))
     }
 
+    /// Seconds since it started.
+    pub fn uptime(&self) -> u64 {
+        let server: String = self.ask(&["INFO", "server"]);
+        let uptime = server.lines().find_map(|line| line.strip_prefix("uptime_in_seconds:"));
+        uptime.expect("it tells").trim().parse().expect("a number")
+    }
+
     /// Lets time pass for everything of the gateway: moves all times into the past, shortens every TTL.
     pub fn age(&self, by: Duration) {
         const AGE: &str = r"

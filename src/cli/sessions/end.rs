@@ -14,10 +14,10 @@ use crate::cli::{on_runtime, settled};
 use crate::config::Ending;
 use crate::gateway::Call;
 use crate::gateway::end::Ender;
-use crate::gateway::ended::EndedSessions;
+use crate::revocations::{Ended, Revocations};
 use crate::session::{Reason, SessionId, Subject};
 use crate::store::redis::{RedisSettings, RedisStore};
-use crate::store::{self, Ended, EndedMany, Policy};
+use crate::store::{self, EndedMany, Policy};
 use crate::telemetry::metrics::Metrics;
 
 #[derive(Debug, Args)]
@@ -108,7 +108,7 @@ async fn end(
 ) -> Result<EndedMany, store::Error> {
     let retention = policy.feed_retention;
     let store = RedisStore::new(redis, policy)?;
-    let ender = Ender::new(Arc::new(store), Metrics::new(), Arc::new(EndedSessions::new(retention)));
+    let ender = Ender::new(Arc::new(store), Metrics::new(), Arc::new(Revocations::new(retention)));
     let call = Call::new(Instant::now(), redis.timeout);
     match extent {
         Extent::One(session) => ender.end_session(call, subject, session, Reason::Admin).await,

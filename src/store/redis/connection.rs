@@ -76,12 +76,13 @@ enum Route {
 }
 
 impl Connections {
-    /// Begins to connect in the background, on the current runtime.
-    pub fn open(settings: &RedisSettings, layout: String) -> Result<Self, Error> {
+    /// Begins to connect in the background, on the current runtime. `layout` is its key; `None` for who only reads the feed.
+    pub fn open(settings: &RedisSettings, layout: Option<String>) -> Result<Self, Error> {
         let parsed = settings.parse()?;
         let dialer = Dialer::new(&parsed, &settings.tls);
         let one = |target, dialer| {
-            let opening = Opening { dialer, greeting: Greeting::Layout(layout.clone()) };
+            let opening =
+                Opening { dialer, greeting: layout.clone().map_or(Greeting::Reader, Greeting::Layout) };
             Shard::open(settings, target, opening, true).map(|shard| Routes::One(Arc::new(shard)))
         };
         let routes = match parsed.topology {

@@ -2,25 +2,28 @@
 //!
 //! Each part of the feed is followed over a connection of its own, to the master where it lies. After every
 //! reconnection it is read anew from its beginning: behind the new connection may be another server, which may lack
-//! what the former one had, and whose ids may be lower.
+//! what the former one had, and whose ids may be lower. What the gateways remember and it lacks they announce again
+//! within moments, so a follower waits a little before it calls such a part settled.
 
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, FromRedisValue};
+use redis::{Cmd, FromRedisValue, InfoDict, RedisError};
 use tokio::time::{sleep, timeout};
 
-use super::RedisStore;
-use super::connection::{send, unavailable};
+use super::RedisSettings;
+use super::connection::{Connections, send, unavailable};
+use super::keys::Keys;
 use crate::clock::Timestamp;
+use crate::revocations::{Announced, Ended, Listener};
 use crate::session::Subject;
-use crate::store::{Announced, Ended, Error, Listener};
+use crate::store::Error;
 
-/// How long Redis holds a question back when there is nothing new, in milliseconds.
-const BLOCK: u64 = 1000;
+/// How long Redis holds a question back when there is nothing new, in milliseconds. The feed is known as of the question.
+const BLOCK: u64 = 500;
 
 /// How much longer than that an answer may take, before the connection counts as dead.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -28,26 +31,251 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Entries per answer.
 const BATCH: usize = 1000;
 
+/// A server that was started later than this before may have lost the end of what it held, in seconds.
+const YOUNG: u64 = 5;
+
+/// Within this gateways have connected to such a server, too, and repeated what it lost.
+const SETTLE: Duration = Duration::from_secs(2);
+
 /// An entry as Redis tells it: its id, and names and values in turn, which may be anything.
 type Entry = (String, Vec<(Vec<u8>, Vec<u8>)>);
 
-pub(super) async fn follow(store: &RedisStore, listener: &(dyn Listener + Sync)) {
-    listener.opened(store.feeds.len());
-    join_all((0..store.feeds.len()).map(|part| follow_part(store, part, listener))).await;
+/// What `XREAD` tells of one stream: its key, and entries.
+type Stream = (String, Vec<Entry>);
+
+/// An entry's id: milliseconds and a number. (Redis: "Entry IDs" of streams)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+struct Id(u64, u64);
+
+/// The feed alone, for who only wants to know what ends. Needs a user that may read it.
+pub struct RedisFeed {
+    connections: Connections,
+    keys: Vec<String>,
 }
 
-async fn follow_part(store: &RedisStore, part: usize, listener: &(dyn Listener + Sync)) {
-    loop {
-        for pause in pauses() {
-            let mut followed = false;
-            let Err(error) = read(store, part, listener, &mut followed).await else { break };
-            log::warn!("cannot follow the feed '{}', trying on: {error}", store.feeds[part]);
-            store.connections.look_again();
-            sleep(pause).await;
-            if followed {
-                break;
+impl RedisFeed {
+    /// Begins to connect in the background, on the current runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is none that is understood.
+    pub fn new(settings: &RedisSettings) -> Result<Self, Error> {
+        let keys = Keys::new(&settings.prefix);
+        let connections = Connections::open(settings, None)?;
+        let keys = if connections.is_cluster() { keys.feeds() } else { vec![keys.feed()] };
+        Ok(Self { connections, keys })
+    }
+
+    /// Tells of what ends, for as long as it is polled. Entries are needed for `retention`.
+    pub async fn follow(&self, retention: Duration, listener: &(dyn Listener + Sync)) {
+        follow(&self.connections, &self.keys, retention, listener).await;
+    }
+}
+
+/// Follows the feed that lies under `keys`, for as long as it is polled. Entries are needed for `retention`.
+pub(super) async fn follow(
+    connections: &Connections,
+    keys: &[String],
+    retention: Duration,
+    listener: &(dyn Listener + Sync),
+) {
+    listener.opened(keys.len());
+    let parts = keys.iter().enumerate().map(|(number, key)| Part {
+        connections,
+        number,
+        key,
+        retention,
+        listener,
+        server: String::new(),
+        last: Id::default(),
+        settles: Instant::now(),
+    });
+    join_all(parts.map(Part::follow)).await;
+}
+
+/// A part of the feed, and what was last known of it.
+struct Part<'a> {
+    connections: &'a Connections,
+    number: usize,
+    key: &'a str,
+    retention: Duration,
+    listener: &'a (dyn Listener + Sync),
+    /// The `run_id` of the server that told it.
+    server: String,
+    /// Its last entry.
+    last: Id,
+    /// When what it may have lost has been repeated.
+    settles: Instant,
+}
+
+/// What a part holds.
+struct Whole {
+    announced: Vec<Announced>,
+    first: Id,
+    last: Id,
+    /// Whether it has the entry that was last known.
+    continues: bool,
+}
+
+impl Part<'_> {
+    async fn follow(mut self) {
+        loop {
+            for pause in pauses() {
+                let mut followed = false;
+                let Err(error) = self.read(&mut followed).await else { break };
+                log::warn!("cannot follow the feed '{}', trying on: {error}", self.key);
+                self.connections.look_again();
+                sleep(pause).await;
+                if followed {
+                    break;
+                }
             }
         }
+    }
+
+    /// Returns when the part lies behind another connection now.
+    async fn read(&mut self, followed: &mut bool) -> Result<(), Error> {
+        let (mut connection, replaced) = self.connections.exclusive(self.key).await?;
+        let mut replaced = pin!(replaced);
+        let mut first = tokio::select! {
+            first = self.catch_up(&mut connection, followed) => first?,
+            () = &mut replaced => return Ok(()),
+        };
+        loop {
+            let asked = Instant::now(); // the answer may have waited for this process to read it
+            let (oldest, entries) = tokio::select! {
+                answer = self.news(&mut connection) => answer?,
+                () = &mut replaced => return Ok(()),
+            };
+            let announced = entries.iter().filter_map(announced).collect();
+            if self.was_trimmed(first, oldest) {
+                self.listener.appended(self.number, announced, None);
+                first = self.catch_up(&mut connection, followed).await?;
+                continue;
+            }
+            let known_until = Some(asked).filter(|_| entries.len() < BATCH && self.is_settled());
+            self.listener.appended(self.number, announced, known_until);
+            self.last = entries.last().and_then(Id::of).unwrap_or(self.last);
+            // Of a feed that was empty: or nobody would notice when all of it is gone again.
+            first = if oldest == Id::default() {
+                entries.first().and_then(Id::of).unwrap_or_default()
+            } else {
+                oldest
+            };
+        }
+    }
+
+    /// The id of the first entry, and then what comes after the last one: at once, or within `BLOCK`.
+    async fn news(&self, connection: &mut MultiplexedConnection) -> Result<(Id, Vec<Entry>), Error> {
+        let mut both = redis::pipe();
+        both.cmd("XRANGE").arg(self.key).arg("-").arg("+").arg("COUNT").arg(1);
+        both.cmd("XREAD").arg("BLOCK").arg(BLOCK).arg("COUNT").arg(BATCH);
+        both.arg("STREAMS").arg(self.key).arg(self.last.to_string());
+        let answer = in_time(both.query_async(connection)).await?;
+        let (oldest, news): (Vec<Entry>, Option<Vec<Stream>>) = answer;
+        let entries = news.into_iter().flatten().flat_map(|(_, entries)| entries);
+        Ok((oldest.first().and_then(Id::of).unwrap_or_default(), entries.collect()))
+    }
+
+    /// Whether what was the first entry is gone, and what is first now is not so old that this was for its age.
+    fn was_trimmed(&self, before: Id, now: Id) -> bool {
+        before != Id::default() && before != now && (now == Id::default() || now.0 > self.needed())
+    }
+
+    /// Reads the whole; returns the id of the first entry.
+    async fn catch_up(
+        &mut self,
+        connection: &mut MultiplexedConnection,
+        followed: &mut bool,
+    ) -> Result<Id, Error> {
+        let asked = Instant::now();
+        let server = Server::ask(connection).await?;
+        let whole = self.whole(connection).await?;
+        if self.may_have_lost(&server, &whole) {
+            self.settles = Instant::now() + SETTLE;
+        }
+        (self.server, self.last) = (server.run_id, whole.last);
+        let known_until = Some(asked).filter(|_| self.is_settled());
+        self.listener.whole(self.number, whole.announced, known_until);
+        *followed = true;
+        Ok(whole.first)
+    }
+
+    /// Whether the feed may lack what was once announced there.
+    fn may_have_lost(&self, server: &Server, whole: &Whole) -> bool {
+        if server.is_young {
+            return true;
+        }
+        if self.server.is_empty() {
+            let goes_back = whole.first != Id::default() && whole.first.0 <= self.needed();
+            return server.was_promoted || !goes_back;
+        }
+        self.server != server.run_id || !whole.continues
+    }
+
+    fn is_settled(&self) -> bool {
+        Instant::now() >= self.settles
+    }
+
+    async fn whole(&self, connection: &mut MultiplexedConnection) -> Result<Whole, Error> {
+        let mut whole = Whole {
+            announced: Vec::new(),
+            first: Id::default(),
+            last: Id::default(),
+            continues: self.last.0 < self.needed(), // it may be gone for its age
+        };
+        loop {
+            let mut command = redis::cmd("XRANGE");
+            command.arg(self.key).arg(format!("({}", whole.last)).arg("+").arg("COUNT").arg(BATCH);
+            let entries: Vec<Entry> = ask(connection, &command).await?;
+            let Some(last) = entries.last().and_then(Id::of) else { return Ok(whole) };
+            if whole.first == Id::default() {
+                whole.first = entries.first().and_then(Id::of).unwrap_or_default();
+            }
+            whole.continues |= entries.iter().filter_map(Id::of).any(|id| id == self.last);
+            whole.announced.extend(entries.iter().filter_map(announced));
+            whole.last = last;
+        }
+    }
+
+    /// Entries of this millisecond and later are still needed.
+    fn needed(&self) -> u64 {
+        Timestamp::from_system_clock().minus(self.retention).0 / 1000
+    }
+}
+
+/// A server, as far as it tells what it may have lost.
+struct Server {
+    /// Another one after each start.
+    run_id: String,
+    is_young: bool,
+    /// It was a replica before, and may not have had everything.
+    was_promoted: bool,
+}
+
+impl Server {
+    async fn ask(connection: &mut MultiplexedConnection) -> Result<Self, Error> {
+        let mut info = redis::cmd("INFO");
+        info.arg("server").arg("replication");
+        let info: InfoDict = ask(connection, &info).await?;
+        Ok(Self {
+            run_id: info.get("run_id").unwrap_or_default(),
+            is_young: info.get("uptime_in_seconds").is_none_or(|seconds: u64| seconds < YOUNG),
+            was_promoted: info.get("second_repl_offset").is_none_or(|offset: i64| offset >= 0),
+        })
+    }
+}
+
+impl Id {
+    fn of(entry: &Entry) -> Option<Self> {
+        let (millis, number) = entry.0.split_once('-')?;
+        Some(Self(millis.parse().ok()?, number.parse().ok()?))
+    }
+}
+
+impl std::fmt::Display for Id {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.0, self.1)
     }
 }
 
@@ -60,64 +288,24 @@ fn pauses() -> impl Iterator<Item = Duration> {
         .build()
 }
 
-/// Returns when the part lies behind another connection now.
-async fn read(
-    store: &RedisStore,
-    part: usize,
-    listener: &(dyn Listener + Sync),
-    followed: &mut bool,
-) -> Result<(), Error> {
-    let key = &store.feeds[part];
-    let (mut connection, replaced) = store.connections.exclusive(key).await?;
-    let mut replaced = pin!(replaced);
-    let (held, mut last) = whole(&mut connection, key).await?;
-    listener.whole(part, held);
-    *followed = true;
-    loop {
-        let mut command = redis::cmd("XREAD");
-        command.arg("BLOCK").arg(BLOCK).arg("COUNT").arg(BATCH).arg("STREAMS").arg(key).arg(&last);
-        let answer: Option<Vec<(String, Vec<Entry>)>> = tokio::select! {
-            answer = ask(&mut connection, &command) => answer?,
-            () = &mut replaced => return Ok(()),
-        };
-        let entries: Vec<_> = answer.into_iter().flatten().flat_map(|(_, entries)| entries).collect();
-        if let Some((id, _)) = entries.last() {
-            last.clone_from(id);
-        }
-        listener.appended(part, entries.iter().filter_map(announced).collect());
-    }
-}
-
-/// All that the part holds, and the id of its last entry.
-async fn whole(connection: &mut MultiplexedConnection, key: &str) -> Result<(Vec<Announced>, String), Error> {
-    let (mut held, mut last) = (Vec::new(), "0-0".to_owned());
-    loop {
-        let mut command = redis::cmd("XRANGE");
-        command.arg(key).arg(format!("({last}")).arg("+").arg("COUNT").arg(BATCH);
-        let entries: Vec<Entry> = ask(connection, &command).await?;
-        held.extend(entries.iter().filter_map(announced));
-        match entries.last() {
-            Some((id, _)) => last.clone_from(id),
-            None => return Ok((held, last)),
-        }
-    }
-}
-
 async fn ask<T: FromRedisValue>(connection: &mut MultiplexedConnection, command: &Cmd) -> Result<T, Error> {
+    in_time(async { Ok(redis::from_redis_value(send(connection, command).await?)?) }).await
+}
+
+async fn in_time<T>(answer: impl Future<Output = Result<T, RedisError>>) -> Result<T, Error> {
     let patience = Duration::from_millis(BLOCK) + PATIENCE;
-    let answer = timeout(patience, send(connection, command)).await;
+    let answer = timeout(patience, answer).await;
     let answer = answer.map_err(|_| Error::Unavailable(format!("no answer within {patience:?}")))?;
-    answer.and_then(|value| Ok(redis::from_redis_value(value)?)).map_err(|error| unavailable(&error))
+    answer.map_err(|error| unavailable(&error))
 }
 
 /// What an entry says; `None` for one that somebody else has put there.
-fn announced((id, fields): &Entry) -> Option<Announced> {
+fn announced(entry: &Entry) -> Option<Announced> {
     let value = |name: &str| {
-        let (_, value) = fields.iter().find(|(field, _)| field == name.as_bytes())?;
+        let (_, value) = entry.1.iter().find(|(field, _)| field == name.as_bytes())?;
         std::str::from_utf8(value).ok()
     };
-    let (millis, _) = id.split_once('-')?;
     let ended = Ended { session: value("sid")?.parse().ok()?, reason: value("reason")?.parse().ok()? };
-    let at = Timestamp(millis.parse::<u64>().ok()?.checked_mul(1000)?);
+    let at = Timestamp(Id::of(entry)?.0.checked_mul(1000)?);
     Some(Announced { subject: Subject::from_encoded(value("sub")?)?, ended, at })
 }

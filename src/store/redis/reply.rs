@@ -6,8 +6,9 @@ use std::vec;
 use redis::Value;
 
 use crate::clock::Timestamp;
+use crate::revocations::Ended;
 use crate::session::SessionId;
-use crate::store::{Ended, EndedMany, Error};
+use crate::store::{EndedMany, Error};
 
 pub(super) struct Reply {
     word: String,

@@ -41,7 +41,8 @@ pub(super) struct Cluster {
     dialer: Dialer,
     over_tls: bool,
     seeds: Vec<Address>,
-    layout: String,
+    /// The key of the layout; `None` for who only reads the feed.
+    layout: Option<String>,
     map: ArcSwap<Map>,
     shards: Mutex<HashMap<Address, Arc<Shard>>>,
     /// Whether the map was ever asked for.
@@ -71,7 +72,7 @@ impl Cluster {
         dialer: Dialer,
         over_tls: bool,
         seeds: Vec<Address>,
-        layout: String,
+        layout: Option<String>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
@@ -219,11 +220,12 @@ impl Cluster {
     ///
     /// When the layout is none that this node knows.
     pub async fn confirm_layout(&self) -> Result<(), Error> {
-        let Some(shard) = self.known_owner(nodes::slot(&self.layout)) else { return Ok(()) };
+        let Some(layout) = &self.layout else { return Ok(()) };
+        let Some(shard) = self.known_owner(nodes::slot(layout)) else { return Ok(()) };
         let Some(address) = shard.lane.fixed() else { return Ok(()) };
         let asking = async {
             let mut connection = self.dialer.dial(address, ANSWER).await.ok()?;
-            let answer = send(&mut connection, &scripts::open_layout_call(&self.layout).eval()).await.ok()?;
+            let answer = send(&mut connection, &scripts::open_layout_call(layout).eval()).await.ok()?;
             Some(Reply::new(answer).and_then(scripts::check_layout))
         };
         match timeout(ANSWER, asking).await {
@@ -234,8 +236,9 @@ impl Cluster {
 
     /// The same from time to time, over the connection that there is.
     async fn read_layout(&self) {
-        let Some(shard) = self.known_owner(nodes::slot(&self.layout)) else { return };
-        let call = |_: &_| scripts::open_layout_call(&self.layout);
+        let Some(layout) = &self.layout else { return };
+        let Some(shard) = self.known_owner(nodes::slot(layout)) else { return };
+        let call = |_: &_| scripts::open_layout_call(layout);
         if let Ok(Ok(reply)) = timeout(CONNECT, shard.attempt(&call, false)).await {
             let _ = self.note(scripts::check_layout(reply)); // told to whoever calls
         }

@@ -43,6 +43,8 @@ pub(super) enum Greeting {
     /// Reads the layout under this key: what answers is a master, and of a layout that this node knows. Without it
     /// a node could write behind the fence of `migrations-notes/README.md`.
     Layout(String),
+    /// Asks for the time, no more: who only reads the feed may do nothing else.
+    Reader,
     /// Asks for the time, and has the Cluster read the layout, which lies on one of its servers. What is no master
     /// redirects every call.
     Fenced(Weak<Cluster>),
@@ -116,6 +118,7 @@ impl Greeting {
                 }
                 send(connection, &redis::cmd("TIME")).await.and_then(read_time).map_err(failed)
             }
+            Self::Reader => send(connection, &redis::cmd("TIME")).await.and_then(read_time).map_err(failed),
             Self::Layout(key) => {
                 let answer = send(connection, &scripts::open_layout_call(key).eval()).await;
                 let reply = Reply::new(answer.map_err(failed)?)?;

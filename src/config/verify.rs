@@ -1,0 +1,31 @@
+//! How `/verify` answers while it cannot know who has logged out.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+#[derive(Debug, Args)]
+pub struct VerifyFlags {
+    /// Seconds (2-3600) for which the feed of ended sessions may go unheard before it is stale
+    #[arg(long, env = "VERIFY_MAX_STALE_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(2..=3600))]
+    verify_max_stale_seconds: u64,
+    /// What /verify does with tokens while the feed is stale: refuse (503), or accept although a logout may go unnoticed
+    #[arg(long, env = "VERIFY_WHEN_STALE", default_value = "refuse")]
+    verify_when_stale: WhenStale,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum WhenStale {
+    Refuse,
+    Accept,
+}
+
+impl VerifyFlags {
+    pub fn max_stale(&self) -> Duration {
+        Duration::from_secs(self.verify_max_stale_seconds)
+    }
+
+    pub fn accepts_when_stale(&self) -> bool {
+        self.verify_when_stale == WhenStale::Accept
+    }
+}

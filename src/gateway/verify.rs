@@ -1,0 +1,36 @@
+//! Is this access token good? From memory: its signature, its times, and what the feed has told of ended sessions.
+
+use std::time::Instant;
+
+use super::{Error, Gateway, Refusal};
+use crate::clock::Timestamp;
+use crate::store;
+use crate::verify::{Access, Refused};
+
+impl Gateway {
+    /// A token for this gateway's own audience that is good now. Waits only just after the start, until the feed has been
+    /// read.
+    pub async fn verify(&self, token: &str) -> Result<Access, Error> {
+        match self.verdict(token) {
+            Err(Error::Store(_)) if self.revocations.stale().is_none() => {
+                self.revocations.read_first().await;
+                self.verdict(token)
+            }
+            decided => decided,
+        }
+    }
+
+    fn verdict(&self, token: &str) -> Result<Access, Error> {
+        let now = |access: &Access| {
+            let known = self.store.lower_bound(access.subject(), Instant::now());
+            known.unwrap_or_else(Timestamp::from_system_clock)
+        };
+        self.checker.check(token, now).map_err(|refused| match refused {
+            Refused::Token(rejected) => Error::Access(Refusal::Token(rejected)),
+            Refused::Ended => Error::Access(Refusal::Ended),
+            Refused::Unsure => {
+                Error::Store(store::Error::Unavailable("the feed of ended sessions is stale".to_owned()))
+            }
+        })
+    }
+}
