@@ -1,0 +1,136 @@
+//! Keys of a JWK Set that is published over HTTP: kept in memory, fetched anew in the background, and at once, but not too
+//! often, when a token names a key that is not among them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use futures_util::TryStreamExt;
+use reqwest::header::CACHE_CONTROL;
+use reqwest::{Client, Response, Url};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Keys;
+use crate::token::verify::Rejected;
+use crate::token::verifying::{self, VerifyingKey};
+use crate::token::{Parts, Typ};
+
+/// However many tokens name unknown keys, the set is asked for no more often.
+const AT_MOST_EVERY: Duration = Duration::from_secs(10);
+
+/// How often it is asked for where its server does not say how long it keeps (`Cache-Control: max-age`).
+const REFRESH: Duration = Duration::from_secs(300);
+
+/// Within this, what the server says is followed.
+const SHORTEST: Duration = Duration::from_secs(10);
+
+/// After a failure.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// The longest that an answer may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The largest set that is read, in bytes.
+const MAX_LEN: usize = 256 * 1024;
+
+pub(super) struct Jwks {
+    url: Url,
+    client: Client,
+    keys: ArcSwapOption<Vec<Arc<VerifyingKey>>>,
+    /// When it was last asked for.
+    asked: Mutex<Option<Instant>>,
+}
+
+/// Why there are no new keys. Holds nothing of what was received.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("no answer within {PATIENCE:?}")]
+    Slow,
+    #[error("{0}")]
+    Http(#[from] reqwest::Error),
+    #[error("larger than {MAX_LEN} bytes")]
+    TooLarge,
+    #[error("it is no JWK Set (RFC 7517 section 5)")]
+    Malformed,
+    #[error("none of its keys is one for ES256, EdDSA, RS256 or PS256, with a kid")]
+    NoKey,
+}
+
+impl Jwks {
+    pub fn new(url: Url, client: Client) -> Self {
+        Self { url, client, keys: ArcSwapOption::empty(), asked: Mutex::default() }
+    }
+
+    /// Whether it was ever read.
+    pub fn is_known(&self) -> bool {
+        self.keys.load().is_some()
+    }
+
+    /// Fetches it again and again, for as long as it is polled.
+    pub async fn keep(self: Arc<Self>) {
+        loop {
+            let mut asked = self.asked.lock().await;
+            *asked = Some(Instant::now());
+            let pause = match self.fetch().await {
+                Ok(fresh_for) => fresh_for.unwrap_or(REFRESH).max(SHORTEST),
+                Err(failure) => {
+                    log::warn!("cannot read the JWK Set at {}, trying on: {failure}", self.url);
+                    AGAIN
+                }
+            };
+            drop(asked);
+            sleep(pause).await;
+        }
+    }
+
+    /// Fetches it, unless somebody has just done so; who comes while that goes on waits for it.
+    pub async fn look_again(&self) {
+        let mut asked = self.asked.lock().await;
+        if asked.is_some_and(|asked| asked.elapsed() < AT_MOST_EVERY) {
+            return;
+        }
+        *asked = Some(Instant::now());
+        if let Err(failure) = self.fetch().await {
+            log::warn!("cannot read the JWK Set at {}: {failure}", self.url);
+        }
+    }
+
+    /// Returns how long it may be kept. What cannot be read changes nothing.
+    async fn fetch(&self) -> Result<Option<Duration>, Failure> {
+        let (body, fresh_for) = timeout(PATIENCE, self.get()).await.map_err(|_| Failure::Slow)??;
+        let keys = VerifyingKey::read_set(&body).ok_or(Failure::Malformed)?;
+        if keys.is_empty() {
+            return Err(Failure::NoKey);
+        }
+        self.keys.store(Some(Arc::new(keys.into_iter().map(Arc::new).collect())));
+        Ok(fresh_for)
+    }
+
+    async fn get(&self) -> Result<(Vec<u8>, Option<Duration>), Failure> {
+        let answer = self.client.get(self.url.clone()).send().await?.error_for_status()?;
+        let fresh_for = max_age(&answer);
+        let body = answer.bytes_stream().map_err(Failure::Http);
+        let body = body.try_fold(Vec::new(), async |mut body, chunk| {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_LEN { Err(Failure::TooLarge) } else { Ok(body) }
+        });
+        Ok((body.await?, fresh_for))
+    }
+}
+
+impl Keys for Jwks {
+    fn find(&self, parts: &Parts<'_>) -> Result<(Arc<VerifyingKey>, Typ), Rejected> {
+        let keys = self.keys.load();
+        let keys = keys.as_deref().ok_or(Rejected::UnknownKey)?;
+        let (key, typ) = verifying::find_access(keys.iter(), parts)?;
+        Ok((key.clone(), typ))
+    }
+}
+
+/// RFC 9111 section 5.2.2.1
+fn max_age(answer: &Response) -> Option<Duration> {
+    let directives = answer.headers().get(CACHE_CONTROL)?.to_str().ok()?;
+    let seconds = directives.split(',').find_map(|it| it.trim().strip_prefix("max-age="))?;
+    seconds.parse().ok().map(Duration::from_secs)
+}
