@@ -34,10 +34,12 @@ mod metadata;
 mod observe;
 mod openapi;
 mod request;
+mod revocations;
 mod revoke;
 mod sessions;
 mod token;
 mod users;
+mod verify;
 
 use actix_web::Resource;
 use actix_web::dev::HttpServiceFactory;
@@ -72,6 +74,8 @@ const PUBLIC: &[Route] = &[
     at("/v1/users/{sub}/sessions/{sid}", "GET, PATCH, DELETE", |r| {
         r.route(get().to(users::get)).route(patch().to(users::set_claims)).route(delete().to(users::end_one))
     }),
+    at("/v1/revocations", "GET", |r| r.route(get().to(revocations::follow))),
+    at("/verify", ANY, |r| r.to(verify::verify)),
     LIVE,
     at("/readyz", "GET, HEAD", |r| r.route(get().to(health::ready)).route(head().to(health::ready))),
     at("/openapi.json", "GET", |r| r.route(get().to(docs::document))),
@@ -79,6 +83,9 @@ const PUBLIC: &[Route] = &[
     at("/docs/", "GET", |r| r.route(get().to(docs::page))),
     at("/docs/{asset}", "GET", |r| r.route(get().to(docs::asset))),
 ];
+
+/// For proxies that append the path of the request that they ask about, as Envoy does.
+const VERIFY_BELOW: Route = at("/verify/{path}*", ANY, |r| r.to(verify::verify));
 
 /// What the admin listener serves.
 const ADMIN: &[Route] = &[
@@ -101,11 +108,15 @@ pub fn routes(issuer: &str) -> impl FnOnce(&mut ServiceConfig) + use<> {
     move |config| {
         // At the root first: a scope answers all that begins like it, and an issuer's path may begin like ours.
         register(PUBLIC, config);
+        register(&[VERIFY_BELOW], config);
         if !base.is_empty() {
             for route in PUBLIC.iter().filter(|route| metadata::DOCUMENTS.contains(&route.pattern)) {
                 config.service(route.resource(&format!("{}{base}", route.pattern)));
             }
-            config.service(scope(&base).configure(|config| register(PUBLIC, config)));
+            config.service(scope(&base).configure(|config| {
+                register(PUBLIC, config);
+                register(&[VERIFY_BELOW], config);
+            }));
         }
         config.default_service(to(observe::unknown_path));
     }
@@ -122,6 +133,9 @@ fn register(routes: &[Route], config: &mut ServiceConfig) {
         config.service(route.resource(route.pattern));
     }
 }
+
+/// Of a route that takes any method. OpenAPI has no word for that: it is documented as `GET`.
+const ANY: &str = "*";
 
 /// A line of the route table.
 struct Route {

@@ -4,22 +4,36 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where a crate, or a module of ours, may be named: folders and files below `src`.
-const RULES: [(&str, &[&str]); 17] = [
+const RULES: [(&str, &[&str]); 20] = [
     ("jsonwebtoken::", &["token/"]),
     ("redis::", &["store/redis"]),
     ("deadpool_redis::", &["store/redis"]),
     ("deadpool::", &["store/redis"]),
-    ("actix_web::", &["http", "startup", "cli"]),
+    ("actix_web::", &["http", "startup", "cli", "verify/actix.rs"]),
     ("utoipa::", &["http", "view.rs"]),
     ("utoipa_swagger_ui::", &["http/docs.rs"]),
     ("anyhow::", &["main.rs", "cli", "startup", "config"]),
     ("clap::", &["cli", "config", "telemetry/logging.rs"]),
     ("comfy_table::", &["cli/output.rs"]),
     ("indicatif::", &["cli/output.rs", "cli/stats/"]),
-    ("tokio::", &["gateway", "http", "store/redis", "startup"]),
+    (
+        "tokio::",
+        &["gateway", "http", "revocations.rs", "startup", "store/memory.rs", "store/redis", "verify"],
+    ),
+    ("quick_cache::", &["verify/seen.rs"]),
+    ("reqwest::", &["verify/"]),
+    ("sse_stream::", &["http/revocations.rs", "verify/feed.rs"]),
     (
         "crate::store::redis",
-        &["store/redis", "startup.rs", "config", "cli/check.rs", "cli/sessions/", "cli/stats"],
+        &[
+            "store/redis",
+            "startup.rs",
+            "config",
+            "cli/check.rs",
+            "cli/sessions/",
+            "cli/stats",
+            "verify/feed.rs",
+        ],
     ),
     ("crate::http", &["http", "startup.rs"]),
     ("crate::gateway", &["gateway", "http", "startup.rs", "config.rs", "cli/"]),

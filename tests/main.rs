@@ -4,6 +4,7 @@
 //! - `durability`: what an acknowledged refresh and logout survive. - `faults`: races, lost answers, Redis gone. - `cli`: commands and settings. - `footprint`: memory, round
 //!   trips. - `stack`: docker-compose.yml and what it starts. - `architecture`: the import rules.
 //! - `checklist`: what the HTTP surface must do, line by line, and which test decides it.
+//! - `verify`: API nodes that check access tokens on their own.
 //! - `ops`: the cookbook and the migration notes, as printed. - `interop`: OAuth clients, JWT verifiers and a fuzzer that
 //!   others wrote. - `planted`: whether the faults of `scripts/plant` still fit.
 
@@ -20,3 +21,4 @@ mod planted;
 mod stack;
 mod store;
 mod support;
+mod verify;

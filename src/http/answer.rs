@@ -19,6 +19,11 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
     uncached(status).json(body)
 }
 
+/// What headers say it all; the caller adds them.
+pub fn empty() -> HttpResponseBuilder {
+    uncached(StatusCode::OK)
+}
+
 fn uncached(status: StatusCode) -> HttpResponseBuilder {
     let mut answer = HttpResponse::build(status);
     answer.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));

@@ -10,7 +10,7 @@
 //! | malformed scope at a refresh, or more than granted | 400 | `invalid_scope` |
 //! | bad or missing service key | 401 | `invalid_client` |
 //! | bad or missing access token | 401 | `invalid_token` |
-//! | service key without the role | 403 | `insufficient_scope` |
+//! | service key without the role, access token without the scope | 403 | `insufficient_scope` |
 //! | no such path, or no such session | 404 | `not_found` |
 //! | wrong method, slow, large or mistyped body | 405, 408, 413, 415 | `invalid_request` |
 //! | store unreachable, too slow, read-only, out of memory; outcome unknown; overtaken; too many in flight | 503 | `temporarily_unavailable` |
@@ -70,6 +70,8 @@ pub enum ApiError {
     Scope,
     #[error("the access token is not valid, or its session has ended")]
     Access,
+    #[error("the access token lacks a scope that is needed here")]
+    LacksScope,
     #[error("there is no such session")]
     NoSession,
 }
@@ -125,7 +127,7 @@ impl ApiError {
             Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, Code::InvalidRequest),
             Self::UnknownPath => (StatusCode::NOT_FOUND, Code::NotFound),
             Self::Service(_) => (StatusCode::UNAUTHORIZED, Code::InvalidClient),
-            Self::Role(_) => (StatusCode::FORBIDDEN, Code::InsufficientScope),
+            Self::Role(_) | Self::LacksScope => (StatusCode::FORBIDDEN, Code::InsufficientScope),
             Self::NoAccessToken => (StatusCode::UNAUTHORIZED, Code::InvalidToken),
             Self::GrantType => (StatusCode::BAD_REQUEST, Code::UnsupportedGrantType),
             Self::Unavailable | Self::Overloaded | Self::Overtaken => {
@@ -146,6 +148,7 @@ impl ApiError {
             Self::Service(Challenge::Bearer) | Self::Access => {
                 Some(r#"Bearer realm="token-gateway", error="invalid_token""#)
             }
+            Self::LacksScope => Some(r#"Bearer realm="token-gateway", error="insufficient_scope""#),
             Self::Service(Challenge::Basic) => Some(r#"Basic realm="token-gateway""#),
             _ => None,
         }

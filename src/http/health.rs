@@ -86,7 +86,7 @@ pub async fn ready_in_full(gateway: Data<Gateway>, lifecycle: Data<Lifecycle>) -
 pub async fn metrics(gateway: Data<Gateway>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(gateway.metrics.render(gateway.ended.stale()))
+        .body(gateway.metrics.render(gateway.revocations.unheard_for()))
 }
 
 fn word(status: StatusCode, word: &'static str) -> HttpResponse {

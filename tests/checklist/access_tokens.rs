@@ -13,7 +13,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::http::craft::Craft;
-use crate::support::api::{Answer, Api, Tokens, fresh_key, read};
+use crate::support::api::{Answer, Api, Tokens, decided, fresh_key, read};
 use crate::support::gateway::{Gateway, ISSUER, SIGNING_SECRET, WEB};
 
 fn now() -> u64 {
@@ -29,8 +29,13 @@ fn expect_refused(what: &str, answer: &Answer) {
     assert_eq!(challenge, r#"Bearer realm="token-gateway", error="invalid_token""#, "{what}");
 }
 
+/// `/verify` must be of the same mind.
 async fn show(api: &Api, token: &str) -> Answer {
-    api.me(Method::GET, "", token).await
+    let shown = api.me(Method::GET, "", token).await;
+    let verified = decided(|| api.send(api.request(Method::GET, "/verify").bearer_auth(token))).await;
+    assert_eq!(verified.status, shown.status, "{verified:?}");
+    assert_eq!(verified.header("www-authenticate"), shown.header("www-authenticate"));
+    shown
 }
 
 /// `typ: at+jwt`; `iss exp aud sub client_id iat jti`. (RFC 9068 2.1, 2.2)

@@ -83,9 +83,11 @@
 //! | 1 MB of token, 100,000 dots, JSON 10,000 deep: refused … | `checklist::access_tokens::monstrous_tokens_are_refused_in_bounded_memory` |
 //! | 401 with `WWW-Authenticate: Bearer`; no `error` in it … | `checklist::access_tokens::a_401_tells_an_error_only_where_a_bearer_token_came` |
 //! | Scheme is case-insensitive; a token in the query is … | `checklist::access_tokens::a_token_counts_once_in_the_header_under_any_case_of_the_scheme` |
-//! | `/verify` answers 2xx only for a valid token: malformed … | (`verify.rs`) |
-//! | Identity headers sent by the client never reach the … | (`verify.rs`) |
-//! | The decision never depends on `X-Forwarded-Uri`, … | (`verify.rs`) |
+//! | `/verify` answers 2xx only for a valid token: malformed … | `http::verify::what_is_no_good_access_token_for_this_audience_is_refused` |
+//! | | `verify::proxies::no_proxy_lets_anything_through_that_has_no_good_token` |
+//! | | `verify::proxies::no_proxy_admits_anybody_while_the_gateway_is_stale_frozen_or_gone` |
+//! | Identity headers sent by the client (`X-Auth-*`, … | `verify::proxies::the_api_is_told_whose_request_it_is_and_nothing_that_the_client_says_of_that` |
+//! | The decision never depends on `X-Forwarded-Uri`, … | `http::verify::what_a_proxy_says_of_the_request_changes_nothing` |
 //!
 //! # Secrets
 //!

@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::fuzzer::{Fuzzer, file};
+use crate::support::api::decided;
 use crate::support::gateway::{Gateway, WEB};
 use crate::support::redis::Redis;
 
@@ -31,11 +32,19 @@ fn without(mut document: Value, unwanted: impl Fn(&str) -> bool) -> Value {
     document
 }
 
+/// What is called with an access token.
+fn is_for_users(path: &str) -> bool {
+    path.starts_with("/v1/me/") || path == "/verify"
+}
+
 #[tokio::test]
 async fn a_service_gets_no_answer_that_is_not_described() {
     let redis = Redis::start();
     let gateway = Gateway::start(&redis);
-    let document = without(document(&gateway).await, |path| path.starts_with("/v1/me/"));
+    let (api, login) = (gateway.api(), gateway.api().login("alice").await);
+    let ask = || api.send(api.request(Method::GET, "/verify").bearer_auth(&login.access));
+    assert_eq!(decided(ask).await.status, 200, "it hears the feed of a server that has just started");
+    let document = without(document(&gateway).await, is_for_users);
     finds_nothing(&gateway, &[("service_key", &WEB.key)], &document).await;
 }
 
@@ -44,7 +53,7 @@ async fn a_service_gets_no_answer_that_is_not_described() {
 async fn a_user_gets_no_answer_that_is_not_described() {
     let gateway = Gateway::embedded();
     let access = gateway.api().login("alice").await.access;
-    let mut document = without(document(&gateway).await, |path| !path.starts_with("/v1/me/"));
+    let mut document = without(document(&gateway).await, |path| !is_for_users(path));
     // It ends the session that the other calls come from.
     let item = document["paths"]["/v1/me/sessions"].as_object_mut().expect("a path item");
     item.remove("delete").expect("it is there");

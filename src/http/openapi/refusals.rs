@@ -19,7 +19,7 @@ use utoipa::openapi::{OpenApi, Ref, RefOr};
 use utoipa::{IntoResponses, Modify};
 
 use super::super::error::{ApiError, Challenge};
-use super::super::{PUBLIC, form, request};
+use super::super::{ANY, PUBLIC, form, request};
 use crate::gateway::service_keys::Role;
 use crate::session::InvalidSubject;
 
@@ -32,6 +32,7 @@ impl Modify for Refusals {
     fn modify(&self, api: &mut OpenApi) {
         for (path, item) in &mut api.paths.paths {
             let allow = PUBLIC.iter().find(|route| route.pattern == path).map(|route| route.allow);
+            let allow = allow.filter(|allow| *allow != ANY);
             for operation in super::operations(item) {
                 let callers = Callers::of(operation);
                 if callers.is_some() {

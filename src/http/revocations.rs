@@ -1,0 +1,173 @@
+//! `GET /v1/revocations`: the feed of ended sessions as server-sent events (WHATWG HTML, section 9.2), so that API nodes
+//! need no access to Redis.
+//!
+//! A stream begins with the whole retention, or with what came after `Last-Event-ID`, and goes on with what comes:
+//!
+//! - `ended`: a session has ended. The same one may be told of several times.
+//! - `fresh`, at least once a second: what had ended until the moment that its `id` names has been told. It does not come
+//!   while this node is cut off from the feed; whoever misses it for some seconds asks another node.
+
+use std::time::Duration;
+
+use actix_web::http::header::{CACHE_CONTROL, HeaderName};
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::stream;
+use serde::Serialize;
+use sse_stream::Sse;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::time::{Instant, timeout_at};
+use utoipa::ToSchema;
+
+use super::credentials;
+use super::error::ApiError;
+use super::health::Lifecycle;
+use crate::clock::Timestamp;
+use crate::gateway::Gateway;
+use crate::gateway::service_keys::Role;
+use crate::revocations::{Announced, Revocations};
+use crate::session::{Reason, SessionId, Subject};
+
+/// How often `fresh` comes.
+const PULSE: Duration = Duration::from_millis(500);
+
+/// A node that has not heard the feed for longer is not fresh.
+const FRESH: Duration = Duration::from_secs(3);
+
+/// The clocks of nodes and of Redis differ by less; what a client has resumed from is told again from so much earlier.
+const SKEW: Duration = Duration::from_secs(60);
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The data of an event `ended`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EndedEvent, example = json!({"sub": "alice", "sid": "4830719265501837429", "reason": "logout", "at": 1_790_000_000_000_u64}))]
+pub struct Ended<'a> {
+    #[schema(value_type = String)]
+    sub: &'a Subject,
+    sid: SessionId,
+    #[schema(value_type = String)]
+    reason: Reason,
+    /// Milliseconds since the epoch, on the clock of Redis.
+    at: u64,
+}
+
+/// The data of an event `fresh`.
+#[derive(Serialize)]
+struct Fresh {
+    /// For how long the node has not heard the feed, in milliseconds.
+    stale_ms: u64,
+}
+
+/// Follow the feed of ended sessions
+///
+/// Server-sent events. `ended` tells of a session that has ended, its data is a JSON object. `fresh` comes at least once a
+/// second: all that had ended until its `id`, in milliseconds since the epoch, has been told. A stream begins with all that
+/// ended within the retention, or since `Last-Event-ID`; sessions may be told of more than once.
+#[utoipa::path(
+    get,
+    path = "/v1/revocations",
+    tag = "Verification",
+    operation_id = "follow_revocations",
+    params(("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event `fresh` that was heard", pattern = "^[0-9]{1,16}$", nullable = false, example = "1790000000000")),
+    responses((status = 200, description = "A stream that ends when the node stops or the client is too slow", content_type = "text/event-stream", body = serde_json::Value, example = "event: ended\ndata: {\"sub\":\"alice\",\"sid\":\"4830719265501837429\",\"reason\":\"logout\",\"at\":1790000000000}\n\nevent: fresh\nid: 1790000001000\ndata: {\"stale_ms\":12}\n\n")),
+    security(("service_key" = ["feed"]), ("service_basic" = ["feed"])),
+)]
+pub async fn follow(
+    http: HttpRequest,
+    gateway: Data<Gateway>,
+    lifecycle: Data<Lifecycle>,
+) -> Result<HttpResponse, ApiError> {
+    credentials::service(&http, &gateway.services, Role::Feed)?;
+    let since = since(&http)?;
+    let fresh = fresh(&gateway.revocations).ok_or(ApiError::Unavailable)?;
+    let (held, news) = gateway.revocations.subscribe(since);
+    let told = held.iter().flat_map(ended).chain(fresh).collect();
+    let following = Following { gateway, lifecycle, news, first: Some(told), pulse: Instant::now() + PULSE };
+    let events = stream::unfold(following, |mut following| async {
+        let event = following.next().await?;
+        Some((Ok::<_, actix_web::Error>(Bytes::from(event)), following))
+    });
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header(("X-Accel-Buffering", "no")) // nginx would hold events back
+        .streaming(events))
+}
+
+/// From when on it is to be told.
+fn since(http: &HttpRequest) -> Result<Timestamp, ApiError> {
+    let Some(id) = http.headers().get(LAST_EVENT_ID) else { return Ok(Timestamp::default()) };
+    let millis: Option<u64> = id.to_str().ok().filter(|id| id.len() <= 16).and_then(|id| id.parse().ok());
+    let millis =
+        millis.ok_or_else(|| ApiError::field("Last-Event-ID", "must be the id of an event 'fresh'"))?;
+    Ok(Timestamp(millis.saturating_mul(1000)).minus(SKEW))
+}
+
+/// A stream that is open.
+struct Following {
+    gateway: Data<Gateway>,
+    lifecycle: Data<Lifecycle>,
+    news: Receiver<Announced>,
+    first: Option<Vec<u8>>,
+    pulse: Instant,
+}
+
+impl Following {
+    /// `None` ends the stream: its client comes back, and asks for what it has missed.
+    async fn next(&mut self) -> Option<Vec<u8>> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        while !self.lifecycle.is_draining() {
+            let is_due = Instant::now() >= self.pulse; // however much there is to tell
+            match timeout_at(self.pulse, self.news.recv()).await {
+                Ok(Ok(news)) if !is_due => return Some(ended(&news)),
+                Ok(Ok(news)) => return self.beat(ended(&news)),
+                Ok(Err(RecvError::Lagged(_) | RecvError::Closed)) => return None,
+                Err(_) => {}
+            }
+            let told = self.beat(Vec::new())?;
+            if !told.is_empty() {
+                return Some(told);
+            }
+        }
+        None
+    }
+
+    /// What is to be told up to this moment, and that this is all.
+    fn beat(&mut self, mut told: Vec<u8>) -> Option<Vec<u8>> {
+        self.pulse = Instant::now() + PULSE;
+        let fresh = fresh(&self.gateway.revocations); // before looking: what comes between is told later, not lost
+        loop {
+            match self.news.try_recv() {
+                Ok(news) => told.extend(ended(&news)),
+                Err(TryRecvError::Empty) => {
+                    told.extend(fresh.into_iter().flatten());
+                    return Some(told);
+                }
+                Err(TryRecvError::Lagged(_) | TryRecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+fn ended(one: &Announced) -> Vec<u8> {
+    let data =
+        Ended { sub: &one.subject, sid: one.ended.session, reason: one.ended.reason, at: one.at.0 / 1000 };
+    event("ended", None, &data)
+}
+
+/// `None` while this node does not know.
+fn fresh(known: &Revocations) -> Option<Vec<u8>> {
+    let stale = known.stale().filter(|stale| *stale < FRESH)?;
+    let until = Timestamp::from_system_clock().minus(stale).0 / 1000;
+    Some(event("fresh", Some(until), &Fresh { stale_ms: stale.as_millis() as u64 }))
+}
+
+fn event(name: &str, id: Option<u64>, data: &impl Serialize) -> Vec<u8> {
+    let data = serde_json::to_string(data).expect("plain data serializes");
+    let event = Sse { id: id.map(|id| id.to_string()), ..Sse::default() }.event(name).data(data);
+    event.encode().expect("no line break in a name or a number").to_vec()
+}

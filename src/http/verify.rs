@@ -1,0 +1,88 @@
+//! `/verify`: a proxy asks whether it may let a request through, with the request's own `Authorization`.
+//!
+//! Answered from memory, and the same whatever the method, the rest of the path, and what `X-Forwarded-*` say: those are
+//! the proxy's to judge. Nothing but 2xx lets a request through. For nginx `auth_request`, forward auth of Traefik and
+//! Caddy, ext_authz of Envoy over HTTP; `ops/` has a configuration for each.
+
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::answer;
+use super::credentials;
+use super::error::ApiError;
+use super::openapi::refusals;
+use crate::gateway::Gateway;
+use crate::verify::Access;
+
+/// Whose request it is, percent-encoded as in paths.
+const SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
+const SESSION: HeaderName = HeaderName::from_static("x-auth-session");
+const CLIENT: HeaderName = HeaderName::from_static("x-auth-client");
+/// Absent where the session has none.
+const SCOPE: HeaderName = HeaderName::from_static("x-auth-scope");
+
+/// What is answered besides 401 where a scope is asked for.
+pub struct LacksScope;
+
+impl utoipa::IntoResponses for LacksScope {
+    fn responses() -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Response>> {
+        refusals::document([ApiError::LacksScope])
+    }
+}
+
+/// Whether a proxy may let a request through
+///
+/// Takes any method. Answered from memory: an access token is good until it expires or the feed of ended sessions tells of
+/// the end of its session. `Authorization` is that of the request. 503 is no verdict.
+#[utoipa::path(
+    get,
+    path = "/verify",
+    tag = "Verification",
+    operation_id = "verify",
+    params((
+        "scope" = Option<String>,
+        Query,
+        description = "Scopes that the token must have, separated by spaces. Other parameters are not looked at.",
+        nullable = false,
+        example = "orders:read",
+    )),
+    responses(
+        (status = 200, description = "It may", headers(
+            ("X-Auth-Subject" = String, description = "`sub`, percent-encoded as in paths"),
+            ("X-Auth-Session" = String, description = "`sid`"),
+            ("X-Auth-Client" = String, description = "`client_id`"),
+            ("X-Auth-Scope" = String, description = "`scope`; absent where there is none"),
+        )),
+        LacksScope,
+    ),
+    security(("access_token" = [])),
+)]
+pub async fn verify(http: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+    let token = credentials::access_token(&http)?;
+    let access = gateway.verify(token).await?;
+    if required(http.query_string()).all(|scope| access.has_scope(&scope)) {
+        identity(&access)
+    } else {
+        Err(ApiError::LacksScope)
+    }
+}
+
+/// All that is asked for, though a parameter be repeated: who adds one asks for more, never for less.
+fn required(query: &str) -> impl Iterator<Item = String> {
+    let scopes = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "scope");
+    scopes.flat_map(|(_, value)| value.split(' ').map(str::to_owned).collect::<Vec<_>>())
+}
+
+/// Who shares `SIGNING_SECRET` may have put into a token what no header can hold.
+fn identity(access: &Access) -> Result<HttpResponse, ApiError> {
+    let value = |text: &str| HeaderValue::from_str(text).map_err(|_| ApiError::Access);
+    let mut answer = answer::empty();
+    answer.insert_header((SUBJECT, value(&access.subject().encoded().to_string())?));
+    answer.insert_header((SESSION, value(access.session().as_str())?));
+    answer.insert_header((CLIENT, value(access.client_id())?));
+    if let Some(scope) = access.scope() {
+        answer.insert_header((SCOPE, value(scope)?));
+    }
+    Ok(answer.finish())
+}

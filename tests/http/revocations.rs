@@ -1,0 +1,174 @@
+//! `GET /v1/revocations`: the feed of ended sessions as server-sent events.
+
+use std::time::Duration;
+
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::support::eventually;
+use crate::support::gateway::{Gateway, ISSUE_ONLY, WEB};
+use crate::support::redis::Redis;
+
+/// An event: its name, its id, and its data.
+type Event = (String, Option<String>, Value);
+
+/// An open stream.
+struct Events {
+    answer: Response,
+    text: String,
+}
+
+impl Events {
+    /// As soon as the node has read the feed.
+    async fn open(gateway: &Gateway, last: Option<&str>) -> Self {
+        let answer = eventually("a stream is open", Duration::from_secs(10), async || {
+            let request = gateway.api().request(Method::GET, "/v1/revocations").bearer_auth(&WEB.key);
+            let request = last.into_iter().fold(request, |request, id| request.header("Last-Event-ID", id));
+            let answer = request.send().await.expect("an answer");
+            (answer.status() != 503).then_some(answer)
+        })
+        .await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers()["content-type"], "text/event-stream");
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        Self { answer, text: String::new() }
+    }
+
+    /// `None` when the stream is over.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let event = read(event);
+                self.text = rest.to_owned();
+                return Some(event);
+            }
+            let chunk =
+                timeout(Duration::from_secs(10), self.answer.chunk()).await.expect("an event in time");
+            self.text += std::str::from_utf8(&chunk.ok()??).expect("text");
+        }
+    }
+
+    /// The sessions that are told of until the stream says that these are all, and the id by which it says so.
+    async fn until_fresh(&mut self) -> (Vec<String>, String) {
+        let mut told = Vec::new();
+        loop {
+            let (name, id, data) = self.next().await.expect("the stream goes on");
+            match name.as_str() {
+                "ended" => told.push(data["sid"].as_str().expect("an id").to_owned()),
+                "fresh" => return (told, id.expect("it has an id")),
+                other => panic!("an event '{other}'"),
+            }
+        }
+    }
+}
+
+fn read(event: &str) -> Event {
+    let value = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+    let data = serde_json::from_str(&value("data: ").expect("data")).expect("JSON");
+    (value("event: ").expect("a name"), value("id: "), data)
+}
+
+#[tokio::test]
+async fn a_stream_begins_with_all_that_has_ended_and_goes_on_with_what_ends() {
+    for gateway in [Gateway::embedded(), Gateway::start(&Redis::start())] {
+        let api = gateway.api();
+        let (before, after) = (api.login("alice").await, api.login("Zo\u{eb}").await);
+        assert_eq!(api.revoke(&before.refresh).await.status, 200);
+        let mut events = Events::open(&gateway, None).await;
+        assert_eq!(events.until_fresh().await.0, [before.session.as_str()]);
+        assert_eq!(api.revoke(&after.refresh).await.status, 200);
+        let (name, id, data) = loop {
+            let event = events.next().await.expect("the stream goes on");
+            if event.0 != "fresh" {
+                break event;
+            }
+        };
+        assert_eq!((name.as_str(), id), ("ended", None));
+        assert!(data["at"].as_u64().is_some_and(|at| at > 1_700_000_000_000), "{data}");
+        let expected = json!({"sub": "Zo\u{eb}", "sid": after.session, "reason": "logout", "at": data["at"]});
+        assert_eq!(data, expected);
+    }
+}
+
+/// On another node too, because the id is a time and not a place.
+#[tokio::test]
+async fn a_stream_that_is_opened_again_goes_on_where_the_last_one_was_fresh() {
+    let redis = Redis::start();
+    let (one, two) = (Gateway::start(&redis), Gateway::start(&redis));
+    let (api, mut long_ago) = (one.api(), Vec::new());
+    for _ in 0..3 {
+        let tokens = api.login("alice").await;
+        assert_eq!(api.revoke(&tokens.refresh).await.status, 200);
+        long_ago.push(tokens.session);
+    }
+    let (mut told, id) = Events::open(&one, None).await.until_fresh().await;
+    told.sort();
+    long_ago.sort();
+    assert_eq!(told, long_ago);
+    let missed = api.login("alice").await;
+    assert_eq!(api.revoke(&missed.refresh).await.status, 200);
+    for node in [&one, &two] {
+        let told = Events::open(node, Some(&id)).await.until_fresh().await.0;
+        assert!(told.contains(&missed.session), "{told:?}");
+        // Two minutes on, by the clock of whoever asks: what ended before is not told again.
+        let later: u64 = id.parse::<u64>().expect("milliseconds") + 120_000;
+        assert_eq!(Events::open(node, Some(&later.to_string())).await.until_fresh().await.0, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_beats_once_a_second_and_ends_when_its_node_is_told_to_stop() {
+    let mut gateway = Gateway::embedded();
+    let mut events = Events::open(&gateway, None).await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(events.until_fresh().await.1.parse::<u64>().expect("milliseconds"));
+    }
+    assert!(ids.is_sorted() && ids[0] < ids[2], "{ids:?}");
+    gateway.terminate();
+    while events.next().await.is_some() {}
+    assert!(gateway.wait().success());
+}
+
+#[tokio::test]
+async fn it_is_for_services_with_the_role_feed_alone() {
+    let gateway = Gateway::embedded();
+    let api = gateway.api();
+    let tokens = api.login("alice").await;
+    let ask = |key: Option<&str>| {
+        let request = api.request(Method::GET, "/v1/revocations");
+        api.send(key.into_iter().fold(request, |request, key| request.bearer_auth(key)))
+    };
+    ask(None).await.expect_error(401, "invalid_client");
+    ask(Some(&tokens.access)).await.expect_error(401, "invalid_client");
+    ask(Some(&ISSUE_ONLY.key)).await.expect_error(403, "insufficient_scope");
+    Events::open(&gateway, None).await;
+    for id in ["x", "-1", "1.5", "", "12345678901234567"] {
+        let request = api.service(Method::GET, "/v1/revocations").header("Last-Event-ID", id);
+        api.send(request).await.expect_error(400, "invalid_request");
+    }
+}
+
+/// A node that hears nothing says nothing: whoever listens to it notices, and asks another one.
+#[tokio::test]
+async fn while_a_node_is_cut_off_its_streams_do_not_say_that_they_are_fresh() {
+    let mut redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let mut events = Events::open(&gateway, None).await;
+    events.until_fresh().await;
+    redis.stop();
+    let quiet = async {
+        loop {
+            let beat = timeout(Duration::from_secs(4), events.next()).await;
+            if beat.is_err() {
+                return;
+            }
+        }
+    };
+    timeout(Duration::from_secs(20), quiet).await.expect("it falls silent");
+    let api = gateway.api();
+    api.send(api.service(Method::GET, "/v1/revocations")).await.expect_error(503, "temporarily_unavailable");
+    redis.run();
+    Events::open(&gateway, None).await.until_fresh().await;
+}
