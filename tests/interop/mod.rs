@@ -2,12 +2,12 @@
 //! script for each in `npm` and `pypi`, and a property-based fuzzer.
 //!
 //! `install` puts it below the target folder, in the versions that `npm/package-lock.json` and `pypi/requirements.txt`
-//! pin; `scripts/test` calls that. The scripts are also what users may copy: they show where the `Idempotency-Key`
-//! goes with each library, and how a verifier keeps the published keys.
+//! pin; `scripts/test` calls that. The proxies of `tests/verify` come the same way. The scripts are also what users may
+//! copy: they show where the `Idempotency-Key` goes with each library, and how a verifier keeps the published keys.
 
 mod api;
 mod clients;
-mod foreign;
+pub mod foreign;
 mod fuzz;
 mod fuzzer;
 mod rotation;
