@@ -1,0 +1,127 @@
+//! The API nodes of `examples/`, as a reader would run them.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+use token_gateway::token::jwk::Alg;
+
+use crate::support::api::Api;
+use crate::support::eventually;
+use crate::support::gateway::{Gateway, ISSUER, WEB};
+use crate::support::keys::Keys;
+
+struct Node {
+    child: Child,
+    api: Api,
+}
+
+impl Node {
+    fn start(mut command: Command, gateway: &Gateway) -> Self {
+        let child = command
+            .env("GATEWAY", format!("http://{}", gateway.address()))
+            .envs([("ISSUER", ISSUER), ("FEED_KEY", WEB.key.as_str()), ("BIND_ADDR", "127.0.0.1:0")])
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe"))
+            .read_line(&mut line)
+            .expect("it says where it listens");
+        let address = line.trim().strip_prefix("listening on http://").expect("an address").to_owned();
+        Self { child, api: Api::new(&address) }
+    }
+
+    async fn whoami(&self, token: &str) -> crate::support::api::Answer {
+        self.api.send(self.api.request(Method::GET, "/whoami").bearer_auth(token)).await
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// What scripts/test has installed for tests/interop has the verifiers that the examples name.
+fn installed(path: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository("target"), PathBuf::from);
+    target.join("interop").join(path)
+}
+
+fn node_js() -> Command {
+    // Packages are looked for beside the script, as after `npm install`.
+    let script = installed("npm").join("api-node.mjs");
+    std::fs::copy(repository("examples/node/server.mjs"), &script).expect("it can be copied");
+    let mut command = Command::new("node");
+    command.arg(script);
+    command
+}
+
+fn python() -> Command {
+    let mut command = Command::new(installed("pypi/bin/python3"));
+    command.arg(repository("examples/python/server.py"));
+    command
+}
+
+/// Cargo has built it beside the tests, and becomes it.
+fn rust() -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(repository("")).args(["run", "--quiet", "--locked", "--example", "api-node"]);
+    command
+}
+
+#[tokio::test]
+async fn every_example_admits_good_tokens_and_refuses_all_others() {
+    let keys = Keys::of(Alg::Es256);
+    let gateway = Gateway::embedded_with(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")]);
+    let api = gateway.api();
+    let body = json!({"sub": "alice", "claims": {"roles": ["admin"]}});
+    for command in [rust(), node_js(), python()] {
+        let (what, node) = (format!("{command:?}"), Node::start(command, &gateway));
+        let tokens = api.issue(&body).await.tokens();
+        let answer = eventually("it is admitted", Duration::from_secs(10), async || {
+            let answer = node.whoami(&tokens.access).await;
+            (answer.status == 200).then_some(answer)
+        })
+        .await;
+        assert_eq!(
+            answer.json(),
+            json!({"sub": "alice", "session": tokens.session, "roles": ["admin"]}),
+            "{what}"
+        );
+        let elsewhere = api.issue(&json!({"sub": "alice", "aud": "shop"})).await.tokens();
+        let tampered = format!("{}AAAA", &tokens.access[..tokens.access.len() - 4]);
+        for bad in ["x", "", "a.b.c", &tokens.refresh, &elsewhere.access, &tampered] {
+            let answer = node.whoami(bad).await;
+            assert_eq!(answer.status, 401, "{what} {bad}: {answer:?}");
+            assert!(answer.header("www-authenticate").is_some_and(|it| it.starts_with("Bearer")), "{what}");
+        }
+    }
+}
+
+/// The one that follows the feed.
+#[tokio::test]
+async fn the_rust_example_knows_of_a_logout_before_the_token_expires() {
+    let keys = Keys::of(Alg::Es256);
+    let gateway = Gateway::embedded_with(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")]);
+    let node = Node::start(rust(), &gateway);
+    let tokens = gateway.api().login("alice").await;
+    eventually("it is ready", Duration::from_secs(10), async || {
+        (node.whoami(&tokens.access).await.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(gateway.api().revoke(&tokens.refresh).await.status, 200);
+    eventually("it has heard of it", Duration::from_secs(5), async || {
+        (node.whoami(&tokens.access).await.status == 401).then_some(())
+    })
+    .await;
+}
