@@ -1,0 +1,124 @@
+//! How a node hears of a logout: over HTTP, and from Redis, whatever happens in between.
+
+use std::time::Duration;
+
+use token_gateway::verify::{Feed, Refused, Verifier};
+
+use super::{accepted, builder, fresh, over_http, refused, verifier};
+use crate::support::eventually;
+use crate::support::gateway::Gateway;
+use crate::support::redis::Redis;
+
+/// A verifier that follows the feed in Redis, and has read it.
+pub(super) async fn from_redis(url: &str) -> Verifier {
+    fresh(builder().feed(super::redis(url)).start().expect("sound settings")).await
+}
+
+#[tokio::test]
+async fn a_logout_is_known_over_http_and_from_redis_before_the_token_expires() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let api = gateway.api();
+    for verifier in [verifier(&gateway).await, from_redis(&redis.url()).await] {
+        let (stays, goes) = (api.login("alice").await, api.login("alice").await);
+        accepted(&verifier, &goes.access).await;
+        assert_eq!(api.revoke(&goes.refresh).await.status, 200);
+        assert_eq!(refused(&verifier, &goes.access).await, Refused::Ended);
+        let access = accepted(&verifier, &stays.access).await;
+        assert_eq!((access.subject().as_str(), access.session().as_str()), ("alice", stays.session.as_str()));
+    }
+}
+
+/// The whole retention is read first.
+#[tokio::test]
+async fn a_node_that_starts_late_knows_of_what_ended_before() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let tokens = gateway.api().login("alice").await;
+    assert_eq!(gateway.api().revoke(&tokens.refresh).await.status, 200);
+    for verifier in [verifier(&gateway).await, from_redis(&redis.url()).await] {
+        assert_eq!(verifier.verify(&tokens.access).await.unwrap_err(), Refused::Ended);
+    }
+}
+
+/// Another node of the gateway, behind the same address, goes on where the first one stopped.
+#[tokio::test]
+async fn what_ended_while_a_node_was_cut_off_from_the_gateway_is_known_once_it_is_fresh_again() {
+    let redis = Redis::start();
+    let (first, other) = (Gateway::start(&redis), Gateway::start(&redis));
+    let balancer = crate::support::balancer::Balancer::start().await;
+    balancer.send_to(&[&first]);
+    let url = format!("http://{}/v1/revocations", balancer.address());
+    let feed = Feed::http(&url, crate::support::gateway::WEB.key.as_str()).expect("a URL");
+    let settings = builder().feed(feed).max_stale(Duration::from_secs(2));
+    let verifier = fresh(settings.start().expect("sound settings")).await;
+    let tokens = other.api().login("alice").await;
+    accepted(&verifier, &tokens.access).await;
+    drop(first);
+    assert_eq!(other.api().revoke(&tokens.refresh).await.status, 200);
+    assert_eq!(refused(&verifier, &tokens.access).await, Refused::Unsure);
+    balancer.send_to(&[&other]);
+    let verifier = fresh(verifier).await;
+    assert_eq!(verifier.verify(&tokens.access).await.unwrap_err(), Refused::Ended);
+}
+
+/// It says nothing, and does not hang up either.
+#[tokio::test]
+async fn a_node_of_the_gateway_that_falls_silent_is_left_for_another() {
+    let redis = Redis::start();
+    let (first, other) = (Gateway::start(&redis), Gateway::start(&redis));
+    let balancer = crate::support::balancer::Balancer::start().await;
+    balancer.send_to(&[&first]);
+    let url = format!("http://{}/v1/revocations", balancer.address());
+    let feed = Feed::http(&url, crate::support::gateway::WEB.key.as_str()).expect("a URL");
+    let settings = builder().feed(feed).max_stale(Duration::from_secs(2));
+    let verifier = fresh(settings.start().expect("sound settings")).await;
+    let tokens = other.api().login("alice").await;
+    first.freeze();
+    balancer.send_to(&[&other]);
+    assert_eq!(other.api().revoke(&tokens.refresh).await.status, 200);
+    assert_eq!(refused(&verifier, &tokens.access).await, Refused::Unsure);
+    let verifier = fresh(verifier).await;
+    assert_eq!(verifier.verify(&tokens.access).await.unwrap_err(), Refused::Ended);
+}
+
+/// The rights that `docs/verify.md` names.
+#[tokio::test]
+async fn a_user_who_may_only_read_the_feed_is_enough() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let rights = [
+        "ACL",
+        "SETUSER",
+        "api",
+        "on",
+        ">of-the-tests",
+        "%R~tg:*revocations",
+        "+xrange",
+        "+xread",
+        "+info",
+        "+time",
+    ];
+    redis.ask::<String>(&rights);
+    let verifier = from_redis(&redis.url().replace("redis://", "redis://api:of-the-tests@")).await;
+    let tokens = gateway.api().login("alice").await;
+    assert_eq!(gateway.api().revoke(&tokens.refresh).await.status, 200);
+    assert_eq!(refused(&verifier, &tokens.access).await, Refused::Ended);
+    assert_eq!(redis.ask::<Vec<redis::Value>>(&["ACL", "LOG"]), []);
+}
+
+/// A clone is enough; with the last one the connection goes.
+#[tokio::test]
+async fn with_the_last_clone_the_feed_is_left() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let verifier = from_redis(&redis.url()).await;
+    let blocked = || redis.info("blocked_clients").and_then(|it| it.parse::<u64>().ok()).unwrap_or(0);
+    eventually("both follow", super::LIMIT, async || (blocked() == 2).then_some(())).await;
+    let clone = verifier.clone();
+    drop(verifier);
+    accepted(&clone, &gateway.api().login("alice").await.access).await;
+    drop(clone);
+    eventually("one is left", super::LIMIT, async || (blocked() == 1).then_some(())).await;
+    drop(over_http(&gateway));
+}

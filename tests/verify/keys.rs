@@ -1,0 +1,124 @@
+//! Keys over HTTP: kept, fetched anew, and at once for a key that is not known, but not too often.
+
+use serde_json::Value;
+use token_gateway::token::jwk::Alg;
+use token_gateway::token::verify::Rejected;
+use token_gateway::verify::{Refused, Verifier};
+
+use super::{LIMIT, accepted, fresh, over_http};
+use crate::http::craft::Craft;
+use crate::support::eventually;
+use crate::support::gateway::{Gateway, ISSUER};
+use crate::support::keys::Keys;
+
+pub(super) struct Node {
+    pub gateway: Gateway,
+    pub keys: Keys,
+}
+
+impl Node {
+    pub fn start(alg: Alg) -> Self {
+        let keys = Keys::of(alg);
+        let settings = [
+            ("SIGNING_KEYS", keys.path()),
+            ("SIGNING_SECRET", ""),
+            ("JWKS_MAX_AGE_SECONDS", "1"),
+            ("ADMIN_ADDR", "127.0.0.1:0"),
+        ];
+        Self { gateway: Gateway::embedded_with(&settings), keys }
+    }
+
+    pub async fn verifier(&self) -> Verifier {
+        let url = format!("http://{}/.well-known/jwks.json", self.gateway.address());
+        let builder = Verifier::builder(ISSUER, "api").jwks(&url).expect("a URL");
+        fresh(builder.feed(over_http(&self.gateway)).start().expect("sound settings")).await
+    }
+
+    /// How often the keys were asked for.
+    async fn asked(&self) -> u64 {
+        let metrics = self.gateway.metrics().await;
+        let line =
+            metrics.lines().find(|line| line.contains("http_requests_total") && line.contains("jwks.json"));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0)
+    }
+}
+
+#[tokio::test]
+async fn tokens_of_every_published_algorithm_are_accepted() {
+    for alg in [Alg::Es256, Alg::EdDsa, Alg::Rs256, Alg::Ps256] {
+        let node = Node::start(alg);
+        let verifier = node.verifier().await;
+        let tokens = node.gateway.api().login("alice").await;
+        for _ in 0..2 {
+            assert_eq!(accepted(&verifier, &tokens.access).await.subject().as_str(), "alice", "{alg:?}");
+        }
+        let (message, signature) = tokens.access.rsplit_once('.').expect("a JWT");
+        let tampered = format!("{message}.{}", signature.chars().rev().collect::<String>());
+        for bad in [tampered.as_str(), &tokens.refresh, "x.y.z"] {
+            assert!(matches!(verifier.verify(bad).await, Err(Refused::Token(_))), "{alg:?} {bad}");
+        }
+    }
+}
+
+/// A new key is known as soon as a token of it comes, without waiting for the next refresh.
+#[tokio::test]
+async fn a_key_that_was_made_since_is_fetched_when_a_token_names_it() {
+    let node = Node::start(Alg::Es256);
+    let verifier = node.verifier().await;
+    let before = node.gateway.api().login("alice").await;
+    accepted(&verifier, &before.access).await;
+    node.keys.run(&["rotate", "--delay-seconds", "6"]);
+    let kid = |token: &str| crate::support::api::read(token).0["kid"].clone();
+    let after = eventually("the new key signs", LIMIT, async || {
+        let tokens = node.gateway.api().login("bob").await;
+        (kid(&tokens.access) != kid(&before.access)).then_some(tokens)
+    })
+    .await;
+    eventually("its tokens are accepted", LIMIT, async || verifier.verify(&after.access).await.ok()).await;
+    accepted(&verifier, &before.access).await;
+}
+
+/// However many tokens name it.
+#[tokio::test]
+async fn for_unknown_keys_the_set_is_asked_for_at_most_once_in_a_while() {
+    let node = Node::start(Alg::Es256);
+    let verifier = node.verifier().await;
+    let good = node.gateway.api().login("alice").await;
+    accepted(&verifier, &good.access).await;
+    let before = node.asked().await;
+    for n in 0..200 {
+        let token = Craft::access(&good.access).header("kid", Value::from(format!("unknown-{n}"))).sign();
+        let refused = verifier.verify(&token).await.unwrap_err();
+        assert_eq!(refused, Refused::Token(Rejected::UnknownKey));
+    }
+    let asked = node.asked().await - before;
+    assert!(asked <= 2, "asked {asked} times: one for them all, and one that was due");
+    accepted(&verifier, &good.access).await;
+}
+
+/// No verdict without keys; and what cannot be read takes no key away.
+#[tokio::test]
+async fn until_the_keys_were_read_there_is_no_verdict() {
+    let node = Node::start(Alg::Es256);
+    let nobody = format!("http://127.0.0.1:{}/jwks.json", crate::support::free_port());
+    let builder = Verifier::builder(ISSUER, "api").jwks(&nobody).expect("a URL");
+    let verifier = fresh(builder.feed(over_http(&node.gateway)).start().expect("sound settings")).await;
+    let tokens = node.gateway.api().login("alice").await;
+    assert_eq!(verifier.verify(&tokens.access).await.unwrap_err(), Refused::Unsure);
+    assert_eq!(verifier.check("nonsense").unwrap_err(), Refused::Unsure);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_settings_is_said_at_the_start() {
+    let of = |builder: Result<token_gateway::verify::Builder, token_gateway::verify::Invalid>| {
+        builder.err().expect("it is refused").to_string()
+    };
+    let new = || Verifier::builder(ISSUER, "api");
+    assert!(of(new().jwks("not a url")).contains("JWK Set"));
+    assert!(of(new().jwks("ftp://x/keys")).contains("http(s)"));
+    let short = of(new().secret("too-short-to-be-a-secret"));
+    assert!(short.contains("32") && !short.contains("too-short"), "{short}");
+    assert!(new().start().err().expect("no keys").to_string().contains("keys"));
+    let keys = new().jwks("http://127.0.0.1:1/jwks.json").expect("a URL");
+    assert!(keys.start().err().expect("no feed").to_string().contains("feed"));
+}

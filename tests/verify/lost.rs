@@ -1,0 +1,157 @@
+//! What Redis has lost of the feed, and what somebody has taken out of it: gateways repeat it, and nodes wait for that.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use token_gateway::verify::Refused;
+
+use super::feed::from_redis;
+use super::{LIMIT, builder, fresh, refused};
+use crate::support::api::{Tokens, decided};
+use crate::support::eventually;
+use crate::support::gateway::Gateway;
+use crate::support::proxy::Proxy;
+use crate::support::redis::Redis;
+
+const FEED: &str = "tg:revocations";
+
+async fn log_out(gateway: &Gateway, tokens: &Tokens) {
+    assert_eq!(gateway.api().revoke(&tokens.refresh).await.status, 200);
+}
+
+/// As soon as it has read all that the feed holds.
+async fn settled(gateway: &Gateway) {
+    let (api, tokens) = (gateway.api(), gateway.api().login("nobody").await);
+    let asked = decided(|| api.send(api.request(Method::GET, "/verify").bearer_auth(&tokens.access))).await;
+    assert_eq!(asked.status, 200);
+}
+
+/// Without persistence the feed is gone; gateways repeat what they remember, and the node waits for that.
+#[tokio::test]
+async fn what_ended_before_redis_lost_its_memory_is_known_once_the_node_is_fresh_again() {
+    let mut redis = Redis::start_with(&["--appendonly", "no"]);
+    let gateway = Gateway::start(&redis);
+    let tokens = gateway.api().login("alice").await;
+    let feed = super::redis(&redis.url());
+    let before = fresh(builder().feed(feed).max_stale(Duration::from_secs(2)).start().expect("sound")).await;
+    log_out(&gateway, &tokens).await;
+    assert_eq!(refused(&before, &tokens.access).await, Refused::Ended);
+    redis.stop();
+    redis.run();
+    let after = from_redis(&redis.url()).await;
+    assert_eq!(after.verify(&tokens.access).await.unwrap_err(), Refused::Ended, "a node that started since");
+    let before = fresh(before).await;
+    assert_eq!(before.verify(&tokens.access).await.unwrap_err(), Refused::Ended);
+}
+
+/// Who starts beside such a server has nothing to compare it with, but that it is young.
+#[tokio::test]
+async fn a_node_gives_no_verdict_before_gateways_have_repeated_what_a_young_server_lacks() {
+    let mut redis = Redis::start_with(&["--appendonly", "no"]);
+    let gateway = Gateway::start(&redis);
+    let tokens = gateway.api().login("alice").await;
+    log_out(&gateway, &tokens).await;
+    gateway.freeze();
+    redis.stop();
+    redis.run();
+    starts_before_it_is_repeated(&redis, &gateway, &tokens).await;
+}
+
+/// Nor is there anything to compare a feed with whose first entry is younger than the retention.
+#[tokio::test]
+async fn a_node_gives_no_verdict_before_gateways_have_repeated_what_was_trimmed_just_before_its_start() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let ended = [gateway.api().login("alice").await, gateway.api().login("bob").await];
+    for tokens in &ended {
+        log_out(&gateway, tokens).await;
+    }
+    settled(&gateway).await;
+    eventually("it is young no more", LIMIT, async || (redis.uptime() >= 6).then_some(())).await;
+    gateway.freeze();
+    assert_eq!(redis.ask::<u64>(&["XTRIM", FEED, "MAXLEN", "1"]), 1);
+    starts_before_it_is_repeated(&redis, &gateway, &ended[0]).await;
+}
+
+async fn starts_before_it_is_repeated(redis: &Redis, gateway: &Gateway, ended: &Tokens) {
+    let before = redis.calls("xrange");
+    let verifier = builder().feed(super::redis(&redis.url())).start().expect("sound settings");
+    eventually("it has read the feed", LIMIT, async || (redis.calls("xrange") > before).then_some(())).await;
+    gateway.thaw();
+    let verdict = eventually("a verdict", LIMIT, async || {
+        let decided = verifier.verify(&ended.access).await.map(drop);
+        (decided != Err(Refused::Unsure)).then_some(decided)
+    })
+    .await;
+    assert_eq!(verdict, Err(Refused::Ended));
+}
+
+/// Gateways notice, and announce again what is still needed.
+#[tokio::test]
+async fn a_feed_that_somebody_has_trimmed_is_filled_again() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let ended = [gateway.api().login("alice").await, gateway.api().login("bob").await];
+    for tokens in &ended {
+        log_out(&gateway, tokens).await;
+    }
+    settled(&gateway).await;
+    // The older half, then all of it.
+    for left in ["1", "0"] {
+        assert!(redis.ask::<u64>(&["XTRIM", FEED, "MAXLEN", left]) > 0);
+        eventually("it is filled again", LIMIT, async || {
+            (redis.ask::<u64>(&["XLEN", FEED]) >= 2).then_some(())
+        })
+        .await;
+        let verifier = from_redis(&redis.url()).await;
+        for tokens in &ended {
+            assert_eq!(verifier.verify(&tokens.access).await.unwrap_err(), Refused::Ended);
+        }
+    }
+}
+
+/// Before anybody has looked at it again.
+#[tokio::test]
+async fn a_feed_that_was_empty_and_is_trimmed_right_after_its_first_entry_is_filled_again() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    settled(&gateway).await;
+    let tokens = gateway.api().login("alice").await;
+    log_out(&gateway, &tokens).await;
+    assert_eq!(redis.ask::<u64>(&["XTRIM", FEED, "MAXLEN", "0"]), 1);
+    eventually("it is filled again", LIMIT, async || (redis.ask::<u64>(&["XLEN", FEED]) == 1).then_some(()))
+        .await;
+    let verifier = from_redis(&redis.url()).await;
+    assert_eq!(verifier.verify(&tokens.access).await.unwrap_err(), Refused::Ended);
+}
+
+/// What was announced and trimmed while nothing came through to the node can have been told by nobody.
+#[tokio::test]
+async fn a_node_that_was_cut_off_while_the_feed_was_trimmed_is_not_fresh_before_it_is_filled_again() {
+    let port = crate::support::free_port();
+    let redis = Redis::start_behind(Proxy::before(port), port, &[], |_| Vec::new());
+    let gateway = Gateway::on(&redis.url(), &[]);
+    let mut ended = Vec::new();
+    for n in 0..4 {
+        ended.push(gateway.api().login(&format!("user-{n}")).await);
+    }
+    log_out(&gateway, &ended[0]).await;
+    settled(&gateway).await;
+    let verifier = from_redis(&redis.proxy().url()).await;
+    assert_eq!(refused(&verifier, &ended[0].access).await, Refused::Ended);
+    redis.proxy().hold();
+    for tokens in &ended[1..] {
+        log_out(&gateway, tokens).await;
+    }
+    gateway.freeze();
+    assert_eq!(redis.ask::<u64>(&["XTRIM", FEED, "MAXLEN", "0"]), 4);
+    let (before, released) = (redis.calls("xrange"), Instant::now());
+    redis.proxy().release();
+    eventually("it asks again", LIMIT, async || (redis.calls("xrange") > before + 1).then_some(())).await;
+    gateway.thaw();
+    let is_fresh = || verifier.stale().is_some_and(|stale| stale < released.elapsed());
+    eventually("it is fresh", LIMIT, async || is_fresh().then_some(())).await;
+    for tokens in &ended {
+        assert_eq!(verifier.verify(&tokens.access).await.unwrap_err(), Refused::Ended);
+    }
+}

@@ -1,0 +1,57 @@
+//! API nodes in Rust: access tokens checked in process, against real gateways.
+
+mod actix;
+mod examples;
+mod failovers;
+mod feed;
+mod keys;
+mod lost;
+mod proxies;
+mod seen;
+mod stale;
+
+use std::time::Duration;
+
+use token_gateway::store::redis::RedisSettings;
+use token_gateway::verify::{Access, Builder, Feed, Refused, Verifier};
+
+use crate::support::eventually;
+use crate::support::gateway::{Gateway, ISSUER, SIGNING_SECRET, WEB};
+
+/// Long enough for whatever is awaited, on a machine that is busy.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The feed of a gateway, over HTTP.
+fn over_http(gateway: &Gateway) -> Feed {
+    let url = format!("http://{}/v1/revocations", gateway.address());
+    Feed::http(&url, WEB.key.as_str()).expect("a URL")
+}
+
+/// The feed straight from Redis.
+fn redis(url: &str) -> Feed {
+    Feed::redis(RedisSettings::new(url.to_owned())).expect("a URL")
+}
+
+/// With the secret that gateways of the tests sign with.
+fn builder() -> Builder {
+    Verifier::builder(ISSUER, "api").secret(SIGNING_SECRET).expect("a good secret")
+}
+
+/// A verifier of a gateway's tokens that follows its feed, and has read it.
+async fn verifier(gateway: &Gateway) -> Verifier {
+    fresh(builder().feed(over_http(gateway)).start().expect("sound settings")).await
+}
+
+async fn fresh(verifier: Verifier) -> Verifier {
+    eventually("the feed is read", LIMIT, async || (!verifier.is_stale()).then_some(())).await;
+    verifier
+}
+
+/// What becomes of a token once it is no longer accepted.
+async fn refused(verifier: &Verifier, token: &str) -> Refused {
+    eventually("it is refused", LIMIT, async || verifier.verify(token).await.err()).await
+}
+
+async fn accepted(verifier: &Verifier, token: &str) -> Access {
+    verifier.verify(token).await.expect("a good token")
+}

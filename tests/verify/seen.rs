@@ -1,0 +1,48 @@
+//! Tokens that were good before: they are remembered, and for no longer than they are good.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use reqwest::Method;
+use serde_json::json;
+use token_gateway::token::jwk::Alg;
+use token_gateway::token::key_set::KeySet;
+use token_gateway::token::verify::Rejected;
+use token_gateway::verify::Refused;
+
+use super::keys::Node;
+use super::{LIMIT, accepted, refused, verifier};
+use crate::http::craft::Craft;
+use crate::support::eventually;
+use crate::support::gateway::Gateway;
+
+fn seconds_from_now(seconds: u64) -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() + seconds
+}
+
+#[tokio::test]
+async fn a_token_that_was_good_expires_all_the_same() {
+    let gateway = Gateway::embedded();
+    let verifier = verifier(&gateway).await;
+    let tokens = gateway.api().login("alice").await;
+    let brief = Craft::access(&tokens.access).claim("exp", json!(seconds_from_now(3))).sign();
+    for _ in 0..3 {
+        accepted(&verifier, &brief).await;
+    }
+    assert_eq!(refused(&verifier, &brief).await, Refused::Token(Rejected::Expired));
+    accepted(&verifier, &tokens.access).await;
+}
+
+/// As an operator does who has lost a key: another takes its place at once.
+#[tokio::test]
+async fn a_token_that_was_good_is_refused_once_its_key_is_gone() {
+    let node = Node::start(Alg::Es256);
+    let (api, verifier) = (node.gateway.api(), node.verifier().await);
+    let tokens = api.login("alice").await;
+    let ask = async || api.send(api.request(Method::GET, "/verify").bearer_auth(&tokens.access)).await.status;
+    assert_eq!(ask().await, 200);
+    accepted(&verifier, &tokens.access).await;
+    node.keys.write(&KeySet::generate(Alg::Es256).to_text());
+    eventually("the gateway refuses it", LIMIT, async || (ask().await == 401).then_some(())).await;
+    // As soon as it fetches the keys anew, ten seconds after the last time.
+    assert_eq!(refused(&verifier, &tokens.access).await, Refused::Token(Rejected::UnknownKey));
+}
