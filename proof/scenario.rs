@@ -7,6 +7,7 @@ mod honest;
 mod load;
 mod outage;
 mod races;
+mod verify;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -123,6 +124,7 @@ scenarios! {
     "races/reuse-cluster" => |run| races::reuse(run, Topology::Cluster),
     "frozen" => |run| frozen::prove(run),
     "outage" => |run| outage::prove(run),
+    "verify" => |run| verify::prove(run),
     "failover/sentinel" => |run| failover::prove(run, Topology::Sentinel),
     "failover/cluster" => |run| failover::prove(run, Topology::Cluster),
 }
