@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use redis::Value;
@@ -29,16 +29,19 @@ pub enum Arrangement {
     Checkout,
     /// `GET /livez` of `token-gateway serve`: a handler that does nothing, on the same server.
     Empty,
+    /// `GET /verify` of it: each client asks about an access token of its own again and again, as a proxy does.
+    Verify,
     /// A handler that reads a request of the same size and does nothing, on the bare HTTP library.
     Library,
 }
 
-pub const ALL: [Arrangement; 6] = [
+pub const ALL: [Arrangement; 7] = [
     Arrangement::Direct,
     Arrangement::Gateway,
     Arrangement::Bare,
     Arrangement::Checkout,
     Arrangement::Empty,
+    Arrangement::Verify,
     Arrangement::Library,
 ];
 
@@ -50,10 +53,14 @@ impl Arrangement {
             Self::Bare => "bare multiplexed",
             Self::Checkout => "checkout per call",
             Self::Empty => "empty handler",
+            Self::Verify => "verify",
             Self::Library => "bare actix-web",
         }
     }
 }
+
+/// Within this a node has heard the feed of a server that has just started.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An arrangement at work.
 pub struct Running {
@@ -73,7 +80,7 @@ impl Running {
         };
         let command = match arrangement {
             Arrangement::Direct => None,
-            Arrangement::Gateway | Arrangement::Empty => {
+            Arrangement::Gateway | Arrangement::Empty | Arrangement::Verify => {
                 let mut command = Command::new(gateway);
                 command.arg("serve");
                 Some(command)
@@ -110,20 +117,38 @@ impl Running {
         Ok((
             host,
             match self.arrangement {
-                Arrangement::Empty => Box::new(Asking::new(host)),
+                Arrangement::Empty => Box::new(Asking::alive(host)),
+                Arrangement::Verify => Box::new(Asking::verify(host, &self.admitted(host, sub)?)),
                 Arrangement::Library => Box::new(Posting::new(host)),
-                _ => Box::new(Refreshing::new(host, n as u64, self.login(host, sub)?)),
+                _ => Box::new(Refreshing::new(host, n as u64, self.login(host, sub, "refresh_token")?)),
             },
         ))
     }
 
-    fn login(&self, host: &str, sub: &str) -> Result<String> {
+    /// An access token, once the node has heard the feed and so can tell that it is good.
+    fn admitted(&self, host: &str, sub: &str) -> Result<String> {
+        let token = self.login(host, sub, "access_token")?;
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let began = Instant::now();
+        loop {
+            let ask =
+                agent.get(format!("http://{host}/verify")).header("Authorization", format!("Bearer {token}"));
+            match ask.call()?.status().as_u16() {
+                200 => return Ok(token),
+                status => anyhow::ensure!(began.elapsed() < PATIENCE, "a node does not verify: {status}"),
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// That token of a new session.
+    fn login(&self, host: &str, sub: &str, token: &str) -> Result<String> {
         let login = ureq::post(format!("http://{host}/v1/sessions"))
             .header("Authorization", format!("Bearer {}", self.key.key))
             .header("Content-Type", "application/json")
             .send(format!(r#"{{"sub":"{sub}","claims":{CLAIMS}}}"#));
         let answer = login?.body_mut().read_to_string()?;
-        Ok(member(&answer, "refresh_token").context("no token")?.to_owned())
+        Ok(member(&answer, token).context("no token")?.to_owned())
     }
 }
 

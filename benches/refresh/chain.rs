@@ -68,14 +68,20 @@ impl Chain for Posting {
     }
 }
 
-/// `GET /livez`.
+/// The same request again and again.
 pub struct Asking {
     request: String,
 }
 
 impl Asking {
-    pub fn new(host: &str) -> Self {
+    pub fn alive(host: &str) -> Self {
         Self { request: format!("GET /livez HTTP/1.1\r\nHost: {host}\r\n\r\n") }
+    }
+
+    pub fn verify(host: &str, token: &str) -> Self {
+        let request =
+            format!("GET /verify HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n");
+        Self { request }
     }
 }
 

@@ -15,19 +15,20 @@ use secrecy::ExposeSecret;
 use token_gateway::clock::{Moment, Timestamp};
 use token_gateway::config::{Flags, Settings, StoreSettings};
 use token_gateway::gateway::Gateway;
-use token_gateway::gateway::ended::EndedSessions;
 use token_gateway::http::{self, Lifecycle, Pulse};
+use token_gateway::revocations::{Ended, Listener, Revocations};
 use token_gateway::session::{Reason, SessionId, Subject};
 use token_gateway::store::redis::RedisStore;
 use token_gateway::store::redis::keys::Keys;
 use token_gateway::store::redis::scripts::ROTATE;
 use token_gateway::store::{
-    Created, Ended, EndedMany, EndedOne, Error, Listener, Lookup, NewSession, Rotated, Rotation,
-    SessionRecord, Store, Successor,
+    Created, EndedMany, EndedOne, Error, Lookup, NewSession, Rotated, Rotation, SessionRecord, Store,
+    Successor,
 };
 use token_gateway::telemetry::logging::{self, LogFormat};
 use token_gateway::telemetry::metrics::Metrics;
 use token_gateway::token::Tokens;
+use token_gateway::verify::Checker;
 use tokio::sync::OnceCell;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -97,12 +98,15 @@ fn gateway(kind: Kind, settings: &Settings) -> Result<Gateway> {
     let settled = [policy.refresh_ttl.as_millis() as u64, policy.tombstone_ttl.as_millis() as u64];
     let store =
         Other { inner, way, keys: Keys::new("tg"), script: redis::Script::new(ROTATE.source), settled };
+    let tokens = Arc::new(Tokens::new(&settings.tokens, settings.keyring.clone()));
+    let revocations = Arc::new(Revocations::new(settings.policy.feed_retention));
     Ok(Gateway::new(
         Arc::new(store),
-        Arc::new(Tokens::new(&settings.tokens, settings.keyring.clone())),
+        tokens.clone(),
         Metrics::new(),
         settings.services.clone(),
-        Arc::new(EndedSessions::new(settings.policy.feed_retention)),
+        revocations.clone(),
+        Arc::new(Checker::new(tokens, settings.verify.clone(), revocations)),
         settings.gateway.clone(),
     ))
 }

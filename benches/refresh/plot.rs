@@ -19,7 +19,7 @@ fn color(arrangement: Arrangement) -> RGBColor {
         Arrangement::Gateway => RGBColor(0x00, 0x72, 0xb2),
         Arrangement::Bare => RGBColor(0xe6, 0x9f, 0x00),
         Arrangement::Checkout => RGBColor(0xcc, 0x79, 0xa7),
-        Arrangement::Empty | Arrangement::Library => RGBColor(0x00, 0x9e, 0x73),
+        Arrangement::Empty | Arrangement::Verify | Arrangement::Library => RGBColor(0x00, 0x9e, 0x73),
     }
 }
 
@@ -48,8 +48,10 @@ fn finish<'a, C: CoordTranslate>(
 /// Refreshes per second over the number of clients.
 pub fn throughput(figures: &Figures, path: &Path) -> Result<()> {
     let (area, counts) = (area(path)?, figures.counts());
-    let arrangements =
-        || ALL.into_iter().filter(|one| !matches!(one, Arrangement::Empty | Arrangement::Library));
+    let arrangements = || {
+        ALL.into_iter()
+            .filter(|one| !matches!(one, Arrangement::Empty | Arrangement::Verify | Arrangement::Library))
+    };
     let highest = arrangements().flat_map(|one| counts.iter().map(move |&n| figures.typical(one, n, rate)));
     let top = highest.fold(1.0, f64::max) * 1.1;
     let mut chart = ChartBuilder::on(&area)

@@ -85,6 +85,9 @@ fn goals(figures: &Figures) -> Vec<[String; 3]> {
         let share = figures.ratio(Arrangement::Gateway, Arrangement::Empty, 64, cpu);
         let what = "processor time of the node per refresh, of the empty handler's, 64 clients";
         goals.push([what.into(), format!("{share:.2}"), "at most 1.8".into()]);
+        let share = figures.ratio(Arrangement::Verify, Arrangement::Empty, 64, rate);
+        let what = "/verify per second, of the empty handler, 64 clients";
+        goals.push([what.into(), format!("{share:.2}"), "at least 0.7".into()]);
     }
     let p99 = format!("{:.2} ms", figures.offered(0.5, |found| found.p99_us) / 1e3);
     goals.push(["p99 at half of the highest rate, open loop".into(), p99, "below 3 ms".into()]);
