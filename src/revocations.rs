@@ -3,7 +3,7 @@
 //! The feed of ended sessions is how nodes learn of ends on any other. Whoever follows it ([`Listener`]) remembers what
 //! it told for longer than any access token lives, and so can refuse the tokens of those sessions without asking.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
@@ -67,6 +67,9 @@ pub struct Revocations {
 struct Memory {
     /// One of each session; more where somebody who may sign has made up another subject for it.
     ends: HashMap<SessionId, Vec<End>>,
+    /// Of this node, and not looked at yet: has the feed told of them?
+    own: VecDeque<(Instant, Subject, Ended)>,
+    latest: Timestamp,
     /// When those that are old enough were last forgotten.
     swept: Option<Instant>,
     /// Until when each part of the feed is known.
@@ -80,8 +83,6 @@ struct End {
     learnt: Instant,
     /// The part of the feed that has told of it, if any has, and when it was last announced there.
     told: Option<(usize, Timestamp)>,
-    /// It was named as one of which no feed has told.
-    doubted: bool,
 }
 
 impl Revocations {
@@ -107,6 +108,23 @@ impl Revocations {
         Some(end.ended.reason)
     }
 
+    /// Whether the feed has told of its end.
+    pub fn is_told(&self, subject: &Subject, session: SessionId) -> bool {
+        let memory = self.read();
+        let mut ends = memory.ends.get(&session).into_iter().flatten();
+        ends.any(|end| end.subject == *subject && end.told.is_some())
+    }
+
+    /// Microseconds on a clock of this process, which nobody puts forward or back.
+    pub fn clock(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// When the latest end was announced of which the feed has told, on the clock of the store.
+    pub fn latest(&self) -> Timestamp {
+        self.read().latest
+    }
+
     /// For how long ends may have gone unheard; `None` as long as the feed was never read in whole.
     pub fn stale(&self) -> Option<Duration> {
         match self.known_until.load(Ordering::Acquire) {
@@ -127,6 +145,7 @@ impl Revocations {
         let mut memory = self.write();
         for one in ended {
             memory.learn(subject, one, None);
+            memory.own.push_back((Instant::now(), subject.clone(), one.clone()));
         }
         memory.sweep(self.retention);
     }
@@ -134,22 +153,20 @@ impl Revocations {
     /// Own ends of which no feed has told for `patience`. Each is named once.
     pub fn untold(&self, patience: Duration) -> Vec<(Subject, Ended)> {
         let mut memory = self.write();
-        let untold = memory.ends.values_mut().flatten();
-        let untold =
-            untold.filter(|end| end.told.is_none() && !end.doubted && end.learnt.elapsed() > patience);
-        let named = untold.map(|end| {
-            end.doubted = true;
-            end.named()
-        });
-        named.collect()
+        let due = memory.own.partition_point(|(learnt, ..)| learnt.elapsed() > patience);
+        let due: Vec<_> = memory.own.drain(..due).collect();
+        drop(memory);
+        let untold = due.into_iter().map(|(_, subject, ended)| (subject, ended));
+        untold.filter(|(subject, ended)| !self.is_told(subject, ended.session)).collect()
     }
 
     /// What this part of the feed has told of, or none has, and what it does not hold now.
     pub fn missing(&self, part: usize, held: &[Announced]) -> Vec<(Subject, Ended)> {
         let held: HashSet<_> = held.iter().map(|one| (one.ended.session, &one.subject)).collect();
+        let needed = Timestamp::from_system_clock().minus(self.retention); // older ones are gone for their age
         let memory = self.read();
         let lost = memory.ends.values().flatten().filter(|end| {
-            end.told.is_none_or(|(told, _)| told == part)
+            end.told.is_none_or(|(told, at)| told == part && at >= needed)
                 && end.learnt.elapsed() < self.retention
                 && !held.contains(&(end.ended.session, &end.subject))
         });
@@ -236,13 +253,13 @@ impl Memory {
             ends.push(End {
                 subject: subject.clone(),
                 ended: ended.clone(),
-                learnt: told.map_or_else(Instant::now, |(_, at)| ago(at)),
+                learnt: Instant::now(),
                 told: None,
-                doubted: false,
             });
             ends.len() - 1
         });
         let end = &mut ends[known];
+        self.latest = told.map_or(self.latest, |(_, at)| self.latest.max(at));
         let is_news = end.told.is_none() && told.is_some();
         end.told = told.into_iter().chain(end.told).max_by_key(|(_, at)| *at);
         is_news
@@ -260,11 +277,4 @@ impl Memory {
             !ends.is_empty()
         });
     }
-}
-
-/// When that was, on this machine's clock. It forgets by that, as it takes tokens for expired by it.
-fn ago(at: Timestamp) -> Instant {
-    let now = Instant::now();
-    let age = Timestamp::from_system_clock().0.saturating_sub(at.0);
-    now.checked_sub(Duration::from_micros(age)).unwrap_or(now)
 }

@@ -161,7 +161,7 @@ impl Ender {
         session: SessionId,
     ) -> Result<EndedMany, store::Error> {
         let ended = self.clone().end_session(call, subject.clone(), session, Reason::Logout).await?;
-        if !ended.is_empty() || self.revocations.reason(&subject, session).is_some() {
+        if !ended.is_empty() || self.revocations.is_told(&subject, session) {
             return Ok(ended);
         }
         let lost = vec![Ended { session, reason: Reason::Logout }];

@@ -163,6 +163,22 @@ async fn a_logout_from_a_session_whose_record_is_lost_is_known_to_all() {
     .await;
 }
 
+/// What this node has tried is not what the feed has told.
+#[tokio::test]
+async fn a_logout_from_such_a_session_that_could_not_be_announced_is_503_and_announced_when_it_is_repeated() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let api = gateway.api();
+    let tokens = api.login("alice").await;
+    let record = format!("tg:{{alice}}:session:{}", tokens.session);
+    assert_eq!(redis.ask::<u64>(&["DEL", &record, "tg:{alice}:sessions"]), 2);
+    redis.ask::<String>(&["SET", "tg:revocations", "no stream"]);
+    api.revoke(&tokens.refresh).await.expect_error(503, "temporarily_unavailable");
+    assert_eq!(redis.ask::<u64>(&["DEL", "tg:revocations"]), 1);
+    assert_eq!(api.revoke(&tokens.refresh).await.status, 200);
+    assert_eq!(redis.ask::<u64>(&["XLEN", "tg:revocations"]), 1);
+}
+
 /// Closed, unless told otherwise.
 #[tokio::test]
 async fn with_redis_gone_tokens_are_refused_or_accepted_as_was_configured_once_the_feed_is_stale() {
