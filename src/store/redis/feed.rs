@@ -19,7 +19,7 @@ use super::connection::{Connections, send, unavailable};
 use super::keys::Keys;
 use crate::clock::Timestamp;
 use crate::revocations::{Announced, Ended, Listener};
-use crate::session::Subject;
+use crate::session::{Reason, Subject};
 use crate::store::Error;
 
 /// How long Redis holds a question back when there is nothing new, in milliseconds. The feed is known as of the question.
@@ -33,6 +33,10 @@ const BATCH: usize = 1000;
 
 /// A server that was started later than this before may have lost the end of what it held, in seconds.
 const YOUNG: u64 = 5;
+
+/// Entries go in lots, and by the clock of Redis: what is first after that may be younger than the retention, by less than
+/// this, in milliseconds.
+const SLACK: u64 = 60_000;
 
 /// Within this gateways have connected to such a server, too, and repeated what it lost.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -179,7 +183,7 @@ impl Part<'_> {
 
     /// Whether what was the first entry is gone, and what is first now is not so old that this was for its age.
     fn was_trimmed(&self, before: Id, now: Id) -> bool {
-        before != Id::default() && before != now && (now == Id::default() || now.0 > self.needed())
+        before != Id::default() && before != now && (now == Id::default() || now.0 > self.needed() + SLACK)
     }
 
     /// Reads the whole; returns the id of the first entry.
@@ -305,7 +309,10 @@ fn announced(entry: &Entry) -> Option<Announced> {
         let (_, value) = entry.1.iter().find(|(field, _)| field == name.as_bytes())?;
         std::str::from_utf8(value).ok()
     };
-    let ended = Ended { session: value("sid")?.parse().ok()?, reason: value("reason")?.parse().ok()? };
+    let ended = Ended {
+        session: value("sid")?.parse().ok()?,
+        reason: Reason::told(value("reason").unwrap_or_default()),
+    };
     let at = Timestamp(Id::of(entry)?.0.checked_mul(1000)?);
     Some(Announced { subject: Subject::from_encoded(value("sub")?)?, ended, at })
 }
