@@ -4,8 +4,9 @@
 //! A stream begins with the whole retention, or with what came after `Last-Event-ID`, and goes on with what comes:
 //!
 //! - `ended`: a session has ended. The same one may be told of several times.
-//! - `fresh`, at least once a second: what had ended until the moment that its `id` names has been told. It does not come
-//!   while this node is cut off from the feed; whoever misses it for some seconds asks another node.
+//! - `fresh`, at least once a second: all that had ended until `stale_ms` before has been told. Its `id` is where to resume:
+//!   the time of the latest end that was told, on the clock of Redis. A node that is cut off from the feed ends its streams;
+//!   whoever misses `fresh` for some seconds asks another node.
 
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ const PULSE: Duration = Duration::from_millis(500);
 /// A node that has not heard the feed for longer is not fresh.
 const FRESH: Duration = Duration::from_secs(3);
 
-/// The clocks of nodes and of Redis differ by less; what a client has resumed from is told again from so much earlier.
+/// The clocks of the primaries of a Cluster differ by less; what a client has resumed from is told again from so much earlier.
 const SKEW: Duration = Duration::from_secs(60);
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -58,12 +59,14 @@ pub struct Ended<'a> {
 struct Fresh {
     /// For how long the node has not heard the feed, in milliseconds.
     stale_ms: u64,
+    /// On a clock of the node that nobody puts forward or back, in milliseconds: only differences mean something.
+    now_ms: u64,
 }
 
 /// Follow the feed of ended sessions
 ///
 /// Server-sent events. `ended` tells of a session that has ended, its data is a JSON object. `fresh` comes at least once a
-/// second: all that had ended until its `id`, in milliseconds since the epoch, has been told. A stream begins with all that
+/// second: all that had ended until `stale_ms` before has been told, and its `id` is where to resume. A stream begins with all that
 /// ended within the retention, or since `Last-Event-ID`; sessions may be told of more than once.
 #[utoipa::path(
     get,
@@ -71,7 +74,7 @@ struct Fresh {
     tag = "Verification",
     operation_id = "follow_revocations",
     params(("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event `fresh` that was heard", pattern = "^[0-9]{1,16}$", nullable = false, example = "1790000000000")),
-    responses((status = 200, description = "A stream that ends when the node stops or the client is too slow", content_type = "text/event-stream", body = serde_json::Value, example = "event: ended\ndata: {\"sub\":\"alice\",\"sid\":\"4830719265501837429\",\"reason\":\"logout\",\"at\":1790000000000}\n\nevent: fresh\nid: 1790000001000\ndata: {\"stale_ms\":12}\n\n")),
+    responses((status = 200, description = "A stream that ends when the node stops or the client is too slow", content_type = "text/event-stream", body = serde_json::Value, example = "event: ended\ndata: {\"sub\":\"alice\",\"sid\":\"4830719265501837429\",\"reason\":\"logout\",\"at\":1790000000000}\n\nevent: fresh\nid: 1790000000000\ndata: {\"stale_ms\":12,\"now_ms\":86400000}\n\n")),
     security(("service_key" = ["feed"]), ("service_basic" = ["feed"])),
 )]
 pub async fn follow(
@@ -139,12 +142,12 @@ impl Following {
     /// What is to be told up to this moment, and that this is all.
     fn beat(&mut self, mut told: Vec<u8>) -> Option<Vec<u8>> {
         self.pulse = Instant::now() + PULSE;
-        let fresh = fresh(&self.gateway.revocations); // before looking: what comes between is told later, not lost
+        let fresh = fresh(&self.gateway.revocations)?; // before looking: what comes between is told later, not lost
         loop {
             match self.news.try_recv() {
                 Ok(news) => told.extend(ended(&news)),
                 Err(TryRecvError::Empty) => {
-                    told.extend(fresh.into_iter().flatten());
+                    told.extend(fresh);
                     return Some(told);
                 }
                 Err(TryRecvError::Lagged(_) | TryRecvError::Closed) => return None,
@@ -162,8 +165,8 @@ fn ended(one: &Announced) -> Vec<u8> {
 /// `None` while this node does not know.
 fn fresh(known: &Revocations) -> Option<Vec<u8>> {
     let stale = known.stale().filter(|stale| *stale < FRESH)?;
-    let until = Timestamp::from_system_clock().minus(stale).0 / 1000;
-    Some(event("fresh", Some(until), &Fresh { stale_ms: stale.as_millis() as u64 }))
+    let data = Fresh { stale_ms: stale.as_millis() as u64, now_ms: known.clock() / 1000 };
+    Some(event("fresh", Some(known.latest().0 / 1000), &data))
 }
 
 fn event(name: &str, id: Option<u64>, data: &impl Serialize) -> Vec<u8> {

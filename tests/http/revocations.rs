@@ -121,11 +121,14 @@ async fn a_stream_that_is_opened_again_goes_on_where_the_last_one_was_fresh() {
 async fn a_stream_beats_once_a_second_and_ends_when_its_node_is_told_to_stop() {
     let mut gateway = Gateway::embedded();
     let mut events = Events::open(&gateway, None).await;
-    let mut ids = Vec::new();
-    for _ in 0..3 {
-        ids.push(events.until_fresh().await.1.parse::<u64>().expect("milliseconds"));
+    let mut made = Vec::new();
+    for _ in 0..4 {
+        let (name, _, data) = events.next().await.expect("the stream goes on");
+        assert_eq!(name, "fresh");
+        made.push(data["now_ms"].as_u64().expect("milliseconds"));
     }
-    assert!(ids.is_sorted() && ids[0] < ids[2], "{ids:?}");
+    // By the clock of the node: how long they took to come here is another matter.
+    assert!(made.windows(2).all(|two| (1..=1000).contains(&(two[1] - two[0]))), "{made:?}");
     gateway.terminate();
     while events.next().await.is_some() {}
     assert!(gateway.wait().success());
@@ -150,23 +153,15 @@ async fn it_is_for_services_with_the_role_feed_alone() {
     }
 }
 
-/// A node that hears nothing says nothing: whoever listens to it notices, and asks another one.
+/// Whoever listens to it asks another one.
 #[tokio::test]
-async fn while_a_node_is_cut_off_its_streams_do_not_say_that_they_are_fresh() {
+async fn a_node_that_is_cut_off_ends_its_streams() {
     let mut redis = Redis::start();
     let gateway = Gateway::start(&redis);
     let mut events = Events::open(&gateway, None).await;
     events.until_fresh().await;
     redis.stop();
-    let quiet = async {
-        loop {
-            let beat = timeout(Duration::from_secs(4), events.next()).await;
-            if beat.is_err() {
-                return;
-            }
-        }
-    };
-    timeout(Duration::from_secs(20), quiet).await.expect("it falls silent");
+    while events.next().await.is_some() {}
     let api = gateway.api();
     api.send(api.service(Method::GET, "/v1/revocations")).await.expect_error(503, "temporarily_unavailable");
     redis.run();
