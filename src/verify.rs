@@ -39,9 +39,11 @@ pub use self::access::Access;
 pub use self::checker::{Checker, Keys, Rules};
 #[cfg(feature = "verify")]
 pub use self::feed::Feed;
+#[cfg(feature = "verify-redis")]
+pub use self::feed::RedisSettings;
 #[cfg(feature = "verify")]
 pub use self::verifier::{Builder, Invalid, Verifier};
-use crate::token::verify::Rejected;
+pub use crate::token::verify::Rejected;
 
 /// Why a token is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -5,6 +5,8 @@
 //! Leeway: none for `exp`; 10 seconds for `iat` and `nbf`. A refresh token's `iat` is not held against it: the
 //! store is the authority there, and its clock may have gone back since (a failover).
 
+use std::time::Duration;
+
 use super::Tokens;
 use super::claims::{self, Presented};
 use super::key::Typ;
@@ -177,6 +179,11 @@ impl AccessToken {
 
     pub fn check_live_at(&self, now: Timestamp) -> Result<(), Rejected> {
         check_times(self.not_before, self.expires_at, now)
+    }
+
+    /// From `iat` or `nbf` to `exp`.
+    pub fn lifetime(&self) -> Duration {
+        Duration::from_secs(self.expires_at.saturating_sub(self.not_before))
     }
 
     /// `exp`, in seconds since the epoch.

@@ -180,7 +180,7 @@ fn sized(digest: &[u8]) -> Digest {
 
 /// The key of an access token, and its `typ`: that of its `kid`, or, for a token without one, the secret; the algorithm
 /// is the key's, not the token's. Nothing is checked yet.
-pub(crate) fn find_access<'a>(
+pub fn find_access<'a>(
     keys: impl Iterator<Item = &'a Arc<VerifyingKey>> + Clone,
     parts: &Parts<'_>,
 ) -> Result<(&'a Arc<VerifyingKey>, Typ), Rejected> {

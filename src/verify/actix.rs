@@ -30,6 +30,7 @@ use std::fmt;
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
@@ -42,20 +43,20 @@ use serde_json::json;
 use super::{Access, Refused, Verifier};
 
 /// A middleware: what has no good access token goes no further.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Guard {
     verifier: Verifier,
-    scopes: Rc<Vec<String>>,
+    scopes: Arc<Vec<String>>,
 }
 
 impl Guard {
     pub fn new(verifier: Verifier) -> Self {
-        Self { verifier, scopes: Rc::default() }
+        Self { verifier, scopes: Arc::default() }
     }
 
     /// Asks for this scope, too.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        Rc::make_mut(&mut self.scopes).push(scope.into());
+        Arc::make_mut(&mut self.scopes).push(scope.into());
         self
     }
 
@@ -116,10 +117,17 @@ where
 }
 
 /// What the access token of a request says that came through a [`Guard`]; `C` are the claims of the login service.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Bearer<C = serde_json::Value> {
     pub access: Access,
     pub claims: C,
+}
+
+impl<C> fmt::Debug for Bearer<C> {
+    /// Without the claims, which may say more of a person than a log should.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.access.fmt(f)
+    }
 }
 
 impl<C: DeserializeOwned> FromRequest for Bearer<C> {

@@ -77,6 +77,11 @@ impl Checker {
             self.seen.forget(&known);
         }
         verdict?;
+        let outlives_memory = access.token().lifetime() > self.revocations.retention();
+        if outlives_memory && !self.rules.goes_on_when_stale {
+            log::error!("session {}: a token lives longer than ends are remembered", access.session());
+            return Err(Refused::Unsure);
+        }
         if self.is_stale() && !self.rules.goes_on_when_stale { Err(Refused::Unsure) } else { Ok(access) }
     }
 

@@ -1,5 +1,6 @@
 //! Where an API node hears of ended sessions: from the gateway over HTTP, or straight from Redis.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,18 +10,22 @@ use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sse_stream::{Sse, SseByteStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout, timeout_at};
 
 use super::Invalid;
+use super::verifier::shown;
 use crate::clock::Timestamp;
 use crate::revocations::{Announced, Ended, Listener, Revocations};
+use crate::session::Reason;
+#[cfg(feature = "verify-redis")]
+pub use crate::store::redis::RedisSettings;
 #[cfg(feature = "verify-redis")]
 use crate::store::redis::feed::RedisFeed;
 
-/// Without an event for so long, another node of the gateway is asked.
+/// Without an event `fresh` for so long, another node of the gateway is asked.
 const SILENCE: Duration = Duration::from_secs(4);
 
-/// What lags further is given up for a new stream: it was held up, or its server's clock has been put back.
+/// What lags further is given up for a new stream: it was held up.
 const BEHIND: Duration = Duration::from_secs(6);
 
 /// The longest that opening a stream may take.
@@ -29,13 +34,19 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// The feed of ended sessions.
 pub struct Feed(Source);
 
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feed").finish_non_exhaustive()
+    }
+}
+
 enum Source {
     Http {
         url: Url,
         key: SecretString,
     },
     #[cfg(feature = "verify-redis")]
-    Redis(Box<crate::store::redis::RedisSettings>),
+    Redis(Box<RedisSettings>),
 }
 
 impl Feed {
@@ -52,11 +63,19 @@ impl Feed {
     /// The stream in Redis, read from its master: standalone, behind Sentinels, or in a Cluster. `docs/verify.md` names the
     /// rights that a user needs.
     ///
+    /// ```no_run
+    /// use token_gateway::verify::{Feed, RedisSettings};
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let feed = Feed::redis(RedisSettings::new("redis+sentinel://sentinel-1:26379,sentinel-2:26379/master".to_owned()))?;
+    /// # Ok::<_, token_gateway::verify::Invalid>(()) });
+    /// ```
+    ///
     /// # Errors
     ///
     /// When the settings lead nowhere.
     #[cfg(feature = "verify-redis")]
-    pub fn redis(settings: crate::store::redis::RedisSettings) -> Result<Self, Invalid> {
+    pub fn redis(settings: RedisSettings) -> Result<Self, Invalid> {
         settings.check().map_err(Invalid)?;
         Ok(Self(Source::Redis(Box::new(settings))))
     }
@@ -85,21 +104,18 @@ struct Http {
 }
 
 /// When what a stream tells was so, on this machine's clock. An event may be read long after it was sent; but its server
-/// made the first after it had been asked for the stream, and tells by its own clock how much later each other is.
+/// made the first after it had been asked for the stream, and tells how much later each other is.
 struct Since {
     asked: Instant,
-    /// Its clock then or later, in milliseconds.
-    at: Option<u64>,
+    /// `now_ms` then or later.
+    first: Option<u64>,
 }
 
 impl Since {
-    fn known_until(&mut self, until: u64, stale: u64) -> Option<Instant> {
-        let at = *self.at.get_or_insert(until.saturating_add(stale));
-        if until < at {
-            self.asked.checked_sub(Duration::from_millis(at - until))
-        } else {
-            self.asked.checked_add(Duration::from_millis(until - at)).map(|known| known.min(Instant::now()))
-        }
+    fn known_until(&mut self, fresh: &FreshEvent) -> Option<Instant> {
+        let later = fresh.now_ms.saturating_sub(*self.first.get_or_insert(fresh.now_ms));
+        let told = self.asked.checked_add(Duration::from_millis(later))?;
+        told.min(Instant::now()).checked_sub(Duration::from_millis(fresh.stale_ms))
     }
 }
 
@@ -107,15 +123,17 @@ impl Since {
 struct EndedEvent {
     sub: String,
     sid: String,
+    #[serde(default)]
     reason: String,
+    #[serde(default)]
     at: u64,
 }
 
 impl EndedEvent {
-    /// `None` for what a gateway of another release may tell.
+    /// `None` for what names no session.
     fn read(data: &str) -> Option<Announced> {
         let event: Self = serde_json::from_str(data).ok()?;
-        let ended = Ended { session: event.sid.parse().ok()?, reason: event.reason.parse().ok()? };
+        let ended = Ended { session: event.sid.parse().ok()?, reason: Reason::told(&event.reason) };
         let at = Timestamp(event.at.saturating_mul(1000));
         Some(Announced { subject: event.sub.parse().ok()?, ended, at })
     }
@@ -124,12 +142,13 @@ impl EndedEvent {
 #[derive(Deserialize)]
 struct FreshEvent {
     stale_ms: u64,
+    now_ms: u64,
 }
 
 /// Why a stream is over.
 #[derive(Debug, thiserror::Error)]
 enum Over {
-    #[error("it was silent for {SILENCE:?}")]
+    #[error("it was not fresh for {SILENCE:?}")]
     Silent,
     #[error("{0}")]
     Http(#[from] reqwest::Error),
@@ -148,7 +167,7 @@ impl Http {
             for pause in pauses() {
                 let mut followed = false;
                 let over = self.read(&mut followed).await;
-                log::warn!("the stream of {} is over, opening it again: {over}", self.url);
+                log::warn!("the stream of {} is over, opening it again: {over}", shown(&self.url));
                 sleep(pause).await;
                 if followed {
                     break;
@@ -169,13 +188,17 @@ impl Http {
         if let Some(last) = &self.last {
             request = request.header("Last-Event-ID", last);
         }
-        let mut since = Since { asked: Instant::now(), at: None };
+        let mut since = Since { asked: Instant::now(), first: None };
         let answer = timeout(CONNECT, request.send()).await.map_err(|_| Over::Silent)??.error_for_status()?;
         let mut events = SseByteStream::new(answer.bytes_stream());
+        let mut deadline = Instant::now() + SILENCE;
         loop {
-            let event = timeout(SILENCE, events.try_next()).await.map_err(|_| Over::Silent)?;
+            let event = timeout_at(deadline.into(), events.try_next()).await.map_err(|_| Over::Silent)?;
             let Some(event) = event.map_err(|_| Over::Malformed)? else { return Ok(()) };
-            *followed |= self.take(event, &mut since)?;
+            if self.take(event, &mut since)? {
+                *followed = true;
+                deadline = Instant::now() + SILENCE;
+            }
         }
     }
 
@@ -184,13 +207,12 @@ impl Http {
         let data = event.data.unwrap_or_default();
         match event.event.as_deref() {
             Some("ended") => {
-                self.known.hear(0, EndedEvent::read(&data).as_slice(), None);
+                self.known.hear(0, &[EndedEvent::read(&data).ok_or(Over::Malformed)?], None);
                 Ok(false)
             }
             Some("fresh") => {
                 let fresh: FreshEvent = serde_json::from_str(&data).map_err(|_| Over::Malformed)?;
-                let until = event.id.as_deref().and_then(|id| id.parse().ok()).ok_or(Over::Malformed)?;
-                let known_until = since.known_until(until, fresh.stale_ms);
+                let known_until = since.known_until(&fresh);
                 if known_until.is_none_or(|known| known.elapsed() > BEHIND) {
                     return Err(Over::Behind);
                 }

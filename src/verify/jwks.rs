@@ -2,6 +2,7 @@
 //! often, when a token names a key that is not among them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -12,6 +13,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Keys;
+use super::verifier::shown;
 use crate::token::verify::Rejected;
 use crate::token::verifying::{self, VerifyingKey};
 use crate::token::{Parts, Typ};
@@ -22,8 +24,9 @@ const AT_MOST_EVERY: Duration = Duration::from_secs(10);
 /// How often it is asked for where its server does not say how long it keeps (`Cache-Control: max-age`).
 const REFRESH: Duration = Duration::from_secs(300);
 
-/// Within this, what the server says is followed.
+/// Within these, what the server says is followed.
 const SHORTEST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(3600);
 
 /// After a failure.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -37,9 +40,17 @@ const MAX_LEN: usize = 256 * 1024;
 pub(super) struct Jwks {
     url: Url,
     client: Client,
-    keys: ArcSwapOption<Vec<Arc<VerifyingKey>>>,
+    keys: ArcSwapOption<Published>,
+    /// The last answer was none, so a key that is not known may be there all the same.
+    failed: AtomicBool,
     /// When it was last asked for.
     asked: Mutex<Option<Instant>>,
+}
+
+/// A set as it was received: as long as it is the same, its keys are, and so are the tokens that are known as good.
+struct Published {
+    json: Vec<u8>,
+    keys: Vec<Arc<VerifyingKey>>,
 }
 
 /// Why there are no new keys. Holds nothing of what was received.
@@ -59,12 +70,23 @@ pub(super) enum Failure {
 
 impl Jwks {
     pub fn new(url: Url, client: Client) -> Self {
-        Self { url, client, keys: ArcSwapOption::empty(), asked: Mutex::default() }
+        Self {
+            url,
+            client,
+            keys: ArcSwapOption::empty(),
+            failed: AtomicBool::new(false),
+            asked: Mutex::default(),
+        }
     }
 
     /// Whether it was ever read.
     pub fn is_known(&self) -> bool {
         self.keys.load().is_some()
+    }
+
+    /// Whether it may hold keys that are not known here.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
     }
 
     /// Fetches it again and again, for as long as it is polled.
@@ -73,9 +95,9 @@ impl Jwks {
             let mut asked = self.asked.lock().await;
             *asked = Some(Instant::now());
             let pause = match self.fetch().await {
-                Ok(fresh_for) => fresh_for.unwrap_or(REFRESH).max(SHORTEST),
+                Ok(fresh_for) => fresh_for.unwrap_or(REFRESH).clamp(SHORTEST, LONGEST),
                 Err(failure) => {
-                    log::warn!("cannot read the JWK Set at {}, trying on: {failure}", self.url);
+                    log::warn!("cannot read the JWK Set at {}, trying on: {failure}", shown(&self.url));
                     AGAIN
                 }
             };
@@ -84,27 +106,42 @@ impl Jwks {
         }
     }
 
-    /// Fetches it, unless somebody has just done so; who comes while that goes on waits for it.
-    pub async fn look_again(&self) {
+    /// Fetches it, unless somebody has just done so; who comes while that goes on waits for it. Goes on when nobody waits.
+    pub async fn look_again(self: &Arc<Self>) {
+        let looking = self.clone();
+        let _ = tokio::spawn(async move { looking.look().await }).await; // whether it was of use is seen by who comes back
+    }
+
+    async fn look(&self) {
         let mut asked = self.asked.lock().await;
         if asked.is_some_and(|asked| asked.elapsed() < AT_MOST_EVERY) {
             return;
         }
         *asked = Some(Instant::now());
         if let Err(failure) = self.fetch().await {
-            log::warn!("cannot read the JWK Set at {}: {failure}", self.url);
+            log::warn!("cannot read the JWK Set at {}: {failure}", shown(&self.url));
         }
     }
 
     /// Returns how long it may be kept. What cannot be read changes nothing.
     async fn fetch(&self) -> Result<Option<Duration>, Failure> {
-        let (body, fresh_for) = timeout(PATIENCE, self.get()).await.map_err(|_| Failure::Slow)??;
-        let keys = VerifyingKey::read_set(&body).ok_or(Failure::Malformed)?;
+        let fetched = timeout(PATIENCE, self.get()).await.unwrap_or(Err(Failure::Slow));
+        let taken = fetched.and_then(|(json, fresh_for)| self.take(json).map(|()| fresh_for));
+        self.failed.store(taken.is_err(), Ordering::Release);
+        taken
+    }
+
+    fn take(&self, json: Vec<u8>) -> Result<(), Failure> {
+        if self.keys.load().as_ref().is_some_and(|known| known.json == json) {
+            return Ok(());
+        }
+        let keys = VerifyingKey::read_set(&json).ok_or(Failure::Malformed)?;
         if keys.is_empty() {
             return Err(Failure::NoKey);
         }
-        self.keys.store(Some(Arc::new(keys.into_iter().map(Arc::new).collect())));
-        Ok(fresh_for)
+        let keys = keys.into_iter().map(Arc::new).collect();
+        self.keys.store(Some(Arc::new(Published { json, keys })));
+        Ok(())
     }
 
     async fn get(&self) -> Result<(Vec<u8>, Option<Duration>), Failure> {
@@ -122,8 +159,8 @@ impl Jwks {
 impl Keys for Jwks {
     fn find(&self, parts: &Parts<'_>) -> Result<(Arc<VerifyingKey>, Typ), Rejected> {
         let keys = self.keys.load();
-        let keys = keys.as_deref().ok_or(Rejected::UnknownKey)?;
-        let (key, typ) = verifying::find_access(keys.iter(), parts)?;
+        let known = keys.as_deref().ok_or(Rejected::UnknownKey)?;
+        let (key, typ) = verifying::find_access(known.keys.iter(), parts)?;
         Ok((key.clone(), typ))
     }
 }

@@ -1,5 +1,6 @@
 //! A verifier of an API node: where its keys come from, where it hears of ended sessions, and what it does when it does not.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ const MAX_STALE: Duration = Duration::from_secs(10);
 #[error("{0}")]
 pub struct Invalid(pub(super) String);
 
+/// An end is remembered at least for this.
+const LEAST_RETENTION: Duration = Duration::from_secs(60);
+
 /// Checks access tokens in process. Cheap to clone; its background tasks end with the last clone.
 #[derive(Clone)]
 pub struct Verifier(Arc<Inner>);
@@ -36,6 +40,18 @@ struct Inner {
     /// Where keys come over HTTP.
     jwks: Option<Arc<Jwks>>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").field("stale", &self.stale()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("rules", &self.rules).finish_non_exhaustive()
+    }
 }
 
 impl Drop for Inner {
@@ -98,7 +114,15 @@ impl Verifier {
         if !self.has_keys() {
             return Err(Refused::Unsure);
         }
-        self.0.checker.check(token, |_| Timestamp::from_system_clock())
+        match self.0.checker.check(token, |_| Timestamp::from_system_clock()) {
+            Err(Refused::Token(Rejected::UnknownKey)) if self.may_lack_keys() => Err(Refused::Unsure),
+            decided => decided,
+        }
+    }
+
+    /// Its server did not answer when it was asked last.
+    fn may_lack_keys(&self) -> bool {
+        self.0.jwks.as_ref().is_some_and(|jwks| jwks.has_failed())
     }
 
     fn has_keys(&self) -> bool {
@@ -161,8 +185,9 @@ impl Builder {
         self
     }
 
-    /// How long ends are remembered: at least as long as an access token lives (`ACCESS_TTL_SECONDS`), and a quarter of an
-    /// hour. 30 minutes unless said otherwise.
+    /// How long ends are remembered: the gateway's `ACCESS_TTL_SECONDS`, and a quarter of an hour. 30 minutes unless said
+    /// otherwise, and at least one. A token that lives longer than this is [`Refused::Unsure`], because its session's end
+    /// may be forgotten, unless one goes on when stale.
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
         self
@@ -184,11 +209,14 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When keys or feed were not said.
+    /// When keys or feed were not said, or the retention is too short.
     pub fn start(self) -> Result<Verifier, Invalid> {
-        let missing = |what: &str| Invalid(what.to_owned());
-        let source = self.keys.ok_or_else(|| missing("keys: are missing; call jwks or secret"))?;
-        let feed = self.feed.ok_or_else(|| missing("feed: is missing; call feed"))?;
+        let invalid = |what: &str| Invalid(what.to_owned());
+        let source = self.keys.ok_or_else(|| invalid("keys: are missing; call jwks or secret"))?;
+        let feed = self.feed.ok_or_else(|| invalid("feed: is missing; call feed"))?;
+        if self.retention < LEAST_RETENTION {
+            return Err(invalid("retention: must be at least 60 seconds"));
+        }
         let client = Client::builder().redirect(Policy::none()).build();
         let client = client.map_err(|error| Invalid(format!("HTTP: {error}")))?;
         let revocations = Arc::new(Revocations::new(self.retention));
@@ -222,5 +250,14 @@ impl Keys for Fixed {
 
 pub(super) fn http_url(what: &str, text: &str) -> Result<Url, Invalid> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    url.ok_or_else(|| Invalid(format!("{what}: must be an http(s) URL")))
+    let url = url.ok_or_else(|| Invalid(format!("{what}: must be an http(s) URL")))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Invalid(format!("{what}: must not hold a user or a password")));
+    }
+    Ok(url)
+}
+
+/// As it is logged: without a query, which may hold a secret.
+pub(super) fn shown(url: &Url) -> String {
+    format!("{}{}", url.origin().ascii_serialization(), url.path())
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use token_gateway::verify::{Feed, Refused, Verifier};
 
-use super::{accepted, builder, fresh, over_http, refused, verifier};
+use super::{accepted, builder, fresh, refused, verifier};
+use crate::support::balancer::Balancer;
 use crate::support::eventually;
-use crate::support::gateway::Gateway;
+use crate::support::gateway::{Gateway, WEB};
 use crate::support::redis::Redis;
 
 /// A verifier that follows the feed in Redis, and has read it.
@@ -41,17 +42,21 @@ async fn a_node_that_starts_late_knows_of_what_ended_before() {
     }
 }
 
+/// A verifier whose address leads to that node, for the time being.
+async fn behind_a_balancer(node: &Gateway) -> (Balancer, Verifier) {
+    let balancer = Balancer::start().await;
+    balancer.send_to(&[node]);
+    let feed = Feed::http(&format!("{}/v1/revocations", balancer.url()), WEB.key.as_str()).expect("a URL");
+    let settings = builder().feed(feed).max_stale(Duration::from_secs(2));
+    (balancer, fresh(settings.start().expect("sound settings")).await)
+}
+
 /// Another node of the gateway, behind the same address, goes on where the first one stopped.
 #[tokio::test]
 async fn what_ended_while_a_node_was_cut_off_from_the_gateway_is_known_once_it_is_fresh_again() {
     let redis = Redis::start();
     let (first, other) = (Gateway::start(&redis), Gateway::start(&redis));
-    let balancer = crate::support::balancer::Balancer::start().await;
-    balancer.send_to(&[&first]);
-    let url = format!("http://{}/v1/revocations", balancer.address());
-    let feed = Feed::http(&url, crate::support::gateway::WEB.key.as_str()).expect("a URL");
-    let settings = builder().feed(feed).max_stale(Duration::from_secs(2));
-    let verifier = fresh(settings.start().expect("sound settings")).await;
+    let (balancer, verifier) = behind_a_balancer(&first).await;
     let tokens = other.api().login("alice").await;
     accepted(&verifier, &tokens.access).await;
     drop(first);
@@ -67,12 +72,7 @@ async fn what_ended_while_a_node_was_cut_off_from_the_gateway_is_known_once_it_i
 async fn a_node_of_the_gateway_that_falls_silent_is_left_for_another() {
     let redis = Redis::start();
     let (first, other) = (Gateway::start(&redis), Gateway::start(&redis));
-    let balancer = crate::support::balancer::Balancer::start().await;
-    balancer.send_to(&[&first]);
-    let url = format!("http://{}/v1/revocations", balancer.address());
-    let feed = Feed::http(&url, crate::support::gateway::WEB.key.as_str()).expect("a URL");
-    let settings = builder().feed(feed).max_stale(Duration::from_secs(2));
-    let verifier = fresh(settings.start().expect("sound settings")).await;
+    let (balancer, verifier) = behind_a_balancer(&first).await;
     let tokens = other.api().login("alice").await;
     first.freeze();
     balancer.send_to(&[&other]);
@@ -120,5 +120,4 @@ async fn with_the_last_clone_the_feed_is_left() {
     accepted(&clone, &gateway.api().login("alice").await.access).await;
     drop(clone);
     eventually("one is left", super::LIMIT, async || (blocked() == 1).then_some(())).await;
-    drop(over_http(&gateway));
 }

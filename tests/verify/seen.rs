@@ -35,7 +35,7 @@ async fn a_token_that_was_good_expires_all_the_same() {
 /// As an operator does who has lost a key: another takes its place at once.
 #[tokio::test]
 async fn a_token_that_was_good_is_refused_once_its_key_is_gone() {
-    let node = Node::start(Alg::Es256);
+    let node = Node::published_for(Alg::Es256, "1");
     let (api, verifier) = (node.gateway.api(), node.verifier().await);
     let tokens = api.login("alice").await;
     let ask = async || api.send(api.request(Method::GET, "/verify").bearer_auth(&tokens.access)).await.status;
