@@ -29,7 +29,8 @@ const server = createServer(async (request, response) => {
     answer(200, { sub, session: sid, roles });
   } catch (error) {
     // The keys could not be had: that says nothing of the token.
-    const unsure = error.code === "ERR_JWKS_TIMEOUT" || !error.code?.startsWith("ERR_J") && error.cause;
+    const unsure = ["ERR_JWKS_TIMEOUT", "ERR_JOSE_GENERIC"].includes(error.code) ||
+      (!error.code?.startsWith("ERR_J") && error.cause);
     if (unsure) return answer(503, { error: "temporarily_unavailable" }, { "retry-after": "1" });
     answer(401, { error: "invalid_token" }, { "www-authenticate": "Bearer" });
   }
