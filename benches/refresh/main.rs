@@ -1,9 +1,9 @@
 //! How fast a refresh is, and how near to what is possible at all.
 //!
 //! ```sh
-//! cargo bench                     # measures, and writes BENCHMARKS.md and its plots anew, unless a request failed
-//! cargo bench -- --json           # prints the figures and writes nothing
-//! cargo bench -- --quick          # a first impression, in half a minute; writes nothing
+//! cargo bench --bench refresh              # measures, and writes BENCHMARKS.md and its plots anew, unless a request failed
+//! cargo bench --bench refresh -- --json    # prints the figures and writes nothing
+//! cargo bench --bench refresh -- --quick   # a first impression, in half a minute; writes nothing
 //! ```
 //!
 //! Needs redis-server. All servers are started on loopback, and stopped again. Exit codes: 0 measured; 1 a request
