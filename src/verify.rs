@@ -13,7 +13,7 @@
 //!     .feed(feed)
 //!     .start()?;
 //! let access = verifier.verify("eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiJ9.e30.c2ln").await?;
-//! println!("{} may {}", access.subject(), access.scope().unwrap_or("do everything"));
+//! println!("{} may {}", access.subject().as_str(), access.scope().unwrap_or("do everything"));
 //! # Ok(())
 //! # }
 //! ```

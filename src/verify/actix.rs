@@ -12,7 +12,7 @@
 //!
 //! #[get("/orders")]
 //! async fn orders(bearer: Bearer<Claims>) -> String {
-//!     format!("{} has {} roles", bearer.access.subject(), bearer.claims.roles.len())
+//!     format!("{} has {} roles", bearer.access.subject().as_str(), bearer.claims.roles.len())
 //! }
 //!
 //! # async fn run(verifier: Verifier) -> std::io::Result<()> {
