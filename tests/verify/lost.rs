@@ -26,6 +26,18 @@ async fn settled(gateway: &Gateway) {
     assert_eq!(asked.status, 200);
 }
 
+/// Two sessions that have ended, and a gateway that has read so.
+async fn two_ended() -> (Redis, Gateway, [Tokens; 2]) {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let ended = [gateway.api().login("alice").await, gateway.api().login("bob").await];
+    for tokens in &ended {
+        log_out(&gateway, tokens).await;
+    }
+    settled(&gateway).await;
+    (redis, gateway, ended)
+}
+
 /// Without persistence the feed is gone; gateways repeat what they remember, and the node waits for that.
 #[tokio::test]
 async fn what_ended_before_redis_lost_its_memory_is_known_once_the_node_is_fresh_again() {
@@ -60,13 +72,7 @@ async fn a_node_gives_no_verdict_before_gateways_have_repeated_what_a_young_serv
 /// Nor is there anything to compare a feed with whose first entry is younger than the retention.
 #[tokio::test]
 async fn a_node_gives_no_verdict_before_gateways_have_repeated_what_was_trimmed_just_before_its_start() {
-    let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
-    let ended = [gateway.api().login("alice").await, gateway.api().login("bob").await];
-    for tokens in &ended {
-        log_out(&gateway, tokens).await;
-    }
-    settled(&gateway).await;
+    let (redis, gateway, ended) = two_ended().await;
     eventually("it is young no more", LIMIT, async || (redis.uptime() >= 6).then_some(())).await;
     gateway.freeze();
     assert_eq!(redis.ask::<u64>(&["XTRIM", FEED, "MAXLEN", "1"]), 1);
@@ -89,13 +95,7 @@ async fn starts_before_it_is_repeated(redis: &Redis, gateway: &Gateway, ended: &
 /// Gateways notice, and announce again what is still needed.
 #[tokio::test]
 async fn a_feed_that_somebody_has_trimmed_is_filled_again() {
-    let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
-    let ended = [gateway.api().login("alice").await, gateway.api().login("bob").await];
-    for tokens in &ended {
-        log_out(&gateway, tokens).await;
-    }
-    settled(&gateway).await;
+    let (redis, _gateway, ended) = two_ended().await;
     // The older half, then all of it.
     for left in ["1", "0"] {
         assert!(redis.ask::<u64>(&["XTRIM", FEED, "MAXLEN", left]) > 0);
