@@ -77,12 +77,14 @@ impl Checker {
             self.seen.forget(&known);
         }
         verdict?;
-        let outlives_memory = access.token().lifetime() > self.revocations.retention();
-        if outlives_memory && !self.rules.goes_on_when_stale {
+        if self.rules.goes_on_when_stale {
+            return Ok(access);
+        }
+        if access.token().lifetime() > self.revocations.retention() {
             log::error!("session {}: a token lives longer than ends are remembered", access.session());
             return Err(Refused::Unsure);
         }
-        if self.is_stale() && !self.rules.goes_on_when_stale { Err(Refused::Unsure) } else { Ok(access) }
+        if self.is_stale() { Err(Refused::Unsure) } else { Ok(access) }
     }
 
     /// Whether the feed was not heard for longer than the rules allow.

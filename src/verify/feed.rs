@@ -151,13 +151,20 @@ enum Over {
     #[error("it was not fresh for {SILENCE:?}")]
     Silent,
     #[error("{0}")]
-    Http(#[from] reqwest::Error),
+    Http(reqwest::Error),
     #[error("it is more than {BEHIND:?} behind")]
     Behind,
     #[error("it is no stream of events")]
     Malformed,
     #[error("its server has ended it")]
     Ended,
+}
+
+impl From<reqwest::Error> for Over {
+    /// Without the URL, whose query may hold a secret.
+    fn from(error: reqwest::Error) -> Self {
+        Self::Http(error.without_url())
+    }
 }
 
 impl Http {

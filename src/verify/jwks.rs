@@ -59,13 +59,20 @@ pub(super) enum Failure {
     #[error("no answer within {PATIENCE:?}")]
     Slow,
     #[error("{0}")]
-    Http(#[from] reqwest::Error),
+    Http(reqwest::Error),
     #[error("larger than {MAX_LEN} bytes")]
     TooLarge,
     #[error("it is no JWK Set (RFC 7517 section 5)")]
     Malformed,
     #[error("none of its keys is one for ES256, EdDSA, RS256 or PS256, with a kid")]
     NoKey,
+}
+
+impl From<reqwest::Error> for Failure {
+    /// Without the URL, whose query may hold a secret.
+    fn from(error: reqwest::Error) -> Self {
+        Self::Http(error.without_url())
+    }
 }
 
 impl Jwks {
@@ -147,7 +154,7 @@ impl Jwks {
     async fn get(&self) -> Result<(Vec<u8>, Option<Duration>), Failure> {
         let answer = self.client.get(self.url.clone()).send().await?.error_for_status()?;
         let fresh_for = max_age(&answer);
-        let body = answer.bytes_stream().map_err(Failure::Http);
+        let body = answer.bytes_stream().map_err(Failure::from);
         let body = body.try_fold(Vec::new(), async |mut body, chunk| {
             body.extend_from_slice(&chunk);
             if body.len() > MAX_LEN { Err(Failure::TooLarge) } else { Ok(body) }
@@ -170,4 +177,18 @@ fn max_age(answer: &Response) -> Option<Duration> {
     let directives = answer.headers().get(CACHE_CONTROL)?.to_str().ok()?;
     let seconds = directives.split(',').find_map(|it| it.trim().strip_prefix("max-age="))?;
     seconds.parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_said_of_a_failure_does_not_show_the_query() {
+        let error =
+            Client::new().get("http://127.0.0.1:1/jwks.json?key=hunter2").send().await.expect_err("nobody");
+        assert!(error.to_string().contains("hunter2"));
+        let said = Failure::from(error).to_string();
+        assert!(!said.is_empty() && !said.contains("hunter2"), "{said}");
+    }
 }
