@@ -43,8 +43,9 @@ const TEN_YEARS: u64 = 315_360_000;
 /// A call of a refresh that comes straight through takes less than this; see `Policy::held_up`.
 const HELD_UP: Duration = Duration::from_millis(5);
 
-/// The longest that readiness fails before the listener closes; at most a tenth of the grace.
-const UNREADY_FIRST: Duration = Duration::from_secs(2);
+/// The longest that readiness fails before the listener closes; at most a tenth of the grace. The server looks once a second
+/// whether its last request has ended, and a node without any is to be gone 3 s after SIGTERM.
+const UNREADY_FIRST: Duration = Duration::from_millis(1500);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum StoreKind {

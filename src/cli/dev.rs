@@ -12,7 +12,7 @@ use crate::startup::{Application, bind};
 pub fn run(flags: &Flags) -> Result<ExitCode> {
     start_logging(flags);
     let listener = bind(flags.address(), "BIND_ADDR")?;
-    let (settings, key) = settled(flags.dev_settings(listener.local_addr()?))?;
+    let (settings, key) = settled(flags.dev_settings(reachable(listener.local_addr()?)))?;
     let embedded = matches!(settings.store, StoreSettings::Embedded);
     actix_web::rt::System::new().block_on(async {
         let application = Application::build(settings, listener).await?;

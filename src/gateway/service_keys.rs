@@ -165,9 +165,14 @@ impl NewServiceKey {
         for role in roles {
             write!(entry, "+{}", role.as_str()).expect("strings take all that is written");
         }
-        write!(entry, "={}", hex(&sha256(&key))).expect("strings take all that is written");
+        write!(entry, "={}", sha256_hex(&key)).expect("strings take all that is written");
         Ok(Self { key, entry })
     }
+}
+
+/// In lower case, as `SERVICE_KEYS` and Redis's files of users have it.
+pub fn sha256_hex(text: &str) -> String {
+    hex(&sha256(text))
 }
 
 fn sha256(text: &str) -> [u8; 32] {

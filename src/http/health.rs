@@ -13,6 +13,9 @@ use serde_json::json;
 use super::answer;
 use crate::gateway::Gateway;
 
+/// The routes that load balancers and containers ask again and again.
+pub const CHECKS: [&str; 2] = ["/livez", "/readyz"];
+
 /// The media type of a word.
 const TEXT: &str = "text/plain; charset=utf-8";
 

@@ -1,4 +1,5 @@
-//! One access line and one count per request, under the route's pattern: never the path, never the query.
+//! One access line and one count per request, under the route's pattern: never the path, never the query. A health check
+//! that went well is counted and leaves no line: a container's own comes every few seconds.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use actix_web::web::Data;
 use actix_web::{Error, HttpRequest};
 
 use super::error::ApiError;
-use super::health::Lifecycle;
+use super::health::{self, Lifecycle};
 use crate::gateway::Gateway;
 use crate::telemetry::logging::ACCESS;
 use crate::telemetry::metrics::Request;
@@ -49,6 +50,9 @@ pub async fn unknown_path(http: HttpRequest, gateway: Data<Gateway>) -> Result<S
 fn record(gateway: &Gateway, route: &'static str, method: &'static str, status: StatusCode, took: Duration) {
     let status = status.as_u16();
     gateway.metrics.requested(&Request { route, method, status });
+    if status < 400 && health::CHECKS.contains(&route) {
+        return;
+    }
     log::info!(target: ACCESS, "{method} {route} {status} {}us", took.as_micros());
 }
 

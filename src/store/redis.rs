@@ -213,9 +213,9 @@ impl Store for RedisStore {
             _ => {}
         }
         let (mut warnings, mut failures) = (Vec::new(), Vec::new());
-        for answer in self.connections.look(&::redis::cmd("INFO"), patience).await {
-            match answer {
-                Ok(info) => warnings.extend(inspect::dangers(&info.unwrap_or_default(), self.wanted)),
+        for answers in self.connections.look(&inspect::questions(&self.keys), patience).await {
+            match answers {
+                Ok(answers) => warnings.extend(inspect::dangers(&answers, self.wanted)),
                 Err(error) => failures.push(error),
             }
         }

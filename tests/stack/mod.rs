@@ -1,13 +1,19 @@
 //! The local stack: docker-compose.yml, the image, and Redis and nginx as `ops` configures them, started for real.
 
+mod chains;
 mod compose;
+mod config;
 mod edge;
+mod exchange;
 mod image;
 mod journey;
 mod loss;
 mod nginx;
 mod parts;
+mod restart;
 mod retry;
+mod stopping;
+mod tools;
 mod users;
 
 use std::path::PathBuf;

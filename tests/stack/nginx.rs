@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -61,6 +61,19 @@ impl Nginx {
         &self.public
     }
 
+    pub fn internal_address(&self) -> &str {
+        &self.internal
+    }
+
+    /// Tells it to stop as its image does.
+    pub fn quit(&self) {
+        signal("-QUIT", self.child.id());
+    }
+
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("it can be asked")
+    }
+
     /// All that it has written so far, errors included.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).expect("text")
@@ -70,8 +83,10 @@ impl Nginx {
 impl Drop for Nginx {
     fn drop(&mut self) {
         // The master's end by TERM takes its workers along; KILL would leave them behind.
-        signal("-TERM", self.child.id());
-        let _ = self.child.wait();
+        if self.ended().is_none() {
+            signal("-TERM", self.child.id());
+            let _ = self.child.wait();
+        }
     }
 }
 

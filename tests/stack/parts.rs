@@ -1,79 +1,151 @@
-//! Redis with the stack's configuration and users, and all parts together.
+//! The parts of the stack as docker-compose.yml starts them, on loopback: Redis with its configuration and users, gateways
+//! with their environment, and all together.
 
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::{Connection, FromRedisValue, IntoConnectionInfo, RedisResult};
+use reqwest::Method;
 use tempfile::TempDir;
 
+use super::config::{Checkout, service, texts};
 use super::nginx::Nginx;
-use super::{repository, text_of};
-use crate::support::gateway::{Gateway, command};
-use crate::support::{free_port, signal, wait_for};
+use crate::interop::foreign::valkey_server;
+use crate::support::gateway::{Gateway, ISSUE_ONLY, WEB};
+use crate::support::{eventually, free_port, signal, wait_for};
 
-const GATEWAY_PASSWORD: &str = "gateway-password-of-the-tests";
-const OPERATOR_PASSWORD: &str = "operator-password-of-the-tests";
+/// A server that is supported: the one that docker-compose.yml names, and Debian's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    Valkey,
+    Redis,
+}
+
+impl Server {
+    pub const BOTH: [Self; 2] = [Self::Valkey, Self::Redis];
+
+    fn command(self) -> Command {
+        match self {
+            Self::Valkey => Command::new(valkey_server()),
+            Self::Redis => Command::new("redis-server"),
+        }
+    }
+}
 
 /// Redis as the container starts it.
 pub struct Store {
-    child: Child,
-    dir: TempDir,
+    server: Server,
+    child: Option<Child>,
+    pub checkout: Checkout,
+    volume: TempDir,
     port: u16,
 }
 
-/// How docker-compose.yml starts Redis.
-fn entrypoint() -> Vec<String> {
-    let file: serde_json::Value = yaml_serde::from_str(&text_of("docker-compose.yml")).expect("YAML");
-    let words = file["services"]["redis"]["entrypoint"].as_array().expect("an entrypoint").clone();
-    words.iter().map(|word| word.as_str().expect("text").to_owned()).collect()
-}
-
 impl Store {
+    /// The server that docker-compose.yml names.
     pub fn start() -> Self {
-        let (dir, port) = (tempfile::tempdir().expect("a folder"), free_port());
-        let start = repository("ops/redis/start");
-        let (script, folder) = (start.to_str().expect("text"), dir.path().to_str().expect("text"));
-        let words = entrypoint();
-        let words = words.iter().map(|word| match word.as_str() {
-            "/etc/redis/start" => script,
-            "/data" => folder,
-            word => word,
-        });
-        let words: Vec<&str> = words.collect();
-        assert!(words.contains(&script) && words.contains(&folder), "{words:?}");
-        let child = Command::new(words[0])
-            .args(&words[1..])
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-            .env("REDIS_PASSWORD", GATEWAY_PASSWORD)
-            .env("REDISCLI_AUTH", OPERATOR_PASSWORD)
-            .env("TMPDIR", dir.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("sh starts");
-        let store = Self { child, dir, port };
-        wait_for("Redis answers its operator", Duration::from_secs(10), || {
-            let mut connection = connect(&store.operator_url()).ok()?;
-            redis::cmd("PING").query::<String>(&mut connection).ok()
-        });
-        assert!(store.dir.path().join("appendonlydir").is_dir(), "the data is where the volume is");
+        Self::start_as(Server::Valkey)
+    }
+
+    pub fn start_as(server: Server) -> Self {
+        let mut store = Self::prepare(server);
+        store.run();
         store
     }
 
+    /// Ready to run, with an empty volume.
+    pub fn prepare(server: Server) -> Self {
+        let (checkout, port) = (Checkout::new(), free_port());
+        for url in ["secrets/redis_url", "secrets/redis_operator_url"] {
+            checkout.rewrite(url, |text| text.replace("redis:6379", &format!("127.0.0.1:{port}")));
+        }
+        checkout.rewrite("secrets/service_keys", |_| format!("{},{}\n", WEB.entry, ISSUE_ONLY.entry));
+        Self { server, child: None, checkout, volume: tempfile::tempdir().expect("a folder"), port }
+    }
+
+    /// What lies in the volume.
+    pub fn volume(&self) -> &std::path::Path {
+        self.volume.path()
+    }
+
+    /// Another server takes the volume over.
+    pub fn become_a(&mut self, server: Server) {
+        self.server = server;
+    }
+
+    /// Starts the server with what its volume holds.
+    pub fn run(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        let words = texts(&service("redis")["entrypoint"]);
+        assert_eq!(words[0], "valkey-server");
+        let mut command = self.server.command();
+        for word in &words[1..] {
+            match *word {
+                "/data" => command.arg(self.volume.path()),
+                path if path.starts_with('/') => command.arg(self.checkout.place("redis", path)),
+                word => command.arg(word),
+            };
+        }
+        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"]).stdout(Stdio::null());
+        self.child = Some(command.spawn().expect("scripts/test installs it"));
+        wait_for("Redis answers its operator", Duration::from_secs(20), || {
+            let mut connection = connect(&self.operator_url()).ok()?;
+            redis::cmd("PING").query::<String>(&mut connection).ok()
+        });
+        assert!(self.volume.path().join("appendonlydir").is_dir(), "the data is where the volume is");
+    }
+
+    /// Ends the server as `docker compose stop` does.
+    pub fn stop(&mut self) {
+        signal("-TERM", self.id());
+        self.child.take().expect("it runs").wait().expect("it has ended");
+    }
+
+    /// Ends the server by SIGKILL.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().expect("it can be killed");
+        child.wait().expect("it has ended");
+    }
+
+    /// Has the append-only file written anew, and waits until that has been done.
+    pub fn rewrite_file(&self) {
+        self.ask::<String>("BGREWRITEAOF");
+        wait_for("the file is written anew", Duration::from_secs(20), || {
+            let told = |name, value| self.info("persistence", name).as_deref() == Some(value);
+            let is_over = told("aof_rewrite_in_progress", "0") && told("aof_rewrite_scheduled", "0");
+            (is_over && told("aof_last_bgrewrite_status", "ok")).then_some(())
+        });
+    }
+
+    pub fn info(&self, section: &str, name: &str) -> Option<String> {
+        let info: String = self.ask(&format!("INFO {section}"));
+        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::to_owned))
+    }
+
+    fn id(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     pub fn freeze(&self) {
-        signal("-STOP", self.child.id());
+        signal("-STOP", self.id());
     }
 
     pub fn thaw(&self) {
-        signal("-CONT", self.child.id());
+        signal("-CONT", self.id());
     }
 
-    /// For `REDIS_URL`, as docker-compose.yml writes it.
+    /// The gateways' `REDIS_URL`.
     pub fn url(&self) -> String {
-        format!("redis://gateway:{GATEWAY_PASSWORD}@127.0.0.1:{}", self.port)
+        self.checkout.text("secrets/redis_url").trim_end().to_owned()
     }
 
     fn operator_url(&self) -> String {
-        format!("redis://operator:{OPERATOR_PASSWORD}@127.0.0.1:{}", self.port)
+        self.checkout.text("secrets/redis_operator_url").trim_end().to_owned()
     }
 
     pub fn anonymous_url(&self) -> String {
@@ -100,8 +172,10 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
@@ -144,9 +218,13 @@ impl Stack {
         Self { nginx, gateways: gateways.map(Some), addresses, store }
     }
 
+    pub fn gateway(&self, node: usize) -> &Gateway {
+        self.gateways[node].as_ref().expect("it runs")
+    }
+
     /// How often a node has met this route, by its own log.
     pub fn met(&self, node: usize, route: &str) -> usize {
-        self.gateways[node].as_ref().expect("it runs").log().matches(route).count()
+        self.gateway(node).log().matches(route).count()
     }
 
     /// Ends a node by SIGKILL.
@@ -157,9 +235,40 @@ impl Stack {
     pub fn start_again(&mut self, node: usize) {
         self.gateways[node] = Some(gateway(&self.store, &self.addresses[node]));
     }
+
+    /// Stops a node by SIGTERM; how long it took to be gone.
+    pub fn stop(&mut self, node: usize) -> Duration {
+        let mut gateway = self.gateways[node].take().expect("it runs");
+        let told = Instant::now();
+        gateway.terminate();
+        assert_eq!(gateway.wait().code(), Some(0));
+        told.elapsed()
+    }
+
+    /// As `docker compose up --no-deps --wait` puts a new container in an old one's place, with the same address.
+    pub async fn exchange(&mut self, node: usize) {
+        self.stop(node);
+        self.start_again(node);
+        let api = self.gateway(node).api();
+        eventually("the node is ready", Duration::from_secs(20), async || {
+            (api.send(api.request(Method::GET, "/readyz")).await.status == 200).then_some(())
+        })
+        .await;
+    }
 }
 
-/// A gateway that knows Redis as the stack's gateways do.
+/// A gateway with the environment of docker-compose.yml, at another address.
 pub fn gateway(store: &Store, address: &str) -> Gateway {
-    Gateway::run(command("serve", &[("REDIS_URL", &store.url()), ("BIND_ADDR", address)]))
+    gateway_with(store, address, &[])
+}
+
+/// The same with other settings on top.
+pub fn gateway_with(store: &Store, address: &str, settings: &[(&str, &str)]) -> Gateway {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_token-gateway"));
+    command.arg("serve").env_clear().envs(store.checkout.environment("gateway-1"));
+    command.envs([("BIND_ADDR", address), ("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "2")]);
+    Gateway::run({
+        command.envs(settings.iter().copied());
+        command
+    })
 }

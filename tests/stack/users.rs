@@ -7,12 +7,12 @@ use redis::{RedisResult, Value};
 use reqwest::Method;
 use serde_json::json;
 
-use super::parts::{Store, ask, gateway};
+use super::config::{service, texts};
+use super::parts::{Server, Store, ask, gateway, gateway_with};
 use super::{repository, rule_of_the_gateway};
-use crate::support::gateway::{Gateway, command};
 
 /// What the gateway sends besides the commands of its scripts.
-const CARRIERS: [&str; 7] = ["eval", "evalsha", "info", "time", "wait", "xrange", "xread"];
+const CARRIERS: [&str; 8] = ["acl|dryrun", "eval", "evalsha", "info", "time", "wait", "xrange", "xread"];
 
 fn granted() -> BTreeSet<String> {
     rule_of_the_gateway().iter().filter_map(|word| word.strip_prefix('+')).map(str::to_owned).collect()
@@ -38,7 +38,12 @@ fn the_gateways_user_is_granted_exactly_what_scripts_and_connections_call() {
 
 #[tokio::test]
 async fn nothing_that_a_gateway_does_is_refused() {
-    let store = Store::start();
+    for server in Server::BOTH {
+        does_what_it_does(Store::start_as(server)).await;
+    }
+}
+
+async fn does_what_it_does(store: Store) {
     let node = gateway(&store, "127.0.0.1:0");
     let api = node.api();
     let tokens = api.issue(&json!({"sub": "alice", "client": {"ip": "192.0.2.1"}})).await.tokens();
@@ -61,9 +66,7 @@ async fn nothing_that_a_gateway_does_is_refused() {
 
 /// A node that waits for replicas keeps connections of another kind, and checks each before it is used again.
 async fn wait_for_replicas(store: &Store) {
-    let url = store.url();
-    let settings = [("REDIS_URL", url.as_str()), ("REDIS_WAIT_REPLICAS", "1"), ("WORKERS", "1")];
-    let node = Gateway::run(command("serve", &settings));
+    let node = gateway_with(store, "127.0.0.1:0", &[("REDIS_WAIT_REPLICAS", "1"), ("WORKERS", "1")]);
     let api = node.api();
     let tokens = api.login("carol").await;
     for _ in 0..2 {
@@ -75,14 +78,68 @@ async fn wait_for_replicas(store: &Store) {
     }
 }
 
+/// What `check` says in a gateway's container.
+pub fn check(store: &Store) -> String {
+    let mut check = Command::new(env!("CARGO_BIN_EXE_token-gateway"));
+    check.arg("check").env_clear().envs(store.checkout.environment("gateway-1"));
+    let output = check.output().expect("it ends");
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert_eq!(output.status.code(), Some(i32::from(text.contains("PROBLEM"))), "{text}");
+    text
+}
+
 #[test]
 fn check_is_content_and_leaves_only_the_question_for_the_configuration_open() {
-    let store = Store::start();
-    let output = command("check", &[("REDIS_URL", &store.url())]).output().expect("it ends");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.contains("noeviction") && !text.contains("warning"), "{text}");
-    assert_eq!(store.refused(), [("gateway".to_owned(), "config|get".to_owned())]);
+    for server in Server::BOTH {
+        let store = Store::start_as(server);
+        let text = check(&store);
+        assert!(text.contains("noeviction") && text.contains("default-user"), "{text}");
+        assert!(!text.contains("warning") && !text.contains("PROBLEM"), "{text}");
+        assert_eq!(store.refused(), [("gateway".to_owned(), "config|get".to_owned())]);
+    }
+}
+
+/// With the rights of the release before, which did not ask.
+#[test]
+fn a_gateway_that_may_not_ask_is_a_warning_with_the_right_that_it_lacks() {
+    for (server, said) in [(Server::Redis, true), (Server::Valkey, false)] {
+        let mut store = Store::prepare(server);
+        store.checkout.rewrite("secrets/redis_users.acl", |text| text.replace(" +acl|dryrun", ""));
+        store.run();
+        let text = check(&store);
+        assert_eq!(
+            text.contains("warning") && text.contains("grant it +acl|dryrun"),
+            said,
+            "{server:?}: {text}"
+        );
+        assert!(!text.contains("PROBLEM"), "{text}");
+    }
+}
+
+/// The container's own question, which needs no password.
+#[test]
+fn the_health_check_is_answered_and_its_user_may_do_nothing_else() {
+    let mut store = Store::start();
+    let words = texts(&service("redis")["healthcheck"]["test"]);
+    assert_eq!(words[..2], ["CMD", "valkey-cli"]);
+    let port = store.port().to_string();
+    let run = |words: &[&str]| {
+        let output =
+            Command::new("redis-cli").args(["-p", &port]).args(words).output().expect("redis-cli runs");
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&text).trim().to_owned())
+    };
+    let (ok, text) = run(&words[2..]);
+    assert!(ok && text.starts_with("PONG"), "{text}");
+    let (_, user) = words[2..].split_last().expect("a command");
+    for line in
+        ["INFO", "GET tg:schema", "SET tg:schema 2", "ACL WHOAMI", "CONFIG GET dir", "KEYS *", "PUBLISH a b"]
+    {
+        let (ok, text) = run(&[user, &line.split(' ').collect::<Vec<_>>()].concat());
+        assert!(!ok && text.contains("NOPERM"), "{line}: {text}");
+    }
+    store.kill();
+    assert!(!run(&words[2..]).0, "a server that is gone is not healthy");
 }
 
 #[test]
@@ -145,18 +202,5 @@ fn without_a_name_nothing_is_answered() {
     for url in ["redis://:x@", "redis://default:x@", "redis://gateway:x@", "redis://operator:x@"] {
         let url = store.anonymous_url().replace("redis://", url);
         assert!(ask::<Value>(&url, "PING").is_err(), "{url}");
-    }
-}
-
-#[test]
-fn without_passwords_redis_does_not_start() {
-    for missing in ["REDIS_PASSWORD", "REDISCLI_AUTH"] {
-        let mut start = Command::new("sh");
-        start.arg(repository("ops/redis/start")).args(["--port", "0"]);
-        start.env("REDIS_PASSWORD", "x").env("REDISCLI_AUTH", "x").env(missing, "");
-        let output = start.output().expect("it ends");
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert_eq!((output.status.code(), error.lines().count()), (Some(2), 1), "{error}");
-        assert!(error.contains(missing), "{error}");
     }
 }

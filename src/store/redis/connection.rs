@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, ErrorKind, RedisError, Value};
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, Value};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -127,11 +127,15 @@ impl Connections {
         clock?.lower_bound(moment)
     }
 
-    /// What a command that looks tells of each master, `None` where the user may not ask.
-    pub async fn look(&self, command: &Cmd, within: Duration) -> Vec<Result<Option<String>, Error>> {
+    /// What commands that look tell of each master, `None` where the user may not ask.
+    pub async fn look(
+        &self,
+        questions: &Pipeline,
+        within: Duration,
+    ) -> Vec<Result<Vec<Option<String>>, Error>> {
         let late = |_| Err(Failure::Final(Error::Unavailable("no answer in time".to_owned())));
         let looks = self.shards().into_iter().map(async |shard| {
-            timeout(within, shard.look(command)).await.unwrap_or_else(late).map_err(Failure::into_error)
+            timeout(within, shard.look_all(questions)).await.unwrap_or_else(late).map_err(Failure::into_error)
         });
         join_all(looks).await
     }
@@ -286,6 +290,15 @@ pub(super) async fn send(connection: &mut MultiplexedConnection, command: &Cmd) 
     match connection.send_packed_command(command).await? {
         Value::ServerError(error) => Err(error.into()),
         value => Ok(value),
+    }
+}
+
+/// An answer; `None` where the user may not ask, or the server does not know the question.
+pub(super) fn answered(answer: Value) -> Result<Option<String>, RedisError> {
+    match answer {
+        Value::ServerError(error) if matches!(error.code(), "NOPERM" | "ERR") => Ok(None),
+        Value::ServerError(error) => Err(error.into()),
+        answer => Ok(Some(redis::from_redis_value(answer)?)),
     }
 }
 

@@ -1,10 +1,13 @@
 //! What `token-gateway check` looks at: whether this Redis can carry the gateway's promises.
 
+mod default_user;
+
+use redis::Pipeline;
 use redis::aio::MultiplexedConnection;
 
 use super::RedisSettings;
 use super::address::Topology;
-use super::connection::{Masters, unavailable};
+use super::connection::{Masters, answered, unavailable};
 use super::keys::{Keys, LAYOUT_VERSION};
 use crate::store::Error;
 
@@ -55,7 +58,8 @@ const LISTPACK_VALUE: u64 = 2048;
 /// Asks each master about itself. Needs `INFO`; what only `CONFIG GET` tells is left open where that is denied.
 pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, Error> {
     let (mut masters, wanted) = (Masters::open(settings).await?, Wanted::of(settings)?);
-    let (layout, several) = (Keys::new(&settings.prefix).layout(), masters.all.len() > 1);
+    let keys = Keys::new(&settings.prefix);
+    let (layout, several) = (keys.layout(), masters.all.len() > 1);
     let found: Option<String> = redis::cmd("GET")
         .arg(&layout)
         .query_async(masters.of(&layout)?)
@@ -63,7 +67,7 @@ pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, Error> {
         .map_err(|error| unavailable(&error))?;
     let mut findings = vec![layout_version(found.as_deref())];
     for (address, connection) in &mut masters.all {
-        for mut finding in of_server(connection, wanted).await? {
+        for mut finding in of_server(connection, &keys, wanted).await? {
             if several {
                 finding.message = format!("{address}: {}", finding.message);
             }
@@ -73,10 +77,21 @@ pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, Error> {
     Ok(findings)
 }
 
-async fn of_server(connection: &mut MultiplexedConnection, wanted: Wanted) -> Result<Vec<Finding>, Error> {
-    let answer = redis::cmd("INFO").query_async::<String>(connection).await;
-    let info = Info(answer.map_err(|error| unavailable(&error))?);
-    let mut findings = of_info(&info, wanted);
+async fn of_server(
+    connection: &mut MultiplexedConnection,
+    keys: &Keys,
+    wanted: Wanted,
+) -> Result<Vec<Finding>, Error> {
+    let questions = questions(keys);
+    let answers = connection.send_packed_commands(&questions, 0, questions.len()).await;
+    let answers =
+        answers.and_then(|answers| answers.into_iter().map(answered).collect::<Result<Vec<_>, _>>());
+    let answers = answers.map_err(|error| unavailable(&error))?;
+    let Some(info) = answers.first().cloned().flatten() else {
+        return Err(Error::Unavailable("Redis lets this user not ask for INFO; grant it +info".to_owned()));
+    };
+    let info = Info(info);
+    let mut findings = of_info(&info, &answers[1..], wanted);
     findings.extend(listpack(connection).await);
     if info.get("cluster_enabled") == "1" {
         findings.extend(coverage(connection).await);
@@ -84,19 +99,34 @@ async fn of_server(connection: &mut MultiplexedConnection, wanted: Wanted) -> Re
     Ok(findings)
 }
 
-/// What `INFO` tells that endangers the promises; nothing where it tells nothing.
-pub fn dangers(info: &str, wanted: Wanted) -> Vec<String> {
-    let info = Info(info.to_owned());
+/// What is asked of each master, in one round trip. The answer to `INFO` comes first.
+pub fn questions(keys: &Keys) -> Pipeline {
+    let mut all = redis::pipe();
+    all.cmd("INFO");
+    default_user::questions(keys).for_each(|question| _ = all.add_command(question));
+    all
+}
+
+/// What the answers tell that endangers the promises; nothing where they tell nothing.
+pub fn dangers(answers: &[Option<String>], wanted: Wanted) -> Vec<String> {
+    let Some((Some(info), rest)) = answers.split_first() else { return Vec::new() };
+    let info = Info(info.clone());
     if info.get("redis_version").is_empty() {
         return Vec::new();
     }
-    let amiss = of_info(&info, wanted).into_iter().filter(|finding| finding.severity != Severity::Ok);
+    let amiss = of_info(&info, rest, wanted).into_iter().filter(|finding| finding.severity != Severity::Ok);
     amiss.map(|finding| format!("{}: {}", finding.subject, finding.message)).collect()
 }
 
-fn of_info(info: &Info, wanted: Wanted) -> Vec<Finding> {
-    let mut findings =
-        vec![version(info), role(info), eviction(info), persistence(info), replicas(info, wanted)];
+fn of_info(info: &Info, of_default_user: &[Option<String>], wanted: Wanted) -> Vec<Finding> {
+    let mut findings = vec![
+        version(info),
+        role(info),
+        eviction(info),
+        persistence(info),
+        default_user::finding(info, of_default_user),
+        replicas(info, wanted),
+    ];
     findings.extend(min_replicas(info));
     findings
 }
@@ -119,15 +149,20 @@ impl Info {
 fn version(info: &Info) -> Finding {
     let (redis, valkey) = (info.get("redis_version"), info.get("valkey_version"));
     let (name, found, needed) =
-        if valkey.is_empty() { ("Redis", redis, (7, 0)) } else { ("Valkey", valkey, (7, 2)) };
-    let mut parts = found.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    let have = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-    if have >= needed {
+        if valkey.is_empty() { ("Redis", redis, (7, 0, 0)) } else { ("Valkey", valkey, (7, 2, 0)) };
+    if version_of(found) >= needed {
         Finding::new(Severity::Ok, "version", format!("{name} {found}"))
     } else {
         let message = format!("{name} {found} is too old; run {name} {}.{} or newer", needed.0, needed.1);
         Finding::new(Severity::Problem, "version", message)
     }
+}
+
+/// Its first three numbers; 0 for each that is not told.
+fn version_of(text: &str) -> (u32, u32, u32) {
+    let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    (next(), next(), next())
 }
 
 fn role(info: &Info) -> Finding {
@@ -241,12 +276,49 @@ mod tests {
     const ALONE: Wanted = Wanted { wait_replicas: 0, successor: false };
 
     fn told(change: (&str, &str), wanted: Wanted) -> Vec<String> {
-        dangers(&SOUND.replace(change.0, change.1), wanted)
+        of(&SOUND.replace(change.0, change.1), wanted)
+    }
+
+    /// Of a server whose user `default` may do everything.
+    fn of(info: &str, wanted: Wanted) -> Vec<String> {
+        dangers(&[info, "OK", "OK"].map(|answer| Some(answer.to_owned())), wanted)
+    }
+
+    #[test]
+    fn a_default_user_that_lacks_rights_is_named_with_the_rule_that_mends_it() {
+        let refused = Some("User default has no permissions to run the 'hset' command".to_owned());
+        let said = |info: &str, answers: &[Option<String>]| {
+            let finding = default_user::finding(&Info(info.to_owned()), answers);
+            (finding.severity, finding.message)
+        };
+        let valkey = |version: &str| format!("{SOUND}valkey_version:{version}\r\n");
+        let without_file = SOUND.replace("aof_enabled:1", "aof_enabled:0");
+        for (info, severity) in [
+            (SOUND, Severity::Problem),
+            (&valkey("9.1.1"), Severity::Problem),
+            (&valkey("9.1.2"), Severity::Warning),
+            (&valkey("10.0.0"), Severity::Warning),
+            (&without_file, Severity::Warning),
+        ] {
+            let (found, message) = said(info, &[Some("OK".to_owned()), refused.clone()]);
+            assert_eq!(found, severity, "{info}");
+            assert!(message.contains("`user default off ~* &* +@all`"), "{message}");
+        }
+        for (info, severity) in
+            [(SOUND, Severity::Warning), (&valkey("9.1.2"), Severity::Ok), (&without_file, Severity::Ok)]
+        {
+            let (found, message) = said(info, &[None]);
+            assert_eq!(
+                (found, message.contains("+acl|dryrun")),
+                (severity, severity != Severity::Ok),
+                "{info}"
+            );
+        }
     }
 
     #[test]
     fn a_sound_server_is_no_danger_nor_is_one_that_tells_nothing() {
-        assert_eq!((dangers(SOUND, ALONE), dangers("", ALONE)), (vec![], vec![]));
+        assert_eq!((of(SOUND, ALONE), of("", ALONE), dangers(&[None], ALONE)), (vec![], vec![], vec![]));
     }
 
     #[test]
@@ -285,7 +357,7 @@ mod tests {
             (successor, "replicas: 0: nobody takes over"),
             (Wanted { wait_replicas: 1, ..successor }, "replicas: 0, but REDIS_WAIT_REPLICAS is 1"),
         ] {
-            let [found] = &dangers(SOUND, wanted)[..] else { panic!("one danger") };
+            let [found] = &of(SOUND, wanted)[..] else { panic!("one danger") };
             assert!(found.starts_with(said), "{found}");
         }
         assert_eq!(told(("connected_slaves:0", "connected_slaves:1"), successor), [""; 0]);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, RedisError, Value};
+use redis::{Cmd, Pipeline, RedisError, Value};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
@@ -228,10 +228,22 @@ impl Lane {
 
     pub async fn ask(&self, handle: &mut Handle, command: &Cmd, asking: bool) -> Result<Value, RedisError> {
         let answer = ask(&mut handle.connection, command, asking).await;
+        self.note(&answer);
+        answer
+    }
+
+    /// Several commands in one round trip; an answer may be an error.
+    pub async fn ask_all(&self, handle: &mut Handle, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
+        let answers = handle.connection.send_packed_commands(commands, 0, commands.len()).await;
+        self.note(&answers);
+        answers
+    }
+
+    /// An answer, if only an error, shows that the connection lives.
+    fn note<T>(&self, answer: &Result<T, RedisError>) {
         if answer.as_ref().map_or_else(|error| error.code().is_some(), |_| true) {
             self.answered.store(self.opened.elapsed().as_micros() as u64, Ordering::Relaxed);
         }
-        answer
     }
 
     pub async fn time(&self, handle: &mut Handle) -> Result<Timestamp, Failure> {

@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use deadpool::managed::{self, Metrics, PoolError, RecycleError, TimeoutType, Timeouts};
 use deadpool_redis::Runtime;
-use redis::Cmd;
+use redis::{Cmd, Pipeline};
 use tokio::task::JoinHandle;
 
 use super::lane::{self, Handle, Lane, Opening, Target};
 use super::waiting::Waiting;
-use super::{Failure, TURN, is_noscript};
+use super::{Failure, TURN, answered, is_noscript};
 use crate::clock::{Clock, Timestamp};
 use crate::store::Error;
 use crate::store::redis::RedisSettings;
@@ -94,6 +94,14 @@ impl Shard {
             Err(error) if error.code() == Some("NOPERM") => Ok(None),
             answer => answer.map(Some).map_err(|error| self.lane.judge(&handle, &error)),
         }
+    }
+
+    /// The same for several in one round trip, `None` also where the server does not know the question.
+    pub async fn look_all(&self, questions: &Pipeline) -> Result<Vec<Option<String>>, Failure> {
+        let mut handle = self.handle().await?;
+        let answers = self.lane.ask_all(&mut handle, questions).await;
+        let answers = answers.and_then(|answers| answers.into_iter().map(answered).collect());
+        answers.map_err(|error| self.lane.judge(&handle, &error))
     }
 
     async fn handle(&self) -> Result<managed::Object<Handles>, Failure> {

@@ -1,0 +1,57 @@
+//! The rights of the user `default`, on which the append-only file depends.
+//!
+//! While a server loads that file, it checks each transaction, such as the writes of one script, against `default`, also
+//! where that user is `off`. A transaction that `default` may not run is skipped, and the server goes on with the next
+//! (redis#14541, valkey#3983). A restart then loses sessions, and brings ended ones back.
+
+use redis::Cmd;
+
+use super::{Finding, Info, Severity, version_of};
+use crate::store::redis::keys::Keys;
+
+/// The first release of Valkey that checks nothing while it loads. No release of Redis is known to do so.
+const MENDED_VALKEY: (u32, u32, u32) = (9, 1, 2);
+
+const SUBJECT: &str = "default-user";
+
+/// The writes of the scripts as the file holds them, key and all; a key that expires is deleted in their midst.
+fn writes(keys: &Keys) -> [Vec<String>; 9] {
+    let (layout, feed) = (keys.layout(), keys.feed());
+    let subject = format!("{layout}:{{subject}}");
+    let line = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    [
+        line(&["SET", &layout, "1"]),
+        line(&["HSET", &subject, "state", "live"]),
+        line(&["HDEL", &subject, "scope"]),
+        line(&["SADD", &subject, "1"]),
+        line(&["SREM", &subject, "1"]),
+        line(&["PEXPIREAT", &subject, "1"]),
+        line(&["DEL", &subject]),
+        line(&["UNLINK", &subject]),
+        line(&["XADD", &feed, "*", "sid", "1"]),
+    ]
+}
+
+/// Whether `default` may do what the file may hold.
+pub fn questions(keys: &Keys) -> impl Iterator<Item = Cmd> {
+    writes(keys).into_iter().map(|words| redis::cmd("ACL").arg("DRYRUN").arg("default").arg(words).to_owned())
+}
+
+/// What the answers say; `None` is an answer that was denied.
+pub fn finding(info: &Info, answers: &[Option<String>]) -> Finding {
+    let is_mended = version_of(info.get("valkey_version")) >= MENDED_VALKEY;
+    let endangers = info.get("aof_enabled") == "1" && !is_mended;
+    if answers.iter().flatten().any(|answer| answer != "OK") {
+        let severity = if endangers { Severity::Problem } else { Severity::Warning };
+        let message = "lacks rights: a server that loads its append-only file checks the scripts' writes against this \
+                       user, and may skip them: sessions are lost, and ended ones come back. Give the user the rule \
+                       `user default off ~* &* +@all`: nobody can log in as it";
+        Finding::new(severity, SUBJECT, message)
+    } else if endangers && answers.contains(&None) {
+        let message = "not known: the gateway's user may not ask whether this user has the rights without which a \
+                       restart of Redis loses sessions; grant it +acl|dryrun";
+        Finding::new(Severity::Warning, SUBJECT, message)
+    } else {
+        Finding::new(Severity::Ok, SUBJECT, "nothing is skipped when the append-only file is loaded")
+    }
+}

@@ -1,0 +1,53 @@
+//! `docker compose stop` while somebody follows the event stream.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::parts::Stack;
+use crate::support::gateway::WEB;
+use crate::support::wait_for;
+
+/// What a node and nginx may take, whoever is still connected.
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// A follower that never hangs up by itself. Returns when the stream has begun, which is once the node knows the feed.
+fn follow(address: &str) -> BufReader<TcpStream> {
+    wait_for("the stream begins", Duration::from_secs(20), || {
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        let key = &WEB.key;
+        let head = format!("GET /v1/revocations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n");
+        stream.write_all(head.as_bytes()).expect("it reads");
+        let (mut lines, mut told) = (BufReader::new(stream), String::new());
+        while !told.contains("event: fresh") {
+            if told.starts_with("HTTP/1.1 503") || lines.read_line(&mut told).expect("text") == 0 {
+                return None;
+            }
+        }
+        Some(lines)
+    })
+}
+
+#[test]
+fn a_node_with_open_event_streams_is_gone_within_three_seconds() {
+    let mut stack = Stack::start();
+    let open = [stack.gateway(0).address(), stack.nginx.internal_address(), stack.nginx.internal_address()];
+    let open = open.map(follow);
+    for node in [0, 1] {
+        let took = stack.stop(node);
+        assert!(took < LIMIT, "node {node} took {took:?}");
+    }
+    drop(open);
+}
+
+#[test]
+fn nginx_does_not_wait_for_an_event_stream() {
+    let mut stack = Stack::start();
+    let open = follow(stack.nginx.internal_address());
+    let told = Instant::now();
+    stack.nginx.quit();
+    let status = wait_for("nginx is gone", Duration::from_secs(20), || stack.nginx.ended());
+    let took = told.elapsed();
+    assert!(status.success() && took < LIMIT + Duration::from_secs(1), "{status} after {took:?}");
+    drop(open);
+}

@@ -1,0 +1,113 @@
+//! The commands for people, as README.md and docs/stack.md print them, with the files of the stack's containers and without an
+//! engine: `docker compose run --rm operator …` and `docker compose run --rm redis-cli …`.
+
+use std::os::unix::fs::symlink;
+use std::process::Command;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::config::{service, texts};
+use super::parts::{Stack, Store, gateway};
+use super::text_of;
+use crate::support::eventually;
+
+const PAGES: [&str; 2] = ["README.md", "docs/stack.md"];
+
+/// The commands that the pages print for a tool, each once, without what follows in a comment.
+fn printed(tool: &str) -> Vec<String> {
+    let start = format!("docker compose run --rm {tool} ");
+    let pages = PAGES.map(text_of);
+    let lines = pages.iter().flat_map(|page| page.lines()).filter_map(|line| line.strip_prefix(&start));
+    let mut commands: Vec<_> =
+        lines.map(|line| line.split(" #").next().expect("a command").trim().to_owned()).collect();
+    commands.sort();
+    commands.dedup();
+    assert!(!commands.is_empty(), "no page says how {tool} is used");
+    commands
+}
+
+/// The tool's entrypoint on this machine, with its environment; where the image has `valkey-cli`, there is redis-cli.
+fn tool(store: &Store, name: &str, line: &str) -> Command {
+    let (entrypoint, bin) = (texts(&service(name)["entrypoint"]), TempDir::new().expect("a folder").keep());
+    symlink(env!("CARGO_BIN_EXE_token-gateway"), bin.join("token-gateway")).expect("a link");
+    let mut command = Command::new("bash");
+    let mut words = Vec::new();
+    for word in entrypoint {
+        let word = if word.starts_with('/') {
+            store.checkout.place(name, word).to_str().expect("text").to_owned()
+        } else {
+            word.to_owned()
+        };
+        words.push(word);
+    }
+    let found = Command::new("sh").args(["-c", "command -v redis-cli"]).output().expect("sh runs");
+    symlink(String::from_utf8_lossy(&found.stdout).trim(), bin.join("valkey-cli")).expect("a link");
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+    command.args(["-c", &format!("{} {line}", words.join(" "))]).env_clear().env("PATH", path);
+    command.envs(store.checkout.environment(name));
+    command
+}
+
+fn succeed(store: &Store, name: &str, line: &str) -> String {
+    let output = tool(store, name, line).output().expect("it runs");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{line}: {out}{err}");
+    out.into_owned()
+}
+
+#[tokio::test]
+async fn what_the_pages_print_for_redis_cli_is_answered() {
+    let store = Store::start();
+    let session = gateway(&store, "127.0.0.1:0").api().login("alice").await.session;
+    for line in printed("redis-cli") {
+        let said = succeed(&store, "redis-cli", &line);
+        assert!(
+            !said.contains("ERR") && !said.contains("NOAUTH") && !said.contains("NOPERM"),
+            "{line}: {said}"
+        );
+    }
+    assert!(succeed(&store, "redis-cli", "--scan --pattern 'tg:*'").contains(&session));
+}
+
+#[tokio::test]
+async fn what_the_pages_print_for_operators_does_what_it_says() {
+    let store = Store::start();
+    let node = gateway(&store, "127.0.0.1:0");
+    let session = node.api().login("alice").await.session;
+    let lines = printed("operator");
+    for needed in ["stats", "keys rotate", "keys list", "sessions list alice"] {
+        assert!(lines.iter().any(|line| line == needed), "{needed} is on no page: {lines:?}");
+    }
+    for line in lines.iter().filter(|line| !line.starts_with("keys rotate")) {
+        let said = succeed(&store, "operator", line);
+        assert!(!line.contains("sessions list alice") || said.contains(&session), "{line}: {said}");
+    }
+}
+
+/// In the gateways' container the folder is read-only, so the command that the README had named failed there.
+#[tokio::test]
+async fn keys_are_rotated_without_rust_on_the_host_and_running_nodes_publish_the_new_one() {
+    let stack = Stack::start();
+    assert!(printed("operator").contains(&"keys rotate".to_owned()));
+    let kids = async |node: usize| {
+        let api = stack.gateway(node).api();
+        let jwks = api.send(api.request(Method::GET, "/.well-known/jwks.json")).await.json();
+        jwks["keys"].as_array().expect("keys").iter().map(|key| key["kid"].clone()).collect::<Vec<Value>>()
+    };
+    let before = kids(0).await;
+    let said = succeed(&stack.store, "operator", "keys rotate --json");
+    let made: Value = serde_json::from_str(&said).expect("JSON");
+    for node in [0, 1] {
+        eventually("the node publishes both", Duration::from_secs(10), async || {
+            let now = kids(node).await;
+            (now.len() == before.len() + 1 && now.contains(&made["kid"])).then_some(())
+        })
+        .await;
+    }
+    assert!(
+        service("operator")["volumes"][0]["read_only"] != true && service("operator")["read_only"] == true
+    );
+}
