@@ -9,7 +9,7 @@ use fastrand::Rng;
 
 use crate::support::cluster::Cluster;
 use crate::support::proxy::{Plan, Proxy};
-use crate::support::redis::Redis;
+use crate::support::redis::{Login, Redis};
 use crate::support::sentinel::Sentinel;
 
 /// About one call of a script in so many meets a fault of the proxy.
@@ -77,7 +77,13 @@ impl Deployment {
             Topology::Standalone => {
                 let port = crate::support::free_port();
                 let options = ["--busy-reply-threshold", "100"];
-                Kind::Standalone(Redis::start_behind(Proxy::before(port), port, &options, |_| Vec::new()))
+                Kind::Standalone(Redis::start_behind(
+                    Proxy::before(port),
+                    port,
+                    Login::Anybody,
+                    &options,
+                    |_| Vec::new(),
+                ))
             }
             Topology::Sentinel => Kind::Sentinel(Sentinel::behind_proxies()),
             Topology::Cluster => Kind::Cluster(Cluster::behind_proxies()),

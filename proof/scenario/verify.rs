@@ -16,7 +16,7 @@ use crate::client::{Chain, Fleet};
 use crate::history::Outcome;
 use crate::support::gateway::{Gateway, ISSUER, SIGNING_SECRET, WEB};
 use crate::support::proxy::Proxy;
-use crate::support::redis::Redis;
+use crate::support::redis::{Login, Redis};
 
 /// Logouts under way at once.
 const AT_ONCE: usize = 4;
@@ -147,7 +147,10 @@ enum Disturbance {
 async fn disturbed(run: &Run, finding: &mut Finding) {
     let mut rng = Rng::with_seed(run.seed);
     let port = crate::support::free_port();
-    let mut redis = Redis::start_behind(Proxy::before(port), port, &["--appendonly", "no"], |_| Vec::new());
+    let mut redis =
+        Redis::start_behind(Proxy::before(port), port, Login::Anybody, &["--appendonly", "no"], |_| {
+            Vec::new()
+        });
     // Gateways are not cut off; who follows the feed from Redis is.
     let gateways: Vec<_> = (0..2).map(|_| Gateway::on(&redis.url(), &super::SETTINGS)).collect();
     let fleet = fleet(&gateways, 0);

@@ -41,10 +41,17 @@ fn a_sound_redis_is_exit_code_0() {
     let redis = Redis::start();
     let (text, json) = (check(&redis.url(), &[], false), check(&redis.url(), &[], true));
     assert_eq!((text.code, json.code), (0, 0), "{text:?}");
-    assert!(!text.stdout.contains("PROBLEM") && text.stdout.lines().count() == 8, "{text:?}");
-    for subject in
-        ["settings", "version", "role", "maxmemory-policy", "appendonly", "layout", "hash-max-listpack-value"]
-    {
+    assert!(!text.stdout.contains("PROBLEM") && text.stdout.lines().count() == 9, "{text:?}");
+    for subject in [
+        "settings",
+        "version",
+        "role",
+        "maxmemory-policy",
+        "appendonly",
+        "default-user",
+        "layout",
+        "hash-max-listpack-value",
+    ] {
         assert_eq!(severity(&json, subject), "ok", "{subject}");
         assert!(text.stdout.contains(subject), "{text:?}");
     }

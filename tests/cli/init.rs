@@ -70,32 +70,64 @@ fn existing_keys_are_never_touched() {
     assert!(!path.exists());
 }
 
+/// The secrets that `init` makes, a file each.
+const SECRETS: [&str; 5] =
+    ["refresh_secret", "service_keys", "redis_url", "redis_operator_url", "redis_users.acl"];
+
 #[test]
-fn the_file_is_complete_and_holds_no_service_key_but_its_hash() {
+fn the_file_is_complete_and_every_secret_is_a_file_of_its_own_and_fresh() {
     let dir = tempfile::tempdir().unwrap();
-    let (one, two) = (dir.path().join("one/.env"), dir.path().join("two/.env"));
-    for path in [&one, &two] {
-        std::fs::create_dir(path.parent().unwrap()).unwrap();
-    }
-    let key = key_in(&init(&one, &[]).stdout);
-    init(&two, &[]);
-    let (one, two) = (std::fs::read_to_string(one).unwrap(), std::fs::read_to_string(two).unwrap());
-    assert!(!one.contains(&key));
+    let folders = ["one", "two"].map(|name| dir.path().join(name));
+    let keys = folders.each_ref().map(|folder| {
+        std::fs::create_dir(folder).unwrap();
+        key_in(&init(&folder.join(".env"), &[]).stdout)
+    });
+    let env = std::fs::read_to_string(folders[0].join(".env")).unwrap();
     for name in super::help::SETTINGS {
-        if !["PORT", "STORE", "REFRESH_SECRET_PREVIOUS"].contains(&name) {
-            assert!(one.contains(&format!("{name}=")), "{name} is missing:\n{one}");
-        }
+        let is_named = env.contains(&format!("{name}=")) || env.contains(&format!("{name}_FILE="));
+        assert!(
+            is_named || ["PORT", "STORE", "REFRESH_SECRET_PREVIOUS"].contains(&name),
+            "{name} is missing"
+        );
     }
-    let value = |text: &str, name: &str| {
-        text.lines().find_map(|line| line.strip_prefix(&format!("{name}="))).expect(name).to_owned()
+    let secret = |folder: usize, name| {
+        std::fs::read_to_string(folders[folder].join("secrets").join(name)).expect(name)
     };
-    let secrets = ["REFRESH_SECRET", "REDIS_PASSWORD", "REDIS_OPERATOR_PASSWORD"];
-    let values = [&one, &two].map(|text| secrets.map(|name| value(text, name)));
-    let distinct: std::collections::BTreeSet<_> = values.iter().flatten().collect();
-    assert_eq!(distinct.len(), 6, "every secret is fresh");
-    for password in &values[0][1..] {
+    for name in SECRETS {
+        let text = secret(0, name);
+        assert_ne!(text, secret(1, name), "{name} is fresh");
+        for word in text.split([' ', '\n', ':', '@', '=', '#']).filter(|word| word.len() >= 32) {
+            assert!(!env.contains(word), "{name}: {word} is in .env");
+        }
+        assert!(!text.contains(&keys[0]), "a service key is kept as its hash");
+    }
+    for (user, file) in [("gateway", "redis_url"), ("operator", "redis_operator_url")] {
+        let url = secret(0, file);
+        let password = url.split([':', '@']).nth(2).expect("a password");
         let plain = password.bytes().all(|b| b.is_ascii_alphanumeric());
-        assert!(password.len() == 64 && plain, "it stands in a URL as it is: {password}");
+        assert!(password.len() == 64 && plain, "it stands in a URL as it is: {url}");
+        let users = secret(0, "redis_users.acl");
+        assert!(!users.contains(password) && users.contains(&format!("user {user} on")), "{users}");
+    }
+    assert!(secret(0, "redis_users.acl").starts_with("user default off ~* &* +@all\n"));
+}
+
+#[test]
+fn existing_secrets_are_never_touched() {
+    for name in SECRETS {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secrets").join(name);
+        std::fs::create_dir(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "precious").unwrap();
+        let ended = init(&dir.path().join(".env"), &[]);
+        assert_eq!(
+            (ended.code, ended.stdout.as_str(), ended.stderr.lines().count()),
+            (1, "", 1),
+            "{ended:?}"
+        );
+        assert!(ended.stderr.contains(name), "{ended:?}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+        assert!(!dir.path().join(".env").exists() && !dir.path().join("keys").exists());
     }
 }
 

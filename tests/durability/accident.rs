@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use crate::support::api::{Tokens, claims};
 use crate::support::cluster::Cluster;
-use crate::support::redis::Redis;
+use crate::support::redis::{Login, Redis};
 use crate::support::sentinel::Sentinel;
-use crate::support::wait_for;
+use crate::support::{free_port, wait_for};
+
+/// Servers know the users that the documentation names, and nodes are `gateway`.
+const LOGIN: Login = Login::Users;
 
 /// The subject whose sessions are watched lies there.
 const SET: &str = "tg:{alice}:sessions";
@@ -66,28 +69,28 @@ enum Kind {
 impl Deployment {
     /// Of which it is known what it syncs.
     pub fn one_watched(extra: &[&str]) -> Self {
-        Self::of(Kind::One(Redis::start_watched(extra)))
+        Self::of(Kind::One(Redis::start_watched(LOGIN, extra)))
     }
 
     pub fn one(extra: &[&str]) -> Self {
-        Self::of(Kind::One(Redis::start_with(extra)))
+        Self::of(Kind::One(Redis::start_on(free_port(), LOGIN, extra)))
     }
 
     pub fn sentinel(extra: &[&str]) -> Self {
-        Self::of(Kind::Sentinel(Sentinel::start_with(2, extra)))
+        Self::of(Kind::Sentinel(Sentinel::start_as(LOGIN, 2, extra)))
     }
 
     /// Whose replicas can be parted from their master.
     pub fn sentinel_behind_proxies(extra: &[&str]) -> Self {
-        Self::of(Kind::Sentinel(Sentinel::behind_proxies_with(extra)))
+        Self::of(Kind::Sentinel(Sentinel::behind_proxies_as(LOGIN, extra)))
     }
 
     pub fn cluster(extra: &[&str]) -> Self {
-        Self::of(Kind::Cluster(Cluster::with_replicas(extra)))
+        Self::of(Kind::Cluster(Cluster::with_replicas_as(LOGIN, extra)))
     }
 
     pub fn cluster_behind_proxies(extra: &[&str]) -> Self {
-        Self::of(Kind::Cluster(Cluster::behind_proxies_with(extra)))
+        Self::of(Kind::Cluster(Cluster::behind_proxies_as(LOGIN, extra)))
     }
 
     fn of(kind: Kind) -> Self {
@@ -98,7 +101,7 @@ impl Deployment {
 
     pub fn url(&self) -> String {
         match &self.kind {
-            Kind::One(redis) => redis.url(),
+            Kind::One(redis) => redis.gateway_url(),
             Kind::Sentinel(sentinel) => sentinel.gateway_url(),
             Kind::Cluster(cluster) => cluster.gateway_url(),
         }

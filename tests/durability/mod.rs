@@ -1,4 +1,5 @@
-//! What an acknowledged refresh and an acknowledged logout survive: each row of the table in `docs/redis.md`, measured.
+//! What an acknowledged refresh and an acknowledged logout survive: each row of the table in `docs/redis.md`, measured
+//! on servers with the users of `ops/redis/users.acl`.
 
 mod accident;
 mod measure;

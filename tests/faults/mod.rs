@@ -20,9 +20,9 @@ mod tls;
 use serde_json::json;
 
 pub use self::outage::replica_of;
-use crate::stack::rule_of_the_gateway;
 use crate::support::gateway::{Gateway, command};
 use crate::support::redis::Redis;
+use crate::support::users::rule_of_the_gateway;
 
 /// Lets the user `gateway` in with the password `of-the-tests`, and with the rights that `ops/redis/users.acl` names.
 fn admit_gateway(server: &Redis, also: &[&str]) {

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::support::api::{Answer, Api};
 use crate::support::gateway::Gateway;
 use crate::support::redis::Redis;
+use crate::support::{eventually, wait_for};
 
 async fn get(api: &Api, path: &str) -> Answer {
     api.send(api.request(Method::GET, path)).await
@@ -129,4 +130,31 @@ async fn reuse_is_counted_with_every_session_it_ended() {
     let text = get(&admin, "/metrics").await.text;
     assert!(text.contains("token_gateway_refreshes_total{outcome=\"reused\"} 1\n"), "{text}");
     assert!(text.contains("token_gateway_sessions_ended_total{reason=\"reuse\"} 2\n"), "{text}");
+}
+
+/// A container's own come every few seconds, for ever.
+#[tokio::test]
+async fn a_health_check_that_goes_well_leaves_no_line_and_one_that_does_not_leaves_one() {
+    let mut redis = Redis::start();
+    let gateway = Gateway::start(&redis);
+    let api = gateway.api();
+    for path in ["/livez", "/readyz"] {
+        for method in [Method::GET, Method::HEAD] {
+            assert_eq!(api.send(api.request(method, path)).await.status, 200);
+        }
+    }
+    redis.stop();
+    eventually("the node is not ready", Duration::from_secs(10), async || {
+        (get(&api, "/readyz").await.status == 503).then_some(())
+    })
+    .await;
+    get(&api, "/nowhere").await;
+    api.send(api.request(Method::POST, "/livez")).await;
+    let log = wait_for("the last line is written", Duration::from_secs(5), || {
+        Some(gateway.log()).filter(|log| log.contains("POST /livez 405"))
+    });
+    assert!(log.contains("GET /readyz 503"), "{log}");
+    for line in log.lines().filter(|line| line.contains(" access ")) {
+        assert!(!line.contains(" 200 "), "{line}");
+    }
 }

@@ -23,13 +23,6 @@ fn repository(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// What `ops/redis/users.acl` says of the gateway's user.
-pub fn rule_of_the_gateway() -> Vec<String> {
-    let users = text_of("ops/redis/users.acl");
-    let rule = users.lines().find_map(|line| line.strip_prefix("user gateway ")).expect("its rule");
-    rule.split(' ').map(str::to_owned).collect()
-}
-
 pub fn text_of(path: &str) -> String {
     std::fs::read_to_string(repository(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }

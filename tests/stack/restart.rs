@@ -51,7 +51,7 @@ impl Life {
     }
 
     /// New nodes find all of it.
-    async fn is_all_there(mut self, store: &Store) -> Self {
+    async fn expect_all(mut self, store: &Store) -> Self {
         let node = gateway(store, "127.0.0.1:0");
         let api = node.api();
         assert_eq!(store.ask::<u64>("XLEN tg:revocations"), self.revocations);
@@ -80,7 +80,7 @@ async fn survives(server: Server, accident: impl Fn(&mut Store)) {
     let mut life = Life::live(&store).await;
     for _ in 0..2 {
         accident(&mut store);
-        life = life.is_all_there(&store).await;
+        life = life.expect_all(&store).await;
     }
 }
 
@@ -156,9 +156,9 @@ async fn valkey_loads_a_volume_that_redis_has_written() {
     store.become_a(Server::Valkey);
     store.run();
     assert!(store.info("server", "valkey_version").is_some());
-    let life = life.is_all_there(&store).await;
+    let life = life.expect_all(&store).await;
     rewritten(&mut store);
-    life.is_all_there(&store).await;
+    life.expect_all(&store).await;
 }
 
 /// `tests/stack/volumes/README.md` says how that volume was made: 64 sessions that live until 2036.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use redis::{FromRedisValue, ToRedisArgs};
 
 use super::proxy::Proxy;
-use super::redis::Redis;
+use super::redis::{Login, Redis};
 use super::tls::Certificates;
 use super::wait_for;
 
@@ -52,10 +52,9 @@ pub struct SlotMove<'a> {
 impl Cluster {
     /// Three primaries and no replicas, with a password, for redis-cli.
     pub fn start() -> Self {
-        let start = |_| Redis::start_on(free_port_with_bus(), Some(PASSWORD), &["--cluster-enabled", "yes"]);
-        let introduction = ["-a", PASSWORD, "--no-auth-warning"].map(str::to_owned).into();
-        let url = format!("redis+cluster://:{PASSWORD}@");
-        let cluster = Self { servers: (0..PRIMARIES).map(start).collect(), introduction, url };
+        let login = Login::Password(PASSWORD);
+        let start = |_| Redis::start_on(free_port_with_bus(), login, &["--cluster-enabled", "yes"]);
+        let cluster = Self::with_login(login, (0..PRIMARIES).map(start).collect());
         cluster.join(0);
         cluster
     }
@@ -73,18 +72,22 @@ impl Cluster {
 
     /// Three primaries with a replica each, which fail over within seconds.
     pub fn with_replicas(extra: &[&str]) -> Self {
+        Self::with_replicas_as(Login::Anybody, extra)
+    }
+
+    pub fn with_replicas_as(login: Login, extra: &[&str]) -> Self {
         let mut all = QUICK.to_vec();
         all.extend_from_slice(extra);
-        let start = |_| Redis::start_on(free_port_with_bus(), None, &all);
-        Self::of_servers((0..2 * PRIMARIES).map(start).collect())
+        let start = |_| Redis::start_on(free_port_with_bus(), login, &all);
+        Self::of_servers(login, (0..2 * PRIMARIES).map(start).collect())
     }
 
     /// The same with a proxy in front of each server.
     pub fn behind_proxies() -> Self {
-        Self::behind_proxies_with(&[])
+        Self::behind_proxies_as(Login::Anybody, &[])
     }
 
-    pub fn behind_proxies_with(extra: &[&str]) -> Self {
+    pub fn behind_proxies_as(login: Login, extra: &[&str]) -> Self {
         let mut all = QUICK.to_vec();
         all.extend_from_slice(extra);
         let start = |_| {
@@ -94,13 +97,20 @@ impl Cluster {
                 let options = ["--cluster-announce-port", &proxy, "--cluster-announce-bus-port", &bus];
                 options.into_iter().chain(["--cluster-announce-ip", "127.0.0.1"]).map(str::to_owned).collect()
             };
-            Redis::start_behind(Proxy::before(port), port, &all, announce)
+            Redis::start_behind(Proxy::before(port), port, login, &all, announce)
         };
-        Self::of_servers((0..2 * PRIMARIES).map(start).collect())
+        Self::of_servers(login, (0..2 * PRIMARIES).map(start).collect())
     }
 
-    fn of_servers(servers: Vec<Redis>) -> Self {
-        let cluster = Self { servers, introduction: Vec::new(), url: "redis+cluster://".to_owned() };
+    fn with_login(login: Login, servers: Vec<Redis>) -> Self {
+        let introduce = |(name, password)| ["--user", name, "-a", password, "--no-auth-warning"];
+        let introduction = login.of_servers().map(introduce).into_iter().flatten();
+        let url = format!("redis+cluster://{}", login.of_gateways());
+        Self { servers, introduction: introduction.map(str::to_owned).collect(), url }
+    }
+
+    fn of_servers(login: Login, servers: Vec<Redis>) -> Self {
+        let cluster = Self::with_login(login, servers);
         cluster.join(1);
         cluster.wait_until_whole();
         cluster

@@ -11,6 +11,7 @@ pub mod proxy;
 pub mod redis;
 pub mod sentinel;
 pub mod tls;
+pub mod users;
 
 use std::net::TcpListener;
 use std::process::Command;

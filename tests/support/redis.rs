@@ -10,14 +10,43 @@ use tempfile::TempDir;
 use super::disk::Disk;
 use super::proxy::Proxy;
 use super::tls::Certificates;
-use super::{free_port, signal, wait_for};
+use super::{free_port, signal, users, wait_for};
+
+/// Who gets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Login {
+    Anybody,
+    Password(&'static str),
+    /// The users of `ops/redis/users.acl`.
+    Users,
+}
+
+impl Login {
+    /// How other servers, and redis-cli, get in; nobody is asked where anybody gets in.
+    pub fn of_servers(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Anybody => None,
+            Self::Password(password) => Some(("default", password)),
+            Self::Users => Some(users::OPERATOR),
+        }
+    }
+
+    /// How a URL for gateways begins, after its scheme.
+    pub fn of_gateways(self) -> String {
+        match self {
+            Self::Anybody => String::new(),
+            Self::Password(password) => format!(":{password}@"),
+            Self::Users => users::login(users::GATEWAY),
+        }
+    }
+}
 
 pub struct Redis {
     child: Option<Child>,
     port: u16,
     dir: TempDir,
     extra: Vec<String>,
-    password: Option<&'static str>,
+    login: Login,
     /// In front of it, where it announces that one's port instead of its own.
     proxy: Option<Proxy>,
     /// Where others reach it over TLS.
@@ -33,25 +62,35 @@ impl Redis {
 
     /// `extra` are arguments such as `--maxmemory 3mb`.
     pub fn start_with(extra: &[&str]) -> Self {
-        Self::start_on(free_port(), None, extra)
+        Self::start_on(free_port(), Login::Anybody, extra)
     }
 
-    pub fn start_on(port: u16, password: Option<&'static str>, extra: &[&str]) -> Self {
-        Self::start_all(port, password, None, extra)
+    pub fn start_on(port: u16, login: Login, extra: &[&str]) -> Self {
+        Self::start_all(port, login, None, extra)
     }
 
     /// What it syncs is known.
-    pub fn start_watched(extra: &[&str]) -> Self {
-        Self::start_all(free_port(), None, Some(Disk::new()), extra)
+    pub fn start_watched(login: Login, extra: &[&str]) -> Self {
+        Self::start_all(free_port(), login, Some(Disk::new()), extra)
     }
 
-    fn start_all(port: u16, password: Option<&'static str>, disk: Option<Disk>, extra: &[&str]) -> Self {
+    fn start_all(port: u16, login: Login, disk: Option<Disk>, extra: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let mut extra: Vec<_> = extra.iter().map(|&arg| arg.to_owned()).collect();
-        if let Some(password) = password {
-            extra.extend(["--requirepass", password, "--masterauth", password].map(str::to_owned));
+        match login {
+            Login::Anybody => {}
+            Login::Password(password) => {
+                extra.extend(["--requirepass", password, "--masterauth", password].map(str::to_owned));
+            }
+            Login::Users => {
+                let (path, (name, password)) = (dir.path().join("users.acl"), users::OPERATOR);
+                std::fs::write(&path, users::file()).expect("a file");
+                let path = path.to_str().expect("text");
+                let options = ["--aclfile", path, "--masteruser", name, "--masterauth", password];
+                extra.extend(options.map(str::to_owned));
+            }
         }
-        let mut redis = Self { child: None, port, dir, extra, password, proxy: None, tls_port: None, disk };
+        let mut redis = Self { child: None, port, dir, extra, login, proxy: None, tls_port: None, disk };
         redis.run();
         redis
     }
@@ -60,13 +99,14 @@ impl Redis {
     pub fn start_behind(
         proxy: Proxy,
         port: u16,
+        login: Login,
         extra: &[&str],
         announce: impl Fn(u16) -> Vec<String>,
     ) -> Self {
         let announced = announce(proxy.port());
         let mut all = extra.to_vec();
         all.extend(announced.iter().map(String::as_str));
-        let mut redis = Self::start_on(port, None, &all);
+        let mut redis = Self::start_on(port, login, &all);
         redis.proxy = Some(proxy);
         redis
     }
@@ -161,11 +201,14 @@ impl Redis {
         format!("127.0.0.1:{}", self.tls_port.unwrap_or(self.port))
     }
 
+    /// For the tests, and for gateways where there is no user of theirs.
     pub fn url(&self) -> String {
-        match self.password {
-            Some(password) => format!("redis://:{password}@{}", self.address()),
-            None => format!("redis://{}", self.address()),
-        }
+        let user = self.login.of_servers().map(users::login).unwrap_or_default();
+        format!("redis://{user}{}", self.address())
+    }
+
+    pub fn gateway_url(&self) -> String {
+        format!("redis://{}{}", self.login.of_gateways(), self.address())
     }
 
     /// What `INFO` says under this name; nothing from a server that does not answer.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::proxy::Proxy;
-use super::redis::Redis;
+use super::redis::{Login, Redis};
 use super::tls::Certificates;
 use super::{free_port, signal, wait_for};
 
@@ -49,13 +49,17 @@ struct Way<'a> {
 }
 
 impl<'a> Way<'a> {
-    fn plain(server: impl Fn(&[&str]) -> Redis + 'a) -> Self {
-        let watcher = |master: &str| Watcher::start(free_port(), master, None, "");
-        Self { url: "redis+sentinel://".to_owned(), server: Box::new(server), watcher: Box::new(watcher) }
+    fn plain(login: Login, server: impl Fn(&[&str]) -> Redis + 'a) -> Self {
+        let settings = login.of_servers().map_or_else(String::new, |(name, password)| {
+            format!("sentinel auth-user {NAME} {name}\nsentinel auth-pass {NAME} {password}\n")
+        });
+        let watcher = move |master: &str| Watcher::start(free_port(), master, None, &settings);
+        let url = format!("redis+sentinel://{}", login.of_gateways());
+        Self { url, server: Box::new(server), watcher: Box::new(watcher) }
     }
 
     fn with_passwords() -> Self {
-        let server = |options: &[&str]| Redis::start_on(free_port(), Some(PASSWORD), options);
+        let server = |options: &[&str]| Redis::start_on(free_port(), Login::Password(PASSWORD), options);
         let settings = format!("sentinel auth-pass {NAME} {PASSWORD}\nrequirepass {WATCHERS_PASSWORD}\n");
         let watcher =
             move |master: &str| Watcher::start(free_port(), master, Some(WATCHERS_PASSWORD), &settings);
@@ -85,7 +89,12 @@ impl Sentinel {
     }
 
     pub fn start_with(replicas: usize, extra: &[&str]) -> Self {
-        Self::of(Way::plain(Redis::start_with), replicas, extra)
+        Self::start_as(Login::Anybody, replicas, extra)
+    }
+
+    pub fn start_as(login: Login, replicas: usize, extra: &[&str]) -> Self {
+        let server = move |options: &[&str]| Redis::start_on(free_port(), login, options);
+        Self::of(Way::plain(login, server), replicas, extra)
     }
 
     /// Servers and Sentinels want passwords, each their own.
@@ -100,19 +109,19 @@ impl Sentinel {
 
     /// The same with a proxy in front of each server.
     pub fn behind_proxies() -> Self {
-        Self::behind_proxies_with(&[])
+        Self::behind_proxies_as(Login::Anybody, &[])
     }
 
-    pub fn behind_proxies_with(extra: &[&str]) -> Self {
-        let server = |options: &[&str]| {
+    pub fn behind_proxies_as(login: Login, extra: &[&str]) -> Self {
+        let server = move |options: &[&str]| {
             let port = free_port();
             let announce = |proxy: u16| {
                 let options = ["--replica-announce-ip", "127.0.0.1", "--replica-announce-port"];
                 options.map(str::to_owned).into_iter().chain([proxy.to_string()]).collect()
             };
-            Redis::start_behind(Proxy::before(port), port, options, announce)
+            Redis::start_behind(Proxy::before(port), port, login, options, announce)
         };
-        Self::of(Way::plain(server), 2, extra)
+        Self::of(Way::plain(login, server), 2, extra)
     }
 
     fn of(way: Way, replicas: usize, extra: &[&str]) -> Self {

@@ -11,7 +11,7 @@ use crate::support::api::{Tokens, decided};
 use crate::support::eventually;
 use crate::support::gateway::Gateway;
 use crate::support::proxy::Proxy;
-use crate::support::redis::Redis;
+use crate::support::redis::{Login, Redis};
 
 const FEED: &str = "tg:revocations";
 
@@ -129,7 +129,7 @@ async fn a_feed_that_was_empty_and_is_trimmed_right_after_its_first_entry_is_fil
 #[tokio::test]
 async fn a_node_that_was_cut_off_while_the_feed_was_trimmed_is_not_fresh_before_it_is_filled_again() {
     let port = crate::support::free_port();
-    let redis = Redis::start_behind(Proxy::before(port), port, &[], |_| Vec::new());
+    let redis = Redis::start_behind(Proxy::before(port), port, Login::Anybody, &[], |_| Vec::new());
     let gateway = Gateway::on(&redis.url(), &[]);
     let mut ended = Vec::new();
     for n in 0..4 {
