@@ -39,7 +39,7 @@ enum Command {
     /// Try it out: embedded store unless REDIS_URL is set, own secrets and service key, curl lines to paste
     #[command(after_help = SECRETS_HELP)]
     Dev(Flags),
-    /// Write a complete .env with fresh secrets, and print the service key that belongs to it
+    /// Write a complete .env, fresh secrets and a signing key beside it, and print the service key that belongs to them
     Init(init::Init),
     /// Look at settings and Redis: what is wrong, and how to mend it
     #[command(after_help = SECRETS_HELP)]

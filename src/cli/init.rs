@@ -49,7 +49,10 @@ impl Init {
         for path in [&self.output, &keys].into_iter().chain(secrets.iter().map(|(path, ..)| path)) {
             // A second `init` must not throw away what live tokens are signed with.
             if path.symlink_metadata().is_ok() {
-                bail!("--output: cannot create {}, because it is there already", path.display());
+                bail!(
+                    "--output: cannot create {}, because it is there already; name a path in another folder",
+                    path.display()
+                );
             }
         }
         let owner =

@@ -76,14 +76,19 @@ pub fn valkey_server() -> PathBuf {
     binaries.join(format!("{system}-{machine}")).join("valkey-server")
 }
 
-/// Docker Compose: the one that `install` has put there, or else the plugin of this machine.
+/// Docker Compose: the one that `install` has put there, or else that of this machine, a plugin or a program.
 pub fn compose() -> std::process::Command {
     if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return std::process::Command::new(installed("compose", "requirements.txt").join("docker-compose"));
     }
     let mut docker = std::process::Command::new("docker");
     docker.arg("compose");
-    docker
+    let has_plugin = std::process::Command::new("docker").args(["compose", "version"]).output();
+    if has_plugin.is_ok_and(|output| output.status.success()) {
+        docker
+    } else {
+        std::process::Command::new("docker-compose")
+    }
 }
 
 /// Where `install` has put the packages of a registry, as they are pinned now.

@@ -11,10 +11,10 @@ use crate::cli::help::SETTINGS;
 
 const GATEWAYS: [&str; 2] = ["gateway-1", "gateway-2"];
 
-/// What `docker compose up` starts.
+/// Services that `docker compose up` starts.
 const SERVICES: [&str; 4] = ["gateway-1", "gateway-2", "nginx", "redis"];
 
-/// What runs only when it is asked.
+/// Services that run only on demand.
 const TOOLS: [&str; 2] = ["operator", "redis-cli"];
 
 fn services() -> impl Iterator<Item = (&'static str, &'static Value)> {
@@ -126,7 +126,7 @@ fn gateways_get_known_settings_and_the_tools_the_same() {
     }
 }
 
-/// What `docker inspect` shows, and more: the environment, the command, the health check.
+/// `docker inspect` shows environment, command and health check.
 #[test]
 fn no_secret_stands_in_the_configuration_of_any_service() {
     let secrets = ["refresh_secret", "service_keys", "redis_url", "redis_operator_url", "redis_users.acl"];

@@ -63,7 +63,7 @@ impl Store {
         Self { server, child: None, checkout, volume: tempfile::tempdir().expect("a folder"), port }
     }
 
-    /// What lies in the volume.
+    /// The folder that is its volume.
     pub fn volume(&self) -> &std::path::Path {
         self.volume.path()
     }

@@ -11,7 +11,7 @@ use crate::support::api::{Api, Tokens};
 
 const USERS: usize = 6;
 
-/// What nodes have done, and clients hold.
+/// The deeds of nodes, and the tokens that clients hold.
 struct Life {
     live: Vec<(String, Tokens)>,
     ended: Vec<(String, Tokens)>,
@@ -89,7 +89,7 @@ fn restarted(store: &mut Store) {
     store.run();
 }
 
-/// What was acknowledged is in the file, whatever becomes of the process: no write was put off because the disk was slow.
+/// Each acknowledged write is in the file, whatever becomes of the process: none was put off because the disk was slow.
 fn killed(store: &mut Store) {
     let delayed = store.info("persistence", "aof_delayed_fsync");
     store.kill();
@@ -124,7 +124,7 @@ async fn a_rewritten_file_holds_every_session_and_every_logout() {
     }
 }
 
-/// What the file did before: it shows that the tests above would notice, and what `check` says of it.
+/// The stack's former rule: the tests above would notice it, and `check` warns of it.
 #[tokio::test]
 async fn without_the_rights_of_the_default_user_debians_server_loses_all_and_check_says_so_before() {
     for (server, severity, is_lost) in [(Server::Redis, "PROBLEM", true), (Server::Valkey, "warning", false)]

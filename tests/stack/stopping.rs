@@ -8,7 +8,7 @@ use super::parts::Stack;
 use crate::support::gateway::WEB;
 use crate::support::wait_for;
 
-/// What a node and nginx may take, whoever is still connected.
+/// The time in which a node and nginx must be gone, whoever is still connected.
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// A follower that never hangs up by itself. Returns when the stream has begun, which is once the node knows the feed.

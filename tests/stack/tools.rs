@@ -1,5 +1,4 @@
-//! The commands for people, as README.md and docs/stack.md print them, with the files of the stack's containers and without an
-//! engine: `docker compose run --rm operator …` and `docker compose run --rm redis-cli …`.
+//! The commands for people, as README.md and docs/stack.md print them, as far as they go without an engine.
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -9,10 +8,11 @@ use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::config::{service, texts};
+use super::config::{compose, service, texts};
 use super::parts::{Stack, Store, gateway};
-use super::text_of;
+use super::{repository, text_of};
 use crate::support::eventually;
+use crate::support::gateway::WEB;
 
 const PAGES: [&str; 2] = ["README.md", "docs/stack.md"];
 
@@ -110,4 +110,48 @@ async fn keys_are_rotated_without_rust_on_the_host_and_running_nodes_publish_the
     assert!(
         service("operator")["volumes"][0]["read_only"] != true && service("operator")["read_only"] == true
     );
+}
+
+/// The block that logs in and refreshes, with only the key and the two ports put in place.
+#[test]
+fn the_lines_of_the_readme_log_in_and_refresh_through_nginx() {
+    let stack = Stack::start();
+    let readme = text_of("README.md");
+    let (_, rest) = readme.split_once("KEY=tgk...").expect("the block");
+    let (block, _) = rest.split_once("```").expect("its end");
+    let lines = format!("KEY={}{block}", WEB.key)
+        .replace("127.0.0.1:8080", stack.nginx.public_address())
+        .replace("127.0.0.1:8081", stack.nginx.internal_address());
+    let output = Command::new("bash").args(["-euc", &lines]).output().expect("bash runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("\"refresh_token\":\""), "{lines}\n{text}");
+}
+
+/// `init` inside the container, which sees the checkout under another path.
+#[test]
+fn the_init_of_the_readme_makes_what_compose_asks_for() {
+    let readme = text_of("README.md");
+    let line =
+        readme.lines().find(|line| line.starts_with("docker run") && line.contains(" init ")).expect("init");
+    let (_, arguments) = line.split_once("token-gateway:local ").expect("the image");
+    let dir = TempDir::new().expect("a folder");
+    std::fs::copy(repository("docker-compose.yml"), dir.path().join("docker-compose.yml")).expect("a copy");
+    let arguments = arguments.replace("/out", dir.path().to_str().expect("text"));
+    let mut init = Command::new(env!("CARGO_BIN_EXE_token-gateway"));
+    init.env_clear().args(arguments.split(' ')).current_dir("/");
+    assert!(init.output().expect("it runs").status.success());
+    let config = compose(dir.path()).arg("config").output().expect("it runs");
+    assert!(config.status.success(), "{}", String::from_utf8_lossy(&config.stderr));
+}
+
+#[test]
+fn the_page_shows_each_line_that_the_check_on_an_engine_prints() {
+    let (script, page) = (text_of("scripts/stack-check"), text_of("docs/stack.md"));
+    let labels: Vec<_> =
+        script.lines().filter_map(|line| line.trim_start().strip_prefix("holds '")).collect();
+    assert!(labels.len() > 15, "{labels:?}");
+    for label in labels {
+        let label = label.split('\'').next().expect("a label");
+        assert!(page.contains(&format!("\nok    {label}\n")), "{label}");
+    }
 }

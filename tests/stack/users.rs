@@ -79,7 +79,7 @@ async fn wait_for_replicas(store: &Store) {
     }
 }
 
-/// What `check` says in a gateway's container.
+/// The output of `check` in a gateway's container.
 pub fn check(store: &Store) -> String {
     let mut check = Command::new(env!("CARGO_BIN_EXE_token-gateway"));
     check.arg("check").env_clear().envs(store.checkout.environment("gateway-1"));
@@ -115,6 +115,19 @@ fn a_gateway_that_may_not_ask_is_a_warning_with_the_right_that_it_lacks() {
         );
         assert!(!text.contains("PROBLEM"), "{text}");
     }
+}
+
+/// From Redis 7.2 on a transaction of the file may begin with `SELECT`, which is no write.
+#[test]
+fn a_default_user_that_may_only_write_is_a_problem() {
+    let mut store = Store::prepare(Server::Redis);
+    let rule = "user default off ~* &* +@write";
+    store
+        .checkout
+        .rewrite("secrets/redis_users.acl", |text| text.replace("user default off ~* &* +@all", rule));
+    store.run();
+    let text = check(&store);
+    assert!(text.lines().any(|line| line.starts_with("PROBLEM default-user ")), "{text}");
 }
 
 /// The container's own question, which needs no password.

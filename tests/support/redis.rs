@@ -12,7 +12,7 @@ use super::proxy::Proxy;
 use super::tls::Certificates;
 use super::{free_port, signal, users, wait_for};
 
-/// Who gets in.
+/// How a server is entered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Login {
     Anybody,

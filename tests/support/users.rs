@@ -5,7 +5,7 @@ use std::path::PathBuf;
 pub const GATEWAY: (&str, &str) = ("gateway", "password-of-the-gateway");
 pub const OPERATOR: (&str, &str) = ("operator", "password-of-the-operator");
 
-/// Of the gateway's user in a Cluster, as docs/redis.md has it.
+/// More rights of the gateway's user, for a Cluster, as docs/redis.md has it.
 const IN_A_CLUSTER: &str = "+asking +cluster|nodes";
 
 fn rules() -> String {
@@ -14,7 +14,7 @@ fn rules() -> String {
     text.lines().filter(|line| line.starts_with("user ")).map(|line| format!("{line}\n")).collect()
 }
 
-/// What is said of the gateway's user.
+/// The rule of the gateway's user.
 pub fn rule_of_the_gateway() -> Vec<String> {
     let rules = rules();
     let rule = rules.lines().find_map(|line| line.strip_prefix("user gateway ")).expect("its rule");

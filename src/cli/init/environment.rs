@@ -32,11 +32,11 @@ REDIS_URL=redis://127.0.0.1:6379
 # Only docker-compose.yml reads these. There REDIS_URL comes from {SECRETS}/redis_url; the one above is for a Redis of your
 # own. The gateways run as the user and group that may read {SECRETS}/ and the keys.
 GATEWAY_USER={user}:{group}
-# The addresses on which the stack listens. The second one is always on 127.0.0.1.
+# The address and port on which the stack listens, and a port that is always on 127.0.0.1.
 #PUBLIC_ADDR=127.0.0.1:8080
 #INTERNAL_PORT=8081
 # A second checkout on the same machine needs values of its own for those two and for these two. STACK_SUBNET is the first
-# three numbers of the inner network's addresses, a /24.
+# three numbers of the inner network's addresses, a /24, without a dot at the end.
 #COMPOSE_PROJECT_NAME=token-gateway
 #STACK_SUBNET=10.83.64
 

@@ -16,10 +16,10 @@ const NOBODY_ELSE: Owner = (10001, 10001);
 /// The stack's Redis runs as this user, `valkey` in its image.
 const REDIS: Owner = (999, 1000);
 
-/// Who is to read a file.
+/// The reader of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
-    /// Whoever runs `init`.
+    /// The user that runs `init`.
     Caller,
     /// The stack's gateways.
     Gateway,

@@ -127,7 +127,7 @@ impl Connections {
         clock?.lower_bound(moment)
     }
 
-    /// What commands that look tell of each master, `None` where the user may not ask.
+    /// The answers of each master to questions, `None` where the user may not ask.
     pub async fn look(
         &self,
         questions: &Pipeline,

@@ -99,7 +99,7 @@ async fn of_server(
     Ok(findings)
 }
 
-/// What is asked of each master, in one round trip. The answer to `INFO` comes first.
+/// The questions to each master, asked in one round trip. The answer to `INFO` comes first.
 pub fn questions(keys: &Keys) -> Pipeline {
     let mut all = redis::pipe();
     all.cmd("INFO");
@@ -107,7 +107,7 @@ pub fn questions(keys: &Keys) -> Pipeline {
     all
 }
 
-/// What the answers tell that endangers the promises; nothing where they tell nothing.
+/// Dangers to the promises, as the answers tell them; none where they tell nothing.
 pub fn dangers(answers: &[Option<String>], wanted: Wanted) -> Vec<String> {
     let Some((Some(info), rest)) = answers.split_first() else { return Vec::new() };
     let info = Info(info.clone());
@@ -279,7 +279,7 @@ mod tests {
         of(&SOUND.replace(change.0, change.1), wanted)
     }
 
-    /// Of a server whose user `default` may do everything.
+    /// The dangers of a server whose user `default` may do everything.
     fn of(info: &str, wanted: Wanted) -> Vec<String> {
         dangers(&[info, "OK", "OK"].map(|answer| Some(answer.to_owned())), wanted)
     }

@@ -1,8 +1,8 @@
 //! The rights of the user `default`, on which the append-only file depends.
 //!
-//! While a server loads that file, it checks each transaction, such as the writes of one script, against `default`, also
-//! where that user is `off`. A transaction that `default` may not run is skipped, and the server goes on with the next
-//! (redis#14541, valkey#3983). A restart then loses sessions, and brings ended ones back.
+//! While a server loads that file, it checks the commands of each transaction, such as the writes of one script, against
+//! `default`, also where that user is `off`. A command that `default` may not run is skipped, and the server goes on with the
+//! next (redis#14541, valkey#3983). A restart then loses sessions, and brings ended ones back.
 
 use redis::Cmd;
 
@@ -14,12 +14,14 @@ const MENDED_VALKEY: (u32, u32, u32) = (9, 1, 2);
 
 const SUBJECT: &str = "default-user";
 
-/// The writes of the scripts as the file holds them, key and all; a key that expires is deleted in their midst.
-fn writes(keys: &Keys) -> [Vec<String>; 9] {
+/// The writes of the scripts as the file holds them, key and all. A key that expires is deleted in their midst, and from
+/// Redis 7.2 on the first transaction of a file begins with `SELECT`.
+fn writes(keys: &Keys) -> [Vec<String>; 10] {
     let (layout, feed) = (keys.layout(), keys.feed());
     let subject = format!("{layout}:{{subject}}");
     let line = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     [
+        line(&["SELECT", "0"]),
         line(&["SET", &layout, "1"]),
         line(&["HSET", &subject, "state", "live"]),
         line(&["HDEL", &subject, "scope"]),
@@ -37,21 +39,24 @@ pub fn questions(keys: &Keys) -> impl Iterator<Item = Cmd> {
     writes(keys).into_iter().map(|words| redis::cmd("ACL").arg("DRYRUN").arg("default").arg(words).to_owned())
 }
 
-/// What the answers say; `None` is an answer that was denied.
+/// The finding from the answers; `None` is one that was denied.
 pub fn finding(info: &Info, answers: &[Option<String>]) -> Finding {
     let is_mended = version_of(info.get("valkey_version")) >= MENDED_VALKEY;
-    let endangers = info.get("aof_enabled") == "1" && !is_mended;
+    let has_file = info.get("aof_enabled") == "1";
     if answers.iter().flatten().any(|answer| answer != "OK") {
-        let severity = if endangers { Severity::Problem } else { Severity::Warning };
+        let severity = if has_file && !is_mended { Severity::Problem } else { Severity::Warning };
         let message = "lacks rights: a server that loads its append-only file checks the scripts' writes against this \
                        user, and may skip them: sessions are lost, and ended ones come back. Give the user the rule \
                        `user default off ~* &* +@all`: nobody can log in as it";
         Finding::new(severity, SUBJECT, message)
-    } else if endangers && answers.contains(&None) {
+    } else if !answers.contains(&None) {
+        Finding::new(Severity::Ok, SUBJECT, "may do what the append-only file holds")
+    } else if is_mended || !has_file {
+        let message = "not known, and of no matter: this server checks nothing against it";
+        Finding::new(Severity::Ok, SUBJECT, message)
+    } else {
         let message = "not known: the gateway's user may not ask whether this user has the rights without which a \
                        restart of Redis loses sessions; grant it +acl|dryrun";
         Finding::new(Severity::Warning, SUBJECT, message)
-    } else {
-        Finding::new(Severity::Ok, SUBJECT, "nothing is skipped when the append-only file is loaded")
     }
 }
