@@ -79,7 +79,7 @@ async fn a_session_with_300_bytes_of_claims_and_a_user_agent_takes_at_most_900_b
 }
 
 #[tokio::test]
-async fn a_thousand_sessions_take_no_more_of_the_servers_memory_than_they_are_said_to() {
+async fn four_thousand_sessions_take_no_more_of_the_servers_memory_than_they_are_said_to() {
     let redis = Redis::start_with(&["--appendonly", "no"]);
     let gateway = Gateway::start(&redis);
     let api = gateway.api();

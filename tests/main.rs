@@ -6,7 +6,7 @@
 //! - `checklist`: what the HTTP surface must do, line by line, and which test decides it.
 //! - `verify`: API nodes that check access tokens on their own.
 //! - `ops`: the cookbook and the migration notes, as printed. - `interop`: OAuth clients, JWT verifiers and a fuzzer that
-//!   others wrote. - `planted`: whether the faults of `scripts/plant` still fit.
+//!   others wrote. - `planted`: whether the faults of `scripts/plant` still fit. - `prose`: how pages and comments are written.
 
 mod architecture;
 mod checklist;
@@ -18,6 +18,7 @@ mod http;
 mod interop;
 mod ops;
 mod planted;
+mod prose;
 mod stack;
 mod store;
 mod support;

@@ -1,7 +1,7 @@
 //! The strict token checks, in the one place that every caller uses.
 //!
 //! JWT libraries accept more than one thinks (60 s past `exp`, any `typ`, unknown `crit`, missing or oddly typed
-//! `iss` and `aud`), so all of that is checked here, and signatures by the crypto library (`key.rs`).
+//! `iss` and `aud`), so all of that is checked here, and signatures in `verifying.rs`.
 //! Leeway: none for `exp`; 10 seconds for `iat` and `nbf`. A refresh token's `iat` is not held against it: the
 //! store is the authority there, and its clock may have gone back since (a failover).
 

@@ -62,7 +62,7 @@ impl VerifyingKey {
         Self::new(Alg::Hs256, kid, typs, Checks::Hmac(Box::new(key)))
     }
 
-    /// `public` in the form of `algorithm_of(alg)`.
+    /// `public` is an uncompressed point (ES256), 32 bytes (EdDSA), or an RSAPublicKey of PKCS #1 in DER (RS256, PS256).
     pub(super) fn public(
         alg: Alg,
         kid: Option<String>,
