@@ -1,11 +1,12 @@
 //! The use cases, one file per verb. They know tokens and the store; nothing of HTTP, nothing of Redis.
 //!
-//! - [`issue`](Gateway::issue): a login service has proved who a user is.
+//! - [`issue`](Gateway::issue): a login service has authenticated a user.
 //! - [`refresh`](Gateway::refresh): a refresh token is exchanged for its successor.
-//! - [`end`]: logout, logout everywhere, revocation. - [`ended`]: what no failover brings back.
+//! - [`end`]: logout, logout everywhere, revocation.
+//! - [`ended`]: repair of ends that a failover lost.
 //! - [`introspect`](Gateway::introspect): whether a token is good now.
-//! - [`verify`](Gateway::verify): the same from memory, for proxies.
-//! - [`sessions`]: looking at sessions, and changing what they carry.
+//! - [`verify`](Gateway::verify): the same by the denylist, for proxies.
+//! - [`sessions`]: reading sessions, and changing their claims.
 
 pub mod end;
 pub mod ended;
@@ -31,7 +32,7 @@ use crate::telemetry::metrics::{Metrics, Operation};
 use crate::token::{Pair, Rejected, Tokens};
 use crate::verify::Checker;
 
-/// A feed that is followed is heard every second; when not for this long, somebody should look.
+/// A working feed is heard at least every second. With a lag beyond this, somebody should look.
 const STALE: Duration = Duration::from_secs(5);
 
 /// Everything a worker needs to serve.
@@ -47,23 +48,23 @@ pub struct Gateway {
 
 #[derive(Debug, Clone)]
 pub struct GatewaySettings {
-    /// `iss`; no session may have it as its audience, because refresh tokens do.
+    /// `iss`; no session may have it as its audience, because it is the audience of refresh tokens.
     pub issuer: String,
     /// `aud` of access tokens where the session names none.
     pub audience: String,
     /// One deadline for the store part of a request.
     pub store_timeout: Duration,
-    /// How long checkers may keep the published keys.
+    /// How long verifiers may keep the published keys.
     pub jwks_max_age: Duration,
 }
 
 /// Why a use case did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The store could not be asked in time: the outcome is unknown, and no verdict.
+    /// The store gave no usable answer in time: the outcome is unknown, and this is no verdict.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// The request was overtaken by another of the same session; it proves nothing, and may be repeated.
+    /// Another request of the same session overtook this one. This proves nothing, and the request may be repeated.
     #[error("overtaken by another request of the same session")]
     Overtaken,
     /// The refresh token is refused.
@@ -75,7 +76,7 @@ pub enum Error {
     /// The access token is refused.
     #[error("access token refused: {0}")]
     Access(Refusal),
-    /// No such session of that subject.
+    /// The subject has no such session.
     #[error("no such session")]
     NotFound,
 }
@@ -95,11 +96,11 @@ pub enum Refusal {
     Reused,
 }
 
-/// What a client gets for a login or a refresh.
+/// The answer to a login or a refresh.
 pub struct Issued {
     pub pair: Pair,
     pub session: SessionId,
-    /// What the access token may do, where scopes are used.
+    /// The scope of the access token, where scopes are used.
     pub scope: Option<String>,
 }
 
@@ -133,7 +134,8 @@ impl Gateway {
         Ok(outcome.inspect_err(|error| log::debug!("{operation:?}: {error}"))?)
     }
 
-    /// The store's time when the call began; asked for only where no earlier answer tells it.
+    /// The store's time for this call: a lower bound of the moment the call began, where earlier answers give one.
+    /// Otherwise the store is asked.
     async fn now(&self, call: Call, subject: &Subject) -> Result<Timestamp, Error> {
         match self.store.lower_bound(subject, call.began) {
             Some(now) => Ok(now),
@@ -141,11 +143,11 @@ impl Gateway {
         }
     }
 
-    /// Whether this node can serve; what endangers the promises all the same, in words.
+    /// Checks whether this node can serve. Returns dangers to its promises, in words.
     ///
     /// # Errors
     ///
-    /// What keeps the store from it.
+    /// The reason why the store cannot serve.
     pub async fn ready(&self) -> Result<Vec<String>, Error> {
         let call = self.begin(Instant::now());
         let mut dangers = self.in_time(call, Operation::Ready, self.store.ready()).await?;
@@ -160,7 +162,7 @@ impl Gateway {
     }
 }
 
-/// A request at work: when it arrived, and until when the store may take.
+/// A request at work: its arrival, and the deadline of its store part.
 #[derive(Debug, Clone, Copy)]
 pub struct Call {
     pub arrived: Instant,

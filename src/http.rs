@@ -2,21 +2,21 @@
 //!
 //! # Adding an endpoint
 //!
-//! Write the handler in the file of its resource, add a line to `PUBLIC`, and a test under `tests/http`.
-//! A handler reads its input with `request`, asks [`Gateway`](crate::gateway::Gateway), and answers with
-//! `answer`. Status codes of errors live in [`error`] alone.
+//! Write the handler in the file of its resource, add a line to `PUBLIC`, and a test under `tests/http`. A handler
+//! reads its input with `request`, asks [`Gateway`](crate::gateway::Gateway), and answers with `answer`. Status codes
+//! of errors belong into [`error`] alone.
 //!
-//! Then document it; `openapi` has a test that fails until this is done:
+//! Then document the endpoint. A test of `openapi` fails until this is done:
 //!
-//! - `#[utoipa::path(…)]` on the handler says what is its own: path, tag, a unique `operation_id`, parameters,
-//!   body, answers when all went well, and `security`. The name of the role, where there is one, stands in the
-//!   requirement: `("service_key" = ["introspect"]), ("service_basic" = ["introspect"])`.
-//! - Bodies and answers are types with `ToSchema`, each with an example. What the body of a form may hold is a
-//!   struct for the document alone, as `RefreshForm` in `token`.
+//! - `#[utoipa::path(…)]` on the handler declares its own parts: path, tag, a unique `operation_id`, parameters, body,
+//!   the answers of success, and `security`. A required role stands in the requirement:
+//!   `("service_key" = ["introspect"]), ("service_basic" = ["introspect"])`.
+//! - Bodies and answers are types with `ToSchema`, each with an example. The parameters of a form are a struct for the
+//!   document alone, as `RefreshForm` in `token`.
 //! - The handler goes into `paths` of `openapi`.
-//! - 401, 403, 408, 413, 415, 503 and the common 400, 404 and 405 follow from the above, as does `no-store` where
-//!   there is `security`: see `openapi::refusals`. Errors of its own a handler names with `refusals::document`,
-//!   as `Refused` in `token`, or `NoSession` in `users`.
+//! - 401, 403, 408, 413, 415, 503 and the common 400, 404 and 405 follow from the above. So does `no-store` where there
+//!   is `security`: see `openapi::refusals`. A handler names errors of its own with `refusals::document`, as `Refused`
+//!   in `token`, or `NoSession` in `users`.
 
 mod answer;
 mod arrival;
@@ -51,7 +51,7 @@ pub use health::Lifecycle;
 
 use self::error::ApiError;
 
-/// What the public listener serves.
+/// The routes of the public listener.
 const PUBLIC: &[Route] = &[
     at("/oauth/token", "POST", |r| r.route(post().to(token::refresh))),
     at("/oauth/revoke", "POST", |r| r.route(post().to(revoke::revoke))),
@@ -84,10 +84,10 @@ const PUBLIC: &[Route] = &[
     at("/docs/{asset}", "GET", |r| r.route(get().to(docs::asset))),
 ];
 
-/// For proxies that append the path of the request that they ask about, as Envoy does.
+/// For proxies such as Envoy: they append the path of the request in question.
 const VERIFY_BELOW: Route = at("/verify/{path}*", ANY, |r| r.to(verify::verify));
 
-/// What the admin listener serves.
+/// The routes of the admin listener.
 const ADMIN: &[Route] = &[
     at("/metrics", "GET", |r| r.route(get().to(health::metrics))),
     LIVE,
@@ -99,14 +99,14 @@ const ADMIN: &[Route] = &[
 const LIVE: Route =
     at("/livez", "GET, HEAD", |r| r.route(get().to(health::live)).route(head().to(health::live)));
 
-/// Registers what the public listener serves, for a gateway whose issuer is `issuer`.
+/// Registers the routes of the public listener, for a gateway with this issuer.
 ///
-/// An issuer with a path has its endpoints below that path, for proxies that pass it on; they are at the root all
-/// the same, for those that take it off. Its metadata are where RFC 8414 section 3 puts them, too.
+/// The endpoints of an issuer with a path are below this path, for proxies that pass it on. They are at the root, too,
+/// for proxies that take it off. The metadata are also where RFC 8414 section 3 puts them.
 pub fn routes(issuer: &str) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let base = Url::parse(issuer).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default();
     move |config| {
-        // At the root first: a scope answers all that begins like it, and an issuer's path may begin like ours.
+        // The root first: a scope answers every path with its beginning, and an issuer's path may begin like ours.
         register(PUBLIC, config);
         register(&[VERIFY_BELOW], config);
         if !base.is_empty() {
@@ -122,7 +122,7 @@ pub fn routes(issuer: &str) -> impl FnOnce(&mut ServiceConfig) + use<> {
     }
 }
 
-/// Registers what the admin listener serves.
+/// Registers the routes of the admin listener.
 pub fn admin_routes(config: &mut ServiceConfig) {
     register(ADMIN, config);
     config.default_service(to(observe::unknown_path));
@@ -134,7 +134,7 @@ fn register(routes: &[Route], config: &mut ServiceConfig) {
     }
 }
 
-/// Of a route that takes any method. OpenAPI has no word for that: it is documented as `GET`.
+/// Stands for any method. OpenAPI has no word for this, so such a route is documented as `GET`.
 const ANY: &str = "*";
 
 /// A line of the route table.
@@ -150,7 +150,7 @@ const fn at(pattern: &'static str, allow: &'static str, with_handlers: fn(Resour
 }
 
 impl Route {
-    /// A resource at `path` that is observed under its pattern, and answers other methods with 405 and `Allow`.
+    /// A resource at `path`, observed under its pattern. It answers other methods with 405 and `Allow`.
     fn resource(&self, path: &str) -> impl HttpServiceFactory + use<> {
         let (pattern, allow) = (self.pattern, self.allow);
         (self.with_handlers)(resource(path))

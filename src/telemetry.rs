@@ -1,4 +1,4 @@
-//! What operators see: [`logging`] and [`metrics`].
+//! Logs and metrics for operators: [`logging`] and [`metrics`].
 
 pub mod logging;
 pub mod metrics;

@@ -1,4 +1,4 @@
-//! Sessions as people and programs are shown them: the names and forms that HTTP and the commands share.
+//! Sessions as shown to people and programs: HTTP and the commands share these names and forms.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -171,7 +171,7 @@ impl ToSchema for SessionId {}
 
 impl PartialSchema for Subject {
     fn schema() -> RefOr<Schema> {
-        // At most three dots, or something that is no dot after at most two of them: not `.`, not `..`.
+        // Begins with three dots, or with at most two of them and another character: not `.`, not `..`.
         let pattern = r"^(\.{3}|\.{0,2}[^.\u0000-\u001f\u007f-\u009f])[^\u0000-\u001f\u007f-\u009f]*$";
         let subject = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));
         let what = "1 to 255 bytes of UTF-8 without control characters; not `.` or `..`.";
@@ -191,7 +191,7 @@ impl PartialSchema for Reason {
 
 impl ToSchema for Reason {}
 
-/// What the login service said of the device at `POST /v1/sessions`; `null` where it said nothing.
+/// The device as the login service stated it at `POST /v1/sessions`; `null` where it stated nothing.
 fn client() -> Schema {
     let nothing = ObjectBuilder::new().schema_type(Type::Null);
     OneOfBuilder::new().item(nothing).item(Ref::from_schema_name("Client")).build().into()

@@ -1,8 +1,10 @@
-//! Ending sessions: logout, logout everywhere, revocation; and announcing the ends to the feed.
+//! Ending sessions (logout, logout everywhere, revocation), and publishing the ends in the feed.
 //!
-//! Whoever ends a session announces it before answering. A caller whose end could not be announced hears
-//! "unavailable" and may repeat the call; whoever meets a tombstone that is not announced does it first.
-//! All of it runs in a task of its own, so that a client that hangs up does not cut it short.
+//! An end is published before its request is answered. If publishing fails, the caller gets "unavailable" and may
+//! repeat the call. A request that meets an unpublished tombstone publishes it first. Only a login is answered even if
+//! its evictions are unpublished.
+//!
+//! All of this runs in a task of its own, so a client cannot cut it short by hanging up.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,7 +34,7 @@ impl Gateway {
         self.in_time(call, Operation::End, part).await.map(drop)
     }
 
-    /// Ends one session; tells which sessions have ended and were not yet announced.
+    /// Ends one session. Returns the sessions whose ends this call has published.
     pub async fn end_session(
         &self,
         call: Call,
@@ -69,7 +71,7 @@ impl Gateway {
         uninterrupted(call, async move { ender.announce(&subject, &ended).await }).await
     }
 
-    /// Announces a tombstone that was met, and all others of the subject that wait for it.
+    /// Publishes this tombstone, and all other unpublished ones of the subject.
     pub(super) async fn settle(
         &self,
         call: Call,
@@ -80,7 +82,8 @@ impl Gateway {
         uninterrupted(call, async move { ender.settle(&subject, met).await.map(ids) }).await
     }
 
-    /// Ends again, where that was lost, a session that is known to have ended; tells what had not been announced.
+    /// Repairs the end of a session on the denylist, where the store has lost it. Returns the sessions whose ends this
+    /// call has published.
     pub(super) async fn insist(
         &self,
         call: Call,
@@ -90,7 +93,7 @@ impl Gateway {
         self.end_session(call, subject.clone(), met.session, met.reason).await
     }
 
-    /// That session's end, if this node remembers one.
+    /// The end of the session, if it is on the denylist.
     pub(super) fn remembered(&self, subject: &Subject, session: SessionId) -> Option<Ended> {
         self.revocations.reason(subject, session).map(|reason| Ended { session, reason })
     }
@@ -104,7 +107,7 @@ fn ids(ended: EndedMany) -> Vec<SessionId> {
     ended.all().into_iter().map(|one| one.session).collect()
 }
 
-/// Runs to its end, or to the deadline, whether or not somebody still waits for it.
+/// Runs to its end or to the deadline, even if nobody waits for it any more.
 async fn uninterrupted<T: Send + 'static>(
     call: Call,
     part: impl Future<Output = Result<T, store::Error>> + Send + 'static,
@@ -113,8 +116,8 @@ async fn uninterrupted<T: Send + 'static>(
     task.await.unwrap_or_else(|_| Err(store::Error::Unavailable("the call was cut off".into())))
 }
 
-/// What it takes to end sessions, apart from a worker's other belongings: the commands for operators have
-/// no secrets, and end sessions all the same.
+/// The means to end sessions, without the rest of a worker: the commands for operators have no secrets, and end
+/// sessions all the same.
 #[derive(Clone)]
 pub struct Ender {
     store: Arc<dyn Store>,
@@ -123,12 +126,12 @@ pub struct Ender {
 }
 
 impl Ender {
-    /// `revocations` remembers what it ends.
+    /// `revocations` is the denylist for the ended sessions.
     pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>, revocations: Arc<Revocations>) -> Self {
         Self { store, metrics, revocations }
     }
 
-    /// Ends one session; tells which sessions have ended and were not yet announced.
+    /// Ends one session. Returns the sessions whose ends this call has published.
     pub async fn end_session(
         self,
         call: Call,
@@ -152,8 +155,8 @@ impl Ender {
         uninterrupted(call, part).await
     }
 
-    /// The same by a signed token, which proves that there was such a session. If the store has lost it, its end is
-    /// announced all the same: its access tokens are still about.
+    /// The same by a signed token, as proof of the session. If the store has lost the session, its end is published all
+    /// the same: its access tokens are still about.
     pub async fn log_out(
         self,
         call: Call,
@@ -172,7 +175,7 @@ impl Ender {
         uninterrupted(call, part).await.map(|()| ended)
     }
 
-    /// Ends once more a session whose end was lost, by its record or by the feed; tells whether its record had lost it.
+    /// Repairs an end that its record or the feed has lost. Returns whether the record had lost it.
     pub async fn end_again(self, call: Call, subject: Subject, lost: Ended) -> Result<bool, store::Error> {
         let part = async move {
             match self.store.end_session(&subject, lost.session, lost.reason).await? {
@@ -190,9 +193,9 @@ impl Ender {
 
     /// Ends all sessions of the subject, or all but one. Sessions created while this runs may survive.
     ///
-    /// Asks the store for its time first: a bound that is a little too early, which is fine for a refresh,
-    /// could here spare a session that was created before the call. No time that comes after the
-    /// deadline is used, because the task is gone by then: it could kill a login made after giving up.
+    /// Asks the store for its time first. A bound a little too early is fine for a refresh; here it could spare a
+    /// session created before the call. No time from after the deadline is used, because the task is gone by then. Such
+    /// a time could end a login made after the caller gave up.
     pub async fn end_subject(
         self,
         call: Call,
@@ -220,7 +223,7 @@ impl Ender {
     }
 
     async fn settle(&self, subject: &Subject, met: Ended) -> Result<EndedMany, store::Error> {
-        // Nothing was created before the epoch, so this ends nothing and tells what waits.
+        // No session was created before the epoch, so this ends nothing and returns the unpublished tombstones.
         let mut waiting =
             self.store.end_subject(subject, None, met.reason, Moment::Stored(Timestamp(0))).await?;
         if !waiting.before.iter().any(|one| one.session == met.session) {

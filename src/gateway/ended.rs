@@ -1,8 +1,8 @@
-//! What no failover brings back.
+//! Repair of ends that a failover lost.
 //!
-//! A failover may lose an end that was acknowledged, and bring the session back. Each node remembers the ends of which
-//! the feed told it, and those of its own ([`Revocations`]). What it remembers it refuses; what a new master, or the feed,
-//! does not know of it ends and announces again.
+//! A failover may lose an acknowledged end, and bring the session back. Each node keeps a denylist of its own ends and
+//! of those in the feed ([`Revocations`]), and refuses these sessions. It repairs ends missing at a new primary or in
+//! the feed: it ends the session there, and publishes the end.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -18,13 +18,13 @@ use crate::revocations::{Announced, Ended, Listener, Revocations};
 use crate::session::{SessionId, Subject};
 use crate::store::Store;
 
-/// A feed tells of an end within this, or the end may have been lost.
+/// The feed delivers an end within this, or the end may have been lost.
 const TOLD_WITHIN: Duration = Duration::from_secs(2);
 
-/// How many sessions are ended again at once.
+/// How many repairs run at once.
 const AT_ONCE: usize = 32;
 
-/// Follows the feed for as long as it is polled, and ends again what was lost.
+/// Follows the feed and repairs lost ends, for as long as it is polled.
 pub async fn follow(store: Arc<dyn Store>, known: Arc<Revocations>, ender: Ender, patience: Duration) {
     let (lost, again) = unbounded_channel();
     let follower = Follower { known, lost, chased: Chased::default() };
@@ -37,13 +37,13 @@ struct Follower {
     chased: Chased,
 }
 
-/// The sessions that are being ended again, and whether they were missing once more meanwhile: the answer that is awaited
-/// may be of a master that is gone.
+/// The sessions under repair. `true` where a session was missing once more meanwhile: the awaited answer may come from
+/// a primary that is gone.
 #[derive(Default)]
 struct Chased(Mutex<HashMap<(Subject, SessionId), bool>>);
 
 impl Chased {
-    /// Whether it is to be ended again now, because nobody is at it.
+    /// Begins a repair; returns whether none was under way.
     fn begin(&self, whose: &(Subject, SessionId)) -> bool {
         let mut chased = self.0.lock().expect("no panic while it is held");
         let is_new = !chased.contains_key(whose);
@@ -51,7 +51,7 @@ impl Chased {
         is_new
     }
 
-    /// It has been ended again; returns whether it must be once more.
+    /// Marks a repair as done; returns whether another one must follow.
     fn done(&self, whose: &(Subject, SessionId)) -> bool {
         let mut chased = self.0.lock().expect("no panic while it is held");
         let again = chased.get_mut(whose).is_some_and(std::mem::take);
@@ -88,7 +88,7 @@ impl Listener for Follower {
     }
 }
 
-/// Each until it is done, or nobody can have a token of it any more.
+/// Tries each repair until it is done, or until every access token of the session has expired.
 async fn end_again(
     lost: UnboundedReceiver<(Subject, Ended)>,
     follower: &Follower,

@@ -1,4 +1,4 @@
-//! A login service has just proved who a user is: a new session, and its first pair of tokens.
+//! A new session and its first pair of tokens, after a login service has authenticated the user.
 
 use std::time::Instant;
 
@@ -48,7 +48,7 @@ impl Gateway {
             Created::Late => return Err(unavailable("the new session arrived too late").into()),
             Created::Exists => return Err(unavailable("the new session's id is taken").into()),
         };
-        // The login stands whether or not the evictions can be announced now; who meets them next repeats it.
+        // The login stands even if the evictions cannot be published now. The next request to meet them publishes them.
         if let Err(error) = self.announce(call, login.subject.clone(), ended).await {
             log::warn!("evicted sessions are not announced yet: {error}");
         }

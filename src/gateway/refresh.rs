@@ -12,9 +12,9 @@ use crate::token::{Grant, Pair};
 /// A request for RFC 6749 section 6.
 pub struct Refresh<'a> {
     pub token: &'a str,
-    /// The client that asks, where it says so.
+    /// The client, where it names itself.
     pub client_id: Option<&'a str>,
-    /// What to narrow the access token to.
+    /// A narrower scope for the access token.
     pub scope: Option<&'a str>,
     pub attempt: Attempt,
 }
@@ -26,7 +26,7 @@ impl Gateway {
             self.metrics.refreshed(match error {
                 Error::Store(_) | Error::NotFound => RefreshOutcome::Unavailable,
                 Error::Overtaken => RefreshOutcome::Late,
-                // Counted when it was seen: its answer may be lost, and still it happened.
+                // Counted on detection: the answer may be lost, and still the reuse happened.
                 Error::Grant(Refusal::Reused) => return outcome,
                 Error::Grant(Refusal::Ended) => RefreshOutcome::Ended,
                 Error::Grant(Refusal::Unknown) => RefreshOutcome::Unknown,
@@ -85,7 +85,7 @@ impl Gateway {
         Ok(token)
     }
 
-    /// The rotation, and what must follow it before anybody is answered: ended sessions are announced.
+    /// The rotation, and the publishing of ended sessions before any answer.
     async fn rotate(
         &self,
         call: Call,
@@ -102,8 +102,8 @@ impl Gateway {
         };
         let (mut rotated, session) = (self.store.rotate(&rotation).await?, token.jti.session());
         if rotated == Rotated::Suspect {
-            // A client that hung up before this node got to its request may have repeated it elsewhere, and moved on.
-            // The server drops such a request as soon as it waits: who is still here has not hung up.
+            // The client may have hung up before this node got to its request, repeated it elsewhere, and moved on. The
+            // server drops such a request as soon as it waits. So a client still here has not hung up.
             tokio::task::yield_now().await;
             rotation.accuse = true;
             rotated = self.store.rotate(&rotation).await?;

@@ -1,4 +1,4 @@
-//! Who may call the service endpoints: keys of trusted backends, stored as hashes.
+//! Access to the service endpoints: keys of trusted backends, stored as hashes.
 
 use std::fmt::Write as _;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use aws_lc_rs::{digest, rand};
 use subtle::ConstantTimeEq;
 
-/// What a service may do.
+/// A permission of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Create sessions.
@@ -17,7 +17,7 @@ pub enum Role {
     Manage,
     /// Follow the revocation feed.
     Feed,
-    /// Follow the security events.
+    /// Follow the security events. No endpoint asks for this role.
     Events,
 }
 
@@ -63,8 +63,8 @@ impl Service {
 #[derive(Debug, Clone)]
 pub struct ServiceKeys(Vec<(Service, [u8; 32])>);
 
-/// Why a text is no [`ServiceKeys`], or no part of one. Of `SERVICE_KEYS` it repeats nothing, not even a name:
-/// a secret may have got there by mistake.
+/// Why a text is no [`ServiceKeys`], or no part of one. It repeats nothing of `SERVICE_KEYS`, not even a name: a secret
+/// may have got there by mistake.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidServiceKeys {
     #[error(
@@ -86,12 +86,12 @@ pub enum InvalidServiceKeys {
 }
 
 impl ServiceKeys {
-    /// The service whose key this is. Compares hashes, each in constant time, all of them every time.
+    /// The service with this key. Compares hashes, each in constant time, all of them every time.
     pub fn find(&self, key: &str) -> Option<&Service> {
         self.matching(key, |_| true)
     }
 
-    /// The same for a key that comes with its service's name.
+    /// The same for a key with its service's name.
     pub fn find_named(&self, name: &str, key: &str) -> Option<&Service> {
         self.matching(key, |service| service.name == name)
     }
@@ -127,7 +127,7 @@ fn parse_entry(number: usize, entry: &str) -> Result<(Service, [u8; 32]), Invali
     Ok((Service { name, roles }, hash))
 }
 
-/// A service name: what can stand in Basic credentials and in `SERVICE_KEYS` without escapes.
+/// A service name, of characters that need no escapes in Basic credentials and in `SERVICE_KEYS`.
 pub fn check_name(name: &str) -> Result<String, InvalidServiceKeys> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
@@ -150,9 +150,9 @@ fn parse_hash(hex: &str) -> Option<[u8; 32]> {
 
 /// A fresh service key. No `Debug`: it is a secret until only its hash is kept.
 pub struct NewServiceKey {
-    /// What the service sends: `tgk` and 256 random bits in hex.
+    /// The key, to be sent by the service: `tgk` and 256 random bits in hex.
     pub key: String,
-    /// What goes into `SERVICE_KEYS`.
+    /// The entry for `SERVICE_KEYS`.
     pub entry: String,
 }
 

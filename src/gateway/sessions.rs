@@ -1,4 +1,4 @@
-//! Looking at sessions, and changing what they carry.
+//! Reading sessions, and changing their claims.
 
 use super::{Call, Error, Gateway, Refusal};
 use crate::revocations::Ended;
@@ -7,15 +7,15 @@ use crate::store::{Lookup, SessionRecord};
 use crate::telemetry::metrics::Operation;
 use crate::token::claims::SessionClaims;
 
-/// Who an access token speaks for, its session having been looked up in the store.
+/// The bearer of an access token, after its session was looked up in the store.
 #[derive(Debug)]
 pub enum Caller {
     Live {
         subject: Subject,
         session: SessionId,
     },
-    /// The session has ended, but these ends had not been announced before now: perhaps a logout is
-    /// repeated whose first answer was "unavailable".
+    /// The session has ended, and these ends are published only now. Perhaps this repeats a logout with "unavailable"
+    /// as its first answer.
     JustAnnounced {
         subject: Subject,
         announced: Vec<SessionId>,
@@ -23,7 +23,7 @@ pub enum Caller {
 }
 
 impl Gateway {
-    /// Checks an access token, and in the store that its session is live.
+    /// Checks an access token, and in the store whether its session is live.
     pub async fn caller(&self, call: Call, token: &str) -> Result<Caller, Error> {
         let refused = |rejected| Error::Access(Refusal::Token(rejected));
         let token = self.tokens.open_access(token).map_err(refused)?;
@@ -69,7 +69,7 @@ impl Gateway {
         }
     }
 
-    /// Replaces the claims that one session carries from its next refresh on.
+    /// Replaces the claims of one session, from its next refresh on.
     pub async fn set_claims(
         &self,
         call: Call,
@@ -90,7 +90,7 @@ impl Gateway {
         }
     }
 
-    /// Replaces the claims of all live sessions of the subject; tells which.
+    /// Replaces the claims of all live sessions of the subject; returns their ids.
     pub async fn set_subject_claims(
         &self,
         call: Call,

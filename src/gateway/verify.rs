@@ -1,4 +1,4 @@
-//! Is this access token good? From memory: its signature, its times, and what the feed has told of ended sessions.
+//! Is this access token good? Decided in memory, by its signature, its times and the denylist.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use crate::store;
 use crate::verify::{Access, Refused};
 
 impl Gateway {
-    /// A token for this gateway's own audience that is good now. Waits only just after the start, until the feed has been
+    /// Accepts a good token for this gateway's own audience. Waits only just after the start, until the feed has been
     /// read.
     pub async fn verify(&self, token: &str) -> Result<Access, Error> {
         match self.verdict(token) {

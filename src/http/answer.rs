@@ -1,4 +1,4 @@
-//! What is answered when all went well. Nothing here may be cached.
+//! The answers of success. Nothing here may be cached.
 
 use std::fmt::Write;
 
@@ -19,7 +19,7 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
     uncached(status).json(body)
 }
 
-/// What headers say it all; the caller adds them.
+/// An answer of headers alone; the caller adds them.
 pub fn empty() -> HttpResponseBuilder {
     uncached(StatusCode::OK)
 }
@@ -59,8 +59,7 @@ pub struct Tokens {
     scope: Option<String>,
 }
 
-/// Written out, because tokens and ids need no escape, and an escaper would look at
-/// every byte of them.
+/// Written out: tokens and ids need no escape, and an escaper would look at every byte of them.
 pub fn tokens(status: StatusCode, issued: &Issued) -> HttpResponse {
     let (pair, session_id) = (&issued.pair, issued.session);
     let Pair { access_token, refresh_token, expires_in, refresh_expires_in } = pair;

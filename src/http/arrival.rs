@@ -1,10 +1,12 @@
-//! When a request arrived.
+//! The arrival of a request.
 //!
-//! A handler runs when its worker gets to it. A worker that was stopped (a paused machine, a starved
-//! container) or that has more to do than it can gets to it late, and what the client has done meanwhile on
-//! another node must not look like a theft. So each worker has a pulse: a timer that queues up behind the
-//! requests. While it beats late the worker is busy, and a request met then is dated before the busy time.
-//! Dated too early, an accusation is only delayed. What was held up before this machine is not seen.
+//! A handler runs when its worker gets to it, and a worker can be late: its machine was paused, its container was
+//! starved, or it has more to do than it can. Meanwhile the client may have moved on at another node, and this must not
+//! look like a theft.
+//!
+//! So each worker measures its event-loop lag: a timer queues up behind the requests. While the timer fires late, the
+//! worker is busy. A request met in a busy time is dated before that time. A date too early only delays an accusation.
+//! Delays before this machine are not seen.
 
 use std::cell::Cell;
 use std::future::{Ready, ready};
@@ -14,23 +16,23 @@ use std::time::{Duration, Instant};
 use actix_web::dev::Payload;
 use actix_web::{Error, FromRequest, HttpRequest};
 
-/// How often the pulse beats.
+/// The period of the timer.
 const BEAT: Duration = Duration::from_millis(50);
 
-/// A beat later than this is late: the worker is busy.
+/// A delay beyond this is late: the worker is busy.
 const LATE: Duration = Duration::from_millis(25);
 
-/// Busy times shorter than this are ignored: no client gives up, retries and moves on within them. For as long
-/// after the last late beat there may still be requests from the busy time.
+/// Busy times shorter than this are ignored: no client gives up, retries and moves on within them. For as long after
+/// the last late timer, requests from the busy time may still come.
 const STALL: Duration = Duration::from_millis(250);
 
-/// The pulse of one worker.
+/// Measures the event-loop lag of one worker.
 pub struct Pulse {
     last: Cell<Instant>,
     busy: Cell<Option<Busy>>,
 }
 
-/// A time in which every beat was late.
+/// A time of nothing but late timers.
 #[derive(Clone, Copy)]
 struct Busy {
     since: Instant,
@@ -42,7 +44,7 @@ impl Pulse {
         Self { last: Cell::new(now), busy: Cell::new(None) }
     }
 
-    /// Starts beating on the current worker, until the last handle is dropped.
+    /// Starts the timer on the current worker. It runs until the last handle is dropped.
     pub fn start() -> Rc<Self> {
         let pulse = Rc::new(Self::new(Instant::now()));
         actix_web::rt::spawn(beat(Rc::downgrade(&pulse)));
@@ -60,7 +62,7 @@ impl Pulse {
         now.duration_since(self.last.get()) > BEAT + LATE
     }
 
-    /// When the busy time began that ends, or still lasts, at `now`.
+    /// The start of the busy time around `now`: it ends then, or still lasts.
     fn busy_since(&self, now: Instant) -> Instant {
         let last = self.last.get();
         match self.busy.get() {
@@ -69,7 +71,7 @@ impl Pulse {
         }
     }
 
-    /// The earliest moment at which a request that is met at `now` may have arrived.
+    /// The earliest possible arrival of a request met at `now`.
     fn date(&self, now: Instant) -> Instant {
         let (since, until) = if self.is_late(now) {
             (self.busy_since(now), now)
@@ -93,7 +95,7 @@ async fn beat(pulse: Weak<Pulse>) {
     }
 }
 
-/// When the request arrived, as an argument of a handler.
+/// The arrival of the request, as an argument of a handler.
 pub struct Arrived(pub Instant);
 
 impl FromRequest for Arrived {
@@ -136,7 +138,7 @@ mod tests {
         for ms in (100..3000).step_by(100) {
             for met in (ms - 99..ms).step_by(9) {
                 let date = pulse.date(at(met));
-                assert!(date == start || met <= 325, "met at {met} ms"); // a stall and a late beat
+                assert!(date == start || met <= 325, "met at {met} ms"); // `STALL`, and one late timer
             }
             pulse.beat(at(ms));
         }

@@ -1,4 +1,4 @@
-//! Who asks: a service by its key, a client at the token endpoint, or a user by an access token.
+//! The caller: a service by its key, a client at the token endpoint, or a user by an access token.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
@@ -8,7 +8,7 @@ use super::error::{ApiError, Challenge};
 use super::form::Form;
 use crate::gateway::service_keys::{Role, Service, ServiceKeys};
 
-/// What the `Authorization` header holds. No `Debug`: it is all secrets.
+/// The content of the `Authorization` header. No `Debug`: all of it is secret.
 pub enum Credentials<'a> {
     None,
     Bearer(&'a str),
@@ -39,8 +39,8 @@ fn basic(encoded: &str) -> Option<Credentials<'static>> {
     Some(Credentials::Basic { name: name.to_owned(), key: key.to_owned() })
 }
 
-/// Name and key as they stand, or form-decoded: RFC 6749 section 2.3.1 asks clients to encode them, and
-/// only some do.
+/// Takes name and key as they stand, or form-decoded: RFC 6749 section 2.3.1 asks clients to encode them, and only some
+/// do.
 fn find_named<'a>(keys: &'a ServiceKeys, name: &str, key: &str) -> Option<&'a Service> {
     keys.find_named(name, key).or_else(|| keys.find_named(&form_decoded(name), &form_decoded(key)))
 }
@@ -50,7 +50,7 @@ fn form_decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned()
 }
 
-/// The service that asks, if it has the role.
+/// The calling service, if it has the role.
 pub fn service<'a>(http: &HttpRequest, keys: &'a ServiceKeys, role: Role) -> Result<&'a Service, ApiError> {
     let service = authorized(http, keys)?.ok_or(ApiError::Service(Challenge::Missing))?;
     if service.may(role) { Ok(service) } else { Err(ApiError::Role(role.as_str())) }
@@ -67,7 +67,7 @@ pub fn service_or_form<'a>(
     if service.may(role) { Ok(service) } else { Err(ApiError::Role(role.as_str())) }
 }
 
-/// The service whose key the `Authorization` header holds; `None` where there is no header.
+/// The service with the key in the `Authorization` header; `None` where there is no header.
 fn authorized<'a>(http: &HttpRequest, keys: &'a ServiceKeys) -> Result<Option<&'a Service>, ApiError> {
     let (found, challenge) = match credentials(http)? {
         Credentials::None => return Ok(None),
@@ -78,14 +78,14 @@ fn authorized<'a>(http: &HttpRequest, keys: &'a ServiceKeys) -> Result<Option<&'
     found.map(Some).ok_or(ApiError::Service(challenge))
 }
 
-/// The client that asks at `/oauth/*`, where it says so: by the header, by `client_id` and `client_secret`
-/// in the body, or by a bare `client_id`, as public clients do (RFC 6749 sections 2.3.1 and 3.2.1).
+/// The client of a request to `/oauth/*`, where it names itself: by the header, by `client_id` and `client_secret` in
+/// the body, or by a bare `client_id`, as public clients do (RFC 6749 sections 2.3.1 and 3.2.1).
 pub fn client(http: &HttpRequest, form: &Form<'_>, keys: &ServiceKeys) -> Result<Option<String>, ApiError> {
     let service = authenticated(http, form, keys)?;
     Ok(service.map(|service| service.name.clone()).or_else(|| form.get("client_id").map(str::to_owned)))
 }
 
-/// The service that has proved who it is, by the header or by `client_id` and `client_secret` in the body.
+/// The service that authenticates by the header, or by `client_id` and `client_secret` in the body.
 fn authenticated<'a>(
     http: &HttpRequest,
     form: &Form<'_>,

@@ -16,7 +16,7 @@ use super::request::JSON;
 static DOCUMENT: LazyLock<Bytes> =
     LazyLock::new(|| Document::openapi().to_json().expect("the document serializes").into());
 
-/// Relative, so that it works behind a proxy that adds a prefix. The validator would be somebody else's server.
+/// Relative, to work behind a proxy with a prefix of its own. The validator would be somebody else's server.
 static CONFIG: LazyLock<Arc<Config<'static>>> =
     LazyLock::new(|| Arc::new(Config::new(["../openapi.json"]).use_base_layout().validator_url("none")));
 

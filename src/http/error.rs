@@ -1,4 +1,4 @@
-//! The only place with status codes of errors: what went wrong, and what the client is told.
+//! The errors of the API, each with its status code and the text for the client. Only `/readyz` has a 503 of its own.
 //!
 //! One body everywhere: `{"error": code, "error_description": text}` (RFC 6749 section 5.2).
 //!
@@ -15,8 +15,8 @@
 //! | wrong method, slow, large or mistyped body | 405, 408, 413, 415 | `invalid_request` |
 //! | store unreachable, too slow, read-only, out of memory; outcome unknown; overtaken; too many in flight | 503 | `temporarily_unavailable` |
 //!
-//! What is not even HTTP, or not within the server's limits (head over 128 KiB or 100 headers, conflicting
-//! lengths, no or two `Host`), is refused before routing, with an empty body.
+//! Some requests are refused before routing, with an empty body: broken HTTP, a head over 128 KiB or 100 headers,
+//! conflicting lengths, no or two `Host`.
 
 use std::borrow::Cow;
 
@@ -29,10 +29,10 @@ use utoipa::ToSchema;
 use crate::gateway::{self, Refusal};
 use crate::store;
 
-/// Seconds after which a client may repeat a call that was answered with 503.
+/// Seconds until a client may repeat a call answered with 503.
 const RETRY_AFTER_SECONDS: &str = "1";
 
-/// What a handler answers when it cannot do what was asked.
+/// The answer of a handler to a request it cannot fulfil.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
     /// A parameter, field or header is missing or wrong.
@@ -83,11 +83,11 @@ pub enum Challenge {
     Missing,
     /// A Bearer token came.
     Bearer,
-    /// Basic credentials, some in the body, or a scheme that is not supported came.
+    /// Basic credentials came, some in the body, or a scheme that is not supported.
     Basic,
 }
 
-/// Says which class only as far as it helps the rightful client.
+/// Names the class of a refusal only as far as this helps the rightful client.
 fn grant_description(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::Token(_) => "the refresh token is malformed, expired or not issued here",
@@ -203,7 +203,7 @@ impl ResponseError for ApiError {
     }
 }
 
-/// What `error_description` may hold: %x20-21 / %x23-5B / %x5D-7E (RFC 6749 section 5.2).
+/// The characters of an `error_description`: %x20-21 / %x23-5B / %x5D-7E (RFC 6749 section 5.2).
 fn printable(text: &str) -> String {
     let replace = |character| match character {
         '"' | '`' => '\'',

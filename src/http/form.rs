@@ -38,7 +38,7 @@ pub struct TokenForm {
 /// More parameters than this are no honest form.
 const MAX_PARAMETERS: usize = 32;
 
-/// Parameters that carry credentials, or belong to a token request: refused in a URI, where logs see them.
+/// Parameters with credentials, or of a token request: refused in a URI, where logs see them.
 const BODY_ONLY: [&str; 8] = [
     "refresh_token",
     "token",
@@ -63,7 +63,7 @@ impl<'a> Form<'a> {
         Self::parse(body)
     }
 
-    /// Of what came in the body alone.
+    /// Reads the body alone.
     pub fn parse(body: &'a str) -> Result<Self, ApiError> {
         let mut parameters = Vec::with_capacity(4);
         for (name, value) in body.split('&').filter(|pair| !pair.is_empty()).map(decoded) {
@@ -91,13 +91,13 @@ impl<'a> Form<'a> {
     }
 }
 
-/// A body as text. Bytes that are no UTF-8 become U+FFFD, which no parameter may hold, even where they would be
-/// text together with their percent-encoded neighbours.
+/// A body as text. Invalid UTF-8 becomes U+FFFD, and no parameter may hold it. This goes even for bytes whose
+/// percent-encoded neighbours would complete them to text.
 pub fn text(body: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed)
 }
 
-/// Name and value. What holds nothing encoded, as tokens do, stands for itself and is not copied.
+/// Name and value. A pair with nothing encoded, such as a token, stands for itself and is not copied.
 fn decoded(pair: &str) -> (Cow<'_, str>, Cow<'_, str>) {
     if has_any(pair, |b| b == b'%' || b == b'+') {
         return form_urlencoded::parse(pair.as_bytes()).next().unwrap_or_default();
@@ -106,13 +106,13 @@ fn decoded(pair: &str) -> (Cow<'_, str>, Cow<'_, str>) {
     (name.into(), value.into())
 }
 
-/// No control characters, and no U+FFFD, which bytes that are no UTF-8 have become.
+/// No control characters, and no U+FFFD, the mark of invalid UTF-8.
 fn is_readable(value: &str) -> bool {
     let is_plain = !has_any(value, |b| !(b' '..=b'~').contains(&b));
     is_plain || value.chars().all(|c| !c.is_control() && c != char::REPLACEMENT_CHARACTER)
 }
 
-/// Looks at every byte, so that the compiler can look at many at once.
+/// Looks at every byte without an early exit, so the compiler can look at many at once.
 fn has_any(text: &str, wanted: impl Fn(u8) -> bool) -> bool {
     text.bytes().fold(0, |found, b| found | u8::from(wanted(b))) != 0
 }

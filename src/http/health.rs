@@ -13,7 +13,7 @@ use serde_json::json;
 use super::answer;
 use crate::gateway::Gateway;
 
-/// The routes that load balancers and containers ask again and again.
+/// The repeated checks of load balancers and containers.
 pub const CHECKS: [&str; 2] = ["/livez", "/readyz"];
 
 /// The media type of a word.
@@ -71,7 +71,7 @@ pub async fn ready(gateway: Data<Gateway>, lifecycle: Data<Lifecycle>) -> HttpRe
     }
 }
 
-/// For the admin address: what is wrong, in words.
+/// Readiness for the admin address, with the reasons in words.
 pub async fn ready_in_full(gateway: Data<Gateway>, lifecycle: Data<Lifecycle>) -> HttpResponse {
     let draining = lifecycle.is_draining();
     let (store, warnings) = match gateway.ready().await {

@@ -53,7 +53,7 @@ pub async fn introspect(
     ))
 }
 
-/// The claims as they stand in the token, their types included; `active` is ours, whatever they say.
+/// The claims as they stand in the token, their types included; `active` is ours, whatever the claims say.
 fn active(claims: &[u8]) -> Value {
     let mut members: Map<String, Value> = serde_json::from_slice(claims).unwrap_or_default();
     members.insert("active".to_owned(), Value::Bool(true));

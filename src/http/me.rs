@@ -1,7 +1,7 @@
-//! `/v1/me/sessions`: what users see of their own sessions, by access token.
+//! `/v1/me/sessions`: users and their own sessions, by access token.
 //!
-//! The session of the token is looked up in the store each time: one that has ended is refused here at
-//! once, not only when the token expires.
+//! The session of the token is looked up in the store each time. So a token is refused as soon as its session has
+//! ended, before it expires.
 
 use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
@@ -16,7 +16,8 @@ use crate::gateway::sessions::Caller;
 use crate::session::Reason;
 use crate::view;
 
-/// `?except=current`: everywhere else. Anything else is refused: a typing error must not end all sessions.
+/// `?except=current` spares the session of the caller. Anything else is refused: a typing error must not end all
+/// sessions.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Which {
@@ -79,7 +80,7 @@ pub async fn end_all(
     http: HttpRequest,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    // A repeated call whose first answer was 503 gets its 200 when nothing but announcing was left to do.
+    // A call repeated after a 503 gets its 200, if only the publishing was left to do.
     let token = credentials::access_token(&http)?;
     let spares_current = Which::spares_current(&http)?;
     let call = gateway.begin(arrived);

@@ -1,7 +1,7 @@
-//! What clients and verifiers need to know: `/.well-known/oauth-authorization-server` (RFC 8414), the same under the
-//! name that OpenID Connect Discovery has for it, and the published keys (RFC 7517).
+//! Metadata for clients and verifiers: `/.well-known/oauth-authorization-server` (RFC 8414), the same under its name in
+//! OpenID Connect Discovery, and the published keys (RFC 7517).
 //!
-//! Where RFC 8414 has a default that is not true here, the member is there, so that nobody assumes it.
+//! A member is present where its default in RFC 8414 would be untrue here, so that nobody assumes the default.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, ContentType};
@@ -16,13 +16,13 @@ pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server"
 pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
 pub const JWKS: &str = "/.well-known/jwks.json";
 
-/// The documents that are also where the issuer's path is inserted.
+/// The documents with a second address: the issuer's path inserted after their own.
 pub const DOCUMENTS: [&str; 2] = [AUTHORIZATION_SERVER, OPENID_CONFIGURATION];
 
-/// How clients may prove who they are, if they do: the names that RFC 8414 section 2 refers to.
+/// The ways of client authentication, `none` included, by their registered names (RFC 8414 section 2).
 const CLIENT_AUTH: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
 
-/// The same where a service key is needed; `Bearer` is the name of an access token type, as that section allows.
+/// The same where a service key is needed; `Bearer` is the name of an access token type, as the section allows.
 const SERVICE_AUTH: [&str; 3] = ["client_secret_basic", "client_secret_post", "Bearer"];
 
 /// Endpoints, and what they accept (RFC 8414)
@@ -115,7 +115,7 @@ fn document(gateway: &Gateway) -> Value {
     })
 }
 
-/// Kept by verifiers for no longer than a new key waits before it signs.
+/// Verifiers may keep the answer no longer than a new key waits before it signs.
 fn cached(gateway: &Gateway, body: String) -> HttpResponse {
     let seconds = gateway.settings.jwks_max_age.as_secs();
     HttpResponse::Ok()

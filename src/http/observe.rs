@@ -1,5 +1,5 @@
-//! One access line and one count per request, under the route's pattern: never the path, never the query. A health check
-//! that went well is counted and leaves no line: a container's own comes every few seconds.
+//! One access line and one count per request, under the route's pattern: never the path, never the query. Successful
+//! health checks are counted and leave no line: those of a container come every few seconds.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
-//! The API as OpenAPI 3.1 describes it, made from the annotations of the handlers.
+//! The OpenAPI 3.1 document, made from the annotations of the handlers.
 //!
-//! A handler says what is its own: path, parameters, body, answer when all went well. What follows from these,
-//! the errors above all, is added in one place, [`refusals`].
+//! A handler declares its own parts: path, parameters, body, and the answer of success. The consequences, above all the
+//! errors, are added in one place, [`refusals`].
 
 pub mod refusals;
 mod schemes;
@@ -77,7 +77,7 @@ impl utoipa::Modify for Bodiless {
     }
 }
 
-/// The operations of a path that this API may have.
+/// The operations of a path, by the methods of this API.
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     let operations = [&mut item.get, &mut item.head, &mut item.post, &mut item.patch, &mut item.delete];
     operations.into_iter().flatten()

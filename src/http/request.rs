@@ -46,7 +46,7 @@ pub fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     Ok(value)
 }
 
-/// A path that leaves room for the problem.
+/// A path cut short, with room left for the problem.
 fn shortened(mut path: String) -> String {
     if path.len() > 64 {
         path.truncate(path.floor_char_boundary(61));
@@ -55,14 +55,14 @@ fn shortened(mut path: String) -> String {
     path
 }
 
-/// What serde says of a value of a wrong type, without the value: it may be a secret in the wrong place.
+/// The message of serde about a value of a wrong type, without the value: it may be a secret in the wrong place.
 fn without_value(problem: &str) -> &str {
     let echoes = problem.starts_with("invalid type: ") || problem.starts_with("invalid value: ");
     let expected = if echoes { problem.rfind(", expected ") } else { None };
     expected.map_or(problem, |at| &problem[at + 2..])
 }
 
-/// A JSON object, and not a list, which serde would take for its members in their order.
+/// A JSON object. A list is refused: serde would take it for the members in their order.
 pub struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -105,12 +105,12 @@ pub async fn body(
     }
     let read = async {
         let mut body = BytesMut::with_capacity(length.unwrap_or(0));
-        // Not beyond the length: a request that asks for an upgrade never ends.
+        // Not beyond the length: the body of an upgrade request never ends.
         while length.is_none_or(|length| body.len() < length) {
             let Some(chunk) = payload.next().await else { break };
             let chunk = chunk.map_err(|_| ApiError::Request("the body was cut off"))?;
             if !fits && !chunk.is_empty() {
-                return Err(ApiError::MediaType(media_type)); // a body, and nothing said of its type
+                return Err(ApiError::MediaType(media_type)); // a body without a media type
             }
             if body.len() + chunk.len() > MAX_BODY {
                 return Err(ApiError::TooLarge(MAX_BODY));
@@ -131,7 +131,7 @@ fn is_media_type(value: &HeaderValue, media_type: &str) -> bool {
     essence.trim().eq_ignore_ascii_case(media_type)
 }
 
-/// The attempt that this request is: named by its `Idempotency-Key`, or by nobody.
+/// The attempt of this request, named by its `Idempotency-Key`, or by nobody.
 pub fn attempt(http: &HttpRequest) -> Result<Attempt, ApiError> {
     const NAME: &str = "Idempotency-Key";
     static HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -168,7 +168,7 @@ pub fn subject_in(segment: &str) -> Result<Subject, ApiError> {
 #[expect(dead_code, reason = "it documents what `session` takes")]
 pub struct AnySession(String);
 
-/// The `{sid}` of a path; `None` when it is no id of ours, and so nobody's session.
+/// The `{sid}` of a path; `None` for anything but an id of ours, and so for nobody's session.
 pub fn session(http: &HttpRequest) -> Option<SessionId> {
     segment(http, "{sid}").parse().ok()
 }

@@ -1,12 +1,13 @@
-//! `GET /v1/revocations`: the feed of ended sessions as server-sent events (WHATWG HTML, section 9.2), so that API nodes
-//! need no access to Redis.
+//! `GET /v1/revocations`: the revocation feed as server-sent events (WHATWG HTML, section 9.2), so API nodes need no
+//! access to Redis.
 //!
-//! A stream begins with the whole retention, or with what came after `Last-Event-ID`, and goes on with what comes:
+//! A stream begins with the events of the whole retention, or with those after `Last-Event-ID`, and goes on with new
+//! ones:
 //!
-//! - `ended`: a session has ended. The same one may be told of several times.
-//! - `fresh`, at least once a second: all that had ended until `stale_ms` before has been told. Its `id` is where to resume:
-//!   the time of the latest end that was told, on the clock of Redis. A node that is cut off from the feed ends its streams;
-//!   whoever misses `fresh` for some seconds asks another node.
+//! - `ended`: a session has ended. The same session may come several times.
+//! - `fresh`, at least once a second: all sessions that had ended until `stale_ms` before have been sent. Its `id` is
+//!   the point to resume from: the time of the latest event, on the clock of Redis. A node cut off from the feed ends
+//!   its streams. A client without `fresh` for some seconds asks another node.
 
 use std::time::Duration;
 
@@ -33,10 +34,10 @@ use crate::session::{Reason, SessionId, Subject};
 /// How often `fresh` comes.
 const PULSE: Duration = Duration::from_millis(500);
 
-/// A node that has not heard the feed for longer is not fresh.
+/// A node with a longer lag is not fresh.
 const FRESH: Duration = Duration::from_secs(3);
 
-/// The clocks of the primaries of a Cluster differ by less; what a client has resumed from is told again from so much earlier.
+/// The clocks of the primaries of a Cluster differ by less. A resumed stream begins so much before its `Last-Event-ID`.
 const SKEW: Duration = Duration::from_secs(60);
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -57,9 +58,9 @@ pub struct Ended<'a> {
 /// The data of an event `fresh`.
 #[derive(Serialize)]
 struct Fresh {
-    /// For how long the node has not heard the feed, in milliseconds.
+    /// The lag of the node, in milliseconds.
     stale_ms: u64,
-    /// On a clock of the node that nobody puts forward or back, in milliseconds: only differences mean something.
+    /// Milliseconds on a clock of the node. Nobody puts it forward or back, and only differences mean something.
     now_ms: u64,
 }
 
@@ -99,7 +100,7 @@ pub async fn follow(
         .streaming(events))
 }
 
-/// From when on it is to be told.
+/// The time of the earliest event to send.
 fn since(http: &HttpRequest) -> Result<Timestamp, ApiError> {
     let Some(id) = http.headers().get(LAST_EVENT_ID) else { return Ok(Timestamp::default()) };
     let millis: Option<u64> = id.to_str().ok().filter(|id| id.len() <= 16).and_then(|id| id.parse().ok());
@@ -118,13 +119,13 @@ struct Following {
 }
 
 impl Following {
-    /// `None` ends the stream: its client comes back, and asks for what it has missed.
+    /// `None` ends the stream: its client comes back, and asks for the missed events.
     async fn next(&mut self) -> Option<Vec<u8>> {
         if let Some(first) = self.first.take() {
             return Some(first);
         }
         while !self.lifecycle.is_draining() {
-            let is_due = Instant::now() >= self.pulse; // however much there is to tell
+            let is_due = Instant::now() >= self.pulse; // however many events wait
             match timeout_at(self.pulse, self.news.recv()).await {
                 Ok(Ok(news)) if !is_due => return Some(ended(&news)),
                 Ok(Ok(news)) => return self.beat(ended(&news)),
@@ -139,10 +140,10 @@ impl Following {
         None
     }
 
-    /// What is to be told up to this moment, and that this is all.
+    /// The events up to this moment, and `fresh` as their end.
     fn beat(&mut self, mut told: Vec<u8>) -> Option<Vec<u8>> {
         self.pulse = Instant::now() + PULSE;
-        let fresh = fresh(&self.gateway.revocations)?; // before looking: what comes between is told later, not lost
+        let fresh = fresh(&self.gateway.revocations)?; // before looking: an event in between is sent later, not lost
         loop {
             match self.news.try_recv() {
                 Ok(news) => told.extend(ended(&news)),

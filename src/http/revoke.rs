@@ -24,7 +24,7 @@ use crate::gateway::{Gateway, Refusal};
 #[schema(example = json!({}))]
 struct Revoked {}
 
-/// What only a revocation is answered.
+/// The error of a revocation alone.
 struct Refused;
 
 impl IntoResponses for Refused {

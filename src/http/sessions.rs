@@ -1,4 +1,4 @@
-//! `POST /v1/sessions`: a login service has proved who a user is.
+//! `POST /v1/sessions`: a login service has authenticated a user.
 
 use std::net::IpAddr;
 
@@ -146,7 +146,7 @@ pub fn claims(claims: &Map<String, Value>) -> Result<SessionClaims, ApiError> {
     })
 }
 
-/// As stored: JSON in printable ASCII, or nothing.
+/// The device as stored: JSON in printable ASCII, or nothing.
 fn client(mut client: Client) -> Result<String, ApiError> {
     if client.label.as_ref().is_some_and(|label| label.len() > NAME_LEN) {
         return Err(ApiError::field("client.label", "may have at most 255 bytes"));
@@ -158,7 +158,7 @@ fn client(mut client: Client) -> Result<String, ApiError> {
     Ok(if stored == "{}" { String::new() } else { stored })
 }
 
-/// Visible ASCII: what RFC 6749 appendix A.1 allows in a client id, and what a `sub`-like name needs.
+/// Visible ASCII and the space: RFC 6749 appendix A.1 allows these in a client id, and an audience needs no others.
 fn check_name(field: &'static str, name: &str) -> Result<(), ApiError> {
     if name.len() <= NAME_LEN && name.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         Ok(())

@@ -39,7 +39,7 @@ struct RefreshForm {
     client_secret: Option<String>,
 }
 
-/// What only a refresh is answered.
+/// The errors of a refresh alone.
 struct Refused;
 
 impl IntoResponses for Refused {

@@ -1,4 +1,4 @@
-//! `/v1/users/{sub}/sessions`: the same for support staff, by a service key with the role `manage`.
+//! `/v1/users/{sub}/sessions`: support staff and the sessions of any user, by a service key with the role `manage`.
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};

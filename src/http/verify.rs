@@ -1,8 +1,8 @@
 //! `/verify`: a proxy asks whether it may let a request through, with the request's own `Authorization`.
 //!
-//! Answered from memory, and the same whatever the method, the rest of the path, and what `X-Forwarded-*` say: those are
-//! the proxy's to judge. Nothing but 2xx lets a request through. For nginx `auth_request`, forward auth of Traefik and
-//! Caddy, ext_authz of Envoy over HTTP; `ops/` has a configuration for each.
+//! Decided in memory, by the token and the denylist. The method, the rest of the path and `X-Forwarded-*` change
+//! nothing: those are the proxy's to judge. Only 2xx lets a request through. For nginx `auth_request`, forward auth of
+//! Traefik and Caddy, ext_authz of Envoy over HTTP; `ops/` has a configuration for each.
 
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Data;
@@ -15,14 +15,14 @@ use super::openapi::refusals;
 use crate::gateway::Gateway;
 use crate::verify::Access;
 
-/// Whose request it is, percent-encoded as in paths.
+/// The subject of the request, percent-encoded as in paths.
 const SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
 const SESSION: HeaderName = HeaderName::from_static("x-auth-session");
 const CLIENT: HeaderName = HeaderName::from_static("x-auth-client");
 /// Absent where the session has none.
 const SCOPE: HeaderName = HeaderName::from_static("x-auth-scope");
 
-/// What is answered besides 401 where a scope is asked for.
+/// The error besides 401, where a scope is required.
 pub struct LacksScope;
 
 impl utoipa::IntoResponses for LacksScope {
@@ -68,13 +68,13 @@ pub async fn verify(http: HttpRequest, gateway: Data<Gateway>) -> Result<HttpRes
     }
 }
 
-/// All that is asked for, though a parameter be repeated: who adds one asks for more, never for less.
+/// All required scopes, also of a repeated parameter: one more parameter asks for more, never for less.
 fn required(query: &str) -> impl Iterator<Item = String> {
     let scopes = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "scope");
     scopes.flat_map(|(_, value)| value.split(' ').map(str::to_owned).collect::<Vec<_>>())
 }
 
-/// Who shares `SIGNING_SECRET` may have put into a token what no header can hold.
+/// Refuses text that no header can hold: others with `SIGNING_SECRET` may have put it into a token.
 fn identity(access: &Access) -> Result<HttpResponse, ApiError> {
     let value = |text: &str| HeaderValue::from_str(text).map_err(|_| ApiError::Access);
     let mut answer = answer::empty();

@@ -1,7 +1,7 @@
 //! Log lines on standard error: text for people, one JSON object per line for machines.
 //!
-//! No secret at any level. Dependencies may print what they like below `info` (a driver traces what it
-//! sends), so whatever `RUST_LOG` says, they are heard from `warn` on only.
+//! No secret at any level. Dependencies may print anything below `info`: a driver traces its commands. So whatever
+//! `RUST_LOG` says, only their lines from `warn` on are written.
 
 mod batched;
 
@@ -44,12 +44,12 @@ pub fn start(filter: &str, format: LogFormat) {
     let _ = builder.try_init(); // a second start in one process, as in tests, changes nothing
 }
 
-/// Writes the lines that wait; the last thing a process does.
+/// Writes the waiting lines; the last act of a process.
 pub fn flush() {
     batched::drain();
 }
 
-/// Whether `filter` is a filter as `RUST_LOG` has it.
+/// Whether `filter` is valid as a `RUST_LOG`.
 pub fn check_filter(filter: &str) -> Result<(), String> {
     env_filter::Builder::new().try_parse(filter).map(drop).map_err(|error| error.to_string())
 }

@@ -15,7 +15,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::session::Reason;
 
-/// Upper bounds in seconds: the store answers within a millisecond, and is given up after half a second.
+/// Upper bounds in seconds: the store answers within a millisecond, and is given up after half a second unless set
+/// otherwise.
 const BUCKETS: [f64; 12] = [0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
 
 /// A closed set of label values, one metric each, resolved once at start-up.
@@ -71,7 +72,7 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<Request, Counter>,
     pub sessions_created: Counter,
-    /// Changes of the key set file that could not be read: the former keys stay at work.
+    /// Unreadable changes of the key set file: the former keys stay at work.
     pub key_set_failures: Counter,
     refreshes: Vec<Counter>,
     ended: Vec<Counter>,
@@ -135,7 +136,7 @@ impl Metrics {
         StoreCall { metrics: self, operation, began: Instant::now() }
     }
 
-    /// The OpenMetrics text; `feed_stale` is how long the feed has not been heard.
+    /// The OpenMetrics text; `feed_stale` is the lag of the feed.
     pub fn render(&self, feed_stale: Duration) -> String {
         self.feed_stale.set(feed_stale.as_secs_f64());
         let mut out = String::new();

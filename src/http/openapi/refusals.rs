@@ -1,7 +1,7 @@
-//! The errors of each operation, with the bodies and headers that [`ApiError`] really answers.
+//! The errors of each operation, with the real bodies and headers of [`ApiError`].
 //!
-//! Most follow from what an operation declares: who may call it, its body, its path. The others a handler
-//! names itself, by [`document`].
+//! Most errors follow from the declaration of an operation: its callers, its body, its path. A handler names the others
+//! itself, by [`document`].
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ use crate::session::InvalidSubject;
 
 type Responses = BTreeMap<String, RefOr<Response>>;
 
-/// Adds to every operation what follows from its declaration.
+/// Adds to every operation the consequences of its declaration.
 pub struct Refusals;
 
 impl Modify for Refusals {
@@ -47,14 +47,14 @@ impl Modify for Refusals {
     }
 }
 
-/// The errors that a handler names itself.
+/// Errors of a handler's own.
 pub fn document(errors: impl IntoIterator<Item = ApiError>) -> Responses {
     let mut responses = Responses::new();
     errors.into_iter().for_each(|error| add(&mut responses, &error));
     responses
 }
 
-/// What is answered where the path names one session.
+/// The error where the path names an unknown session.
 pub struct NoSession;
 
 impl IntoResponses for NoSession {
@@ -63,7 +63,8 @@ impl IntoResponses for NoSession {
     }
 }
 
-/// Who may call an operation, by its security requirements. Who calls is looked up, so the store is asked.
+/// The callers of an operation, by its security requirements. Such an operation asks the store or relies on the feed,
+/// so it may answer 503.
 struct Callers {
     users: bool,
     anonymous: bool,
@@ -126,7 +127,7 @@ fn of_path(operation: &Operation) -> Vec<ApiError> {
     errors
 }
 
-/// What needs credentials is never cached.
+/// Answers of operations with `security` are never cached.
 fn forbid_caching(responses: &mut Responses) {
     for answer in responses.values_mut() {
         if let RefOr::T(answer) = answer {
@@ -156,7 +157,7 @@ fn add_example(response: &mut Response, body: Value) {
     let (code, summary) = (text("error"), text("error_description"));
     let example = RefOr::T(ExampleBuilder::new().summary(summary).value(Some(body)).build());
     if content.examples.values().any(|known| *known == example) {
-        return; // two errors that differ in their headers
+        return; // two errors with different headers and the same body
     }
     let known = content.examples.keys().filter(|name| name.starts_with(&code)).count();
     let name = if known == 0 { code } else { format!("{code}_{}", known + 1) };
@@ -176,7 +177,7 @@ fn add_header(response: &mut Response, name: &str, value: &str) {
     }
 }
 
-/// `cache-control` as people write it.
+/// `Cache-Control` for `cache-control`.
 fn canonical(name: &str) -> String {
     let words = name.split('-').map(|word| {
         let (first, rest) = word.split_at(word.len().min(1));

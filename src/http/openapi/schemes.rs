@@ -1,4 +1,4 @@
-//! How callers prove who they are.
+//! The ways of authentication.
 
 use utoipa::Modify;
 use utoipa::openapi::OpenApi;

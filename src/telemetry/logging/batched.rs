@@ -1,4 +1,4 @@
-//! Log lines go to standard error in batches: a system call each would cost more than what they tell about.
+//! Log lines go to standard error in batches: one system call per line would cost more than the logged request.
 
 use std::io::Write;
 use std::sync::{Condvar, Mutex};
@@ -8,7 +8,7 @@ use std::time::Duration;
 /// How long a line may wait for others. A process that is killed loses no more than this.
 const BATCH: Duration = Duration::from_millis(5);
 
-/// Bytes that may wait; where nobody reads standard error, whoever logs more waits too.
+/// Bytes that may wait. Beyond this, logging threads wait, too, until standard error is read.
 const MOST: usize = 1 << 20;
 
 static LINES: Lines =
@@ -21,7 +21,7 @@ struct Lines {
     output: Mutex<()>,
 }
 
-/// Where the logger writes to. Starts the thread that writes on.
+/// The output of the logger. Starts the writing thread.
 pub(super) struct Batched(());
 
 impl Batched {
@@ -45,7 +45,7 @@ impl Write for Batched {
         Ok(line.len())
     }
 
-    /// Nothing: the logger flushes after each line.
+    /// Does nothing: the logger flushes after each line.
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
@@ -60,7 +60,7 @@ fn write_on() {
     }
 }
 
-/// Writes what waits. Errors are not reported: there is nowhere to report them to.
+/// Writes the waiting lines. Errors are not reported: there is nowhere to report them to.
 pub(super) fn drain() {
     let _output = LINES.output.lock();
     let lines = std::mem::take(&mut *LINES.waiting.lock().expect("nobody panics while lines wait"));
