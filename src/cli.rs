@@ -1,6 +1,6 @@
 //! The command line: one file per command.
 //!
-//! Exit codes: 0 all is well; 1 it did not work, or `check` found a problem; 2 wrong usage or settings.
+//! Exit codes: 0 for success; 1 for failure, or a problem found by `check`; 2 for wrong usage or settings.
 
 mod check;
 mod dev;
@@ -41,7 +41,7 @@ enum Command {
     Dev(Flags),
     /// Write a complete .env, fresh secrets and a signing key beside it, and print the service key that belongs to them
     Init(init::Init),
-    /// Look at settings and Redis: what is wrong, and how to mend it
+    /// Look at settings and Redis: each problem, and how to mend it
     #[command(after_help = SECRETS_HELP)]
     Check(check::Check),
     /// Ask the node on this machine whether it is ready; exits with 0 or 1
@@ -60,12 +60,12 @@ enum Command {
     Stats(stats::Stats),
 }
 
-/// A mistake of whoever called: exit code 2 instead of 1.
+/// A mistake of the caller: exit code 2 instead of 1.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Usage(String);
 
-/// Parses the command line, runs it, and reports an error as one line.
+/// Parses the command line, runs the command, and reports an error as one line.
 pub fn main() -> ExitCode {
     settle_environment();
     let cli = match Cli::try_parse() {
@@ -81,7 +81,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Log lines are written in batches: what waits is written in any case, a panic included.
+/// Log lines are written in batches. The rest is written when `body` ends, even by a panic.
 fn flushed<T>(body: impl FnOnce() -> T) -> T {
     struct Flush;
     impl Drop for Flush {
@@ -107,18 +107,17 @@ fn run(command: Command) -> Result<ExitCode> {
     }
 }
 
-/// Settings errors are the caller's.
+/// Marks errors in settings as the caller's.
 fn settled<T>(settings: Result<T>) -> Result<T> {
     settings.map_err(|error| Usage(format!("{error:#}")).into())
 }
 
-/// Runs what talks to Redis.
+/// Runs a future on a runtime; the client of Redis needs one.
 fn on_runtime<T>(part: impl Future<Output = T>) -> T {
     actix_web::rt::System::new().block_on(part)
 }
 
-/// Two rules that clap does not know: an empty variable counts as unset, and the flag `--port` wins over the
-/// variable `BIND_ADDR`.
+/// Two rules beyond clap: an empty variable counts as unset, and the flag `--port` wins over the variable `BIND_ADDR`.
 fn settle_environment() {
     let command = Cli::command();
     let names =
@@ -140,7 +139,7 @@ fn unset(name: &OsStr) {
     unsafe { std::env::remove_var(name) };
 }
 
-/// Help goes out as it is; of an error, the first paragraph as one line.
+/// Prints help unchanged, and the first paragraph of an error as one line.
 fn usage(error: &clap::Error) -> ExitCode {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         print!("{error}");

@@ -1,8 +1,8 @@
-//! Settings: where they come from, what they may be, and the plain data they become.
+//! Settings: their sources, their limits, and the plain data made of them.
 //!
-//! Each setting is an environment variable, and a flag unless it is a secret (a flag shows in `ps`). A flag
-//! wins. Empty means unset. A secret also comes as a file, named by `<NAME>_FILE`. A wrong value stops the
-//! start with one line that names the setting, and never repeats a secret.
+//! Each setting is an environment variable. It is also a flag unless it is a secret, because a flag shows in `ps`. A
+//! flag wins. Empty means unset. A secret can also come as a file, named by `<NAME>_FILE`. A wrong value stops the
+//! start with one line. The line names the setting, and never repeats a secret.
 
 mod keys;
 mod secrets;
@@ -40,11 +40,11 @@ use crate::verify::Rules;
 /// Ten years in seconds: lifetimes beyond it are typing errors.
 const TEN_YEARS: u64 = 315_360_000;
 
-/// A call of a refresh that comes straight through takes less than this; see `Policy::held_up`.
+/// A refresh's store call takes less than this, unless it is held up; see `Policy::held_up`.
 const HELD_UP: Duration = Duration::from_millis(5);
 
-/// The longest that readiness fails before the listener closes; at most a tenth of the grace. The server looks once a second
-/// whether its last request has ended, and a node without any is to be gone 3 s after SIGTERM.
+/// The longest time between failing readiness and the close of the listener; at most a tenth of the grace. The server
+/// looks only once a second whether its last request has ended, and an idle node must be gone 3 s after SIGTERM.
 const UNREADY_FIRST: Duration = Duration::from_millis(1500);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -63,7 +63,7 @@ impl ValueEnum for ReuseScope {
     }
 }
 
-/// The settings that are no secrets, as flags and environment variables.
+/// The settings without the secrets, as flags and environment variables.
 #[derive(Debug, Args)]
 pub struct Flags {
     /// Listening address; port 0 picks one and the log line says which [default: 127.0.0.1:8080]
@@ -109,7 +109,7 @@ pub struct Flags {
     /// Seconds (0-60) for which a superseded refresh token still gets the same successor; a thief who comes within them is not seen
     #[arg(long, env = "REFRESH_GRACE_SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=60))]
     refresh_grace_seconds: u64,
-    /// What ends when a superseded refresh token comes back
+    /// The sessions that end when a superseded refresh token comes back
     #[arg(long, env = "REUSE_SCOPE", default_value = "subject")]
     reuse_scope: ReuseScope,
     /// Live sessions of one subject (1-1000); a further one ends the least recently refreshed
@@ -126,7 +126,7 @@ pub struct Flags {
     log_format: LogFormat,
 }
 
-/// All that a node needs to know.
+/// The complete settings of a node.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub workers: usize,
@@ -135,7 +135,7 @@ pub struct Settings {
     pub policy: Policy,
     pub tokens: TokenSettings,
     pub keys: KeySource,
-    /// What `keys` held when settings were read.
+    /// The keys of `keys` at the time the settings were read.
     pub keyring: Arc<Keyring>,
     pub keys_stamp: Stamp,
     pub services: Arc<ServiceKeys>,
@@ -143,7 +143,7 @@ pub struct Settings {
     /// How `/verify` decides.
     pub verify: Rules,
     pub shutdown_grace: Duration,
-    /// Readiness fails for so long before the listener closes, so that load balancers look elsewhere first.
+    /// Readiness fails this long before the listener closes, so load balancers look elsewhere first.
     pub unready_first: Duration,
 }
 
@@ -178,7 +178,7 @@ impl Flags {
         self.assemble(issuer, store, services, self.keys.source()?)
     }
 
-    /// The settings of `dev`: what is missing is made up, and a service key comes with them.
+    /// The settings of `dev`: missing ones are made up, and a service key is added.
     pub fn dev_settings(&self, address: SocketAddr) -> Result<(Settings, NewServiceKey)> {
         let issuer = self.issuer.clone().unwrap_or_else(|| format!("http://{address}"));
         let embedded = StoreKind::Embedded;
@@ -204,7 +204,7 @@ impl Flags {
         Ok((settings, key))
     }
 
-    /// How Redis is reached, whatever else is missing.
+    /// The settings of Redis, even if other settings are missing.
     pub fn redis(&self) -> Result<RedisSettings> {
         let wait_replicas = self.ends.wait_replicas()?;
         Ok(RedisSettings {
@@ -285,7 +285,7 @@ fn required(name: &str) -> Result<String> {
     secret(name)?.with_context(|| format!("{name}: is missing; `token-gateway init` writes a complete .env"))
 }
 
-/// An issuer identifier (RFC 8414 section 2); plain http is for development.
+/// An issuer identifier (RFC 8414 section 2). Plain http is for development.
 pub fn issuer(text: &str) -> Result<String, &'static str> {
     let plain = text.bytes().all(|b| b.is_ascii_graphic());
     let url =

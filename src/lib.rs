@@ -1,19 +1,19 @@
 //! token-gateway: the session backend for teams with their own login.
 //!
-//! A login service proves who a user is; from there on the gateway owns the tokens. In reading order:
+//! A login service proves the identity of a user. From there on the gateway owns the tokens. In reading order:
 //!
 //! - [`session`]: the vocabulary: subject, session, `jti`, attempt, reason.
 //! - [`clock`]: time as the store tells it.
 //! - [`token`]: claims, minting, and the strict checks. Pure.
-//! - [`revocations`]: which sessions have ended, as the feed tells it.
-//! - [`store`]: the trait, the embedded store that specifies it, and Redis with its Lua scripts.
+//! - [`revocations`]: the denylist, as the feed fills it, and the watermark.
+//! - [`store`]: the trait, the embedded store as its specification, and Redis with its Lua scripts.
 //! - [`verify`]: access tokens checked from memory, at the gateway and at API nodes.
-//! - [`view`]: sessions as they are shown, over HTTP and by the commands.
+//! - [`view`]: sessions as shown over HTTP and by the commands.
 //! - [`gateway`]: the use cases, one file per verb.
 //! - [`http`]: the route table, the error table, one file per resource.
-//! - [`telemetry`], [`config`], [`startup`], [`cli`]: what a process needs around that.
+//! - [`telemetry`], [`config`], [`startup`], [`cli`]: everything else in a process.
 //!
-//! `ARCHITECTURE.md` answers the questions a newcomer has, and names the invariants.
+//! `ARCHITECTURE.md` answers a newcomer's questions, and names the invariants.
 
 #[cfg(feature = "server")]
 pub mod cli;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Many small allocations a request; see docs/decisions.md for what it gains.
+/// For the many small allocations of a request; docs/decisions.md states the gain.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

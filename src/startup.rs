@@ -29,16 +29,16 @@ use crate::telemetry::metrics::Metrics;
 use crate::token::Tokens;
 use crate::verify::Checker;
 
-/// Connections that may wait to be accepted.
+/// Connections allowed to wait for their acceptance.
 const BACKLOG: i32 = 1024;
 
-/// Idle connections are kept this long: longer than load balancers usually do, so that they close first.
+/// Idle connections are kept this long. Load balancers usually keep theirs for less, so they close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// At start-up Redis gets this long to say that its layout is too new.
+/// Time limit at start-up for Redis's answer about its layout. Without an answer the node starts all the same.
 const FIRST_ANSWER: Duration = Duration::from_secs(1);
 
-/// A node that is bound and about to serve.
+/// A node with its addresses bound, about to serve.
 pub struct Application {
     server: Server,
     admin: Option<Server>,
@@ -51,12 +51,12 @@ pub struct Application {
 }
 
 impl Application {
-    /// Binds everything; must run inside an actix system.
+    /// Binds all addresses. Must run inside an actix system.
     ///
     /// # Errors
     ///
-    /// When an address cannot be bound, or Redis holds a key layout that this release does not know. Redis
-    /// being away is no error: the node starts, is not ready, and answers 503 until Redis is there.
+    /// When an address cannot be bound, or Redis holds a key layout unknown to this release. An absent Redis is no
+    /// error: the node starts, is not ready, and answers 503 until Redis is there.
     pub async fn build(settings: Settings, listener: TcpListener) -> Result<Self> {
         let hangups = keys::hangups().context("cannot listen for SIGHUP")?;
         let lifecycle = Data::new(Lifecycle::default());
@@ -89,14 +89,14 @@ impl Application {
         let follower = actix_web::rt::spawn(async move { tokio::join!(following, checker.drop_ended()).0 });
         let (state, issuer) = (lifecycle.clone(), settings.gateway.issuer);
         let server = HttpServer::new(move || {
-            // One gateway per worker: its store's connection lives on the worker's own runtime.
+            // One gateway per worker, because a link lives on the worker's own runtime.
             let gateway = node.gateway(workers).expect("built once already");
             let app = App::new().app_data(Data::new(gateway)).app_data(state.clone());
             app.app_data(Pulse::start()).configure(http::routes(&issuer))
         })
         .workers(workers)
         .keep_alive(KEEP_ALIVE)
-        .h1_allow_half_closed(false) // whoever hangs up is gone: see `Gateway::rotate`
+        .h1_allow_half_closed(false) // a half-closed connection counts as hung up: see `Gateway::rotate`
         .tcp_nodelay(true)
         .disable_signals()
         .shutdown_timeout(grace.as_secs())
@@ -113,8 +113,8 @@ impl Application {
         self.admin_address
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains: readiness fails first, then no new connections are
-    /// taken, and requests in flight finish within the grace. A second signal stops at once.
+    /// Serves until SIGTERM or SIGINT, then drains. Readiness fails first. Then the node accepts no new connections,
+    /// and requests in flight finish within the grace. A second signal stops the node at once.
     pub async fn run_until_stopped(self) -> Result<()> {
         log::info!("listening on http://{}", self.address);
         if let Some(address) = self.admin_address {
@@ -136,7 +136,7 @@ impl Application {
     }
 }
 
-/// What all workers are made from.
+/// The common parts of all workers.
 #[derive(Clone)]
 struct Node {
     settings: Arc<Settings>,
@@ -166,7 +166,7 @@ impl Node {
         })
     }
 
-    /// A gateway for one of `sharers`, which share what the process may have in flight.
+    /// A gateway for one of `sharers`. They share the process's limit of store calls in flight.
     fn gateway(&self, sharers: usize) -> Result<Gateway> {
         let settings = &self.settings;
         let store: Arc<dyn Store> = match (&settings.store, &self.embedded) {
@@ -204,7 +204,7 @@ fn admin_server(
     Ok(server.listen(listener)?.run())
 }
 
-/// Listens on `address`; `setting` names it in the error.
+/// Listens on `address`. An error names it by `setting`.
 pub fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener> {
     let listen = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
@@ -216,7 +216,7 @@ pub fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener> {
     listen().with_context(|| format!("{setting}: cannot listen on {address}"))
 }
 
-/// Also says loudly what endangers the promises.
+/// Also logs a warning for each danger to the gateway's promises.
 async fn refuse_unknown_layout(gateway: &Gateway) -> Result<()> {
     match timeout(FIRST_ANSWER, gateway.store.ready()).await {
         Ok(Err(error @ store::Error::Corrupt(_))) => Err(error.into()),

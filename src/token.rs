@@ -1,14 +1,19 @@
 //! Tokens, pure: no HTTP, no store, no async, no files.
 //!
-//! - [`secret`], [`jwk`]: what signs. - [`key_set`]: the file that keys live in. - `key`, [`keyring`]: keys at work.
-//!   [`verifying`]: what checks signatures.
-//! - [`claims`], `payload`: what a token says, read and written. - `sign`: minting a pair.
-//! - `jws`: a token taken apart. - [`verify`]: the one place where a string becomes trusted claims.
+//! - [`secret`], [`jwk`]: secrets and keys.
+//! - [`key_set`]: the file of keys.
+//! - `key`, [`keyring`]: keys at work. [`verifying`]: checks of signatures.
+//! - [`claims`], `payload`: the claims of a token, read and written.
+//! - `sign`: minting a pair.
+//! - `jws`: a token taken apart.
+//! - [`verify`]: the one place where a string becomes trusted claims.
 //!
-//! Both kinds are JWTs (RFC 7519) in compact form. An *access token* has `typ: at+jwt` (RFC 9068), or `JWT` for an
-//! audience that insists, and is signed by the active key of the key set or with `SIGNING_SECRET`; a *refresh token*
-//! has `typ: rt+jwt` and is always HS256 under a secret that no verifier ever holds: its signed `gen` is evidence
-//! after a failover.
+//! Both kinds are JWTs (RFC 7519) in compact form:
+//!
+//! - An *access token* has `typ: at+jwt` (RFC 9068), or `JWT` for an audience that insists. The active key of the key
+//!   set or `SIGNING_SECRET` signs it.
+//! - A *refresh token* has `typ: rt+jwt`. Its algorithm is always HS256, under a secret that no verifier ever holds:
+//!   its signed `gen` is evidence after a failover.
 
 pub mod claims;
 pub mod jwk;
@@ -37,7 +42,7 @@ pub use verify::Rejected;
 pub use key::Typ;
 use payload::Beginning;
 
-/// What the tokens of this gateway are made of, beside keys.
+/// Settings of the gateway's tokens, without keys.
 #[derive(Debug, Clone)]
 pub struct TokenSettings {
     /// `iss` of every token, and `aud` of refresh tokens.
@@ -48,7 +53,7 @@ pub struct TokenSettings {
     pub jwt_audiences: BTreeSet<String>,
 }
 
-/// Mints and checks tokens with keys prepared once; shared by all workers.
+/// Mints and checks tokens with keys prepared once. Shared by all workers.
 pub struct Tokens {
     settings: TokenSettings,
     access_beginning: Beginning,
@@ -66,7 +71,7 @@ impl Tokens {
         }
     }
 
-    /// Puts other keys to work, for all calls that begin from now on.
+    /// Puts other keys to work for all later calls.
     pub fn replace_keys(&self, keyring: Keyring) {
         self.keyring.store(Arc::new(keyring));
     }

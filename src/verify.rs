@@ -1,4 +1,4 @@
-//! Access tokens checked where they are used: from memory, without a question to anybody.
+//! Access tokens checked where they are used: from memory, without a request to any server.
 //!
 //! For API nodes in Rust, with the feature `verify` and without the server's (`default-features = false`):
 //!
@@ -18,9 +18,10 @@
 //! # }
 //! ```
 //!
-//! - `Verifier` (feature `verify`): keys, feed and rules, put together. - [`Access`]: what a token that is good says.
-//! - [`Checker`]: what decides; `/verify` of the gateway uses it, too.
-//! - `Feed` (`verify`; from Redis: `verify-redis`): where a node hears of ended sessions. - `jwks`: where it has its keys.
+//! - `Verifier` (feature `verify`): keys, feed and rules, put together.
+//! - [`Access`]: the content of a valid token.
+//! - [`Checker`]: the decision; `/verify` of the gateway uses it, too.
+//! - `Feed` (`verify`; from Redis: `verify-redis`): the source of revocation events. `jwks`: the source of keys.
 //! - `actix` (`verify-actix`): a middleware and an extractor.
 
 mod access;

@@ -1,4 +1,4 @@
-//! `token-gateway check`: what is wrong, and how to mend it.
+//! `token-gateway check`: each problem, and how to mend it.
 
 use std::process::ExitCode;
 

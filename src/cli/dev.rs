@@ -22,8 +22,8 @@ pub fn run(flags: &Flags) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Lines for a shell, in an order that tells the story. Each `curl` keeps its answer in a variable, and the
-/// next takes its tokens from there.
+/// Lines for a shell, in the order of a story. Each `curl` keeps its answer in a variable, and the next one takes its
+/// tokens from there.
 fn guide(address: SocketAddr, key: &str, embedded: bool) -> String {
     let url = format!("http://{}", reachable(address));
     let store = if embedded { "embedded (forgets everything at exit)" } else { "Redis, at REDIS_URL" };
@@ -84,7 +84,7 @@ SECOND=$({}); echo \"$SECOND\"
     )
 }
 
-/// An address that a client on this machine can use.
+/// The address for a client on this machine.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());

@@ -1,4 +1,4 @@
-//! `token-gateway healthcheck`: for containers that have no shell and no curl.
+//! `token-gateway healthcheck`: for containers without a shell and without curl.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! `token-gateway init`: a complete `.env`, the secrets that it names in files of their own, and the first key of a key set.
+//! `token-gateway init`: a complete `.env`, its secrets in files of their own, and the first key of a key set.
 
 mod environment;
 mod files;
@@ -16,10 +16,10 @@ use crate::gateway::service_keys::{NewServiceKey, sha256_hex};
 use crate::token::jwk::Alg;
 use crate::token::key_set::KeySet;
 
-/// Where the key set goes, from the folder of the `.env`.
+/// Path of the key set, relative to the folder of the `.env`.
 const KEYS: &str = "keys/signing.json";
 
-/// Where the secrets go, from the same folder: a file each, named as docker-compose.yml names them.
+/// Folder of the secrets, relative to the same folder. Each has its own file, under its name in docker-compose.yml.
 const SECRETS: &str = "secrets";
 
 /// The users of the stack's Redis, without passwords.
@@ -47,7 +47,7 @@ impl Init {
         let (keys, folder) = (self.output.with_file_name(KEYS), self.output.with_file_name(SECRETS));
         let secrets = secrets(&key.entry).map(|(name, reader, text)| (folder.join(name), reader, text));
         for path in [&self.output, &keys].into_iter().chain(secrets.iter().map(|(path, ..)| path)) {
-            // A second `init` must not throw away what live tokens are signed with.
+            // A second `init` must not throw away the keys of live tokens.
             if path.symlink_metadata().is_ok() {
                 bail!(
                     "--output: cannot create {}, because it is there already; name a path in another folder",
@@ -81,7 +81,8 @@ fn secrets(service_keys: &str) -> [(&'static str, Reader, String); 5] {
     ]
 }
 
-/// The rules of `users.acl` with the hashes of passwords. Redis takes no comments in such a file.
+/// The rules of `users.acl` with the hashes of passwords. Comments are left out, because Redis takes none in such a
+/// file.
 fn redis_users(gateway: &str, operator: &str) -> String {
     let rules = REDIS_USERS.lines().filter(|line| line.starts_with("user "));
     let with_hash = rules.map(|rule| match rule.split(' ').nth(1) {

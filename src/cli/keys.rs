@@ -1,7 +1,7 @@
 //! `token-gateway keys`: the key set file. Nodes notice a change within a second.
 //!
-//! A rotation never fails an honest token: the new key is published at once, signs only when every verifier has had
-//! time to read it, and the old one stays until the last token that it signed has expired.
+//! A rotation never fails an honest token. The new key is published at once. It signs only after every verifier has had
+//! time to read it. The old key stays until its last token has expired.
 
 mod file;
 mod list;
@@ -21,10 +21,10 @@ use crate::token::jwk::{Alg, PrivateJwk, Signs};
 use crate::token::key_set::{KeySet, State};
 use crate::view::rfc3339_seconds;
 
-/// Nodes need this to notice a changed file, and machines' clocks differ.
+/// Time for nodes to notice a changed file, with room for differences between the machines' clocks.
 const NOTICE: Duration = Duration::from_secs(5);
 
-/// Beyond what must be, by default.
+/// The default in place of `NOTICE`, with room to spare.
 const COMFORT: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Subcommand)]
@@ -84,7 +84,7 @@ pub struct List {
 #[derive(Debug, Args)]
 pub struct Retire {
     /// The key to take out, by its kid
-    #[arg(allow_hyphen_values = true)] // a thumbprint may begin with one
+    #[arg(allow_hyphen_values = true)] // a thumbprint may begin with a hyphen
     kid: Option<String>,
     /// Also when tokens that it signed are still alive: they are refused from then on
     #[arg(long, requires = "kid")]
@@ -129,8 +129,8 @@ impl New {
         self.making.tell(&kid, alg, from, &[])
     }
 
-    /// None for the first key of all, which no node can be at work with. Where nodes are, they have a secret or another
-    /// key, and must have noticed this one before it signs.
+    /// No delay for the first key of the set if there is no secret: no node can be at work yet. Otherwise nodes work
+    /// with a secret or another key, and must notice the new key before it signs.
     fn delay(&self, is_first: bool) -> Result<Duration> {
         let name = self.making.secret_name();
         match self.making.delay_seconds {
@@ -205,7 +205,7 @@ impl Retire {
     }
 }
 
-/// Why a key is not taken out, unless by force.
+/// Why a key must stay, except with `--force`.
 fn reason_to_stay(state: State, is_only: bool, now: u64) -> Option<String> {
     match state {
         State::Active => Some("signs now".to_owned()),
@@ -233,7 +233,7 @@ impl Making {
         if self.refresh { Alg::Hs256 } else { asked.unwrap_or(otherwise) }
     }
 
-    /// Until the new key signs: at least as long as a verifier may not have read it.
+    /// The time before the new key signs: at least as long as a verifier may lack the key.
     fn delay(&self) -> Result<Duration> {
         let cached = if self.refresh { Duration::ZERO } else { self.settings.keys.jwks_max_age() };
         let least = cached + NOTICE;

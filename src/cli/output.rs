@@ -1,4 +1,4 @@
-//! What the commands for operators print: tables and JSON on standard output, progress on standard error.
+//! The output of operators' commands: tables and JSON on standard output, progress on standard error.
 
 use std::io::{ErrorKind, IsTerminal, Write, stdout};
 
@@ -7,7 +7,7 @@ use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-/// Prints `text`. A reader that has seen enough and closed the pipe is no error.
+/// Prints `text`. A pipe closed early by its reader is no error.
 pub fn print(text: &str) -> Result<()> {
     let mut out = stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -20,7 +20,7 @@ pub fn print_json(value: &impl Serialize) -> Result<()> {
     print(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
-/// Columns with a line below their names on a terminal, and without any elsewhere; never with colours.
+/// Columns without colours. On a terminal, there is a line below their names.
 pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header).add_rows(rows);
@@ -33,7 +33,7 @@ pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [
     table.trim_fmt() + "\n"
 }
 
-/// Text from elsewhere, as a terminal may show it: what would move the cursor, or hide, is spelled out.
+/// Foreign text, made safe for a terminal: characters that move the cursor, or hide, are spelled out.
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -45,8 +45,8 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
-/// A progress bar for a walk over `length` keys, to be told how many have been passed. It shows on a
-/// terminal only, and is gone when it is dropped.
+/// A progress bar for a walk over `length` keys; the caller reports each number of keys passed. The bar shows on a
+/// terminal only, and disappears on drop.
 pub fn progress(length: u64) -> impl FnMut(u64) {
     let style =
         ProgressStyle::with_template("looking at keys {bar:40} {percent:>3} %").expect("a valid template");

@@ -14,7 +14,7 @@ pub enum ServiceKey {
     New {
         /// The service's name: 1 to 64 of A-Z a-z 0-9 . _ -
         name: String,
-        /// What it may do: issue, introspect, manage, feed, events; none means all
+        /// Its roles: issue, introspect, manage, feed, events; none means all
         roles: Vec<String>,
         /// Print JSON
         #[arg(long)]

@@ -15,15 +15,15 @@ use crate::session::{Jti, SessionId, Subject};
 
 #[derive(Debug, Subcommand)]
 pub enum Sessions {
-    /// Who has sessions, or the sessions of one subject
+    /// The subjects with sessions, or the sessions of one subject
     #[command(after_help = REDIS_URL_HELP)]
     List(list::List),
     /// All that one session holds, or why it ended
     #[command(after_help = REDIS_URL_HELP)]
     Show(show::Show),
-    /// End one session, or those of a subject, and announce it: as a node does, with the reason `admin`
+    /// End one session, or those of a subject, and publish the end, as a node does, with the reason `admin`
     ///
-    /// May be repeated: ends that were not announced yet are announced then.
+    /// May be repeated: ends that were not published yet are published then.
     #[command(after_help = REDIS_URL_HELP)]
     End(end::End),
 }
@@ -39,10 +39,10 @@ impl Sessions {
     }
 }
 
-/// A session as operators name it.
+/// A session as named by an operator.
 struct Wanted {
     session: SessionId,
-    /// Where it was named by the `jti` of one of its refresh tokens.
+    /// Present if the name was the `jti` of one of its refresh tokens.
     jti: Option<Jti>,
 }
 

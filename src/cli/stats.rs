@@ -1,4 +1,4 @@
-//! `token-gateway stats`: how many sessions there are, and what they take.
+//! `token-gateway stats`: the number of sessions, and their memory.
 
 mod report;
 

@@ -1,4 +1,4 @@
-//! Where keys come from: secrets among the settings, and a key set file that may change while nodes run.
+//! The sources of keys: secrets among the settings, and a key set file, changed even while nodes run.
 
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ impl clap::ValueEnum for Alg {
     }
 }
 
-/// The key set file, and how it is published.
+/// The key set file, and its publication.
 #[derive(Debug, Args)]
 pub struct KeyFlags {
     /// Path of the key set file, a private JWK Set that `token-gateway keys` makes and changes; nodes notice
@@ -44,7 +44,7 @@ impl KeyFlags {
         Duration::from_secs(self.jwks_max_age_seconds)
     }
 
-    /// What signs, as a node is told.
+    /// The source of a node's keys.
     pub fn source(&self) -> Result<KeySource> {
         let set = self.signing_keys.clone().map_or(SetSource::None, SetSource::File);
         Ok(KeySource { secrets: secrets()?, set })
@@ -57,7 +57,7 @@ impl KeyFlags {
     }
 }
 
-/// How long an access token lives.
+/// The lifetime of access tokens.
 #[derive(Debug, Args)]
 pub struct AccessTtl {
     /// Seconds an access token lives
@@ -65,7 +65,7 @@ pub struct AccessTtl {
     pub access_ttl_seconds: u64,
 }
 
-/// How long a refresh token lives.
+/// The lifetime of refresh tokens.
 #[derive(Debug, Args)]
 pub struct RefreshTtl {
     /// Seconds a refresh token, and a session that is not refreshed, lives
@@ -73,7 +73,7 @@ pub struct RefreshTtl {
     pub refresh_ttl_seconds: u64,
 }
 
-/// The settings of the commands that change the key set file.
+/// The settings of commands on the key set file.
 #[derive(Debug, Args)]
 pub struct KeySettings {
     #[command(flatten)]
@@ -93,7 +93,7 @@ impl KeySettings {
     }
 }
 
-/// What a node's keys are made from, again whenever the file has changed.
+/// The source of a node's keys. It is read again after each change of the file.
 #[derive(Debug, Clone)]
 pub struct KeySource {
     pub secrets: Secrets,
@@ -108,11 +108,12 @@ pub enum SetSource {
     Made(KeySet),
 }
 
-/// Differs when the file has changed.
+/// Changes with the file.
 pub type Stamp = Option<(SystemTime, u64, u64)>;
 
 impl KeySource {
-    /// With the stamp of what was read: a change after it differs.
+    /// Returns the keys and their stamp. The stamp is taken before the file is read, so any later change makes a new
+    /// stamp.
     pub fn load(&self) -> Result<(Keyring, Stamp)> {
         let stamp = self.stamp();
         let set = match &self.set {

@@ -1,4 +1,4 @@
-//! Settings that are secrets: from the environment or from a file, never from a flag.
+//! Secret settings: from the environment or from a file, never from a flag.
 
 use anyhow::{Context, Result, bail};
 use base64_simd::STANDARD;
@@ -26,7 +26,8 @@ Secrets, from the environment only; each may come as a file instead, named by <N
                            [default: redis://127.0.0.1:6379]
   REDIS_SENTINEL_PASSWORD  for Sentinels that want one [default: none]";
 
-/// A secret from `NAME`, or from the file that `NAME_FILE` names; a trailing newline is not part of it.
+/// A secret from the variable `NAME`, or from the file named by `NAME_FILE`. Line ends at the end of the file are no
+/// part of the secret.
 pub fn secret(name: &str) -> Result<Option<String>> {
     let file = format!("{name}_FILE");
     match (variable(name)?, variable(&file)?) {
@@ -44,7 +45,7 @@ pub fn secret(name: &str) -> Result<Option<String>> {
     }
 }
 
-/// Whether a secret is set, itself or as a file.
+/// Whether a secret is set, by value or as a file.
 pub fn variable_is_set(name: &str) -> bool {
     [name.to_owned(), format!("{name}_FILE")].iter().any(|name| matches!(variable(name), Ok(Some(_))))
 }
@@ -57,12 +58,12 @@ fn variable(name: &str) -> Result<Option<String>> {
     }
 }
 
-/// A fresh secret of 256 bits, in the form that settings take.
+/// A fresh secret of 256 bits, in the form for settings.
 pub fn random() -> String {
     format!("base64:{}", STANDARD.encode_to_string(random_bytes()))
 }
 
-/// A fresh password of 256 bits, in letters and digits that mean nothing in a URL or a shell.
+/// A fresh password of 256 bits, in letters and digits: these need no escape in a URL or a shell.
 pub fn random_password() -> String {
     random_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,4 +1,4 @@
-//! Settings of the store: those that a node shares with the commands that look into its store from outside.
+//! Settings of the store. Nodes share them with the commands on a store in use.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::store::Policy;
 use crate::store::redis::RedisSettings;
 use crate::store::redis::address::Tls;
 
-/// The feed outlives every access token by this much.
+/// A revocation event stays in the feed this much longer than access tokens live.
 const FEED_MARGIN: Duration = Duration::from_secs(900);
 
-/// How Redis is reached.
+/// Address and credentials of Redis.
 #[derive(Debug, Args)]
 pub struct RedisFlags {
     /// Prefix of every Redis key
@@ -45,7 +45,7 @@ impl RedisFlags {
         Duration::from_millis(self.redis_timeout_ms)
     }
 
-    /// One call at a time, for no replica: what a node wants beyond that it sets itself.
+    /// The settings for one call at a time, with no acknowledgement by replicas. A node overrides both.
     pub fn settings(&self) -> Result<RedisSettings> {
         let url = secret("REDIS_URL")?.unwrap_or_else(|| "redis://127.0.0.1:6379".to_owned());
         let settings = RedisSettings {
@@ -77,7 +77,7 @@ impl RedisFlags {
     }
 }
 
-/// What ending a session leaves behind, and who must have it.
+/// The settings for ending a session: the lifetime of its records, and the replicas to acknowledge them.
 #[derive(Debug, Args)]
 pub struct EndFlags {
     /// Replicas that must acknowledge an ended session
@@ -111,7 +111,7 @@ impl EndFlags {
     }
 }
 
-/// The settings of a command that looks into the store while nodes use it.
+/// The settings of a read-only command on a store in use.
 #[derive(Debug, Args)]
 pub struct Outside {
     /// Where sessions live: redis; the sessions of an embedded store are inside its own process [default: redis]
@@ -132,7 +132,7 @@ impl Outside {
     }
 }
 
-/// The settings of a command that ends sessions while nodes use the store.
+/// The settings of a command for ending sessions in a store in use.
 #[derive(Debug, Args)]
 pub struct Ending {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! How `/verify` answers while it cannot know who has logged out.
+//! The answers of `/verify` while logouts may be unknown.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use clap::{Args, ValueEnum};
 
 #[derive(Debug, Args)]
 pub struct VerifyFlags {
-    /// Seconds (2-3600) for which the feed of ended sessions may go unheard before it is stale
+    /// Seconds (2-3600) by which the revocation feed may lag before it is stale
     #[arg(long, env = "VERIFY_MAX_STALE_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(2..=3600))]
     verify_max_stale_seconds: u64,
-    /// What /verify does with tokens while the feed is stale: refuse (503), or accept although a logout may go unnoticed
+    /// How /verify answers while the feed is stale: refuse (503), or accept although a logout may go unnoticed
     #[arg(long, env = "VERIFY_WHEN_STALE", default_value = "refuse")]
     verify_when_stale: WhenStale,
 }

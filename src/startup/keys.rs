@@ -1,5 +1,5 @@
-//! A node follows its key set file: a change is at work within a second, on `SIGHUP` at once. A file that cannot be
-//! read changes nothing, and is told about once per change.
+//! A node follows its key set file: a change is at work within a second, on `SIGHUP` at once. An unreadable file
+//! changes nothing, and is logged once per change and per `SIGHUP`.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,15 +11,15 @@ use crate::config::{KeySource, Stamp};
 use crate::telemetry::metrics::Metrics;
 use crate::token::{Keyring, Tokens};
 
-/// How often a node looks whether the file has changed.
+/// Time between two looks at the file.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// From here on `SIGHUP` ends no process.
+/// After this call `SIGHUP` ends the process no more.
 pub(super) fn hangups() -> std::io::Result<Signal> {
     signal(SignalKind::hangup())
 }
 
-/// `stamp` is that of the keys at work.
+/// `stamp` is the stamp of the keys at work.
 pub(super) async fn follow(
     mut hangups: Signal,
     source: KeySource,

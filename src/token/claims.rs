@@ -1,4 +1,4 @@
-//! What a token says: typed claims, and the claims of the login service that ride along.
+//! The content of a token: typed claims, and the claims of the login service beside them.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 use serde_json::{Map, Value};
 
-/// Names that a session's own claims may not use: they are the gateway's to set.
+/// Names that a session's own claims must not use: only the gateway sets them.
 pub const RESERVED: [&str; 13] =
     ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "gen", "type", "client_id", "scope", "cnf"];
 
@@ -22,8 +22,8 @@ pub const MAX_CLAIMS_LEN: usize = 2048;
 /// Deepest nesting of a session's claims; the claims object itself is level 1.
 pub const MAX_CLAIMS_DEPTH: usize = 8;
 
-/// Any of our tokens as it is read: wrong types, missing members and duplicates are errors, which the
-/// JWT library alone would let through.
+/// Any of our tokens, as read. Wrong types, missing members and duplicates are errors here; the JWT library alone would
+/// let them through.
 #[derive(Deserialize)]
 pub(super) struct Presented<'a> {
     #[serde(borrow)]
@@ -106,8 +106,8 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-/// Compact JSON in which every character outside printable ASCII is escaped, so that what
-/// `redis-cli HGETALL` prints is what is stored.
+/// Compact JSON with every character outside printable ASCII escaped: `redis-cli HGETALL` prints exactly the stored
+/// text.
 pub fn to_ascii_json(value: &impl Serialize) -> String {
     let mut bytes = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, AsciiFormatter);

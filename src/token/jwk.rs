@@ -1,4 +1,4 @@
-//! Keys as JSON Web Keys (RFC 7517, RFC 7518 section 6): read strictly, made, and shown without what is private.
+//! Keys as JSON Web Keys (RFC 7517, RFC 7518 section 6): read strictly, made, and shown without their private members.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use super::secret::Secret;
 
-/// How a key signs (RFC 7518 section 3.1, RFC 8037 section 3.1).
+/// The algorithm of a key (RFC 7518 section 3.1, RFC 8037 section 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Alg {
     Hs256,
@@ -59,7 +59,7 @@ impl FromStr for Alg {
     }
 }
 
-/// Which tokens a key signs.
+/// The kind of tokens that a key signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Signs {
@@ -78,7 +78,7 @@ impl Signs {
     }
 }
 
-/// Why a key cannot be used: the member, and what would be right. Never what it holds.
+/// Why a key cannot be used: the member at fault and a right value, never the wrong one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
     #[error("'alg' must be ES256, EdDSA, RS256, PS256 or HS256")]
@@ -138,10 +138,10 @@ pub struct PrivateJwk {
     public_key_use: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     kid: Option<String>,
-    /// Ours: which tokens it signs.
+    /// Ours: the kind of tokens it signs.
     #[serde(default)]
     pub signs: Signs,
-    /// Ours: from when on, in seconds since the epoch. It is published all the time.
+    /// Ours: the start of signing, in seconds since the epoch. Publication does not wait for it.
     #[serde(default)]
     pub signs_from: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -179,7 +179,7 @@ impl fmt::Debug for PrivateJwk {
     }
 }
 
-/// What a key signs with.
+/// The private part of a key, ready to sign.
 pub(super) enum Material {
     Secret(Vec<u8>),
     Ec(EcdsaKeyPair),
@@ -255,7 +255,7 @@ impl PrivateJwk {
         self.qi = Private::encode(&bytes(rsa.coefficient));
     }
 
-    /// Checks everything about it, its own `kid` included.
+    /// Checks all members, its own `kid` included.
     pub(super) fn open(&self) -> Result<(Alg, Material), InvalidKey> {
         let alg: Alg = self.alg.parse()?;
         if self.kty != alg.kty() {
@@ -335,12 +335,12 @@ impl PrivateJwk {
         &self.alg
     }
 
-    /// What a symmetric key consists of.
+    /// The secret of a symmetric key.
     pub(super) fn secret(&self) -> Option<Secret> {
         private("k", self.k.as_ref()).ok().map(Secret::from_bytes)
     }
 
-    /// What verifiers may see; `None` where that is nothing: a secret is never published.
+    /// The public members, for verifiers. `None` for a secret, because secrets are never published.
     pub(super) fn public(&self) -> Option<jwk::Jwk> {
         let mut public = self.bare();
         if matches!(public.algorithm, jwk::AlgorithmParameters::OctetKey(_)) {
@@ -355,7 +355,7 @@ impl PrivateJwk {
         Some(public)
     }
 
-    /// What a thumbprint is made of.
+    /// The members that make up a thumbprint.
     fn bare(&self) -> jwk::Jwk {
         let text = |member: &Option<String>| member.clone().unwrap_or_default();
         let algorithm = match self.kty.as_str() {

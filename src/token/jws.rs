@@ -7,21 +7,21 @@ use serde::de::IgnoredAny;
 use super::claims::present;
 use super::verify::Rejected;
 
-/// Longer tokens are refused unread, in bytes: claims are at most 2 KiB, so ours stay far below.
+/// Longer tokens, in bytes, are refused unread. Claims take at most 2 KiB, so our tokens stay far below.
 const MAX_TOKEN_LEN: usize = 8 * 1024;
 
 /// Exactly three parts, each still encoded.
 pub struct Parts<'a> {
     pub(super) token: &'a str,
-    /// Header and payload with the dot between: what is signed.
+    /// The signed text: header and payload with the dot between.
     pub(super) message: &'a str,
     pub(super) header: &'a str,
     payload: &'a str,
     signature: &'a str,
 }
 
-/// The header parameters that matter to us (RFC 7515 section 4.1). `jku`, `jwk`, `x5u` and `x5c` are not
-/// among them: a token never tells us where to find a key.
+/// The header parameters we read (RFC 7515 section 4.1). `jku`, `jwk`, `x5u` and `x5c` are not among them: a token
+/// never tells us where to find a key.
 #[derive(Deserialize)]
 pub(super) struct Header {
     pub alg: String,
@@ -39,7 +39,7 @@ pub(super) struct Header {
 impl<'a> Parts<'a> {
     /// # Errors
     ///
-    /// [`Rejected::Malformed`] for what has not three parts, or more than 8 KiB.
+    /// [`Rejected::Malformed`] for a text of more than 8 KiB, or without exactly three parts.
     pub fn split(token: &'a str) -> Result<Self, Rejected> {
         if token.len() > MAX_TOKEN_LEN {
             return Err(Rejected::Malformed);
@@ -76,7 +76,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// A JSON object: a list would be read as its members in their order.
+/// Only a JSON object: the reader would take a list for the members in their order.
 fn decode_object(part: &str) -> Result<Vec<u8>, Rejected> {
     let json = decode(part)?;
     if json.trim_ascii_start().starts_with(b"{") { Ok(json) } else { Err(Rejected::Malformed) }

@@ -1,4 +1,4 @@
-//! One key at work, prepared once: what signs, and what checks. Shared by all workers.
+//! One key at work, prepared once, with its halves for signing and checking. Shared by all workers.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use super::jwk::{Alg, InvalidKey, Material, PrivateJwk, Signs};
 use super::secret::Secret;
 use super::verifying::VerifyingKey;
 
-/// The header parameter `typ` (RFC 7515 section 4.1.9): what a token is for.
+/// The header parameter `typ` (RFC 7515 section 4.1.9): the purpose of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Typ {
-    /// An access token as RFC 9068 has it.
+    /// An access token of RFC 9068.
     AtJwt,
-    /// An access token for verifiers that know no other `typ`.
+    /// An access token for verifiers without support for `at+jwt`.
     Jwt,
     /// A refresh token.
     RtJwt,

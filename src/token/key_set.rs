@@ -1,8 +1,10 @@
 //! The key set file: a private JWK Set (RFC 7517 section 5), and the life of a key in it.
 //!
-//! A key is published from the moment it stands in the file, signs from its `signs_from` on until a newer one does,
-//! and stays until the last token that it signed has expired. So at every moment one key signs, and every verifier
-//! that reads the published set at least once per cache time knows each key before it meets a token of it.
+//! A key is published as soon as the file holds it. It signs from its `signs_from` until a newer key does. It stays
+//! until its last token has expired.
+//!
+//! So one key signs at every moment. A verifier knows each key before it meets a token of that key, if it reads the
+//! published set at least once per cache time.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,20 +14,19 @@ use serde_json::{Map, Value};
 
 use super::jwk::{Alg, InvalidKey, PrivateJwk, Signs};
 
-/// A key is kept for so long after the last token that it signed has expired, in seconds: clocks differ, and a
-/// replay of a refresh mints again what was minted before.
+/// A key stays this many seconds longer than its last token lives, because clocks differ.
 const MARGIN: u64 = 60;
 
 /// The keys of a gateway, in the order of the file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct KeySet {
     pub keys: Vec<PrivateJwk>,
-    /// Members of other tools, kept as they are.
+    /// Members of other tools, kept unchanged.
     #[serde(flatten)]
     other: Map<String, Value>,
 }
 
-/// Why a text is no key set. Repeats nothing of it but a `kid`.
+/// Why a text is no key set. Repeats nothing of the text but a `kid`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKeySet {
     #[error("is no JWK Set, at line {0} column {1}; make one with `token-gateway keys new`")]
@@ -40,20 +41,20 @@ pub enum InvalidKeySet {
     Tie(usize),
 }
 
-/// Where a key is in its life.
+/// The stage of a key's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Published; signs from then on, in seconds since the epoch.
+    /// Published. Signs from this time on, in seconds since the epoch.
     Waiting(u64),
     /// Signs now.
     Active,
-    /// Signs no more; tokens of it live until then.
+    /// Signs no more. Its tokens live until this time, in seconds since the epoch.
     Retiring(u64),
-    /// No token of it lives.
+    /// None of its tokens lives.
     Retired,
 }
 
-/// How long tokens live that a key has signed.
+/// The lifetimes of tokens, by their kind.
 #[derive(Debug, Clone, Copy)]
 pub struct Lifetimes {
     pub access: Duration,
@@ -61,7 +62,7 @@ pub struct Lifetimes {
 }
 
 impl KeySet {
-    /// Reads a file's text; checks each key.
+    /// Reads a file's text, and checks each key.
     pub fn parse(text: &str) -> Result<Self, InvalidKeySet> {
         let set: Self =
             serde_json::from_str(text).map_err(|error| InvalidKeySet::Json(error.line(), error.column()))?;
@@ -78,7 +79,7 @@ impl KeySet {
         Ok(set)
     }
 
-    /// A set of one fresh key that signs access tokens at once.
+    /// A set with one fresh key, for signing access tokens at once.
     pub fn generate(alg: Alg) -> Self {
         Self { keys: vec![PrivateJwk::generate(alg, Signs::Access, 0)], other: Map::new() }
     }
@@ -88,18 +89,18 @@ impl KeySet {
         serde_json::to_string_pretty(self).expect("maps with string keys serialize") + "\n"
     }
 
-    /// The key of its kind that signs at `now`.
+    /// The signing key of this kind at `now`.
     pub fn active(&self, signs: Signs, now: u64) -> Option<&PrivateJwk> {
         let due = self.of(signs).filter(|jwk| jwk.signs_from <= now);
         due.max_by_key(|jwk| jwk.signs_from)
     }
 
-    /// The latest moment at which a key of this kind begins to sign.
+    /// The latest `signs_from` of this kind's keys.
     pub fn last_change(&self, signs: Signs) -> Option<u64> {
         self.of(signs).map(|jwk| jwk.signs_from).max()
     }
 
-    /// How many keys there are of its kind.
+    /// The number of keys of this kind.
     pub fn count(&self, signs: Signs) -> usize {
         self.of(signs).count()
     }
@@ -129,7 +130,7 @@ impl KeySet {
         if until > now { State::Retiring(until) } else { State::Retired }
     }
 
-    /// Takes out the keys of which no token lives; tells their `kid`s.
+    /// Takes out the keys whose tokens have all expired; returns their `kid`s.
     pub fn retire(&mut self, now: u64, lifetimes: Lifetimes) -> Vec<String> {
         let retired = |jwk: &&PrivateJwk| self.state(jwk, now, lifetimes) == State::Retired;
         let kids: Vec<String> = self.keys.iter().filter(retired).map(PrivateJwk::thumbprint).collect();

@@ -1,4 +1,4 @@
-//! The keys of a node at work: who signs now, who verifies, what is published.
+//! The keys of a node at work: the signing keys, the keys for checking, and the published ones.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,28 +14,28 @@ use super::secret::Secret;
 use super::verify::Rejected;
 use super::verifying::{self, VerifyingKey};
 
-/// The secrets that come as settings, beside a key set file or without one.
+/// Secrets from settings, beside a key set file or without one.
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
     /// `SIGNING_SECRET`: signs access tokens until a key of the set does.
     pub signing: Option<Secret>,
     /// `REFRESH_SECRET`: signs refresh tokens until a key of the set does.
     pub refresh: Option<Secret>,
-    /// `REFRESH_SECRET_PREVIOUS`: accepted, and never signs.
+    /// `REFRESH_SECRET_PREVIOUS`: accepted, but never signs.
     pub refresh_previous: Option<Secret>,
 }
 
-/// A key, and from when on it signs.
+/// A key, and the start of its signing.
 struct Scheduled {
     key: Key,
     signs_from: u64,
 }
 
-/// Of a key that only verifies.
+/// The `signs_from` of a key for checks only.
 const NEVER: u64 = u64::MAX;
 
 pub struct Keyring {
-    /// The last to sign first.
+    /// Sorted by `signs_from`, the latest first; so is `refresh`.
     access: Vec<Scheduled>,
     refresh: Vec<Scheduled>,
     jwks: String,
@@ -85,24 +85,24 @@ impl Keyring {
         Ok(Self { access, refresh, jwks })
     }
 
-    /// What verifiers may see: a JWK Set.
+    /// The published keys, for verifiers: a JWK Set.
     pub fn jwks(&self) -> &str {
         &self.jwks
     }
 
-    /// How many keys verifiers see.
+    /// The number of published keys.
     pub fn published(&self) -> usize {
         self.access.iter().filter(|it| it.key.verifying().alg != Alg::Hs256).count()
     }
 
-    /// The algorithms of access tokens that verifiers can check without a secret.
+    /// The algorithms of the published keys: verifiers check them without a secret.
     pub fn public_algs(&self) -> Vec<&'static str> {
         let keys = self.access.iter().map(|it| it.key.verifying().alg).filter(|alg| *alg != Alg::Hs256);
         let algs: BTreeSet<_> = keys.map(Alg::as_str).collect();
         algs.into_iter().collect()
     }
 
-    /// The `kid` that signs access tokens at `now`, in seconds since the epoch; `None` for a secret.
+    /// The `kid` of the signing key of access tokens at `now`, in seconds since the epoch; `None` for a secret.
     pub fn active_kid(&self, now: u64) -> Option<&str> {
         signer(&self.access, now).verifying().kid.as_deref()
     }
@@ -127,7 +127,7 @@ impl Keyring {
         Ok((key.open(&parts)?, typ))
     }
 
-    /// The payload of a refresh token: of whichever key it is.
+    /// The payload of a refresh token, under any of the keys.
     pub(super) fn open_refresh(&self, token: &str) -> Result<Vec<u8>, Rejected> {
         let parts = Parts::split(token)?;
         if self.refresh[0].key.verifying().wrote(parts.header).is_none() {
@@ -142,7 +142,7 @@ impl Keyring {
     }
 }
 
-/// The newest key that is due; before any is, the first that will be.
+/// The newest key due at `now`; if none is due, the first to become due.
 fn signer(keys: &[Scheduled], now: u64) -> &Key {
     let due = keys.iter().find(|it| it.signs_from <= now);
     let first = || keys.last().expect("a keyring without a key is not made");
@@ -162,7 +162,7 @@ fn from_secret(secret: Option<&Secret>, typs: &[Typ], signs_from: u64) -> Option
     secret.map(|secret| Scheduled { key: Key::hs256(secret, typs), signs_from })
 }
 
-/// No verifier of access tokens may be able to sign a refresh token.
+/// A verifier of access tokens must not be able to sign refresh tokens.
 fn check_apart(secrets: &Secrets, set: &KeySet) -> Result<(), InvalidKeyring> {
     let of = |signs| set.keys.iter().filter(move |jwk| jwk.signs == signs).filter_map(|jwk| jwk.secret());
     let access: Vec<Secret> = of(Signs::Access).chain(secrets.signing.clone()).collect();

@@ -1,12 +1,12 @@
-//! What a token says, as it is written.
+//! The payload of a token, as written.
 //!
-//! Each kind of token begins with members that never change; they are written once, at start-up. The names of
-//! the others are ours and need no escape, which a derived serializer would look for in each.
+//! Each kind of token begins with constant members, written once, at start-up. The names of the others are ours and
+//! need no escape; a derived serializer would look for one in each name.
 
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
-/// The members that all tokens of a kind begin with.
+/// The common first members of all tokens of one kind.
 pub(super) struct Beginning(Vec<u8>);
 
 impl Beginning {
@@ -22,7 +22,7 @@ impl Beginning {
 /// A JSON object in the making.
 pub(super) struct Payload(Vec<u8>);
 
-/// The stored claims are not a JSON object: the record was changed by hand.
+/// The stored claims are no JSON object: somebody has changed the record by hand.
 #[derive(Debug, thiserror::Error)]
 #[error("the session's stored claims are not a JSON object")]
 pub struct CorruptClaims;
@@ -40,7 +40,7 @@ impl Payload {
         self
     }
 
-    /// A member whose value is made of ids of ours, in which nothing needs an escape.
+    /// A member with a value of our own ids: nothing in these needs an escape.
     pub fn id(mut self, name: &'static str, parts: &[&str]) -> Self {
         self.0.push(b',');
         write_name(&mut self.0, name);
@@ -57,7 +57,7 @@ impl Payload {
         }
     }
 
-    /// The members of a session's claims, as stored. Reserved names were refused when they were.
+    /// The members of a session's claims, as stored. Reserved names were refused before they could be stored.
     pub fn claims(mut self, stored: &str) -> Result<Self, CorruptClaims> {
         let members =
             stored.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or(CorruptClaims)?;

@@ -6,12 +6,12 @@ use base64_simd::STANDARD;
 use secrecy::{ExposeSecret, SecretSlice};
 use subtle::ConstantTimeEq;
 
-/// A secret for HS256: at least 32 bytes (RFC 7518 section 3.2), plain text or `base64:` and standard
-/// base64. Its `Debug` shows nothing; its memory is wiped when it is dropped.
+/// A secret for HS256: at least 32 bytes (RFC 7518 section 3.2), plain text or `base64:` and standard base64. `Debug`
+/// shows nothing of it, and its memory is wiped on drop.
 #[derive(Clone)]
 pub struct Secret(SecretSlice<u8>);
 
-/// Why a string is no [`Secret`]. Says nothing of the string.
+/// Why a string is no [`Secret`]. Repeats nothing of the string.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidSecret {
     #[error("is not valid base64 after 'base64:'")]
@@ -31,7 +31,7 @@ impl Secret {
         if bytes.len() < 32 { Err(InvalidSecret::TooShort(bytes.len())) } else { Ok(Self(bytes.into())) }
     }
 
-    /// Of a key whose length was checked when it was read.
+    /// The bytes come from a key; its length was checked when the key was read.
     pub(super) fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes.into())
     }

@@ -8,11 +8,11 @@ use super::payload::{CorruptClaims, Payload};
 use crate::clock::Timestamp;
 use crate::session::{Jti, Subject};
 
-/// A refreshed access token this old is minted anew when its refresh is replayed: by then the client
-/// would be told a lifetime that is mostly over.
+/// Beyond this age, a replay of the refresh mints the access token anew. `expires_in` counts from the `iat`, so the
+/// client would overestimate the rest of an older token's life by more than this.
 const STALE: Duration = Duration::from_secs(60);
 
-/// What a pair of tokens is minted from.
+/// The input for a pair of tokens.
 #[derive(Debug)]
 pub struct Grant<'a> {
     pub subject: &'a Subject,
@@ -24,15 +24,15 @@ pub struct Grant<'a> {
     pub absolute_expires_at: Option<Timestamp>,
     pub client_id: &'a str,
     pub audience: &'a str,
-    /// What the session was granted.
+    /// The granted scope of the session.
     pub scope: Option<&'a str>,
-    /// What this access token is narrowed to (RFC 6749 section 6).
+    /// The narrower scope of this access token, if the client asked for one (RFC 6749 section 6).
     pub narrowed: Option<&'a str>,
     /// The session's claims as stored: a JSON object.
     pub claims: &'a str,
 }
 
-/// An access token and a refresh token. No `Debug`: it is all secrets.
+/// An access token and a refresh token. It has no `Debug`, because both are secrets.
 pub struct Pair {
     pub access_token: String,
     pub refresh_token: String,
@@ -49,7 +49,7 @@ impl Tokens {
         Ok(Pair { access_token, refresh_token, expires_in, refresh_expires_in })
     }
 
-    /// Claims as RFC 9068 section 2.2 has them, then the session's own at top level.
+    /// The claims of RFC 9068 section 2.2, then the session's own, at top level.
     fn mint_access(&self, grant: &Grant<'_>) -> Result<(String, u64), CorruptClaims> {
         let issued_at = self.told_at(grant);
         let (iat, exp) = lifetime(issued_at, self.settings.access_ttl, grant.absolute_expires_at);
@@ -68,7 +68,8 @@ impl Tokens {
         Ok((signer.seal(self.typ(grant.audience), &payload.finish()), exp - iat))
     }
 
-    /// `scope` is what the session was granted, so that a request for more is refused before the store is asked.
+    /// `scope` is the granted scope of the session, so the gateway can refuse a request for more without asking the
+    /// store.
     fn mint_refresh(&self, grant: &Grant<'_>) -> (String, u64) {
         let (iat, exp) = lifetime(grant.issued_at, self.settings.refresh_ttl, grant.absolute_expires_at);
         let payload = Payload::new(&self.refresh_beginning)
@@ -86,14 +87,14 @@ impl Tokens {
         (signer.seal(Typ::RtJwt, &payload.finish()), exp.saturating_sub(self.told_at(grant).seconds()))
     }
 
-    /// The moment that lifetimes are told from: that of the rotation, or now when a replay is stale.
+    /// The start of the lifetimes told to the client: the rotation, or now if the replay is stale.
     fn told_at(&self, grant: &Grant<'_>) -> Timestamp {
         let stale = grant.issued_at.plus(STALE.min(self.settings.access_ttl / 2));
         if grant.now < stale { grant.issued_at } else { grant.now }
     }
 }
 
-/// `iat` and `exp`; nothing outlives the session's absolute lifetime.
+/// `iat` and `exp`. No token outlives the session's absolute lifetime.
 fn lifetime(issued_at: Timestamp, ttl: Duration, absolute: Option<Timestamp>) -> (u64, u64) {
     let iat = issued_at.seconds();
     let exp = iat + ttl.as_secs();

@@ -1,9 +1,11 @@
-//! The strict token checks, in the one place that every caller uses.
+//! The strict token checks, in one place for all callers.
 //!
-//! JWT libraries accept more than one thinks (60 s past `exp`, any `typ`, unknown `crit`, missing or oddly typed
-//! `iss` and `aud`), so all of that is checked here, and signatures in `verifying.rs`.
-//! Leeway: none for `exp`; 10 seconds for `iat` and `nbf`. A refresh token's `iat` is not held against it: the
-//! store is the authority there, and its clock may have gone back since (a failover).
+//! JWT libraries accept more than one thinks: 60 s past `exp`, any `typ`, unknown `crit`, missing or oddly typed `iss`
+//! and `aud`. So the gateway checks everything itself: claims and times here, headers in `jws.rs` and `verifying.rs`,
+//! signatures in `verifying.rs`.
+//!
+//! Leeway: none for `exp`; 10 seconds for `iat` and `nbf`. The `iat` of a refresh token may lie in the future. The
+//! store is the authority there, and its clock may have gone back since, in a failover.
 
 use std::time::Duration;
 
@@ -13,13 +15,13 @@ use super::key::Typ;
 use crate::clock::Timestamp;
 use crate::session::{Jti, SessionId, Subject};
 
-/// Seconds that `iat` and `nbf` may lie in the future.
+/// Seconds by which `iat` and `nbf` may lie in the future.
 const LEEWAY: u64 = 10;
 
-/// Lua counts in doubles, which are exact up to here. No chain gets there.
+/// Lua counts in doubles, and these are exact up to this number. No session rotates so often.
 const MAX_GENERATION: u64 = 1 << 52;
 
-/// Why a token is not trusted. Told to logs and metrics; a client hears less.
+/// Why a token is not trusted. For logs and metrics; a client is told less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
     #[error("malformed")]
@@ -61,7 +63,7 @@ pub struct AccessToken {
     expires_at: u64,
 }
 
-/// A token of either kind, and all that it says.
+/// A token of either kind, with all its claims.
 pub struct Opened {
     pub kind: Kind,
     /// A JSON object: the claims as they stand in the token.
@@ -83,7 +85,7 @@ impl Kind {
 }
 
 impl Tokens {
-    /// Checks everything about a token of either kind but its times.
+    /// Checks a token of either kind, except its times.
     pub fn open(&self, token: &str) -> Result<Opened, Rejected> {
         let keys = self.keys();
         if let Ok((payload, typ)) = keys.open_access(token) {
@@ -93,8 +95,8 @@ impl Tokens {
         Ok(Opened { kind: Kind::Refresh(self.refresh_token(&payload)?), payload })
     }
 
-    /// Checks everything about a refresh token but its times, so that a logout with an expired token
-    /// still ends its session; use [`RefreshToken::live_at`] for all else.
+    /// Checks a refresh token, except its times: a logout with an expired token must still end its session. All other
+    /// callers must use [`RefreshToken::live_at`], too.
     pub fn open_refresh(&self, token: &str) -> Result<RefreshToken, Rejected> {
         let payload = self.keys().open_refresh(token)?;
         self.refresh_token(&payload)
@@ -120,8 +122,8 @@ impl Tokens {
         })
     }
 
-    /// Checks everything about an access token but its times; see [`AccessToken::live_at`]. Any
-    /// audience will do but the issuer, which is the audience of refresh tokens.
+    /// Checks an access token, except its times; see [`AccessToken::live_at`]. Accepts any audience but the issuer, the
+    /// audience of refresh tokens.
     pub fn open_access(&self, token: &str) -> Result<AccessToken, Rejected> {
         let (payload, typ) = self.keys().open_access(token)?;
         self.access_token(&payload, typ)
@@ -152,7 +154,8 @@ impl RefreshToken {
 }
 
 impl AccessToken {
-    /// Checks the claims of a payload whose signature holds, its audience by `admit`, but not its times.
+    /// Checks the claims of a payload, but not its times. The caller has checked the signature; `admit` checks the
+    /// audience.
     pub fn read(
         payload: &[u8],
         issuer: &str,
@@ -181,7 +184,7 @@ impl AccessToken {
         check_times(self.not_before, self.expires_at, now)
     }
 
-    /// From `iat` or `nbf` to `exp`.
+    /// From the later of `iat` and `nbf` to `exp`.
     pub fn lifetime(&self) -> Duration {
         Duration::from_secs(self.expires_at.saturating_sub(self.not_before))
     }

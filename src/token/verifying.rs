@@ -1,4 +1,4 @@
-//! What checks a signature: a key that cannot sign, or a secret; prepared once.
+//! Keys that check signatures: public keys and secrets, prepared once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,17 +21,17 @@ use super::key::Typ;
 use super::secret::Secret;
 use super::verify::Rejected;
 
-/// What is kept of a token to know it again.
+/// A fixed-size mark to recognize a token by.
 pub(crate) type Digest = [u8; 32];
 
-/// A key as verifiers have it.
+/// A key for checking tokens.
 pub struct VerifyingKey {
-    /// Of this one alone, in this process.
+    /// Unique in this process.
     pub(crate) id: u64,
     pub alg: Alg,
-    /// None of a secret that comes without one.
+    /// `None` for a secret from settings, and for all keys of refresh tokens.
     pub kid: Option<String>,
-    /// The header of every token of this key, encoded, with the dot that follows it; one for each `typ`.
+    /// The header of this key's tokens, encoded, with the dot after it; one for each `typ`.
     headers: Vec<(Typ, String)>,
     checks: Checks,
 }
@@ -41,7 +41,7 @@ enum Checks {
     Public(ParsedPublicKey),
 }
 
-/// Why a key of a JWK Set cannot check tokens of ours.
+/// Why a key of a JWK Set cannot check our tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableJwk {
     #[error("is not a key for signatures of ES256, EdDSA, RS256 or PS256")]
@@ -107,7 +107,7 @@ impl VerifyingKey {
         Self::public(alg, Some(kid), &Typ::ACCESS, &public)
     }
 
-    /// The keys of a JWK Set (RFC 7517 section 5) that can check tokens of ours; `None` where it is no such set.
+    /// The keys of a JWK Set (RFC 7517 section 5) for checking our tokens; `None` if the text is no JWK Set.
     pub fn read_set(json: &[u8]) -> Option<Vec<Self>> {
         let set: JwkSet = serde_json::from_slice(json).ok()?;
         Some(set.keys.iter().filter_map(|jwk| Self::from_jwk(jwk).ok()).collect())
@@ -124,12 +124,12 @@ impl VerifyingKey {
         Self { id, headers: typs.iter().map(header).collect(), alg, kid, checks }
     }
 
-    /// How a token of this key begins: its header, encoded, and the dot that follows.
+    /// The beginning of this key's tokens: the encoded header and the dot after it.
     pub(super) fn header(&self, typ: Typ) -> &str {
         self.headers.iter().find(|(it, _)| *it == typ).map_or("", |(_, header)| header)
     }
 
-    /// The `typ` of a token whose header is, to the letter, one that the gateway writes with this key.
+    /// The `typ` of a token, if its header is byte for byte one of this key's own headers.
     pub(super) fn wrote(&self, header: &str) -> Option<Typ> {
         let same = |(_, own): &&(Typ, String)| own.len() == header.len() + 1 && own.starts_with(header);
         self.headers.iter().find(same).map(|(typ, _)| *typ)
@@ -139,9 +139,9 @@ impl VerifyingKey {
         self.headers.iter().map(|(typ, _)| *typ).find(|typ| typ.as_str() == text)
     }
 
-    /// What tells a token of this key from all others, and is none itself.
+    /// A mark to tell this key's tokens apart. It cannot be used as a token.
     ///
-    /// For a secret it is the token's own HMAC, so that what is told costs no second hash; it is checked here.
+    /// For a secret the mark is the token's own HMAC, checked here; so the mark costs no second hash.
     pub(crate) fn digest(&self, parts: &Parts<'_>) -> Result<Digest, Rejected> {
         match &self.checks {
             Checks::Hmac(key) => {
@@ -153,7 +153,7 @@ impl VerifyingKey {
         }
     }
 
-    /// Checks the part of a signature that [`digest`](Self::digest) has left.
+    /// Checks the signature as far as [`digest`](Self::digest) has not done so.
     pub(crate) fn check_signature(&self, parts: &Parts<'_>) -> Result<(), Rejected> {
         match &self.checks {
             Checks::Hmac(_) => Ok(()),
@@ -164,7 +164,7 @@ impl VerifyingKey {
         }
     }
 
-    /// The payload, once the signature holds.
+    /// The payload, after a check of the signature.
     pub(super) fn open(&self, parts: &Parts<'_>) -> Result<Vec<u8>, Rejected> {
         if let Checks::Hmac(_) = &self.checks {
             self.digest(parts)?;
@@ -178,8 +178,8 @@ fn sized(digest: &[u8]) -> Digest {
     digest.try_into().expect("SHA-256 has 32 bytes")
 }
 
-/// The key of an access token, and its `typ`: that of its `kid`, or, for a token without one, the secret; the algorithm
-/// is the key's, not the token's. Nothing is checked yet.
+/// The key of an access token, and its `typ`. The `kid` names the key; without a `kid` it is the secret. The token must
+/// name the key's algorithm. Signature and claims are not checked yet.
 pub fn find_access<'a>(
     keys: impl Iterator<Item = &'a Arc<VerifyingKey>> + Clone,
     parts: &Parts<'_>,
@@ -188,7 +188,8 @@ pub fn find_access<'a>(
         return Ok(found);
     }
     let header = parts.header()?;
-    // Where no key has a `kid`, there is the secret alone, and whoever else signs with it may call it what they like.
+    // Without any `kid` the secret is the only key. Other services may sign with it, too, under a `kid` of their
+    // choice.
     let nameless = keys.clone().all(|key| key.kid.is_none());
     let kid = header.kid.as_ref().filter(|_| !nameless);
     let key = keys.clone().find(|key| key.kid.as_ref() == kid).ok_or(Rejected::UnknownKey)?;
@@ -202,7 +203,7 @@ pub fn find_access<'a>(
 fn rsa_public_key(modulus: &[u8], exponent: &[u8]) -> Result<Vec<u8>, UnusableJwk> {
     let uint = |bytes| UintRef::new(bytes).map_err(|_| UnusableJwk::Malformed);
     let key = RsaPublicKey { modulus: uint(modulus)?, public_exponent: uint(exponent)? };
-    let mut der = vec![0; modulus.len() + exponent.len() + 32]; // with room for what frames the two
+    let mut der = vec![0; modulus.len() + exponent.len() + 32]; // with room for the DER framing
     let len = key.encode_to_slice(&mut der).map_err(|_| UnusableJwk::Malformed)?.len();
     der.truncate(len);
     Ok(der)

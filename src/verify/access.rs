@@ -1,4 +1,4 @@
-//! What a token says that is good.
+//! The content of a valid token.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use crate::session::{SessionId, Subject};
 use crate::token::verify::AccessToken;
 
-/// An access token that was found good. Cheap to clone.
+/// An access token found valid. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Access(Arc<Inner>);
 
@@ -18,7 +18,7 @@ struct Inner {
 }
 
 impl std::fmt::Debug for Inner {
-    /// Without the claims, which may say more of a person than a log should.
+    /// Without the claims: these may say more of a person than a log should hold.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.token.fmt(f)
     }
@@ -33,7 +33,7 @@ impl Access {
         &self.0.token
     }
 
-    /// `sub`: whose session it is.
+    /// `sub`: the user.
     pub fn subject(&self) -> &Subject {
         &self.0.token.subject
     }
@@ -53,7 +53,7 @@ impl Access {
         self.0.token.scope.as_deref()
     }
 
-    /// Whether it may do this.
+    /// Whether the token has this scope.
     pub fn has_scope(&self, scope: &str) -> bool {
         self.scope().is_some_and(|held| held.split(' ').any(|one| one == scope))
     }
@@ -63,11 +63,11 @@ impl Access {
         self.0.token.expires_at()
     }
 
-    /// All claims, those of the login service among them, as a type of one's own.
+    /// All claims, those of the login service among them, as a type of your own.
     ///
     /// # Errors
     ///
-    /// When they are not of that type.
+    /// When the claims do not fit that type.
     pub fn claims<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
         serde_json::from_slice(&self.0.payload)
     }

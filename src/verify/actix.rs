@@ -1,4 +1,4 @@
-//! Access tokens in actix-web: a middleware that lets only good ones through, and an extractor that has what they say.
+//! Access tokens in actix-web: a middleware as a guard, and an extractor for the claims.
 //!
 //! ```no_run
 //! use actix_web::{App, HttpServer, get, web};
@@ -42,7 +42,7 @@ use serde_json::json;
 
 use super::{Access, Refused, Verifier};
 
-/// A middleware: what has no good access token goes no further.
+/// A middleware: refuses requests without a valid access token.
 #[derive(Debug, Clone)]
 pub struct Guard {
     verifier: Verifier,
@@ -54,7 +54,7 @@ impl Guard {
         Self { verifier, scopes: Arc::default() }
     }
 
-    /// Asks for this scope, too.
+    /// Demands this scope, too.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.scopes).push(scope.into());
         self
@@ -116,7 +116,7 @@ where
     }
 }
 
-/// What the access token of a request says that came through a [`Guard`]; `C` are the claims of the login service.
+/// The access token of a request behind a [`Guard`]; `C` are the claims of the login service.
 #[derive(Clone)]
 pub struct Bearer<C = serde_json::Value> {
     pub access: Access,
@@ -124,7 +124,7 @@ pub struct Bearer<C = serde_json::Value> {
 }
 
 impl<C> fmt::Debug for Bearer<C> {
-    /// Without the claims, which may say more of a person than a log should.
+    /// Without the claims: these may say more of a person than a log should hold.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.access.fmt(f)
     }
@@ -143,7 +143,7 @@ impl<C: DeserializeOwned> FromRequest for Bearer<C> {
     }
 }
 
-/// Why a request is denied (RFC 6750 section 3.1). Says nothing of the token.
+/// Why a request is denied (RFC 6750 section 3.1). Says nothing of the token's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denied {
     /// No access token came.
@@ -153,7 +153,7 @@ pub enum Denied {
     Refused(Refused),
     /// The token lacks this scope.
     Scope(String),
-    /// The claims are not of the type that the handler asks for.
+    /// The claims do not fit the type of the handler's parameter.
     Claims,
     /// The handler is behind no [`Guard`].
     Unguarded,
@@ -188,7 +188,7 @@ impl Denied {
         }
     }
 
-    /// No error where no credentials came.
+    /// Without an error code when no credentials came.
     fn challenge(&self) -> Option<String> {
         match (self, self.parts()) {
             (Self::Missing, _) => Some("Bearer".to_owned()),
@@ -220,7 +220,7 @@ impl ResponseError for Denied {
     }
 }
 
-/// The token of the `Authorization` header (RFC 6750 section 2.1). One in the query or the body is no credential here.
+/// The token of the `Authorization` header (RFC 6750 section 2.1). Tokens in the query or the body do not count.
 fn bearer(http: &HttpRequest) -> Result<&str, Denied> {
     let mut headers = http.headers().get_all(AUTHORIZATION);
     let Some(header) = headers.next() else { return Err(Denied::Missing) };

@@ -1,4 +1,4 @@
-//! What decides on an access token, from memory: signature, claims, times, and whether its session has ended.
+//! The decision on an access token, from memory: signature, claims, times, and the end of its session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,30 +14,30 @@ use crate::token::verify::{AccessToken, Rejected};
 use crate::token::verifying::VerifyingKey;
 use crate::token::{Parts, Tokens, Typ};
 
-/// Tokens that are remembered as good.
+/// Capacity for tokens remembered as valid.
 const SEEN: usize = 10_000;
 
-/// What has ended is dropped from among them at most this often.
+/// Least time between two passes that drop the tokens of ended sessions.
 const DROP_EVERY: Duration = Duration::from_millis(100);
 
-/// Where the keys are that check signatures.
+/// The source of keys for checking signatures.
 pub trait Keys: Send + Sync {
-    /// The key of an access token, and its `typ`. Nothing is checked yet.
+    /// The key of an access token, and its `typ`. Signature and claims are not checked yet.
     fn find(&self, parts: &Parts<'_>) -> Result<(Arc<VerifyingKey>, Typ), Rejected>;
 }
 
-/// What a verifier goes by.
+/// The rules of a verifier.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// `iss`, to the byte.
+    /// The expected `iss`, byte for byte.
     pub issuer: String,
-    /// Any of these as `aud`.
+    /// The accepted values of `aud`.
     pub audiences: Vec<String>,
-    /// Takes `typ: JWT`, too, which the gateway sets for audiences in `TYP_JWT_AUDIENCES`.
+    /// Accepts `typ: JWT`, too: the gateway sets it for audiences in `TYP_JWT_AUDIENCES`.
     pub takes_typ_jwt: bool,
-    /// A feed that was not heard for longer than this is stale.
+    /// With a lag beyond this limit, the feed is stale.
     pub max_stale: Duration,
-    /// Whether tokens are accepted though the feed is stale: a logout may then go unnoticed until the token expires.
+    /// Whether to accept tokens while the feed is stale: a logout may then go unnoticed until the token expires.
     pub goes_on_when_stale: bool,
 }
 
@@ -54,11 +54,11 @@ impl Checker {
         Self { keys, rules, revocations, seen: Seen::new(SEEN) }
     }
 
-    /// A token that is good at `now`. What decides is in memory: nothing is asked, nothing is waited for.
+    /// Checks a token at the time `now`, from memory: no request is sent, and nothing is waited for.
     ///
     /// # Errors
     ///
-    /// Why it is refused; [`Refused::Unsure`] is no verdict on the token.
+    /// Why the token is refused; [`Refused::Unsure`] is no verdict on the token.
     pub fn check(&self, token: &str, now: impl FnOnce(&Access) -> Timestamp) -> Result<Access, Refused> {
         let parts = Parts::split(token)?;
         let (key, typ) = self.keys.find(&parts)?;
@@ -87,18 +87,17 @@ impl Checker {
         if self.is_stale() { Err(Refused::Unsure) } else { Ok(access) }
     }
 
-    /// Whether the feed was not heard for longer than the rules allow.
+    /// Whether the feed's lag is beyond the limit of the rules.
     pub fn is_stale(&self) -> bool {
         self.revocations.stale().is_none_or(|stale| stale > self.rules.max_stale)
     }
 
-    /// Forgets tokens of sessions that have ended, for as long as it is polled. [`check`](Self::check) refuses them
-    /// before that.
+    /// Forgets the tokens of ended sessions, as long as it is polled. [`check`](Self::check) refuses them before that.
     pub async fn drop_ended(&self) {
         let mut news = self.revocations.news();
         while !matches!(news.recv().await, Err(RecvError::Closed)) {
             sleep(DROP_EVERY).await;
-            news = news.resubscribe(); // whatever came meanwhile is looked for at once
+            news = news.resubscribe(); // one pass covers all events of the pause
             self.seen.retain(|access| self.revocations.reason(access.subject(), access.session()).is_none());
         }
     }

@@ -1,4 +1,4 @@
-//! Where an API node hears of ended sessions: from the gateway over HTTP, or straight from Redis.
+//! The source of revocation events for an API node: the gateway over HTTP, or Redis itself.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,16 +22,16 @@ pub use crate::store::redis::RedisSettings;
 #[cfg(feature = "verify-redis")]
 use crate::store::redis::feed::RedisFeed;
 
-/// Without an event `fresh` for so long, another node of the gateway is asked.
+/// Without an event `fresh` for this long, the stream is opened again. Another node may then serve it.
 const SILENCE: Duration = Duration::from_secs(4);
 
-/// What lags further is given up for a new stream: it was held up.
+/// A stream with more lag is given up for a new one: somewhere on the way it was held up.
 const BEHIND: Duration = Duration::from_secs(6);
 
-/// The longest that opening a stream may take.
+/// Time limit for opening a stream.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// The feed of ended sessions.
+/// The revocation feed.
 pub struct Feed(Source);
 
 impl fmt::Debug for Feed {
@@ -50,18 +50,18 @@ enum Source {
 }
 
 impl Feed {
-    /// `GET /v1/revocations` of the gateway, by a service key with the role `feed`.
+    /// `GET /v1/revocations` of the gateway. The service key must have the role `feed`.
     ///
     /// # Errors
     ///
-    /// When the URL is none.
+    /// When the URL is not an http(s) URL, or holds a user or a password.
     pub fn http(url: &str, service_key: impl Into<SecretString>) -> Result<Self, Invalid> {
         let url = super::verifier::http_url("the URL of the feed", url)?;
         Ok(Self(Source::Http { url, key: service_key.into() }))
     }
 
-    /// The stream in Redis, read from its master: standalone, behind Sentinels, or in a Cluster. `docs/verify.md` names the
-    /// rights that a user needs.
+    /// The stream in Redis, read from its primary: standalone, behind Sentinels, or in a Cluster. `docs/verify.md`
+    /// names the rights the Redis user needs.
     ///
     /// ```no_run
     /// use token_gateway::verify::{Feed, RedisSettings};
@@ -73,14 +73,14 @@ impl Feed {
     ///
     /// # Errors
     ///
-    /// When the settings lead nowhere.
+    /// When the URL or a certificate cannot be read, or certificates are given without TLS.
     #[cfg(feature = "verify-redis")]
     pub fn redis(settings: RedisSettings) -> Result<Self, Invalid> {
         settings.check().map_err(Invalid)?;
         Ok(Self(Source::Redis(Box::new(settings))))
     }
 
-    /// Tells `known` of all that ends, for as long as it is polled.
+    /// Passes all revocation events to `known`, as long as it is polled.
     pub(super) async fn follow(self, client: Client, known: Arc<Revocations>) {
         match self.0 {
             Source::Http { url, key } => Http { url, key, client, known, last: None }.follow().await,
@@ -93,21 +93,22 @@ impl Feed {
     }
 }
 
-/// The feed over HTTP: one part, which is known as far as its last event `fresh` says.
+/// The feed over HTTP, as a single partition. Its last event `fresh` determines the watermark.
 struct Http {
     url: Url,
     key: SecretString,
     client: Client,
     known: Arc<Revocations>,
-    /// The id of that event.
+    /// The id of the last event `fresh`.
     last: Option<String>,
 }
 
-/// When what a stream tells was so, on this machine's clock. An event may be read long after it was sent; but its server
-/// made the first after it had been asked for the stream, and tells how much later each other is.
+/// Translates the times of a stream into moments on this machine's clock. An event may be read long after it was sent.
+/// But the server makes the first event after the request for the stream, and every event tells how much later it was
+/// made.
 struct Since {
     asked: Instant,
-    /// `now_ms` then or later.
+    /// `now_ms` of the first event `fresh`, made at `asked` or later.
     first: Option<u64>,
 }
 
@@ -130,7 +131,7 @@ struct EndedEvent {
 }
 
 impl EndedEvent {
-    /// `None` for what names no session.
+    /// `None` for an event without a valid session or subject.
     fn read(data: &str) -> Option<Announced> {
         let event: Self = serde_json::from_str(data).ok()?;
         let ended = Ended { session: event.sid.parse().ok()?, reason: Reason::told(&event.reason) };
@@ -161,7 +162,7 @@ enum Over {
 }
 
 impl From<reqwest::Error> for Over {
-    /// Without the URL, whose query may hold a secret.
+    /// Without the URL, because its query may hold a secret.
     fn from(error: reqwest::Error) -> Self {
         Self::Http(error.without_url())
     }
@@ -209,7 +210,7 @@ impl Http {
         }
     }
 
-    /// Returns whether the event says that all is known. What has ended is refused at once, not only then.
+    /// Returns whether the event moves the watermark. A revoked session is refused at once, even before that.
     fn take(&mut self, event: Sse, since: &mut Since) -> Result<bool, Over> {
         let data = event.data.unwrap_or_default();
         match event.event.as_deref() {

@@ -1,5 +1,5 @@
-//! Keys of a JWK Set that is published over HTTP: kept in memory, fetched anew in the background, and at once, but not too
-//! often, when a token names a key that is not among them.
+//! Keys of a JWK Set published over HTTP. They are kept in memory and fetched anew in the background. A token with an
+//! unknown key causes a fetch at once, but not too often.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,42 +18,42 @@ use crate::token::verify::Rejected;
 use crate::token::verifying::{self, VerifyingKey};
 use crate::token::{Parts, Typ};
 
-/// However many tokens name unknown keys, the set is asked for no more often.
+/// Least time between fetches for unknown keys, however many tokens name such keys.
 const AT_MOST_EVERY: Duration = Duration::from_secs(10);
 
-/// How often it is asked for where its server does not say how long it keeps (`Cache-Control: max-age`).
+/// Time between fetches when the server does not say how long the set keeps (`Cache-Control: max-age`).
 const REFRESH: Duration = Duration::from_secs(300);
 
-/// Within these, what the server says is followed.
+/// Bounds for the server's `max-age`.
 const SHORTEST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// After a failure.
+/// Time between fetches after a failure.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// The longest that an answer may take.
+/// Time limit for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The largest set that is read, in bytes.
+/// The largest set accepted, in bytes.
 const MAX_LEN: usize = 256 * 1024;
 
 pub(super) struct Jwks {
     url: Url,
     client: Client,
     keys: ArcSwapOption<Published>,
-    /// The last answer was none, so a key that is not known may be there all the same.
+    /// The last fetch has failed, so a key that is unknown here may exist all the same.
     failed: AtomicBool,
-    /// When it was last asked for.
+    /// The time of the last fetch.
     asked: Mutex<Option<Instant>>,
 }
 
-/// A set as it was received: as long as it is the same, its keys are, and so are the tokens that are known as good.
+/// A set as received. While the set is unchanged, its keys keep their ids, and the tokens remembered as valid stay.
 struct Published {
     json: Vec<u8>,
     keys: Vec<Arc<VerifyingKey>>,
 }
 
-/// Why there are no new keys. Holds nothing of what was received.
+/// Why there are no new keys. Holds nothing of the answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error("no answer within {PATIENCE:?}")]
@@ -69,7 +69,7 @@ pub(super) enum Failure {
 }
 
 impl From<reqwest::Error> for Failure {
-    /// Without the URL, whose query may hold a secret.
+    /// Without the URL, because its query may hold a secret.
     fn from(error: reqwest::Error) -> Self {
         Self::Http(error.without_url())
     }
@@ -86,17 +86,17 @@ impl Jwks {
         }
     }
 
-    /// Whether it was ever read.
+    /// Whether the set was ever read.
     pub fn is_known(&self) -> bool {
         self.keys.load().is_some()
     }
 
-    /// Whether it may hold keys that are not known here.
+    /// Whether the set may hold keys unknown here.
     pub fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }
 
-    /// Fetches it again and again, for as long as it is polled.
+    /// Fetches the set again and again, as long as it is polled.
     pub async fn keep(self: Arc<Self>) {
         loop {
             let mut asked = self.asked.lock().await;
@@ -113,10 +113,11 @@ impl Jwks {
         }
     }
 
-    /// Fetches it, unless somebody has just done so; who comes while that goes on waits for it. Goes on when nobody waits.
+    /// Fetches the set, unless another task has just done so. Later callers wait for a running fetch, and the fetch
+    /// goes on even if every caller gives up.
     pub async fn look_again(self: &Arc<Self>) {
         let looking = self.clone();
-        let _ = tokio::spawn(async move { looking.look().await }).await; // whether it was of use is seen by who comes back
+        let _ = tokio::spawn(async move { looking.look().await }).await; // the caller's next check shows its success
     }
 
     async fn look(&self) {
@@ -130,7 +131,7 @@ impl Jwks {
         }
     }
 
-    /// Returns how long it may be kept. What cannot be read changes nothing.
+    /// Returns how long the set may be kept. A failure keeps the former keys.
     async fn fetch(&self) -> Result<Option<Duration>, Failure> {
         let fetched = timeout(PATIENCE, self.get()).await.unwrap_or(Err(Failure::Slow));
         let taken = fetched.and_then(|(json, fresh_for)| self.take(json).map(|()| fresh_for));

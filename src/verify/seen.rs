@@ -1,12 +1,12 @@
-//! Tokens that were good before: their signature is not checked twice.
+//! Tokens found valid before: their signature is not checked twice.
 
 use quick_cache::sync::Cache;
 
 use super::Access;
 use crate::token::verifying::Digest;
 
-/// A bounded number of them, by what tells one from another, which is no token. What was good under one key need not be
-/// so under another.
+/// A bounded number of tokens, each under the id of its key and a digest, never the token itself. The id is there
+/// because another key may judge the same token differently.
 pub(super) struct Seen(Cache<(u64, Digest), Access>);
 
 impl Seen {

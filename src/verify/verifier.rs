@@ -1,4 +1,4 @@
-//! A verifier of an API node: where its keys come from, where it hears of ended sessions, and what it does when it does not.
+//! A verifier of an API node: its source of keys, its source of revocation events, and its rules for a stale feed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,18 +16,18 @@ use crate::token::verify::Rejected;
 use crate::token::verifying::{self, VerifyingKey};
 use crate::token::{Parts, Secret, Typ};
 
-/// As long as access tokens of a gateway with default settings live, and a quarter of an hour.
+/// The default lifetime of access tokens, plus a quarter of an hour.
 const RETENTION: Duration = Duration::from_secs(1800);
 
-/// For so long a feed may go unheard before it is stale.
+/// With a lag beyond this, a feed is stale.
 const MAX_STALE: Duration = Duration::from_secs(10);
 
-/// Why a verifier cannot be made: which part is wrong, and what would be right. Holds no secret.
+/// Why a verifier cannot be made: the part at fault, and a right value. Holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(pub(super) String);
 
-/// An end is remembered at least for this.
+/// The least time for which the denylist keeps an entry.
 const LEAST_RETENTION: Duration = Duration::from_secs(60);
 
 /// Checks access tokens in process. Cheap to clone; its background tasks end with the last clone.
@@ -37,7 +37,7 @@ pub struct Verifier(Arc<Inner>);
 struct Inner {
     checker: Arc<Checker>,
     revocations: Arc<Revocations>,
-    /// Where keys come over HTTP.
+    /// `None` when the key is a secret.
     jwks: Option<Arc<Jwks>>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -60,7 +60,7 @@ impl Drop for Inner {
     }
 }
 
-/// What a verifier is made from.
+/// The parts of a verifier.
 pub struct Builder {
     rules: Rules,
     keys: Option<Source>,
@@ -74,7 +74,7 @@ enum Source {
 }
 
 impl Verifier {
-    /// `issuer` is the gateway's `ISSUER`, to the byte; `audience` is who this API is.
+    /// `issuer` is the gateway's `ISSUER`, byte for byte; `audience` is the name of this API.
     pub fn builder(issuer: impl Into<String>, audience: impl Into<String>) -> Builder {
         let rules = Rules {
             issuer: issuer.into(),
@@ -86,12 +86,14 @@ impl Verifier {
         Builder { rules, keys: None, feed: None, retention: RETENTION }
     }
 
-    /// What a token says that is good now. Waits only where the token names a key that is not known, at most for one answer
-    /// of the server of the keys; and just after the start, for keys and feed.
+    /// Checks a token now, and returns its content. Waits in two cases only:
+    ///
+    /// - The token names an unknown key. The wait is for at most one answer of the key server.
+    /// - The verifier has just started. The wait is for keys and feed.
     ///
     /// # Errors
     ///
-    /// [`Refused::Unsure`] is no verdict (503); all others are one (401).
+    /// [`Refused::Unsure`] is no verdict (503); all others are verdicts (401).
     pub async fn verify(&self, token: &str) -> Result<Access, Refused> {
         let has_not_started = || self.stale().is_none() || !self.has_keys();
         match self.check(token) {
@@ -105,7 +107,7 @@ impl Verifier {
         self.check(token)
     }
 
-    /// The same by what is in memory, without waiting: a key that is not known yet is no key.
+    /// The same check from memory, without waiting: a key not known yet counts as unknown.
     ///
     /// # Errors
     ///
@@ -120,7 +122,7 @@ impl Verifier {
         }
     }
 
-    /// Its server did not answer when it was asked last.
+    /// Whether the last fetch of the keys has failed.
     fn may_lack_keys(&self) -> bool {
         self.0.jwks.as_ref().is_some_and(|jwks| jwks.has_failed())
     }
@@ -135,33 +137,33 @@ impl Verifier {
         }
     }
 
-    /// For how long ends may have gone unheard; `None` as long as the feed was never read in whole.
+    /// The feed's lag; `None` until the first snapshot is read.
     pub fn stale(&self) -> Option<Duration> {
         self.0.revocations.stale()
     }
 
-    /// Whether the feed was not heard for longer than allowed: what `/readyz` of an API node should tell.
+    /// Whether the feed's lag is beyond the limit. `/readyz` of an API node should report it.
     pub fn is_stale(&self) -> bool {
         self.0.checker.is_stale()
     }
 }
 
 impl Builder {
-    /// Keys that the gateway publishes: `/.well-known/jwks.json`.
+    /// The gateway's published keys: `/.well-known/jwks.json`.
     ///
     /// # Errors
     ///
-    /// When the URL is none.
+    /// When the URL is not an http(s) URL, or holds a user or a password.
     pub fn jwks(mut self, url: &str) -> Result<Self, Invalid> {
         self.keys = Some(Source::Jwks(http_url("the URL of the JWK Set", url)?));
         Ok(self)
     }
 
-    /// The gateway's `SIGNING_SECRET`. Who has it can mint access tokens; prefer published keys.
+    /// The gateway's `SIGNING_SECRET`. Prefer published keys: a holder of the secret can mint access tokens.
     ///
     /// # Errors
     ///
-    /// When it is shorter than 32 bytes.
+    /// When it is shorter than 32 bytes, or not base64 after `base64:`.
     pub fn secret(mut self, secret: &str) -> Result<Self, Invalid> {
         let secret = Secret::parse(secret).map_err(|error| Invalid(format!("the secret {error}")))?;
         self.keys = Some(Source::Secret(secret));
@@ -174,7 +176,7 @@ impl Builder {
         self
     }
 
-    /// Takes `typ: JWT`, too: where the gateway has the audience in `TYP_JWT_AUDIENCES`.
+    /// Accepts `typ: JWT`, too. For an audience listed in the gateway's `TYP_JWT_AUDIENCES`.
     pub fn typ_jwt(mut self) -> Self {
         self.rules.takes_typ_jwt = true;
         self
@@ -185,31 +187,32 @@ impl Builder {
         self
     }
 
-    /// How long ends are remembered: the gateway's `ACCESS_TTL_SECONDS`, and a quarter of an hour. 30 minutes unless said
-    /// otherwise, and at least one. A token that lives longer than this is [`Refused::Unsure`], because its session's end
-    /// may be forgotten, unless one goes on when stale.
+    /// How long the denylist keeps an entry: the gateway's `ACCESS_TTL_SECONDS` plus a quarter of an hour. The default
+    /// is 30 minutes; the least is one minute. A token with a longer lifetime is [`Refused::Unsure`], because the
+    /// denylist may have dropped its session already. [`accept_when_stale`](Self::accept_when_stale) accepts such
+    /// tokens.
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
         self
     }
 
-    /// For how long the feed may go unheard before it is stale. 10 seconds unless said otherwise.
+    /// The largest lag before the feed is stale: 10 seconds by default.
     pub fn max_stale(mut self, max_stale: Duration) -> Self {
         self.rules.max_stale = max_stale;
         self
     }
 
-    /// Accepts tokens though the feed is stale, or not read yet: a logout may then go unnoticed until the token expires.
+    /// Accepts tokens while the feed is stale, or not read yet: a logout may then go unnoticed until the token expires.
     pub fn accept_when_stale(mut self) -> Self {
         self.rules.goes_on_when_stale = true;
         self
     }
 
-    /// Begins to fetch keys and to follow the feed, on the current tokio runtime. Never waits for them.
+    /// Begins to fetch keys and to read the feed, on the current tokio runtime. Never waits for either.
     ///
     /// # Errors
     ///
-    /// When keys or feed were not said, or the retention is too short.
+    /// When keys or feed are missing, the retention is too short, or the HTTP client cannot be built.
     pub fn start(self) -> Result<Verifier, Invalid> {
         let invalid = |what: &str| Invalid(what.to_owned());
         let source = self.keys.ok_or_else(|| invalid("keys: are missing; call jwks or secret"))?;
@@ -238,7 +241,7 @@ impl Builder {
     }
 }
 
-/// A secret that does not change.
+/// A constant secret.
 struct Fixed(Arc<VerifyingKey>);
 
 impl Keys for Fixed {
@@ -257,7 +260,7 @@ pub(super) fn http_url(what: &str, text: &str) -> Result<Url, Invalid> {
     Ok(url)
 }
 
-/// As it is logged: without a query, which may hold a secret.
+/// The form for logs: without the query, because it may hold a secret.
 pub(super) fn shown(url: &Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path())
 }

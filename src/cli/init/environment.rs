@@ -3,7 +3,8 @@
 use super::files::Owner;
 use super::{KEYS, SECRETS};
 
-/// All settings, those with a default as comments. It holds no secret: a container's environment can be inspected.
+/// All settings; those with a default stand in comments. The text holds no secret, because a container's environment
+/// can be inspected.
 pub fn text(issuer: &str, (user, group): Owner) -> String {
     format!(
         "\

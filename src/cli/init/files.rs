@@ -1,4 +1,4 @@
-//! Files that one user may read, and nobody else.
+//! Files readable for one user, and for nobody else.
 
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::Write;
@@ -10,7 +10,7 @@ use anyhow::Result;
 /// User and group.
 pub type Owner = (u32, u32);
 
-/// The stack's gateways run as this user when `init` is run by root: a container is never root.
+/// The stack's gateways run as this user if root runs `init`: a container never runs as root.
 const NOBODY_ELSE: Owner = (10001, 10001);
 
 /// The stack's Redis runs as this user, `valkey` in its image.
@@ -19,7 +19,7 @@ const REDIS: Owner = (999, 1000);
 /// The reader of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
-    /// The user that runs `init`.
+    /// The user who runs `init`.
     Caller,
     /// The stack's gateways.
     Gateway,
@@ -27,7 +27,7 @@ pub enum Reader {
     Redis,
 }
 
-/// Creates a folder that only its owner may enter, where there is none; returns the user that the stack's gateways run as.
+/// Creates a folder for its owner alone, unless the folder exists. Returns the user for the stack's gateways.
 pub fn create_folder(path: &Path) -> Result<Owner> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     if is_root(path)? {
@@ -37,9 +37,9 @@ pub fn create_folder(path: &Path) -> Result<Owner> {
     Ok((folder.uid(), folder.gid()))
 }
 
-/// Writes a file that is not there yet. Root gives it to its reader. Anybody else can't, so Redis's own file, which holds
-/// hashes and no password, may then be read by whoever may enter the folder: its owner, and the container that it is
-/// mounted into.
+/// Writes a new file. Root gives the file to its reader; other users cannot. Without root, Redis's own file gets mode
+/// 644: it holds hashes and no password. Still only the owner of the folder can reach the file, and the container with
+/// the file mounted.
 pub fn write_new(path: &Path, reader: Reader, text: &str) -> Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())?;
@@ -52,7 +52,7 @@ pub fn write_new(path: &Path, reader: Reader, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether what was just created is root's.
+/// Whether root owns the file or folder.
 fn is_root(path: &Path) -> Result<bool> {
     Ok(fs::metadata(path)?.uid() == 0)
 }

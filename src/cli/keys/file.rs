@@ -1,4 +1,4 @@
-//! Changing the key set file: one change at a time, whole or not at all.
+//! Changes of the key set file: one at a time, whole or not at all.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -10,11 +10,11 @@ use anyhow::{Context, Result};
 use crate::config::read_key_set;
 use crate::token::key_set::KeySet;
 
-/// Reads the set, or begins one, and writes it back changed. The new file takes the old one's place in one step, so
-/// that a node reads either; a lock on the folder keeps two changes apart.
+/// Reads the set, or begins a new one, and writes it back changed. The new file replaces the old one in one step, so a
+/// node reads either of them. A lock on the folder keeps two changes apart.
 pub fn change<T>(path: &Path, by: impl FnOnce(&mut KeySet) -> Result<T>) -> Result<T> {
     let place = || format!("SIGNING_KEYS: {}", path.display());
-    // A link stays one: the file that it leads to is changed.
+    // A symbolic link stays, and the file behind it changes.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     DirBuilder::new().recursive(true).mode(0o700).create(folder(path)).with_context(place)?;
     let lock = File::open(folder(path)).with_context(place)?;
@@ -29,9 +29,9 @@ pub fn change<T>(path: &Path, by: impl FnOnce(&mut KeySet) -> Result<T>) -> Resu
     Ok(result)
 }
 
-/// Writes beside the file, then renames: what a reader opens is complete, and survives a power cut. Whoever could read
-/// the former file can read this one, because nodes seldom run as whoever changes it; a first file is its folder's
-/// owner's, and nobody else's.
+/// Writes beside the file, then renames: every reader opens a complete file, even after a power cut. The readers of the
+/// former file can read the new one, because nodes seldom run as the user who makes the change. A first file belongs to
+/// the owner of its folder, and nobody else can read it.
 fn replace(path: &Path, former: Option<&Metadata>, text: &str) -> Result<()> {
     let fresh = path.with_extension("new");
     let _ = fs::remove_file(&fresh);

@@ -11,7 +11,7 @@ use crate::token::jwk::PrivateJwk;
 use crate::token::key_set::{KeySet, State};
 use crate::view::rfc3339_seconds;
 
-/// One key, as it is shown: nothing private.
+/// One key for display, without private members.
 #[derive(Serialize)]
 struct Item {
     kid: String,
@@ -19,7 +19,7 @@ struct Item {
     signs: &'static str,
     state: &'static str,
     signs_from: String,
-    /// Until when tokens that it signed are alive.
+    /// The expiry of its last token.
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
 }

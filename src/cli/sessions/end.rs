@@ -22,7 +22,7 @@ use crate::telemetry::metrics::Metrics;
 
 #[derive(Debug, Args)]
 pub struct End {
-    /// Whose session
+    /// The subject of the sessions
     sub: String,
     /// A session id, or the jti of one of its refresh tokens
     #[arg(required_unless_present = "all", conflicts_with = "all")]
@@ -43,14 +43,14 @@ pub struct End {
     settings: Ending,
 }
 
-/// What to end.
+/// The sessions to end.
 #[derive(Clone, Copy)]
 enum Extent {
     One(SessionId),
     All { except: Option<SessionId> },
 }
 
-/// Ids of sessions: ended by this command; and ended before, but announced only now.
+/// Ids of sessions. `ended`: ended by this command. `announced`: ended before, but published only now.
 #[derive(Serialize)]
 struct Report {
     ended: Vec<SessionId>,
@@ -99,7 +99,7 @@ impl End {
     }
 }
 
-/// As a node does it, with the reason `admin`.
+/// Ends sessions as a node does, with the reason `admin`.
 async fn end(
     redis: &RedisSettings,
     policy: Policy,

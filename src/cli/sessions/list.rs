@@ -13,12 +13,12 @@ use crate::session::Subject;
 use crate::store::redis::survey::{Census, Survey};
 use crate::view;
 
-/// The longest that a device is shown in a table, in characters.
+/// The longest text for a device in a table, in characters.
 const DEVICE_LEN: usize = 40;
 
 #[derive(Debug, Args)]
 pub struct List {
-    /// Whose sessions; without it: who has how many
+    /// The subject of the sessions; without it: how many sessions each subject has
     sub: Option<String>,
     /// At most so many subjects, those with most sessions first
     #[arg(long, default_value_t = 100, conflicts_with = "sub", value_parser = clap::value_parser!(u64).range(1..))]
@@ -30,11 +30,11 @@ pub struct List {
     outside: Outside,
 }
 
-/// Who has sessions.
+/// The subjects with sessions.
 #[derive(Serialize)]
 struct Subjects<'a> {
     subjects: Vec<Counted<'a>>,
-    /// How many subjects more there are.
+    /// The number of further subjects.
     more: usize,
 }
 
@@ -96,7 +96,7 @@ impl List {
     }
 }
 
-/// The subjects with most sessions, by name where they have equally many.
+/// The subjects with most sessions, sorted by name if they have equally many.
 pub fn counted(census: &Census, most: usize) -> Vec<Counted<'_>> {
     let mut all: Vec<_> = census.subjects.iter().map(|(sub, &sessions)| Counted { sub, sessions }).collect();
     all.sort_by_key(|one| (std::cmp::Reverse(one.sessions), one.sub));
@@ -109,7 +109,7 @@ pub fn subjects_table(subjects: &[Counted<'_>]) -> String {
     table(["SESSIONS", "SUB"], subjects.iter().map(row))
 }
 
-/// What the user would know the device by, shortened.
+/// The device as its user would know it, shortened.
 fn device(client: &Value) -> String {
     let known = ["label", "user_agent", "ip"].into_iter().find_map(|name| client[name].as_str());
     let text = printable(known.unwrap_or("-"));

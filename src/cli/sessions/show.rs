@@ -18,7 +18,7 @@ use crate::view;
 pub struct Show {
     /// A session id, or the jti of one of its refresh tokens
     id: String,
-    /// Whose session it is; without it, all keys are searched
+    /// The subject of the session; without it, all keys are searched
     #[arg(long)]
     sub: Option<String>,
     /// Print JSON
@@ -28,7 +28,7 @@ pub struct Show {
     outside: Outside,
 }
 
-/// The order of fields for people.
+/// The order of fields in the text for people.
 const FIELDS: [&str; 20] = [
     "session_id",
     "sub",
@@ -67,7 +67,7 @@ struct Shown {
     ttl_seconds: u64,
     #[serde(flatten)]
     token: Option<CurrentToken>,
-    /// What the `jti` that was asked for is to the session.
+    /// The place of the given `jti` in the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     given_jti: Option<&'static str>,
 }
@@ -119,7 +119,7 @@ fn shown(wanted: &Wanted, found: Found) -> Option<Shown> {
     })
 }
 
-/// Where a token stands in its session.
+/// The place of a token in its session.
 fn place(jti: Jti, token: &CurrentToken) -> &'static str {
     if jti == token.jti {
         "current"

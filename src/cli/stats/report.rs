@@ -1,4 +1,4 @@
-//! What `stats` reports, as JSON and as text.
+//! The report of `stats`, as JSON and as text.
 
 use indicatif::HumanBytes;
 use serde::Serialize;
@@ -33,14 +33,14 @@ struct PerSubject {
     mean: f64,
 }
 
-/// In bytes; `null` where it is not known.
+/// In bytes; `null` if unknown.
 #[derive(Serialize)]
 struct MemoryUse {
     used: Option<u64>,
     policy: Option<String>,
-    /// Of a live session's record.
+    /// The record of a live session.
     per_session: Option<Measured>,
-    /// Of a subject's set of sessions.
+    /// The set of a subject's sessions.
     per_subject: Option<Measured>,
 }
 
@@ -128,7 +128,7 @@ impl<'a> Report<'a> {
 }
 
 impl Measured {
-    /// `None` where nothing was measured.
+    /// `None` if nothing was measured.
     fn new(sample: &Sample) -> Option<Self> {
         let sampled = sample.bytes.len();
         let max = sample.bytes.iter().copied().max()?;

@@ -1,4 +1,4 @@
-//! What the checker forgets.
+//! Which tokens the verifier forgets.
 
 use std::time::Instant;
 
@@ -79,7 +79,7 @@ async fn a_token_is_dropped_when_its_session_ends_though_nobody_asks_for_it_agai
         }
     };
     tokio::select! {
-        biased; // it listens before there is something to hear
+        biased; // the subscription must come before the event
         () = checker.drop_ended() => unreachable!("it goes on"),
         () = announcing => {}
     }
