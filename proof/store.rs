@@ -210,7 +210,7 @@ impl Deployment {
         all
     }
 
-    /// Faults without a strike. With `disturbed`, also the disturbances that never came.
+    /// Faults that never struck. With `disturbed`, also the disturbances that never came.
     pub fn spared(&self, disturbed: bool) -> Vec<&'static str> {
         let struck = self.struck();
         let own: &[&str] = match &self.kind {

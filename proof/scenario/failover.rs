@@ -17,7 +17,7 @@ use crate::support::redis::Redis;
 /// Clients at once; in a Cluster all of them on the lost primary.
 const CLIENTS: usize = 16;
 
-/// For this long after the first success, each success is looked up on the new primary.
+/// Each success after the promotion is looked up on the new primary, until this long after the first one.
 const WATCHED: Duration = Duration::from_secs(3);
 
 /// A granted refresh: the moments of request and answer, and the new token.

@@ -227,8 +227,8 @@ async fn meanwhile(
 
 async fn log_out(fleet: &Fleet, chains: &[Chain], rng: &mut Rng) {
     for chain in chains {
-        // After a restart without a file the session is unknown. A node publishes its end all the same, out of its
-        // denylist.
+        // After a restart without a file the session is unknown. The node publishes its end all the same, because the
+        // signed token proves that there was such a session.
         fleet.log_out(chain, rng).await;
     }
 }
