@@ -1,7 +1,7 @@
 //! The speed of a refresh, and its distance from the limit of Redis.
 //!
 //! ```sh
-//! cargo bench --bench refresh              # measures; writes BENCHMARKS.md and its plots anew, unless a request failed
+//! cargo bench --bench refresh              # measures; writes BENCHMARKS.md and its plots, unless a request failed
 //! cargo bench --bench refresh -- --json    # prints the figures and writes nothing
 //! cargo bench --bench refresh -- --quick   # a first impression, in half a minute; writes nothing
 //! ```

@@ -7,7 +7,7 @@ use crate::world::{Broken, Call, History, Party, Server, What, World};
 /// Where clocks disagree, a superseded token may pass for a late one if it is at most this many generations behind.
 const EXCUSED: u8 = 4;
 
-/// Returns the promise that an arrival broke. `before` and `after` are the answering server; its history in `after`
+/// Returns the promise broken by an arrival. `before` and `after` are the answering server; its history in `after`
 /// notes the arrival.
 pub fn broken(
     world: &World,
@@ -39,7 +39,7 @@ fn refreshed(
 ) -> Option<Broken> {
     let session = usize::from(presented.session);
     let was = before.history[session];
-    // A client that hung up gets nothing, and is not accused.
+    // A client gets nothing after it hung up, and is not accused.
     let refused = matches!(answer, Answer::Reused | Answer::Ended | Answer::Unknown | Answer::Suspect);
     if !refused && must_alarm(call, party, presented, before, now) {
         return Some(Broken::MissedReuse);

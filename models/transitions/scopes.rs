@@ -70,7 +70,7 @@ pub const GRACE: Scope = Scope {
     ..CALM
 };
 
-/// Servers with clocks that disagree, and a thief.
+/// Disagreeing clocks, and a thief.
 pub const CLOCKS: Scope = Scope {
     name: "clocks that disagree",
     left: Left { refreshes: 3, thefts: 1, failovers: 2, ..NOTHING },
@@ -78,7 +78,7 @@ pub const CLOCKS: Scope = Scope {
     ..CALM
 };
 
-/// Servers with clocks that disagree, and a logout everywhere.
+/// Disagreeing clocks, and a logout everywhere.
 pub const CLOCKS_EVERYWHERE: Scope = Scope {
     name: "a logout everywhere while clocks disagree",
     left: Left { refreshes: 1, end_subjects: 1, logins: 1, failovers: 1, ..NOTHING },

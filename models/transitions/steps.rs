@@ -8,7 +8,7 @@ use crate::world::{Call, History, Left, Party, Place, Server, What, World};
 /// One event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// A node sends a call to the server that it takes for the primary.
+    /// A node sends a call, and takes this server for the primary.
     Send(What, Place),
     Steal,
     /// A busy node gets to a request only now, and dates it as if it had just arrived.
@@ -40,7 +40,7 @@ pub enum Step {
 pub struct Scope {
     pub name: &'static str,
     pub left: Left,
-    /// The number of times that one call may arrive.
+    /// The number of possible arrivals of one call.
     pub copies: u8,
     /// Hours of grace after a rotation.
     pub grace: u8,

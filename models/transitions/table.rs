@@ -108,7 +108,7 @@ pub enum Dated {
     OnItsConnection,
 }
 
-/// The clock for a logout everywhere that is sent again, to the next primary.
+/// The clock for a logout everywhere on its second way, to the next primary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Everywhere {
     /// The clock of the first primary.

@@ -10,7 +10,7 @@ pub struct World {
     pub authority: Server,
     /// Behind the authority by some writes. A failover promotes it.
     pub replica: Server,
-    /// The former authority. It goes on answering nodes that do not know of the failover.
+    /// The former authority. It goes on answering nodes without knowledge of the failover.
     pub deposed: Option<Server>,
     /// Calls on their way, in no order. A lost call just never arrives.
     pub calls: Vec<Call>,

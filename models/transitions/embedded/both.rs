@@ -57,7 +57,7 @@ impl Both {
         }
     }
 
-    /// Notes a moment later than all stamps so far, and earlier than all that follow.
+    /// Notes a moment later than all stamps so far, and earlier than all later ones.
     pub fn begin(&mut self) {
         let moment = self.later_than(self.time());
         self.later_than(moment);
@@ -160,8 +160,7 @@ impl Both {
         (self.told(expected), told(&rotated))
     }
 
-    /// The store's `jti` for a token of the model. It goes through the attempts that the model's `jti` spells, in their
-    /// order.
+    /// The store's `jti` for a token of the model, made by the attempts in the model's `jti`, in their order.
     fn jti(&self, token: Token) -> Jti {
         let attempts = (0..token.generation).rev().map(|back| (token.jti >> (3 * back)) & 7);
         attempts.fold(self.firsts[usize::from(token.session)], |jti, attempt| {
