@@ -1,4 +1,4 @@
-//! An API node in Rust: it checks access tokens in process, and knows within milliseconds who has logged out.
+//! An API node in Rust. It checks access tokens in process, and knows of a logout within milliseconds.
 //!
 //! ```sh
 //! export GATEWAY=http://127.0.0.1:8080    # where the gateway is
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use token_gateway::verify::actix::{Bearer, Guard};
 use token_gateway::verify::{Feed, Verifier};
 
-/// What the login service puts into the tokens of this API.
+/// Claims of the login service in the tokens of this API.
 #[derive(serde::Deserialize)]
 struct Claims {
     #[serde(default)]
@@ -29,7 +29,7 @@ async fn whoami(bearer: Bearer<Claims>) -> Json<Value> {
     )
 }
 
-/// A node that cannot know who has logged out should get no requests.
+/// A node with a stale verifier may miss logouts, so it should get no requests.
 async fn ready(verifier: Data<Verifier>) -> HttpResponse {
     if verifier.is_stale() {
         HttpResponse::ServiceUnavailable().body("stale")

@@ -6,7 +6,7 @@ mod linear;
 pub use self::invariants::{Rules, success_while_cut_off};
 use crate::history::{Event, History};
 
-/// A promise that was broken, and the part of the history that shows it.
+/// A broken promise, and the part of the history that shows it.
 #[derive(Debug, Clone)]
 pub struct Broken {
     pub promise: &'static str,
@@ -20,7 +20,7 @@ impl Broken {
     }
 }
 
-/// Both: what must hold of the whole, and that each session behaves as if one call came after the other.
+/// Checks both: the invariants of the whole history, and that each session behaves as if its calls came one by one.
 pub fn check(history: &History, rules: Rules) -> Vec<Broken> {
     let events = history.events();
     let mut broken = invariants::check(&events, history, rules);

@@ -1,4 +1,5 @@
-//! Clients as real ones behave: they give up waiting, hang up, and repeat the same attempt at any node until it is decided.
+//! Clients with the habits of real ones. They give up waiting, hang up, and repeat an attempt at any node until it is
+//! decided.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,18 +12,18 @@ use tokio::time::{sleep, timeout};
 use crate::history::{Event, History, Outcome, Wish, foreign};
 use crate::support::api::{Answer, Api, Tokens};
 
-/// How long a client waits for an answer.
+/// The time for which a client waits for an answer.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// A client whose request is not decided within this is lost. They come again sooner than `Retry-After` asks them to.
+/// A client is lost if its request is not decided within this time. Clients retry sooner than `Retry-After` asks.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Several nodes, and what was heard of them.
+/// Several nodes, and the history of their answers.
 pub struct Fleet {
     pub apis: Vec<Api>,
     pub history: History,
     pub counts: Counts,
-    /// One request in so many is dropped by its client before the answer.
+    /// The client drops one request in so many before the answer.
     pub abort_one_in: u32,
 }
 
@@ -54,7 +55,7 @@ impl Counts {
     }
 }
 
-/// A login, and the newest token that it has come to.
+/// A session, with its newest tokens.
 #[derive(Clone)]
 pub struct Chain {
     pub subject: String,
@@ -77,7 +78,7 @@ impl Fleet {
         Chain { subject: subject.to_owned(), tokens }
     }
 
-    /// Presents a token, with one key, until the answer is one.
+    /// Presents a token, always with one key, until an answer decides.
     pub async fn present(&self, chain: &Chain, refresh: &str, rng: &mut Rng) -> (Outcome, Option<Tokens>) {
         let key = rng.u64(..);
         let text = format!("idempotency-key-{key:020}");
@@ -102,7 +103,7 @@ impl Fleet {
         (outcome, tokens)
     }
 
-    /// Exchanges the chain's newest token.
+    /// Exchanges the session's newest token.
     pub async fn refresh(&self, chain: &mut Chain, rng: &mut Rng) -> Outcome {
         let newest = chain.tokens.refresh.clone();
         let (outcome, tokens) = self.present(chain, &newest, rng).await;
@@ -112,7 +113,7 @@ impl Fleet {
         outcome
     }
 
-    /// Logs out, until that is acknowledged.
+    /// Repeats a logout until it is acknowledged.
     pub async fn log_out(&self, chain: &Chain, rng: &mut Rng) -> Outcome {
         let (invoked, token) = (self.history.now(), &chain.tokens.refresh);
         let answer = self.persist(rng, 200, |api| api.form("/oauth/revoke", &[("token", token)])).await;
@@ -128,7 +129,8 @@ impl Fleet {
         self.history.note(Event { session, wish, invoked, returned, outcome, foreign });
     }
 
-    /// The same request, at any node, until it is answered with `granted` or `invalid_grant`.
+    /// Repeats a request, at any node, until the answer is `granted` or `invalid_grant`. Returns `None` for an answer
+    /// outside the contract, and after `LIMIT`.
     async fn persist(
         &self,
         rng: &mut Rng,
@@ -139,7 +141,7 @@ impl Fleet {
         while began.elapsed() < LIMIT {
             let api = &self.apis[rng.usize(..self.apis.len())];
             Counts::add(&self.counts.tries);
-            // A login that is repeated is another session, so nobody hangs up on one.
+            // A repeated login is another session, so no client hangs up on a login.
             let hangs_up = granted != 201 && self.abort_one_in > 0 && rng.u32(..self.abort_one_in) == 0;
             let patience = if hangs_up { Duration::from_micros(rng.u64(0..4000)) } else { PATIENCE };
             match timeout(patience, api.try_send(request(api))).await {

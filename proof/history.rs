@@ -1,4 +1,4 @@
-//! Everything that clients did and heard, in one order. Tokens are numbers here: no history holds a token.
+//! All requests and answers of the clients, in one order. Tokens are numbers here, so no history holds a token.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -6,28 +6,28 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::support::api::{Tokens, claims};
 
-/// A refresh token, by the order in which it was first seen.
+/// A refresh token, numbered in the order of first sight.
 pub type TokenId = u32;
 
-/// What a client wants: from its first try to the answer that decided it, retries of the same attempt included.
+/// A request as its client means it: from the first try to the deciding answer, with all retries of the attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {
-    /// Present a refresh token, with an `Idempotency-Key` that is this number.
+    /// Present a refresh token, with this number as the `Idempotency-Key`.
     Refresh { token: TokenId, key: u64 },
-    /// Log out, or end all sessions of the user.
+    /// Log out. A scenario also notes an `End` for a session that a theft ends.
     End,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// This is the successor, `generation` its number in the chain.
+    /// The token is the successor; `generation` counts the rotations of the session.
     Granted {
         token: TokenId,
         generation: u64,
     },
     Refused,
     Ended,
-    /// Nothing that decides was ever heard.
+    /// No deciding answer has arrived.
     Open,
 }
 
@@ -35,11 +35,11 @@ pub enum Outcome {
 pub struct Event {
     pub session: String,
     pub wish: Wish,
-    /// Places in the one order of everything.
+    /// The places of request and answer in the one order.
     pub invoked: u64,
     pub returned: Option<u64>,
     pub outcome: Outcome,
-    /// Set where an answer spoke of another subject or session than the one that asked.
+    /// Set if the answer names another subject or session than the client's own.
     pub foreign: Option<String>,
 }
 
@@ -84,7 +84,7 @@ impl History {
         self.events.lock().unwrap().push(event);
     }
 
-    /// Something that the contract does not know was answered, or nothing for too long.
+    /// Notes an answer outside the contract, or no answer for too long.
     pub fn note_odd(&self, what: String) {
         self.odd.lock().unwrap().push(what);
     }
@@ -93,7 +93,7 @@ impl History {
         self.odd.lock().unwrap().clone()
     }
 
-    /// All of it so far, in the order in which it was begun.
+    /// All events so far, in the order in which they began.
     pub fn events(&self) -> Vec<Event> {
         let mut events = self.events.lock().unwrap().clone();
         events.sort_by_key(|event| event.invoked);
@@ -101,7 +101,7 @@ impl History {
     }
 }
 
-/// What is wrong with the answer to a client that has `own`, if anything.
+/// Describes an answer that names another subject or session than the client's own.
 pub fn foreign(subject: &str, session: &str, answer: &Tokens) -> Option<String> {
     let (access, refresh) = (claims(&answer.access), claims(&answer.refresh));
     let told = [&access["sub"], &refresh["sub"], &access["sid"], &refresh["sid"]];

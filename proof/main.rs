@@ -1,7 +1,7 @@
-//! The promises under faults: concurrent clients over several gateway processes, real Redis, Sentinel and Cluster, and everything
-//! that can go wrong. Every call and answer is recorded, and the record is checked.
+//! The promises under faults: concurrent clients over several gateway processes, with real Redis, Sentinel and Cluster.
+//! Many kinds of faults strike. Every call and answer is recorded, and the record is checked.
 //!
-//! `cargo test` runs it at a tenth of the counts; `scripts/prove` at full length.
+//! `cargo test` runs the scenarios at a tenth of the counts, and `scripts/prove` at full length.
 
 mod check;
 mod client;
@@ -10,7 +10,7 @@ mod report;
 mod scenario;
 mod store;
 #[path = "../tests/support/mod.rs"]
-#[allow(dead_code)] // shared with the other tests, which use the rest
+#[allow(dead_code)] // shared with the other tests; they use the rest
 mod support;
 
 use std::io::IsTerminal;
@@ -33,7 +33,7 @@ struct Args {
     /// At full length; a tenth of the counts otherwise
     #[arg(long)]
     full: bool,
-    /// Of everything that is drawn at random; another one each time, unless given
+    /// The seed of all random choices; another one each time, unless given
     #[arg(long)]
     seed: Option<u64>,
     /// Print the report as JSON on standard output
@@ -45,7 +45,7 @@ struct Args {
     /// Print the scenarios' names
     #[arg(long)]
     list: bool,
-    /// Of `cargo test`, and of no effect here
+    /// An option of `cargo test`, without effect here
     #[arg(long, hide = true)]
     nocapture: bool,
     #[arg(long, hide = true)]

@@ -1,4 +1,4 @@
-//! What a run came to: on the terminal, as a dated Markdown page, and as JSON for scripts.
+//! The result of a run: on the terminal, as a dated Markdown page, and as JSON for scripts.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -32,7 +32,7 @@ impl Report {
         self.scenarios.iter().all(|(_, _, finding)| finding.broken.is_empty())
     }
 
-    /// Writes the page, there or under its date, and returns where it lies.
+    /// Writes the page, to the given path or under its date, and returns its path.
     pub fn write(&self, there: Option<PathBuf>) -> std::io::Result<PathBuf> {
         let path = there.map_or_else(|| self.dated(), Ok)?;
         fs::write(&path, self.page())?;

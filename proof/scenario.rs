@@ -1,4 +1,4 @@
-//! What is put to the proof. Each scenario starts its own servers and gateways.
+//! The scenarios. Each starts its own servers and gateways.
 
 mod checker;
 mod failover;
@@ -20,7 +20,7 @@ use crate::client::Fleet;
 use crate::store::{Deployment, Topology};
 use crate::support::gateway::Gateway;
 
-/// How a scenario is to run.
+/// The length, the seed and the progress bar of a scenario.
 #[derive(Clone)]
 pub struct Run {
     pub full: bool,
@@ -29,7 +29,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// A count at full length; a tenth otherwise.
+    /// The whole count at full length, and a tenth otherwise.
     pub fn count(&self, full: u64) -> u64 {
         let count = if self.full { full } else { full / 10 };
         self.bar.set_length(count);
@@ -37,7 +37,7 @@ impl Run {
     }
 }
 
-/// What came out.
+/// The result of a scenario.
 #[derive(Default)]
 pub struct Finding {
     pub measured: Vec<(String, String)>,
@@ -55,7 +55,7 @@ impl Finding {
         self.measured.push((what.into(), value.to_string()));
     }
 
-    /// What was asked, answered and disturbed.
+    /// Adds the counts of requests, answers and disturbances.
     pub fn count(&mut self, fleet: &Fleet, deployment: &Deployment) {
         for (what, count) in fleet.counts.told() {
             self.measure(what, count);
@@ -65,7 +65,7 @@ impl Finding {
         }
     }
 
-    /// A promise that no history shows.
+    /// Checks a promise outside the history.
     pub fn demand(&mut self, promise: &'static str, holds: bool, told: impl FnOnce() -> String) {
         if !holds {
             self.broken.push(Broken { promise, excerpt: told() });
@@ -73,19 +73,20 @@ impl Finding {
     }
 }
 
-/// What the nodes said of reuse and of lost ends, as the last lines of a report that has to explain something.
+/// Log lines of the nodes about single sessions: reuse, healed rotations, lost ends. They explain a broken promise.
 pub fn words_of(nodes: &[Gateway]) -> String {
     let logs: Vec<String> = nodes.iter().map(Gateway::log).collect();
     let lines = logs.iter().flat_map(|log| log.lines()).filter(|line| line.contains("session "));
     lines.take(20).collect::<Vec<_>>().join("\n")
 }
 
-/// The share of the former rate that must come back; less on a machine that has much else to do.
+/// The share of the former rate to come back: less on a machine with much else to do.
 fn share(full: bool) -> f64 {
     if full { 0.9 } else { 0.1 }
 }
 
-/// At full length, the former rate within `limit`; otherwise, on a machine that has much else to do, that there is one.
+/// At full length demands the former rate within `limit`. Otherwise any recovery is enough, as the machine may have
+/// much else to do.
 fn demand_recovery(finding: &mut Finding, full: bool, recovered: Option<Duration>, limit: Duration) {
     let told = recovered.map_or("never".to_owned(), |it| it.as_millis().to_string());
     if full {
@@ -129,10 +130,10 @@ scenarios! {
     "failover/cluster" => |run| failover::prove(run, Topology::Cluster),
 }
 
-/// Nodes whose store is slow to no more than this before they say so.
+/// Nodes with one worker that wait at most 400 ms for Redis before they answer 503.
 const SETTINGS: [(&str, &str); 3] = [("REDIS_TIMEOUT_MS", "400"), ("RUST_LOG", QUIET), ("WORKERS", "1")];
 
-/// What a node says: where it listens, and errors.
+/// A node logs its address, all errors, and the gateway's warnings.
 const QUIET: &str = "token_gateway=error,token_gateway::gateway=warn,token_gateway::startup=info";
 
 fn nodes(deployment: &Deployment, count: usize) -> Vec<Gateway> {

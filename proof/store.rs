@@ -1,4 +1,4 @@
-//! The deployments that are put to the proof, and what is done to them.
+//! The deployments of the scenarios, and their disturbances.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ use crate::support::proxy::{Plan, Proxy};
 use crate::support::redis::{Login, Redis};
 use crate::support::sentinel::Sentinel;
 
-/// About one call of a script in so many meets a fault of the proxy.
+/// The proxy disturbs about one call of a script in so many.
 const ONE_IN: u32 = 12;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,14 +22,15 @@ pub enum Topology {
     Cluster,
 }
 
-/// How a master is lost.
+/// The ways to lose a primary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
-    /// A replica takes over from a master that runs.
+    /// A replica takes over from a running primary.
     InOrder,
     Killed,
     Frozen,
-    /// As in order, with `min-replicas-to-write 1`: a master that runs acknowledges until it hears of it.
+    /// In order, with `min-replicas-to-write 1`: the running primary acknowledges writes until it learns of the
+    /// failover.
     Relieved,
 }
 
@@ -47,15 +48,15 @@ impl Loss {
 pub struct Deployment {
     kind: Kind,
     done: Mutex<BTreeMap<&'static str, u64>>,
-    /// Disturbances that are still to come, before all of them come again.
+    /// The rest of the disturbances, before all of them come again.
     deck: Vec<u32>,
 }
 
-/// What the proxies do to calls.
+/// Faults of calls, made by the proxies.
 const FAULTS: [&str; 7] =
     ["black hole", "closed after", "closed before", "delayed", "doubled", "reply cut", "reply swallowed"];
 
-/// What is done to every deployment.
+/// Disturbances of every deployment.
 const DISTURBANCES: [&str; 6] = [
     "CLIENT KILL",
     "SCRIPT FLUSH",
@@ -91,8 +92,8 @@ impl Deployment {
         Self { kind, done: Mutex::default(), deck: Vec::new() }
     }
 
-    /// Without proxies. A master that Sentinels depose while it runs stops acknowledging only where it wants all its
-    /// replicas, so that is what it wants when it is to be deposed.
+    /// Starts a deployment without proxies. A failover in order must not lose acknowledged writes. So the primary of
+    /// the Sentinels then demands all its replicas: with fewer it goes on acknowledging after its deposition.
     pub fn for_failover(topology: Topology, loss: Loss) -> Self {
         let wanted = if loss == Loss::InOrder { "2" } else { "1" };
         let kind = match topology {
@@ -106,7 +107,7 @@ impl Deployment {
         Self { kind, done: Mutex::default(), deck: Vec::new() }
     }
 
-    /// Users whose sessions lie on the same master.
+    /// Users with their sessions on the same primary.
     pub fn subjects_of_one_master(&self, count: usize) -> Vec<String> {
         let all = (0..).map(|n| format!("user-{n}"));
         match &self.kind {
@@ -119,7 +120,8 @@ impl Deployment {
         }
     }
 
-    /// The master of a user is lost; returns when that was, when another was promoted, and which.
+    /// Loses the primary of a user. Returns the moment of the loss, the moment of the promotion, and the promoted
+    /// server.
     pub fn lose_master(&mut self, subject: &str, loss: Loss) -> (Instant, Instant, usize) {
         let master = match &self.kind {
             Kind::Cluster(cluster) => cluster.primary_of(&format!("tg:{{{subject}}}:sessions")),
@@ -176,7 +178,7 @@ impl Deployment {
         }
     }
 
-    /// From now on calls of scripts meet faults.
+    /// Lets calls of scripts meet faults from now on.
     pub fn disturb_calls(&self, seed: u64) {
         for (n, server) in self.servers().iter().enumerate() {
             server.proxy().disturb(Plan::everything(seed + n as u64, ONE_IN));
@@ -187,7 +189,7 @@ impl Deployment {
         self.servers().iter().for_each(|server| server.proxy().calm());
     }
 
-    /// No node reaches Redis until `release`.
+    /// Cuts every node off from Redis until `release`.
     pub fn cut_off(&self) {
         self.servers().iter().for_each(|server| server.proxy().hold());
         self.did("cut off from Redis");
@@ -197,7 +199,7 @@ impl Deployment {
         self.servers().iter().for_each(|server| server.proxy().release());
     }
 
-    /// How often each fault has struck, and each disturbance was made.
+    /// The counts of all faults and disturbances so far.
     pub fn struck(&self) -> BTreeMap<&'static str, u64> {
         let mut all = self.done.lock().unwrap().clone();
         for server in self.servers() {
@@ -208,7 +210,7 @@ impl Deployment {
         all
     }
 
-    /// Faults that have not struck, and of the disturbances, where those were made, the ones that were not.
+    /// Faults that never struck. With `disturbed`, also the disturbances that never came.
     pub fn spared(&self, disturbed: bool) -> Vec<&'static str> {
         let struck = self.struck();
         let own: &[&str] = match &self.kind {
@@ -220,7 +222,7 @@ impl Deployment {
         FAULTS.iter().chain(disturbances).filter(|name| !struck.contains_key(*name)).copied().collect()
     }
 
-    /// Replicas have all that their masters have.
+    /// Waits until replicas have all the data of their primaries.
     pub fn wait_for_replicas(&self) {
         let offsets = |role: &str, name: &str| -> Option<Vec<u64>> {
             let of_role = self.servers().iter().filter(|it| it.info("role").is_some_and(|told| told == role));
@@ -237,7 +239,8 @@ impl Deployment {
         *self.done.lock().unwrap().entry(what).or_default() += 1;
     }
 
-    /// One disturbance; all come equally often, in a random order. Returns when all is well again.
+    /// Makes one disturbance out of a deck of ten in random order, and returns when all is well again. Flushed scripts
+    /// and killed connections are in the deck twice.
     pub fn disturb(&mut self, rng: &mut Rng) {
         let master = self.a_master(rng);
         if self.deck.is_empty() {
@@ -293,14 +296,14 @@ impl Deployment {
         self.did("out of memory");
     }
 
-    /// A script that spins: everybody else hears BUSY.
+    /// Runs a script that spins. All other clients get BUSY.
     fn keep_busy(&self, master: usize) {
         const SPIN: &str = "local i = 0 while i < 3e7 do i = i + 1 end return i";
         let _ = self.servers()[master].try_ask::<u64>(&["EVAL", SPIN, "0"]);
         self.did("busy with a script");
     }
 
-    /// Slots with sessions in them move to another primary, one of them slowly.
+    /// Moves slots with sessions in them to another primary, one of them slowly.
     fn move_slots(&self, rng: &mut Rng) {
         let Kind::Cluster(cluster) = &self.kind else { return self.flush_scripts() };
         for n in 0..4 {
@@ -316,7 +319,7 @@ impl Deployment {
         }
     }
 
-    /// A replica takes over from a master that runs.
+    /// Lets a replica take over from a running primary.
     fn fail_over(&mut self, master: usize) {
         match &self.kind {
             Kind::Standalone(_) => return self.restart(),
@@ -339,7 +342,7 @@ impl Deployment {
         self.did("Redis killed and started again");
     }
 
-    /// A master is killed, a replica takes over, and the former master comes back.
+    /// Kills a primary, waits until a replica has taken over, and starts the former primary again.
     fn lose(&mut self, master: usize) {
         if matches!(self.kind, Kind::Standalone(_)) {
             return self.restart();

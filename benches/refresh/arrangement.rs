@@ -1,4 +1,4 @@
-//! What is compared, and the clients of each.
+//! The arrangements to compare, and the clients of each.
 
 use std::path::Path;
 use std::process::Command;
@@ -25,13 +25,14 @@ pub enum Arrangement {
     Gateway,
     /// The gateway over one bare multiplexed connection per worker.
     Bare,
-    /// The gateway over a pool that hands out a connection per call.
+    /// The gateway over a pool, with a connection checked out for each call.
     Checkout,
     /// `GET /livez` of `token-gateway serve`: a handler that does nothing, on the same server.
     Empty,
-    /// `GET /verify` of it: each client asks about an access token of its own again and again, as a proxy does.
+    /// `GET /verify` of `token-gateway serve`: each client asks about its own access token again and again, as a proxy
+    /// does.
     Verify,
-    /// A handler that reads a request of the same size and does nothing, on the bare HTTP library.
+    /// A handler on the bare HTTP library. It reads a request of the same size and does nothing.
     Library,
 }
 
@@ -59,13 +60,13 @@ impl Arrangement {
     }
 }
 
-/// Within this a node has heard the feed of a server that has just started.
+/// The time within which a node must accept tokens. It needs the feed first, and Redis has just started.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An arrangement at work.
 pub struct Running {
     pub arrangement: Arrangement,
-    /// None where clients talk to Redis themselves.
+    /// `None` if the clients talk to Redis themselves.
     pub node: Option<Process>,
     key: NewServiceKey,
 }
@@ -98,8 +99,8 @@ impl Running {
 
     /// Clients with a session each, connected and past their first request.
     pub async fn clients(&self, redis: &Process, count: usize) -> Result<Vec<Client>> {
-        // Logins first, connections then: a node deals its connections out to its workers in turn, so that taking
-        // turns here would put every client of a node with two workers on the same one.
+        // All logins come first, and the connections after them. A node deals its connections out to its workers in
+        // turn. If logins and connections took turns, all clients of a node with two workers would be on one worker.
         let chain = |n| self.chain(redis, &format!("{:?}-{count}-{n}", self.arrangement), n);
         let chains = (0..count).map(chain).collect::<Result<Vec<_>>>()?;
         let mut clients = Vec::with_capacity(count);
@@ -125,7 +126,7 @@ impl Running {
         ))
     }
 
-    /// An access token, once the node has heard the feed and so can tell that it is good.
+    /// An access token, after the node has read the feed and so accepts the token.
     fn admitted(&self, host: &str, sub: &str) -> Result<String> {
         let token = self.login(host, sub, "access_token")?;
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
@@ -141,7 +142,7 @@ impl Running {
         }
     }
 
-    /// That token of a new session.
+    /// The named token of a new session.
     fn login(&self, host: &str, sub: &str, token: &str) -> Result<String> {
         let login = ureq::post(format!("http://{host}/v1/sessions"))
             .header("Authorization", format!("Bearer {}", self.key.key))
@@ -152,7 +153,7 @@ impl Running {
     }
 }
 
-/// A session as the gateway would have made it, for a client that talks to Redis itself.
+/// A session as the gateway makes it, for a client with its own connection to Redis.
 fn rotating(redis: &Process, sub: &str) -> Result<Rotating> {
     let (subject, session): (Subject, _) = (sub.parse()?, SessionId::random());
     let (jti, [record, set]) = (Jti::first(session), Keys::new("tg").both(&subject, session));

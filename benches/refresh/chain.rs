@@ -1,4 +1,4 @@
-//! What a client sends and how it reads the answer. A chain goes on with the successor that it was given.
+//! The requests of a client, and the reading of their answers. Each refresh presents the successor of the last one.
 
 use redis::Value;
 use token_gateway::session::{Attempt, Jti};
@@ -12,7 +12,7 @@ pub trait Chain {
     /// Appends the next request to `out`.
     fn request(&mut self, out: &mut Vec<u8>);
 
-    /// Reads an answer; `None` while it is incomplete, an error where it is none that may come.
+    /// Reads an answer. Returns `None` while the answer is incomplete, and an error for an unexpected one.
     fn answer(&mut self, bytes: &[u8]) -> Option<Result<(), String>>;
 }
 
@@ -46,7 +46,7 @@ impl Chain for Refreshing {
     }
 }
 
-/// A request of the same size, to a handler that does nothing with it.
+/// A request of the same size, to a handler without work.
 pub struct Posting {
     host: String,
     body: String,
@@ -126,13 +126,13 @@ fn http_answer(bytes: &[u8]) -> Option<Result<&str, String>> {
     Some(std::str::from_utf8(body).map_err(|_| "an answer that is no text".to_owned()))
 }
 
-/// A member of a JSON object whose value is a string without escapes.
+/// A member of a JSON object: a string without escapes.
 pub fn member<'a>(json: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = json.split_once(&format!("\"{name}\":\""))?;
     rest.split_once('"').map(|(value, _)| value)
 }
 
-/// `EVALSHA` of `rotate.lua`: what the gateway asks of Redis for one refresh, and nothing else.
+/// `EVALSHA` of `rotate.lua`: the gateway's call of Redis for one refresh, and nothing else.
 pub struct Rotating {
     keys: [String; 2],
     sha: String,

@@ -1,5 +1,5 @@
-//! Closed loop: each client sends as soon as it has its answer. Open loop: requests are due at random moments
-//! at a given rate, whether or not earlier ones were answered, and are timed from when they were due.
+//! Closed loop: each client sends as soon as it has its answer. Open loop: requests are due at random moments, at a
+//! given rate. They do not wait for earlier answers, and their time runs from the moment they were due.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use tokio::task::LocalSet;
 
 use crate::chain::Chain;
 
-/// A chain and its connection, kept from one measurement to the next.
+/// A client's requests and its connection, kept from one measurement to the next.
 pub struct Client {
     pub chain: Box<dyn Chain>,
     stream: TcpStream,
@@ -48,7 +48,7 @@ impl Client {
     }
 }
 
-/// What one measurement saw.
+/// The latencies and failures of one measurement.
 pub struct Seen {
     /// Nanoseconds.
     pub latency: Histogram<u64>,
@@ -74,7 +74,7 @@ impl Seen {
     }
 }
 
-/// Every client as fast as it is answered, for `time`, and once at least.
+/// Runs every client as fast as answers arrive, for `time`, and for one request at least.
 pub async fn closed(clients: Vec<Client>, time: Duration) -> (Vec<Client>, Seen) {
     let (began, seen) = (Instant::now(), Rc::new(RefCell::new(Seen::new())));
     let run = |mut client: Client| {
@@ -96,7 +96,7 @@ pub async fn closed(clients: Vec<Client>, time: Duration) -> (Vec<Client>, Seen)
     (clients, finished(seen, began))
 }
 
-/// At `rate` requests a second, at random moments (a Poisson process), for `time`.
+/// Runs `rate` requests a second, at random moments (a Poisson process), for `time`.
 pub async fn open(clients: Vec<Client>, rate: f64, time: Duration) -> (Vec<Client>, Seen) {
     let (began, seen) = (Instant::now(), Rc::new(RefCell::new(Seen::new())));
     let (due, queue) = mpsc::unbounded_channel();
@@ -123,10 +123,11 @@ pub async fn open(clients: Vec<Client>, rate: f64, time: Duration) -> (Vec<Clien
     (clients, finished(seen, began))
 }
 
-/// How often what is due is handed out: more often would take the processor from what is measured.
+/// The pause between two handouts of due requests. A shorter pause would take processor time from the measured
+/// processes.
 const PACE: Duration = Duration::from_micros(200);
 
-/// Hands out what is due, a few times a millisecond.
+/// Hands out due requests, a few times a millisecond.
 fn pace(due: &mpsc::UnboundedSender<Instant>, began: Instant, rate: f64, time: Duration) {
     let mut next = began;
     while next < began + time {

@@ -1,17 +1,21 @@
-//! How fast a refresh is, and how near to what is possible at all.
+//! The speed of a refresh, and its distance from the limit of Redis.
 //!
 //! ```sh
-//! cargo bench --bench refresh              # measures, and writes BENCHMARKS.md and its plots anew, unless a request failed
+//! cargo bench --bench refresh              # measures; writes BENCHMARKS.md and its plots, unless a request failed
 //! cargo bench --bench refresh -- --json    # prints the figures and writes nothing
 //! cargo bench --bench refresh -- --quick   # a first impression, in half a minute; writes nothing
 //! ```
 //!
-//! Needs redis-server. All servers are started on loopback, and stopped again. Exit codes: 0 measured; 1 a request
-//! failed, or something did not start; 2 wrong usage.
+//! The benchmark needs redis-server. It starts all servers on loopback, and stops them again. Exit codes: 0 measured;
+//! 1 a request failed, or a server did not start; 2 wrong usage.
 //!
-//! - `chain`: what a client sends. - `load`: closed and open loop. - `arrangement`: what is compared.
-//! - `node`: the nodes to compare with. - `process`: starting them, and their processor time.
-//! - `measure`: what is measured. - `report`, `plot`: what is shown.
+//! - `chain`: the requests of a client.
+//! - `load`: closed and open loop.
+//! - `arrangement`: the arrangements to compare.
+//! - `node`: the nodes to compare with.
+//! - `process`: the start of processes, and their processor time.
+//! - `measure`: the measurements.
+//! - `report`, `plot`: the figures on pages and plots.
 
 mod arrangement;
 mod chain;
@@ -30,7 +34,7 @@ use clap::{Parser, Subcommand};
 
 use self::measure::Plan;
 
-/// As the gateway has it: the nodes to compare with are served from here.
+/// The gateway's own allocator, because this program also serves the nodes to compare with.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -55,7 +59,7 @@ struct Cli {
     /// Print the figures as JSON; write nothing
     #[arg(long)]
     json: bool,
-    /// What `cargo bench` adds
+    /// An option of `cargo bench`, without effect
     #[arg(long, hide = true)]
     bench: bool,
     #[command(subcommand)]

@@ -1,5 +1,5 @@
-//! What is measured. Machines are shared and noisy, so all arrangements take turns within each round, ratios are
-//! made within a round, and the median of the rounds counts.
+//! The measurements. All arrangements take turns within each round, ratios are made within a round, and the median of
+//! the rounds counts, because machines are shared and noisy.
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;
@@ -16,14 +16,14 @@ use crate::arrangement::{ALL, Arrangement, Running};
 use crate::load::{Client, Seen, closed, open};
 use crate::process::{Process, environment, own_cpu};
 
-/// Before each measurement the clients run for so long unmeasured.
+/// The unmeasured time of the clients before each closed-loop measurement.
 const WARM_UP: Duration = Duration::from_millis(300);
 
 /// Open loop: clients at hand, and rates as shares of the highest closed-loop rate.
 const OPEN_CLIENTS: usize = 256;
 const SHARES: [f64; 5] = [0.1, 0.25, 0.5, 0.7, 0.85];
 
-/// How often a node is started to see when it is ready.
+/// The number of starts to time.
 const STARTS: usize = 20;
 
 pub struct Plan {
@@ -35,14 +35,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Whether it measures this build, and all that `BENCHMARKS.md` shows.
+    /// Whether the plan measures this build, with all numbers of clients in `BENCHMARKS.md`.
     pub fn is_complete(&self) -> bool {
         let wanted = [1, 8, 64, 256].iter().all(|count| self.clients.contains(count));
         wanted && self.gateway == Path::new(env!("CARGO_BIN_EXE_token-gateway"))
     }
 }
 
-/// All that a run has found.
+/// All figures of a run.
 #[derive(Serialize)]
 pub struct Figures {
     pub cores: usize,
@@ -65,11 +65,11 @@ pub struct Closed {
     pub found: Found,
 }
 
-/// One rate that was offered to the gateway, one round.
+/// One rate offered to the gateway, one round.
 #[derive(Serialize)]
 pub struct Open {
     pub round: usize,
-    /// Of the highest closed-loop rate.
+    /// The share of the highest closed-loop rate.
     pub share: f64,
     pub offered_per_second: f64,
     #[serde(flatten)]
@@ -86,7 +86,7 @@ pub struct Found {
     pub node_cpu_us: f64,
     pub redis_cpu_us: f64,
     pub driver_cpu_us: f64,
-    /// What failed, and how often.
+    /// Failures by cause, and their counts.
     pub failures: BTreeMap<String, u64>,
 }
 
@@ -121,7 +121,7 @@ pub async fn run(plan: &Plan) -> Result<Figures> {
     let highest = measured.iter().filter(|one| one.arrangement == Arrangement::Gateway);
     let highest = highest.map(|one| one.found.per_second).fold(0.0, f64::max);
     let gateway = running.into_iter().find(|one| one.arrangement == Arrangement::Gateway);
-    let gateway = gateway.expect("it is one of all"); // and the others have ended: idle nodes wake up, too
+    let gateway = gateway.expect("it is one of all"); // the other nodes are dropped and end: even idle ones take time
     let open = open_loop(&gateway, &redis, highest, plan, &progress).await?;
     progress.set_message("starts");
     let ready_ms = (0..STARTS).map(|_| time_to_ready(&plan.gateway, &redis)).collect::<Result<_>>()?;
@@ -137,7 +137,7 @@ fn progress(plan: &Plan) -> ProgressBar {
     ProgressBar::new(steps as u64).with_style(style.expect("a sound template"))
 }
 
-/// Processor time so far: of the node, of Redis, of this thread.
+/// Processor time so far of three: node, Redis, and this thread.
 fn cpu(running: &Running, redis: &Process) -> [Duration; 3] {
     [running.node.as_ref().map_or(Duration::ZERO, Process::cpu), redis.cpu(), own_cpu()]
 }
@@ -196,7 +196,7 @@ async fn open_loop(
     Ok(measured)
 }
 
-/// Milliseconds from starting a node until it says that it is ready.
+/// Milliseconds from the start of a node to the first 200 of `/readyz`.
 fn time_to_ready(gateway: &Path, redis: &Process) -> Result<f64> {
     let key = NewServiceKey::generate("bench", &[])?;
     let address = crate::process::free_address()?;

@@ -1,5 +1,5 @@
-//! Nodes to compare with: the whole gateway over other ways to reach Redis, and a handler that does nothing.
-//! The benchmark runs itself with `node <kind>` for each, so that their processor time can be told apart.
+//! Nodes to compare with: the whole gateway over other ways to reach Redis, and a handler without work.
+//! The benchmark runs itself with `node <kind>` for each, to measure the processor time of each alone.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ async fn serve(kind: Kind, settings: Settings, listener: TcpListener) -> Result<
             }
         })
     });
-    // As `startup.rs` has it.
+    // The settings of `startup.rs`.
     let keep_alive = std::time::Duration::from_secs(75);
     Ok(server
         .workers(workers)
@@ -116,7 +116,7 @@ enum Way {
     Checkout(deadpool_redis::Pool),
 }
 
-/// Rotates another way; all else as the gateway does it.
+/// Rotates another way. Everything else is the gateway's own.
 struct Other {
     inner: RedisStore,
     way: Way,
@@ -126,7 +126,7 @@ struct Other {
     settled: [u64; 2],
 }
 
-/// What `rotate.lua` returns when all goes well, to a session without scope and audience.
+/// The reply of `rotate.lua` after a rotation, for a session without scope and audience.
 type Reply = (String, u64, String, String);
 
 impl Other {

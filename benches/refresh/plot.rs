@@ -12,7 +12,7 @@ use crate::report::{cpu, rate};
 
 const SIZE: (u32, u32) = (760, 400);
 
-/// Readable on light and dark pages, and told apart by those who do not see red and green.
+/// Colors for light and dark pages, also for readers with red-green blindness.
 fn color(arrangement: Arrangement) -> RGBColor {
     match arrangement {
         Arrangement::Direct => RGBColor(0x88, 0x88, 0x88),
@@ -82,7 +82,7 @@ pub fn throughput(figures: &Figures, path: &Path) -> Result<()> {
     finish(chart, &area, SeriesLabelPosition::UpperLeft)
 }
 
-/// Processor time per refresh, with as many clients as were measured last.
+/// Processor time per request, with 64 clients, or with the highest number measured.
 pub fn processor_time(figures: &Figures, path: &Path) -> Result<()> {
     let area = area(path)?;
     let counts = figures.counts();
@@ -124,7 +124,7 @@ pub fn processor_time(figures: &Figures, path: &Path) -> Result<()> {
     finish(chart, &area, SeriesLabelPosition::UpperRight)
 }
 
-/// Latency over the rate that is offered.
+/// Latency over the offered rate.
 pub fn latency(figures: &Figures, path: &Path) -> Result<()> {
     let area = area(path)?;
     let highest = figures.open.iter().map(|one| one.offered_per_second).fold(1.0, f64::max);

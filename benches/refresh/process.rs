@@ -1,4 +1,4 @@
-//! The processes that are measured: started on free loopback ports, stopped by process id.
+//! The measured processes: started on free loopback ports, stopped by process id.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -19,7 +19,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// With the configuration of the stack.
+    /// Starts Redis with the configuration of the stack.
     pub fn redis() -> Result<Self> {
         let (folder, address) = (tempfile::tempdir()?, free_address()?);
         let port = address.rsplit(':').next().unwrap_or_default();
@@ -42,7 +42,7 @@ impl Process {
         Ok(process)
     }
 
-    /// A node that says on standard error where it listens.
+    /// Starts a node, and reads its address from its standard error.
     pub fn node(command: &mut Command) -> Result<Self> {
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn()?;
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
@@ -55,7 +55,7 @@ impl Process {
         Ok(Self { child, address, _folder: None })
     }
 
-    /// A process that is not listened to.
+    /// Starts a process without reading its output.
     pub fn spawn(command: &mut Command) -> Result<Self> {
         let child = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn()?;
         Ok(Self { child, address: String::new(), _folder: None })
@@ -65,14 +65,14 @@ impl Process {
         format!("redis://{}", self.address)
     }
 
-    /// What this Redis calls itself.
+    /// The version in this server's `INFO`.
     pub fn version(&self) -> Result<String> {
         let mut connection = redis::Client::open(self.redis_url())?.get_connection()?;
         let info: redis::InfoDict = redis::cmd("INFO").arg("server").query(&mut connection)?;
         info.get("redis_version").context("INFO names the version")
     }
 
-    /// Time on a processor so far, of all threads that still run.
+    /// Time on a processor so far, of all living threads.
     pub fn cpu(&self) -> Duration {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten();
         let nanos = tasks.filter_map(|task| {
@@ -104,13 +104,13 @@ pub fn environment(redis: &Process, key: &NewServiceKey) -> [(&'static str, Stri
     ]
 }
 
-/// Time on a processor so far, of this thread, which drives the load.
+/// Time on a processor so far, of this thread. It drives the load.
 pub fn own_cpu() -> Duration {
     let times = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     Duration::from_nanos(times.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
 }
 
-/// A loopback address that was free a moment ago.
+/// A loopback address, free a moment ago.
 pub fn free_address() -> Result<String> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }

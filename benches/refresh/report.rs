@@ -1,4 +1,4 @@
-//! The figures as people read them: a summary on the terminal, `BENCHMARKS.md` with plots.
+//! The figures for readers: a summary on the terminal, and `BENCHMARKS.md` with plots.
 
 use std::fmt::Write;
 use std::fs;
@@ -10,7 +10,7 @@ use crate::arrangement::{ALL, Arrangement};
 use crate::measure::{Closed, Figures, Found, Open};
 use crate::plot;
 
-/// Where the plots go, from the repository's root.
+/// The folder of the plots, from the repository's root.
 const PLOTS: &str = "benches/plots";
 
 impl Figures {
@@ -31,7 +31,7 @@ impl Figures {
         median(self.rounds_of(arrangement, clients).map(|one| figure(&one.found)))
     }
 
-    /// The median of the rounds in which this share of the highest rate was offered.
+    /// The median of the rounds with this share of the highest rate.
     pub fn offered(&self, share: f64, figure: fn(&Found) -> f64) -> f64 {
         median(self.open.iter().filter(|one| one.share == share).map(|one| figure(&one.found)))
     }
@@ -62,7 +62,7 @@ pub fn cpu(found: &Found) -> f64 {
     found.node_cpu_us
 }
 
-/// What was promised, what was found.
+/// The wanted figures, beside the measured ones.
 fn goals(figures: &Figures) -> Vec<[String; 3]> {
     let counts = figures.counts();
     let mut goals = Vec::new();

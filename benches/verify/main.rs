@@ -1,12 +1,13 @@
-//! What checking an access token costs in process, beside the bare check of its signature by the same crypto library.
+//! The cost of checking an access token in process, beside the bare check of its signature by the same crypto library.
 //!
 //! ```sh
 //! cargo bench --bench verify               # a table
 //! cargo bench --bench verify -- --json     # the same for scripts
 //! ```
 //!
-//! One thread. Each round takes every case in turn, and the median of the rounds counts, so that what else the machine
-//! does meets all of them. A *new* token was never seen before by its verifier; a *seen* one was checked just before.
+//! The benchmark has one thread. Each round takes every case in turn, and the median of the rounds counts, so other
+//! load on the machine meets every case. A *new* token was never seen by its verifier; a *seen* one was checked just
+//! before.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const ISSUER: &str = "https://auth.example";
 const SECRET: &str = "a-signing-secret-of-the-benchmark-0123456789";
 
-/// As a login service of some size puts in: 300 bytes.
+/// Claims as a login service of some size chooses them: about 300 bytes.
 const CLAIMS: &str = r#"{"name":"Alice Example","email":"alice@example.com","roles":["admin","editor","viewer"],"tenant":"0f8fad5b-d9cb-469f-a165-70867728950e","plan":"enterprise","features":["a","b","c","d"],"locale":"en-GB","zoneinfo":"Europe/London","picture":"https://cdn.example.com/u/0f8fad5b/avatar.png","ver":3}"#;
 
 #[derive(Debug, Parser)]
@@ -47,7 +48,7 @@ struct Cli {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// What `cargo bench` adds
+    /// An option of `cargo bench`, without effect
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -71,7 +72,7 @@ struct Case {
     times: [Vec<f64>; 3],
 }
 
-/// The signature check alone, with a key that was prepared once.
+/// The signature check alone, with a key prepared once.
 enum Bare {
     Hmac(Box<hmac::Key>),
     Public(ParsedPublicKey),

@@ -1,5 +1,5 @@
-// An API node for Node.js, with `jose`. A logout is not known here before the access token expires; put a proxy with
-// /verify in front, or follow GET /v1/revocations, where that is too late.
+// An API node for Node.js, with `jose`. It does not know of a logout before the access token expires. If you need
+// logouts sooner, put a proxy with /verify in front, or subscribe to GET /v1/revocations.
 //
 //   npm install && GATEWAY=http://127.0.0.1:8080 node server.mjs
 
@@ -11,7 +11,7 @@ const issuer = process.env.ISSUER ?? gateway;
 const audience = process.env.AUDIENCE ?? "api";
 const keys = createRemoteJWKSet(new URL(`${gateway}/.well-known/jwks.json`));
 
-/** The claims of an access token that is good; throws otherwise. */
+/** The claims of a good access token; throws otherwise. */
 async function verify(authorization) {
   const [scheme, token] = (authorization ?? "").split(" ");
   if (scheme.toLowerCase() !== "bearer" || !token) throw new Error("no access token");
@@ -28,7 +28,7 @@ const server = createServer(async (request, response) => {
     const { sub, sid, roles = [] } = await verify(request.headers.authorization);
     answer(200, { sub, session: sid, roles });
   } catch (error) {
-    // The keys could not be had: that says nothing of the token.
+    // Without the keys nothing is known of the token.
     const unsure = ["ERR_JWKS_TIMEOUT", "ERR_JOSE_GENERIC"].includes(error.code) ||
       (!error.code?.startsWith("ERR_J") && error.cause);
     if (unsure) return answer(503, { error: "temporarily_unavailable" }, { "retry-after": "1" });

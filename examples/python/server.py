@@ -1,5 +1,5 @@
-"""An API node for Python, with PyJWT. A logout is not known here before the access token expires; put a proxy with /verify
-in front, or follow GET /v1/revocations, where that is too late.
+"""An API node for Python, with PyJWT. It does not know of a logout before the access token expires. If you need logouts
+sooner, put a proxy with /verify in front, or subscribe to GET /v1/revocations.
 
     pip install -r requirements.txt && GATEWAY=http://127.0.0.1:8080 python3 server.py
 """
@@ -18,7 +18,7 @@ REQUIRED = ["iss", "aud", "exp", "iat", "sub", "sid"]
 
 
 def verify(authorization):
-    """The claims of an access token that is good; raises otherwise."""
+    """The claims of a good access token; raises otherwise."""
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer":
         raise jwt.InvalidTokenError("no access token")
@@ -38,7 +38,7 @@ class Api(BaseHTTPRequestHandler):
             return self.answer(404, {"error": "not_found"})
         try:
             claims = verify(self.headers.get("Authorization"))
-        except jwt.PyJWKClientConnectionError:  # the keys could not be had: that says nothing of the token
+        except jwt.PyJWKClientConnectionError:  # without the keys nothing is known of the token
             return self.answer(503, {"error": "temporarily_unavailable"}, {"Retry-After": "1"})
         except jwt.PyJWTError:
             return self.answer(401, {"error": "invalid_token"}, {"WWW-Authenticate": "Bearer"})

@@ -1,4 +1,4 @@
-//! An access token: a header line, then a payload. Nothing unsigned is accepted, and nothing signed that lies.
+//! An access token: a header line, then a payload. No unsigned token is accepted, and no signed one with a false claim.
 
 #![no_main]
 
@@ -9,7 +9,7 @@ use token_gateway_fuzz::{
     ISSUER, REFRESH_SECRET, SIGNING_SECRET, halves, object, respelled, sealed, with_tokens,
 };
 
-/// A moment to look at tokens from, in seconds.
+/// The present of the checks, in seconds.
 const NOW: u64 = 1_800_000_000;
 
 fuzz_target!(|data: &[u8]| {

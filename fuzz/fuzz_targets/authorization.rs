@@ -1,4 +1,4 @@
-//! The `Authorization` header: what it holds, and that nobody is let in without a key.
+//! The `Authorization` header: its credentials are read right, and no service is let in without a key.
 
 #![no_main]
 
@@ -12,7 +12,7 @@ use libfuzzer_sys::fuzz_target;
 use token_gateway::gateway::service_keys::{Role, ServiceKeys};
 use token_gateway::http::fuzzing::{Credentials, credentials, service};
 
-/// Its hash is below: `a made-up+key`.
+/// A service key. Its hash is below.
 const KEY: &str = "a made-up+key";
 
 static KEYS: LazyLock<ServiceKeys> = LazyLock::new(|| {
@@ -44,7 +44,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// What follows the scheme, which is matched in any case.
+/// The text after the scheme. The scheme matches in upper and lower case.
 fn after<'a>(header: &'a [u8], scheme: &str) -> &'a str {
     let header = std::str::from_utf8(header).expect("visible ASCII");
     let (found, rest) = header.split_once(' ').unwrap_or((header, ""));

@@ -1,4 +1,4 @@
-//! The text forms of subject, session id, `jti` and reason: each has one, which is read back.
+//! The text forms of subject, session id, `jti` and reason: each has one form, and the form is read back.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The key set file. What is read is written back as it was, makes a keyring, and shows nothing private.
+//! The key set file. A set that was read is written back as it was, makes a keyring, and shows nothing private.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Names of keys as Redis lists them: whatever is read is the one name of what it stands for.
+//! Names of keys as Redis lists them: each name is the only one for its session or subject.
 
 #![no_main]
 
@@ -14,7 +14,7 @@ fuzz_target!(|data: &[u8]| {
     });
     assert!(again.is_none_or(|again| again.as_bytes() == data), "two names for one thing");
 
-    // A subject alone, so that not only whole keys are tried.
+    // A subject alone, because few inputs are whole keys.
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Some(subject) = Subject::from_encoded(text) {
         assert_eq!(subject.encoded().to_string(), text);

@@ -1,4 +1,4 @@
-//! The body of `POST /v1/sessions`: what comes of it is within limits, and signed claims keep their meaning.
+//! The body of `POST /v1/sessions`: the login is within limits, and signed claims keep their meaning.
 
 #![no_main]
 
@@ -15,7 +15,7 @@ use token_gateway_fuzz::{ISSUER, payload, with_tokens};
 /// The first token of every session here.
 const JTI: &str = "4830719265501837429.AAAAAAAAAAAAAAAAAAAAAA";
 
-/// Values that begin so are never repeated in an error: they may be secrets in the wrong place.
+/// The beginning of values that no error may repeat, because they may be secrets in the wrong place.
 const HUSH: &str = "hush";
 
 fuzz_target!(|data: &[u8]| {
@@ -56,7 +56,7 @@ fn check_meaning(body: &Map<String, Value>, login: &Login) {
     assert!(RESERVED.iter().all(|name| !stored.contains_key(*name)));
 }
 
-/// Whatever a session carries, its tokens say whose they are, and are short enough to be accepted.
+/// The tokens of a session name its subject and `sid`, and are short enough to be accepted, whatever its claims.
 fn check_tokens(login: &Login) {
     let jti: Jti = JTI.parse().expect("a jti");
     let now = Timestamp(1_800_000_000_000_000);
@@ -85,7 +85,7 @@ fn check_tokens(login: &Login) {
     });
 }
 
-/// The names of all members: these may be repeated in an error.
+/// The names of all members. An error may repeat these.
 fn names(value: &Value) -> Box<dyn Iterator<Item = &str> + '_> {
     match value {
         Value::Array(items) => Box::new(items.iter().flat_map(names)),

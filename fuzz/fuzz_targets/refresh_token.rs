@@ -1,4 +1,4 @@
-//! A refresh token: a header line, then a payload. Nothing unsigned is accepted, and nothing signed that lies.
+//! A refresh token: a header line, then a payload. No unsigned token is accepted, and no signed one with a false claim.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! What Redis returns from a script, one value a line: read, or corrupt; never more than was there.
+//! The reply of a script, one value a line. It is read or corrupt, and no more is read than is there.
 
 #![no_main]
 
@@ -64,7 +64,7 @@ fn reply(data: &[u8]) -> Value {
     Value::Array(strings.collect())
 }
 
-/// An unreadable reply is corrupt: nothing is made of it, least of all a verdict.
+/// An unreadable reply is corrupt, and leads to no verdict.
 fn read<T>(decoded: Result<T, Error>) -> Option<T> {
     match decoded {
         Err(Error::Unavailable(_) | Error::Overloaded) => panic!("it was there"),
@@ -72,7 +72,7 @@ fn read<T>(decoded: Result<T, Error>) -> Option<T> {
     }
 }
 
-/// What is stored may have been changed by hand; tokens still say whose they are.
+/// Stored values may have been changed by hand. Tokens still name their subject and session.
 fn mint(subject: &Subject, successor: &Successor) {
     let grant = Grant {
         subject,
@@ -99,7 +99,7 @@ fn mint(subject: &Subject, successor: &Successor) {
     });
 }
 
-/// A node dates its requests by what it was told.
+/// A node dates its requests by the time in the reply.
 fn date(now: Timestamp) {
     let (clock, start) = (Clock::default(), Instant::now());
     clock.observe(now, start, start);

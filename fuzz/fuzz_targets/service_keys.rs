@@ -1,4 +1,4 @@
-//! `SERVICE_KEYS`: an entry is found by its key alone, and no error repeats what was there.
+//! `SERVICE_KEYS`: an entry is found by its key alone, and no error repeats the input.
 
 #![no_main]
 

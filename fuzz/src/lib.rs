@@ -1,4 +1,4 @@
-//! What the targets share: the tokens of one gateway, and a way to sign what it never would.
+//! The common parts of the targets: the tokens of one gateway, and a way to sign tokens that no gateway would.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use token_gateway::token::{Keyring, Secret, TokenSettings, Tokens};
 
 pub const ISSUER: &str = "https://issuer.example";
 
-/// These sign nothing but what is made up here.
+/// Secrets for made-up tokens only.
 pub const SIGNING_SECRET: &str = "of the fuzz targets: access tokens";
 pub const REFRESH_SECRET: &str = "of the fuzz targets: refresh tokens";
 
@@ -22,7 +22,7 @@ thread_local! {
     static TOKENS: Tokens = made();
 }
 
-/// The only place that knows how [`Tokens`] are made.
+/// Makes the [`Tokens`]. No other place in the targets knows how.
 fn made() -> Tokens {
     let secret = |text| Secret::parse(text).expect("32 bytes and more");
     let secrets = Secrets {
@@ -40,12 +40,12 @@ fn made() -> Tokens {
     Tokens::new(&settings, Arc::new(keyring))
 }
 
-/// Not `Sync`, so they are lent.
+/// Lends the [`Tokens`] of this thread, as they are not `Sync`.
 pub fn with_tokens<R>(use_them: impl FnOnce(&Tokens) -> R) -> R {
     TOKENS.with(use_them)
 }
 
-/// Header and payload as they are, signed: what a token would be if we had made it.
+/// Signs header and payload as they are, as if the gateway had made the token.
 pub fn sealed(secret: &str, header: &[u8], payload: &[u8]) -> String {
     let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
@@ -53,13 +53,13 @@ pub fn sealed(secret: &str, header: &[u8], payload: &[u8]) -> String {
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
-/// The first line, which is a header, and the rest, which is a payload.
+/// The first line as a header, and the rest as a payload.
 pub fn halves(data: &[u8]) -> (&[u8], &[u8]) {
     let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
     (&data[..end], data.get(end + 1..).unwrap_or_default())
 }
 
-/// The same token as another text: nothing of it may be open to choice, or one token has many names.
+/// Other spellings of a token. None may be accepted, or one token has many names.
 pub fn respelled(token: &str) -> [String; 4] {
     let mut bits = token.as_bytes().to_vec();
     // 32 bytes leave two bits of the last character unused.
@@ -71,15 +71,15 @@ pub fn respelled(token: &str) -> [String; 4] {
     [bits, format!("{token}="), format!(" {token}"), format!("{token}.")]
 }
 
-/// What a token of ours says.
+/// The claims of a token of ours.
 pub fn payload(token: &str) -> Map<String, Value> {
     let payload = token.split('.').nth(1).expect("three parts");
     let json = URL_SAFE_NO_PAD.decode(payload).expect("base64url");
     serde_json::from_slice(&json).expect("a JSON object")
 }
 
-/// A JSON object as another reader sees it. `None` where it cannot: members that nobody asks for are skipped
-/// unread, and may hold half a surrogate pair.
+/// A JSON object as another parser reads it. `None` if the parser cannot: the gateway skips unused members unread, and
+/// these may hold half a surrogate pair.
 pub fn object(json: &[u8]) -> Option<Map<String, Value>> {
     serde_json::from_slice(json).ok()
 }

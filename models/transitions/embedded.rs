@@ -1,7 +1,7 @@
-//! The table is the one of the embedded store: random stories, told to both, get the same answers and leave the same records.
-//! `tests/store/model.rs` compares the embedded store with `rotate.lua`.
+//! The table is the one of the embedded store. Both take random stories, give the same answers and leave the same
+//! records. `tests/store/model.rs` compares the embedded store with `rotate.lua`.
 //!
-//! What the model leaves out stays out here: lifetimes are long, nothing is held up, and there is one clock.
+//! The limits of the model hold here, too: lifetimes are long, no call is held up, and there is one clock.
 
 mod both;
 
@@ -20,7 +20,7 @@ enum Step {
         session: usize,
         expired: bool,
     },
-    /// With a token that was handed out, or one so much ahead of it, as after a failover.
+    /// With a granted token, or with one so much ahead of it, as after a failover.
     Rotate {
         token: usize,
         ahead: u8,
@@ -53,7 +53,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Tells a story to both; the answers that were met.
+/// Plays a story to both, and returns their answers.
 fn compare(grace: u8, steps: &[Step]) -> Result<Vec<String>, TestCaseError> {
     let (mut both, mut met) = (Both::new(grace), Vec::new());
     for (number, step) in steps.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Where the table would end, if a node dated calls more simply, and what the limits of a line are for.
+//! The limits of the table: promises break if a node dates calls more simply, and one line's limit has its price.
 
 use crate::lines::breaks;
 use crate::question::ask;
@@ -26,8 +26,8 @@ fn clocks_that_disagree_do_no_harm() {
     }
 }
 
-/// The price of the limit, and why the script looks at how long a call was on its way besides (`Policy::held_up`), which
-/// a model without durations cannot: one that waits while its chain moves on five times would be taken for a theft.
+/// The price of the limit. A call that waits while its session moves on five times would be taken for a theft. So the
+/// script also looks at the call's time on its way (`Policy::held_up`). The model has no durations, so it cannot.
 #[test]
 fn a_call_that_waits_for_five_rotations_would_accuse_an_honest_client() {
     breaks(Broken::FalseAlarm, VERY_LATE, Table::FULL);

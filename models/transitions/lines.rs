@@ -1,4 +1,4 @@
-//! Each line of the table is there for a reason: without it a promise breaks. Run with `--nocapture` to read how.
+//! Each line of the table has a reason: without the line a promise breaks. Run with `--nocapture` to read how.
 
 use crate::question::ask;
 use crate::scopes::{CLOCKS_EVERYWHERE, ENDS, EVERYWHERE, GRACE, HONEST, HUNG_UP, LONG, THEFT};
@@ -71,13 +71,13 @@ fn a_call_from_after_the_rotation_proves_something() {
     breaks(Broken::MissedReuse, THEFT, Table { late: Late::Always, ..Table::FULL });
 }
 
-/// What is late by a clock that was ahead stays late until this one has caught up.
+/// After a clock that was ahead, calls stay late until the present clock has caught up.
 #[test]
 fn a_token_far_behind_is_stolen_whatever_the_clocks_say() {
     breaks(Broken::MissedReuse, LONG, Table { late: Late::Unlimited, ..Table::FULL });
 }
 
-/// The client has hung up on a busy node and moved on elsewhere before the node gets to its call.
+/// The client hangs up on a busy node and moves on elsewhere before the node gets to the call.
 #[test]
 fn nobody_is_accused_whose_client_is_gone() {
     breaks(Broken::FalseAlarm, HUNG_UP, Table { suspects: false, ..Table::FULL });

@@ -1,13 +1,14 @@
-//! What must hold after each arrival, judged by somebody who sees everything.
+//! The conditions after each arrival, judged with a view of the whole world.
 
 use crate::record::{SESSIONS, Token};
 use crate::table::{Answer, Now};
 use crate::world::{Broken, Call, History, Party, Server, What, World};
 
-/// A superseded token may be taken for a late one while it is no further behind than this, where clocks disagree.
+/// Where clocks disagree, a superseded token may pass for a late one if it is at most this many generations behind.
 const EXCUSED: u8 = 4;
 
-/// The promise that an arrival broke. `before` and `after` are the server that answered; notes in its history what happened.
+/// Returns the promise broken by an arrival. `before` and `after` are the answering server; its history in `after`
+/// notes the arrival.
 pub fn broken(
     world: &World,
     call: Call,
@@ -38,7 +39,7 @@ fn refreshed(
 ) -> Option<Broken> {
     let session = usize::from(presented.session);
     let was = before.history[session];
-    // Who has hung up gets nothing, and is not accused.
+    // A client gets nothing after it hung up, and is not accused.
     let refused = matches!(answer, Answer::Reused | Answer::Ended | Answer::Unknown | Answer::Suspect);
     if !refused && must_alarm(call, party, presented, before, now) {
         return Some(Broken::MissedReuse);
@@ -52,7 +53,7 @@ fn refreshed(
     (!continues && !was.ended).then_some(Broken::SingleUse)
 }
 
-/// The token was superseded when it was sent, and that can be known.
+/// The token was superseded when it was sent, and the server can tell.
 fn must_alarm(call: Call, party: Party, presented: Token, before: &Server, now: Now) -> bool {
     let session = usize::from(presented.session);
     let (history, record) = (before.history[session], before.records[session]);
@@ -66,7 +67,7 @@ fn must_alarm(call: Call, party: Party, presented: Token, before: &Server, now: 
         && comparable
 }
 
-/// What a call did to a session's life.
+/// Judges the effect of a call on a session's life.
 fn lived(
     call: Call,
     answer: Option<Answer>,
@@ -101,7 +102,7 @@ impl History {
         token.generation < self.newest || known.is_some_and(|known| known != token.jti)
     }
 
-    /// The newest token is what this party's attempt got for it.
+    /// The newest token is the answer to this party's attempt with the presented one.
     fn is_answer_of(&self, presented: Token, party: Party) -> bool {
         let successor = presented.successor(party.attempt());
         successor.generation == self.newest && self.line[usize::from(self.newest)] == Some(successor.jti)
@@ -114,7 +115,7 @@ impl History {
     }
 }
 
-/// An end that was acknowledged, lost, and that nobody is going to repeat.
+/// An end was acknowledged and lost, and no node is going to repair it.
 pub fn end_is_lost(world: &World) -> bool {
     (0..SESSIONS).any(|session| {
         let live = world.authority.records[session].live().is_some();

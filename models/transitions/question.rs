@@ -18,17 +18,17 @@ const KEPT: &str = "every promise is kept";
 pub struct Question {
     table: Table,
     scope: Scope,
-    /// The only promise that is looked at; all of them where there is none.
+    /// The only promise to look at; `None` for all of them.
     promise: Option<Broken>,
     met: Arc<AtomicU8>,
 }
 
-/// What came of it.
+/// The result of the search.
 pub struct Finding {
-    /// How a promise breaks: the promise, and step by step what led there.
+    /// The broken promise, and the steps that led to it.
     pub broken: Option<String>,
     pub states: usize,
-    /// A bit for each answer that was given.
+    /// A bit for each kind of answer met.
     met: u8,
 }
 
@@ -38,7 +38,7 @@ impl Finding {
     }
 }
 
-/// Looks through every order in which things can happen within the scope.
+/// Looks through every order of events within the scope.
 pub fn ask(table: Table, scope: Scope, promise: Option<Broken>) -> Finding {
     let met = Arc::new(AtomicU8::new(0));
     let question = Question { table, scope, promise, met: met.clone() };

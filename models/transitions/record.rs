@@ -1,21 +1,21 @@
-//! What a server holds: tokens, times and records, reduced to what the table looks at.
+//! The contents of a server: tokens, times and records, reduced to the fields of the table.
 
-/// How many sessions the subject may have: the one that is refreshed, and a later login.
+/// The number of sessions of the subject: the refreshed one, and a later login.
 pub const SESSIONS: usize = 2;
 
-/// The highest generation that a scope may reach.
+/// The highest generation within any scope.
 pub const GENERATIONS: usize = 7;
 
-/// A moment as some server's clock shows it. Moments are in their true order; clocks differ by more than any of them
-/// lie apart, or not at all.
+/// A moment by the clock of one server. Moments are in their true order. Clocks agree, or differ by more than any two
+/// moments lie apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp {
     pub clock: i8,
     pub moment: u8,
 }
 
-/// A refresh token. Its `jti` is spelled by the attempts that led to it, as a successor is a function of what was
-/// presented and of the attempt.
+/// A refresh token. Its `jti` spells the attempts that led to it, because a successor is a function of the presented
+/// token and of the attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token {
     pub session: u8,
@@ -46,7 +46,7 @@ pub struct Live {
     pub prev: Option<Token>,
     pub created_at: Stamp,
     pub rotated_at: Stamp,
-    /// The hour from which the grace window counts.
+    /// The first hour of the grace window.
     pub anchor: u8,
 }
 

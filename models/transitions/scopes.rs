@@ -1,4 +1,4 @@
-//! How far each question looks. Small, because what is wrong with a table shows in few steps.
+//! The bounds of each question. They are small, because a fault of a table shows in few steps.
 
 use crate::steps::Scope;
 use crate::world::Left;
@@ -17,7 +17,7 @@ const NOTHING: Left = Left {
 
 const CALM: Scope = Scope { name: "", left: NOTHING, copies: 1, grace: 0, clocks: &[0] };
 
-/// An honest client alone: its calls delayed, lost and doubled, a master deposed twice.
+/// An honest client alone: its calls are delayed, lost and doubled, and a primary is deposed twice.
 pub const HONEST: Scope = Scope {
     name: "an honest client, two failovers",
     left: Left { refreshes: 4, failovers: 2, ..NOTHING },
@@ -33,7 +33,7 @@ pub const HUNG_UP: Scope = Scope {
     ..CALM
 };
 
-/// A thief has a copy of a token that the client holds, or has held.
+/// A thief has a copy of a present or former token of the client.
 pub const THEFT: Scope = Scope {
     name: "a thief, one failover",
     left: Left { refreshes: 3, thefts: 3, failovers: 1, ..NOTHING },
@@ -70,7 +70,7 @@ pub const GRACE: Scope = Scope {
     ..CALM
 };
 
-/// Servers whose clocks disagree, and a thief.
+/// Disagreeing clocks, and a thief.
 pub const CLOCKS: Scope = Scope {
     name: "clocks that disagree",
     left: Left { refreshes: 3, thefts: 1, failovers: 2, ..NOTHING },
@@ -78,7 +78,7 @@ pub const CLOCKS: Scope = Scope {
     ..CALM
 };
 
-/// Servers whose clocks disagree, and a logout everywhere.
+/// Disagreeing clocks, and a logout everywhere.
 pub const CLOCKS_EVERYWHERE: Scope = Scope {
     name: "a logout everywhere while clocks disagree",
     left: Left { refreshes: 1, end_subjects: 1, logins: 1, failovers: 1, ..NOTHING },
@@ -86,7 +86,7 @@ pub const CLOCKS_EVERYWHERE: Scope = Scope {
     ..CALM
 };
 
-/// A chain of five rotations, and a promoted server whose clock is behind.
+/// A session with five rotations, and a promoted server with its clock behind.
 pub const LONG: Scope = Scope {
     name: "five rotations, and a clock that is behind",
     left: Left { refreshes: 5, thefts: 1, failovers: 1, ..NOTHING },
@@ -94,5 +94,5 @@ pub const LONG: Scope = Scope {
     ..CALM
 };
 
-/// A call that waits for longer than five rotations.
+/// A call waits for longer than five rotations.
 pub const VERY_LATE: Scope = Scope { name: "six refreshes", left: Left { refreshes: 6, ..NOTHING }, ..CALM };

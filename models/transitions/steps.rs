@@ -1,50 +1,50 @@
-//! What can happen next, and what comes of it.
+//! The possible next events, and their effects.
 
 use crate::promises;
 use crate::record::{GENERATIONS, Record, SESSIONS, Stamp, Token};
 use crate::table::{Answer, Dated, Doubles, Everywhere, Now, Rotation, Successor, Table};
 use crate::world::{Call, History, Left, Party, Place, Server, What, World};
 
-/// One thing that happens.
+/// One event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// By a node that takes this server for the master.
+    /// A node sends a call, and takes this server for the primary.
     Send(What, Place),
     Steal,
-    /// A busy node gets to a request only now, and takes it for one that has just arrived.
+    /// A busy node gets to a request only now, and dates it as if it had just arrived.
     Meet(Call),
     Arrive {
         call: Call,
         at: Place,
-        /// Whether the answer reaches who asked.
+        /// Whether the answer reaches its caller.
         heard: bool,
     },
     /// The replica has caught up.
     Replicate,
-    /// The replica is promoted; its clock stands like this against those before.
+    /// The replica is promoted. `clock` compares its clock with the former primary's.
     FailOver {
         clock: i8,
     },
-    /// A node ends again what it remembers.
+    /// A node repairs a lost end, out of its denylist.
     Repeat(usize),
-    /// The deadline of all logins on their way.
+    /// The deadline of all logins on their way passes.
     Deadline,
     /// The tombstone expires.
     Forget(usize),
-    /// An hour goes by, in which a grace window may close.
+    /// An hour goes by. A grace window may close.
     Hour,
 }
 
-/// How far the search goes, and what it may assume.
+/// The bounds of a search, and its assumptions.
 #[derive(Debug, Clone)]
 pub struct Scope {
     pub name: &'static str,
     pub left: Left,
-    /// How often one call may arrive.
+    /// The number of possible arrivals of one call.
     pub copies: u8,
     /// Hours of grace after a rotation.
     pub grace: u8,
-    /// Where the clock of a promoted server may stand: 0 agrees with the former, 1 is ahead, -1 is behind.
+    /// The clocks of a promoted server: 0 agrees with the former primary's, 1 is ahead, -1 is behind.
     pub clocks: &'static [i8],
 }
 
@@ -128,7 +128,7 @@ fn arriving(world: &World, call: Call, steps: &mut Vec<Step>) {
     }
 }
 
-/// The world after a step, and the answer if a refresh has got one.
+/// The world after a step, and the answer to a refresh that arrives in it.
 pub fn take(table: &Table, scope: &Scope, before: &World, step: Step) -> (World, Option<Answer>) {
     let mut world = before.clone();
     let answer = match step {
@@ -285,7 +285,7 @@ fn carry_out(table: &Table, world: &mut World, server: &mut Server, call: Call, 
             if answer != Answer::Suspect || call.hung_up {
                 return Some(answer);
             }
-            // The first ask has written nothing: a second one that comes later is like a call that comes later.
+            // The first ask has written nothing. So a later second ask is the same as a later call.
             return Some(table.rotate(&mut server.records, Rotation { accuse: true, ..rotation }, now));
         }
         What::Login => {
@@ -309,7 +309,7 @@ fn end_session(server: &mut Server, session: usize) {
     Table::end_session(&mut server.records[session]);
 }
 
-/// What the caller makes of the answer.
+/// The caller acts on the answer.
 fn hear(world: &mut World, call: Call, answer: Option<Answer>, after: &Server) {
     world.logged_in |= call.what == What::Login && after.records[1].live().is_some();
     let (What::Refresh(party, presented), Some(answer)) = (call.what, answer) else { return };
@@ -327,7 +327,7 @@ fn hear(world: &mut World, call: Call, answer: Option<Answer>, after: &Server) {
 }
 
 impl Server {
-    /// Begins the history of a session that this server has just made.
+    /// Begins the history of a session just made by this server.
     pub fn begin(&mut self, session: usize, now: Now) {
         self.history[session] = History::begun(Token::first(session), now.time.moment, now.hour);
     }

@@ -1,4 +1,4 @@
-//! A path as a story: who sent what, and what was answered.
+//! A path as a story of calls and answers.
 
 use std::fmt::Write;
 
@@ -31,7 +31,7 @@ pub fn line(step: Step, answer: Option<Answer>) -> String {
     }
 }
 
-/// The name of a token: its session and generation, and whose attempt made it where that was not the client's.
+/// The name of a token: its session and generation. The attempts follow if one of them was not the client's.
 fn token(token: Token) -> String {
     let mut name = format!("{}.{}", token.session, token.generation);
     let attempts = (0..token.generation).map(|back| (token.jti >> (3 * back)) & 7);

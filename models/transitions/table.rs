@@ -1,6 +1,7 @@
-//! The table of transitions, line by line, and what each line might be instead.
+//! The table of transitions, line by line, with the alternatives of each line.
 //!
-//! The names and the order are those of ARCHITECTURE.md, `rotate.lua` and `memory.rs`; `embedded` compares it with the last.
+//! ARCHITECTURE.md, `rotate.lua` and `memory.rs` have the same names and the same order. `embedded` compares the table
+//! with `memory.rs`.
 
 use crate::record::{Live, Record, Records, Stamp, Token};
 
@@ -9,7 +10,7 @@ use crate::record::{Live, Record, Records, Stamp, Token};
 pub struct Table {
     pub missing: Missing,
     pub ended: Ended,
-    /// The attempt that made the last rotation gets its answer again.
+    /// The attempt behind the last rotation gets its answer again.
     pub replays_the_attempt: bool,
     pub successor: Successor,
     /// The current token gets a successor.
@@ -17,14 +18,14 @@ pub struct Table {
     pub grace: Grace,
     pub ahead: Ahead,
     pub late: Late,
-    /// Nobody is accused on the first ask.
+    /// No client is accused on the first ask.
     pub suspects: bool,
     pub reuse: Reuse,
     pub create: Create,
     pub end_subject: EndSubject,
     /// A session from the future counts as older than any call.
     pub ends_the_future: bool,
-    /// Nodes remember what has ended, and end it again after a failover that lost it.
+    /// Nodes keep ended sessions in their denylists, and repair an end after a failover has lost it.
     pub repeats_lost_ends: bool,
     pub dated: Dated,
     pub everywhere: Everywhere,
@@ -34,7 +35,7 @@ pub struct Table {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
     Unknown,
-    /// The signed token is believed, and the record written anew.
+    /// The signed token is believed, and the record is written anew.
     Believed,
 }
 
@@ -52,7 +53,7 @@ pub enum Successor {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grace {
-    /// The same successor, in a window that is anchored at the rotation.
+    /// The same successor, in a window anchored at the rotation.
     Anchored,
     Forks,
     Reanchors,
@@ -61,18 +62,18 @@ pub enum Grace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ahead {
     Healed,
-    /// A generation that is not behind is good enough, whatever its `jti`.
+    /// A token is healed if its generation is not behind, whatever its `jti`.
     HealedWithoutJti,
     LeftOut,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Late {
-    /// At most so many generations behind. What was held up for more than a few milliseconds is late whatever its
-    /// generation; moments have no length here, so that is left out.
+    /// At most so many generations behind. A call held up for more than a few milliseconds is late at any generation,
+    /// but moments have no length here, so the model leaves such calls out.
     Within(u8),
     Unlimited,
-    /// Whenever it was sent.
+    /// Every call, whenever it was sent.
     Always,
     LeftOut,
 }
@@ -98,28 +99,28 @@ pub enum EndSubject {
     EndsAll,
 }
 
-/// How a node dates a call that it sends to a master, on that master's clock.
+/// The way in which a node dates a call by the clock of its primary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dated {
-    /// Whenever it has arrived.
+    /// By the moment of arrival, whenever it was.
     AnyMoment,
-    /// Not at all where it had arrived before the node heard of that master.
+    /// Not at all if the call arrived before the node knew that primary.
     OnItsConnection,
 }
 
-/// Whose time dates a logout everywhere that is sent again, to the next master.
+/// The clock for a logout everywhere on its second way, to the next primary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Everywhere {
-    /// That of the master which was asked at first.
+    /// The clock of the first primary.
     AskedOnce,
-    /// The next one is asked, too.
+    /// The clock of the next primary, asked anew.
     AskedAnew,
 }
 
-/// When the doubles of a call have set out.
+/// The moment at which the doubles of a call have set out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doubles {
-    /// An answer is believed only from the master that was asked last.
+    /// Only the primary asked last is believed.
     BeforeTheAnswer,
     AtAnyTime,
 }
@@ -129,13 +130,13 @@ pub enum Doubles {
 pub struct Rotation {
     pub presented: Token,
     pub successor: Token,
-    /// Read on the clock of the server that runs the script.
+    /// By the clock of the server that runs the script.
     pub sent_at: Stamp,
-    /// Asked again, by a node whose client is still there.
+    /// A second ask, by a node with its client still there.
     pub accuse: bool,
 }
 
-/// The server's time, and the policy that belongs to it.
+/// The server's time, and its policy.
 #[derive(Debug, Clone, Copy)]
 pub struct Now {
     pub time: Stamp,
@@ -157,7 +158,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// The successor, where the token was accepted.
+    /// The successor, if the token was accepted.
     pub fn successor(self) -> Option<Token> {
         match self {
             Self::Replayed(token) | Self::Rotated(token) | Self::RolledBack(token) => Some(token),
@@ -264,7 +265,7 @@ impl Table {
         Answer::Reused
     }
 
-    /// Whether there is a session now, made by this call or by its double.
+    /// Whether the session now exists, made by this call or by its double.
     pub fn create(&self, record: &mut Record, expired: bool, first: Token, now: Now) -> bool {
         match record {
             Record::Live(live) => return live.current == first,
@@ -279,7 +280,7 @@ impl Table {
         true
     }
 
-    /// An end leaves a tombstone; what is not there stays away.
+    /// Ends a session and leaves a tombstone. A missing session stays missing.
     pub fn end_session(record: &mut Record) {
         if record.live().is_some() {
             *record = Record::Ended;

@@ -1,55 +1,55 @@
-//! The world around the table: servers, calls on their way, and who sends them.
+//! The world around the table: servers, calls on their way, and their senders.
 
 use std::fmt;
 
 use crate::record::{GENERATIONS, Live, Record, Records, SESSIONS, Stamp, Token};
 
-/// Everything at one moment.
+/// The whole world at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct World {
     pub authority: Server,
-    /// Behind the authority by some writes. What a failover promotes.
+    /// Behind the authority by some writes. A failover promotes it.
     pub replica: Server,
-    /// The former authority, which goes on answering those who have not heard.
+    /// The former authority. It goes on answering nodes without knowledge of the failover.
     pub deposed: Option<Server>,
-    /// On their way, in no order. A call that is lost just never arrives.
+    /// Calls on their way, in no order. A lost call just never arrives.
     pub calls: Vec<Call>,
-    /// The token that each of them would present next; nothing for one who was refused, or has stolen nothing yet.
+    /// The next token of client and thief. `None` for a refused party, and for a thief before the theft.
     pub honest: Option<Token>,
     pub thief: Option<Token>,
-    /// The thief has presented something: from now on an accusation may be just.
+    /// The thief has presented a token. From now on an accusation may be just.
     pub thief_was_active: bool,
-    /// Sessions whose end was acknowledged, whatever a failover did to it.
+    /// Sessions with an acknowledged end, whatever a failover did to it.
     pub over: [bool; SESSIONS],
-    /// The login was answered, so that its session may be logged out.
+    /// The login was answered, so its session may be logged out.
     pub logged_in: bool,
-    /// Ends that nodes remember and have yet to repeat.
+    /// Ends still to be repaired by the nodes.
     pub to_repeat: [bool; SESSIONS],
     pub left: Left,
-    /// The next moment. Only the order of moments matters, so they are numbered anew after each step.
+    /// The next moment. Moments are numbered anew after each step, because only their order matters.
     pub moment: u8,
     pub hour: u8,
-    /// How many successors were drawn at random.
+    /// Successors drawn at random so far, modulo 5.
     pub draws: u8,
-    /// The promise that the last step broke.
+    /// The promise broken by the last step.
     pub broken: Option<Broken>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Server {
     pub records: Records,
-    /// How its clock stands against the others'.
+    /// The position of its clock against the others.
     pub clock: i8,
-    /// How many masters there were before it.
+    /// The number of primaries before it.
     pub epoch: u8,
     pub history: [History; SESSIONS],
 }
 
-/// What has happened to a session as far as a server knows, seen by somebody who sees all. It is replicated, and lost, with
-/// the records.
+/// The true history of a session, as far as it has reached a server. A history is replicated, and lost, with the
+/// records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct History {
-    /// The token of each generation: handed out, or accepted. Nothing for those that a rollback has swallowed.
+    /// The token of each generation, granted or accepted. `None` for generations that a rollback has swallowed.
     pub line: [Option<u32>; GENERATIONS + 1],
     pub newest: u8,
     pub moved_moment: u8,
@@ -60,18 +60,19 @@ pub struct History {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Call {
     pub what: What,
-    /// When it arrived at its node; for a logout everywhere, which asks for the time first, by the clock of whom it asked.
+    /// The moment of arrival at its node. A logout everywhere asks a server for the time first, and is dated by its
+    /// clock.
     pub sent: Stamp,
-    /// Who was master when it was sent.
+    /// The number of the primary when the call was sent.
     pub epoch: u8,
-    /// The masters at which it may arrive. A node that has gone on to the next never goes back.
+    /// The first and the last primary at which the call may arrive. A node never goes back to a former primary.
     pub masters: (u8, u8),
-    /// How often it may still arrive.
+    /// The number of arrivals still possible.
     pub copies: u8,
     /// Past its deadline.
     pub expired: bool,
-    /// Its client had hung up before the node got to it, which is seen there. What hangs up later, or is held up on its
-    /// way together with its hanging up, may look as if it were still there.
+    /// The client had hung up before the node got to the call, and the node noticed. A client may still seem present if
+    /// it hangs up later, or if its hanging up is held up together with the call.
     pub hung_up: bool,
 }
 
@@ -96,7 +97,7 @@ pub enum Party {
 }
 
 impl Party {
-    /// Each uses one key for each token that it presents; nobody knows the other's.
+    /// Each party uses one key per presented token, and does not know the other's.
     pub fn attempt(self) -> u8 {
         match self {
             Self::Honest => 1,
@@ -105,7 +106,7 @@ impl Party {
     }
 }
 
-/// How much of everything may still happen; at the beginning, the bounds of a scope.
+/// The number of events of each kind still possible. At the beginning, the bounds of a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Left {
     pub refreshes: u8,
@@ -116,11 +117,11 @@ pub struct Left {
     pub failovers: u8,
     pub hours: u8,
     pub forgotten: u8,
-    /// Requests that a busy node gets to only after a while.
+    /// Requests that wait for a busy node.
     pub met_late: u8,
 }
 
-/// A promise that was broken.
+/// A broken promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Broken {
     SingleUse,
@@ -187,7 +188,7 @@ impl World {
         }
     }
 
-    /// Whether who sent this call still waits for its answer. Who has got one elsewhere has hung up.
+    /// Whether the sender of this call still waits for the answer. A sender with an answer from elsewhere has hung up.
     pub fn waits_for(&self, call: Call) -> bool {
         match call.what {
             What::Refresh(party, token) => self.holder(party) == Some(token),
@@ -202,7 +203,8 @@ impl World {
         }
     }
 
-    /// Numbers the moments anew, in their order, and forgets what cannot matter any more.
+    /// Numbers the moments anew, in their order, and drops calls that cannot arrive any more. Without failovers left,
+    /// the replica equals the authority.
     pub fn settle(&mut self) {
         let oldest = self.deposed.as_ref().unwrap_or(&self.authority).epoch;
         self.calls.retain(|call| call.copies > 0 && call.masters.1 >= oldest);
@@ -245,7 +247,7 @@ impl History {
         history
     }
 
-    /// Notes that `presented` was accepted, and `successor` handed out for it; whether both continue the one line.
+    /// Notes `presented` as accepted, and `successor` as granted for it. Returns whether both continue the one line.
     pub fn accepted(&mut self, presented: Token, successor: Token) -> bool {
         let continues = successor.generation >= self.newest
             && [presented, successor]

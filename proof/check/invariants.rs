@@ -1,14 +1,14 @@
-//! What must hold of a whole history, whatever was lost on the way.
+//! Invariants of a whole history, whatever was lost on the way.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Broken;
 use crate::history::{Event, History, Outcome, TokenId, Wish};
 
-/// What a scenario has to take into account.
+/// Facts about a scenario that the checks must take into account.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// Nobody but the owner presented any token, and nobody logged out: so nobody is refused.
+    /// No thief presented a token and nobody logged out, so no client may be refused.
     pub all_honest: bool,
 }
 
@@ -24,7 +24,7 @@ pub fn check(events: &[Event], history: &History, rules: Rules) -> Vec<Broken> {
     broken
 }
 
-/// Closed: nothing that was begun and answered while no node reached Redis has succeeded.
+/// Closed: no request succeeds if it was begun and answered while no node reached Redis.
 pub fn success_while_cut_off(history: &History, cuts: &[(u64, u64)]) -> Option<Broken> {
     let succeeded = |event: &Event| matches!(event.outcome, Outcome::Granted { .. } | Outcome::Ended);
     let is_within = |event: &Event| {
@@ -43,7 +43,7 @@ pub fn by_session(events: &[Event]) -> BTreeMap<&str, Vec<&Event>> {
     sessions
 }
 
-/// Every answer's subject and session are the asker's.
+/// The subject and session of every answer are the client's own.
 fn foreign(events: &[Event]) -> Option<Broken> {
     let found = events.iter().find(|event| event.foreign.is_some())?;
     Some(Broken::new("an answer is for whoever asked", [found]))
@@ -81,7 +81,7 @@ fn skipped_generations(events: &[Event], history: &History) -> Vec<Broken> {
     events.iter().filter(is_wrong).map(|event| Broken::new("a rotation is one generation", [event])).collect()
 }
 
-/// After an acknowledged end nothing of the session succeeds.
+/// No request of a session succeeds after the session's end was acknowledged.
 fn success_after_an_end(session: &[&Event]) -> Option<Broken> {
     let end = session.iter().find(|event| event.wish == Wish::End && event.outcome == Outcome::Ended)?;
     let acknowledged = end.returned?;
@@ -91,8 +91,8 @@ fn success_after_an_end(session: &[&Event]) -> Option<Broken> {
     Some(Broken::new("revocation: nothing succeeds after an acknowledged end", [*end, *after]))
 }
 
-/// A session is refused only when somebody has ended it, or has presented a token with another key than the one by which
-/// it was, or may have been, superseded.
+/// A session is refused for two causes only. Either a client has ended it, or a token was presented with two keys, and
+/// one of them has superseded the token, or may have.
 fn accusations(session: &[&Event], rules: Rules) -> Option<Broken> {
     let refused = session.iter().find(|event| event.outcome == Outcome::Refused)?;
     let began = |event: &&&Event| event.invoked < refused.returned.unwrap_or(u64::MAX);
@@ -113,7 +113,7 @@ fn accusations(session: &[&Event], rules: Rules) -> Option<Broken> {
     Some(Broken::new("no false alarm: an honest client is never refused", tail(session, refused)))
 }
 
-/// The few events before one.
+/// An event, with the three before it.
 fn tail<'a>(session: &[&'a Event], last: &Event) -> Vec<&'a Event> {
     let place = session.iter().position(|event| event.invoked == last.invoked).unwrap_or(0);
     session[place.saturating_sub(3)..=place].to_vec()

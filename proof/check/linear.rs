@@ -1,4 +1,4 @@
-//! Linearizability of each session, against a sequential specification, by stateright's tester.
+//! Linearizability of each session: stateright's tester compares it with a sequential specification.
 
 use std::collections::HashMap;
 
@@ -8,18 +8,18 @@ use super::Broken;
 use super::invariants::by_session;
 use crate::history::{Event, Outcome, TokenId, Wish};
 
-/// Wishes per history that the tester is given: its search is exponential at worst. Sessions are cut where nothing is
-/// under way.
+/// Wishes of a session before the next cut. Sessions are cut into pieces because the tester's search is exponential at
+/// worst, and only where no request is under way.
 const PIECE: usize = 40;
 
 /// One session, one call after the other.
 #[derive(Debug, Clone, PartialEq)]
 struct Session {
     current: TokenId,
-    /// The token that was exchanged last, and the key that it came with.
+    /// The token exchanged last, and its key.
     previous: Option<(TokenId, u64)>,
     ended: bool,
-    /// The successor that an attempt gets: the same, whoever asks and how often.
+    /// The successor of each attempt: the same for every client and every retry.
     successors: HashMap<(TokenId, u64), TokenId>,
 }
 
@@ -46,7 +46,7 @@ impl SequentialSpec for Session {
             }
             Wish::Refresh { token, key } if token == self.current => {
                 self.previous = Some((token, key));
-                // Of an attempt whose answer nobody heard, nobody knows the successor.
+                // If no answer of an attempt has arrived, the successor is unknown.
                 self.current = self.successors.get(&(token, key)).copied().unwrap_or(TokenId::MAX);
                 Verdict::Granted(self.current)
             }
@@ -63,7 +63,7 @@ pub fn check(events: &[Event]) -> Vec<Broken> {
     sessions.values().flat_map(|session| pieces(session)).filter_map(check_piece).collect()
 }
 
-/// Cuts a session's history where nothing is under way and its state is known: after a refresh that was granted.
+/// Cuts a session's history where no request is under way and the state is known: after a granted refresh.
 fn pieces<'a>(session: &[&'a Event]) -> Vec<Vec<&'a Event>> {
     let (mut pieces, mut piece, mut latest) = (Vec::new(), Vec::new(), 0);
     for event in session {
@@ -91,7 +91,7 @@ fn check_piece(piece: Vec<&Event>) -> Option<Broken> {
         }
         _ => None,
     });
-    // Tokens are numbered in the order in which they were seen, so the oldest is what the session began with.
+    // Tokens are numbered in the order of their first sight. The lowest number is the token at the beginning.
     let tokens = piece.iter().filter_map(|event| match event.wish {
         Wish::Refresh { token, .. } => Some(token),
         Wish::End => None,
@@ -102,7 +102,8 @@ fn check_piece(piece: Vec<&Event>) -> Option<Broken> {
     if is_consistent(&session, &moments) {
         return None;
     }
-    // The shortest beginning that is not: of what has an order, every beginning has one, too.
+    // The shortest inconsistent prefix. A binary search finds it, as every prefix of a consistent history is
+    // consistent.
     let all: Vec<usize> = (0..moments.len()).collect();
     let shortest = all.partition_point(|last| is_consistent(&session, &moments[..=*last]));
     let shown: Vec<_> = moments[..=shortest].iter().filter(|moment| moment.verdict.is_none()).collect();
@@ -110,7 +111,7 @@ fn check_piece(piece: Vec<&Event>) -> Option<Broken> {
     Some(Broken::new("linearizable: as if one call came after the other", last))
 }
 
-/// A wish begins, or has its verdict.
+/// The moment at which a wish begins, or gets its verdict.
 struct Moment<'a> {
     at: u64,
     wish: usize,
@@ -133,7 +134,7 @@ fn moments<'a>(piece: &[&'a Event]) -> Option<Vec<Moment<'a>>> {
 fn is_consistent(session: &Session, moments: &[Moment<'_>]) -> bool {
     let mut tester = LinearizabilityTester::new(session.clone());
     for Moment { wish, event, verdict, .. } in moments {
-        // Each wish has a thread of its own: one that stays open must not hold up the next.
+        // Each wish has a thread of its own, because an open wish must not hold up the next.
         let done = match verdict {
             None => tester.on_invoke(*wish, event.wish.clone()).err(),
             Some(verdict) => tester.on_return(*wish, verdict.clone()).err(),

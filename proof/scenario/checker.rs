@@ -1,11 +1,11 @@
-//! The checker itself: histories that break a promise make it complain, and those that keep them do not.
+//! The checks themselves: they complain about a history if it breaks a promise, and about no other.
 
 use super::{Finding, Run};
 use crate::check::{Rules, check, success_while_cut_off};
 use crate::history::{Event, History, Outcome, Wish};
 use crate::support::gateway::ISSUER;
 
-/// A hand-made refresh token: only what a history reads of it.
+/// A hand-made refresh token, with no claims but those a history reads.
 fn token(jti: &str, generation: u64) -> String {
     use base64::Engine as _;
     let claims = format!(r#"{{"iss":"{ISSUER}","jti":"{jti}","gen":{generation}}}"#);
@@ -55,7 +55,7 @@ impl Story {
         self
     }
 
-    /// A refresh whose answer speaks of somebody else.
+    /// A refresh with the answer to another subject.
     fn mistaken(&self, presented: (&str, u64), key: u64, successor: (&str, u64)) -> &Self {
         let invoked = self.history.now();
         let wish = Wish::Refresh { token: self.history.token(&token(presented.0, presented.1)), key };

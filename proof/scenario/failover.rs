@@ -1,4 +1,4 @@
-//! Failover under load: how long until refreshes succeed again, and no success that the new master does not know.
+//! Failover under load: the time until refreshes succeed again, and that the new primary knows every success.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,13 +14,13 @@ use crate::store::{Deployment, Loss, Topology};
 use crate::support::api::claims;
 use crate::support::redis::Redis;
 
-/// Clients at once; in a Cluster all of them on the primary that goes.
+/// Clients at once; in a Cluster all of them on the lost primary.
 const CLIENTS: usize = 16;
 
-/// For so long after the promotion each success is looked up on the new master.
+/// Each success after the promotion is looked up on the new primary, until this long after the first one.
 const WATCHED: Duration = Duration::from_secs(3);
 
-/// A success: when it was asked for and answered, and what it granted.
+/// A granted refresh: the moments of request and answer, and the new token.
 #[derive(Debug, Clone)]
 struct Success {
     invoked: Instant,
@@ -54,7 +54,7 @@ pub async fn prove(run: Run, topology: Topology) -> Finding {
             run.bar.inc(1);
         }
         if loss == Loss::Relieved {
-            // Its first success is one of these, so it has no time to tell.
+            // The first success of such a failover may be unknown, so its time says nothing.
             finding.measure(format!("{}: granted, and unknown to the new master", loss.name()), lost);
         } else {
             tell(&mut finding, loss, times);
@@ -84,7 +84,7 @@ struct Took {
     without_success: Duration,
 }
 
-/// How long it took, and how many grants the new master does not know where such may be.
+/// The times of one failover, and the number of grants unknown to the new primary where `loss` allows them.
 async fn fail_over(run: &Run, topology: Topology, loss: Loss, n: u64) -> Result<(Took, usize), String> {
     let mut rng = Rng::with_seed(run.seed + n);
     let mut deployment = Deployment::for_failover(topology, loss);
@@ -143,8 +143,8 @@ async fn refresh_on(
     false
 }
 
-/// What is answered with success after the promotion must be in the record that the new master has, at once. Where it
-/// need not be, it is counted.
+/// Looks up each success after the promotion in the new primary's record, where it must be at once. With
+/// `may_be_unknown`, counts a missing one.
 async fn watch(
     deployment: &Deployment,
     promoted: usize,
@@ -177,7 +177,7 @@ async fn watch(
     Ok(unknown)
 }
 
-/// Whether the record is at what was granted, or further.
+/// Whether the record has reached the granted generation, or is further.
 fn is_known(master: &Redis, success: &Success) -> bool {
     let key = format!("tg:{{{}}}:session:{}", success.subject, success.session);
     let known: Option<(u64, String)> = master.try_ask(&["HMGET", &key, "gen", "jti"]);

@@ -1,5 +1,5 @@
-//! Redis frozen with 1,000 requests at once: a prompt 503 for each, memory flat, `/livez` answers, and full rate after the
-//! thaw.
+//! Redis frozen, with 1,000 requests at once. Each gets a prompt 503, memory is flat, `/livez` answers, and the full
+//! rate is back after the thaw.
 
 use std::time::{Duration, Instant};
 
@@ -14,23 +14,23 @@ use crate::client::{Chain, Fleet};
 use crate::support::gateway::Gateway;
 use crate::support::redis::Redis;
 
-/// How many crowds come while Redis is frozen, after the first.
+/// Crowds while Redis is frozen, after the first.
 const CROWDS: usize = 5;
 
-/// Requests that are under way at once.
+/// Requests under way at once.
 const CROWD: usize = 1000;
 
-/// `REDIS_TIMEOUT_MS`, and what may come on top of it.
+/// `REDIS_TIMEOUT_MS`, and the time that may come on top.
 const DEADLINE: Duration = Duration::from_millis(500);
 const SLACK: Duration = Duration::from_millis(200);
 
-/// How soon after the thaw everything must be as before.
+/// The time after the thaw within which the former rate must be back.
 const RECOVERY: Duration = Duration::from_secs(2);
 
-/// A window over which a rate is taken.
+/// The window over which a rate is taken.
 const WINDOW: Duration = Duration::from_millis(250);
 
-/// Clients that keep a steady load before and after.
+/// Clients with a steady load before and after.
 const STEADY: usize = 32;
 
 pub async fn prove(run: Run) -> Finding {
@@ -43,14 +43,14 @@ pub async fn prove(run: Run) -> Finding {
         async move { fleet.login(&format!("crowd-{n}"), &mut rng).await }
     }));
     let crowd = crowd.await;
-    crowd_of_requests(&fleet, &crowd).await; // its connections are open from here on
+    crowd_of_requests(&fleet, &crowd).await; // the crowd's connections are open from here on
     let load = Load::start(&fleet, STEADY, Duration::ZERO, &mut rng).await;
     let before = load.rate(4 * WINDOW).await;
     run.bar.inc(1);
 
     redis.freeze();
     let mut latencies = crowd_of_requests(&fleet, &crowd).await;
-    let (memory, mut lives) = (node.resident(), 0); // with everything there that so many requests take
+    let (memory, mut lives) = (node.resident(), 0); // including all that so many requests take
     for _ in 0..CROWDS {
         let (took, alive) = tokio::join!(crowd_of_requests(&fleet, &crowd), is_alive(&fleet));
         latencies.extend(took);
@@ -94,7 +94,8 @@ fn report(
     finding
 }
 
-/// One refresh of each chain, all at once; status and how long it took. Nobody moves on: the keys stay the same.
+/// One refresh of each session, all at once. Returns each status and time. The keys stay the same, so no session moves
+/// on.
 async fn crowd_of_requests(fleet: &Fleet, crowd: &[Chain]) -> Vec<(u16, Duration)> {
     join_all(crowd.iter().map(|chain| async {
         let key = format!("idempotency-key-of-{}", chain.tokens.session);

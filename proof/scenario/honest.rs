@@ -1,4 +1,5 @@
-//! Honest clients, which send idempotency keys and only ever retry, under every fault: nobody is refused, no chain is lost.
+//! Honest clients under every fault: none is refused, and no session is lost. An honest client sends idempotency keys,
+//! and repeats nothing but its own attempts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -16,10 +17,10 @@ use crate::history::Outcome;
 use crate::store::{Deployment, Topology};
 use crate::support::gateway::Gateway;
 
-/// Clients at once, each with a chain of its own.
+/// Clients at once, each with a session of its own.
 const CLIENTS: usize = 48;
 
-/// One request in so many is dropped by its client.
+/// The client drops one request in so many.
 const ABORT_ONE_IN: u32 = 8;
 
 pub async fn prove(run: Run, topology: Topology) -> Finding {
@@ -66,7 +67,7 @@ pub async fn prove(run: Run, topology: Topology) -> Finding {
     finding
 }
 
-/// Goes on until all clients together have done enough, or this one is refused.
+/// Goes on until all clients together have done enough, or a refresh of this one is not granted.
 async fn refresh_on(
     fleet: &Fleet,
     mut chain: Chain,
@@ -83,7 +84,7 @@ async fn refresh_on(
     chain
 }
 
-/// Also returns from when until when no node reached Redis.
+/// Also returns the spans of time in which no node reached Redis.
 fn disturb(
     mut deployment: Deployment,
     fleet: &Fleet,
@@ -104,7 +105,7 @@ fn disturb(
 
 fn cut_off(deployment: &Deployment, fleet: &Fleet) -> (u64, u64) {
     deployment.cut_off();
-    sleep(Duration::from_millis(50)); // what had reached Redis is answered
+    sleep(Duration::from_millis(50)); // answers of calls already at Redis arrive
     let from = fleet.history.now();
     sleep(Duration::from_millis(300));
     let to = fleet.history.now();

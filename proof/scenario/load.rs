@@ -1,4 +1,4 @@
-//! Clients that refresh on and on, so that a rate can be seen before and after something happens.
+//! Clients with a steady load of refreshes, to measure the rate before and after an event.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,7 +19,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Each client rests between its refreshes, for about so long.
+    /// Each client rests for about `rest` between its refreshes.
     pub async fn start(fleet: &Arc<Fleet>, clients: usize, rest: Duration, rng: &mut Rng) -> Self {
         let mut load = Self { granted: Arc::default(), stop: Arc::default(), clients: Vec::new() };
         for n in 0..clients {
@@ -43,7 +43,7 @@ impl Load {
         (self.granted() - before) as f64 / began.elapsed().as_secs_f64()
     }
 
-    /// When, since then, a window first had this rate; `None` if none had it within the limit.
+    /// The time from `since` until a window first reaches the rate; `None` if no window does so within the limit.
     pub async fn reaches(
         &self,
         rate: f64,
@@ -75,7 +75,7 @@ async fn go_on(
 ) {
     while !stop.load(Ordering::SeqCst) {
         if !matches!(fleet.refresh(&mut chain, &mut rng).await, Outcome::Granted { .. }) {
-            return; // the history shows it
+            return; // seen in the history
         }
         granted.fetch_add(1, Ordering::SeqCst);
         if !rest.is_zero() {

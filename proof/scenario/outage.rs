@@ -1,5 +1,5 @@
-//! Redis is gone for half a minute, under load: nothing succeeds meanwhile, what comes down on it afterwards is no storm, and
-//! the rate is soon as it was.
+//! Redis is gone for half a minute, under load. No request succeeds meanwhile, no storm of calls follows, and the
+//! former rate is soon back.
 
 use std::time::{Duration, Instant};
 
@@ -15,13 +15,13 @@ use crate::support::redis::Redis;
 const CLIENTS: usize = 100;
 const NODES: u64 = 2;
 
-/// Between a client's refreshes.
+/// The pause between a client's refreshes.
 const REST: Duration = Duration::from_millis(100);
 
-/// Connections that a node may open within the first second: its lane, the follower of the feed, and each once more.
+/// Connections of one node within the first second, at most: its link, the feed subscription, and each once more.
 const CONNECTIONS: u64 = 4;
 
-/// Those by which Redis is asked whether it is up, and for its counts.
+/// The scenario's own connections, to ask Redis whether it is up, and for its counts.
 const OWN: u64 = 4;
 
 const RECOVERY: Duration = Duration::from_secs(2);

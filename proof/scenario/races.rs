@@ -1,4 +1,4 @@
-//! Two nodes, two who act at once, and faults: whatever the order, afterwards nothing works that should not.
+//! Two nodes, two parties that act at once, and faults. Whatever the order, no ended session works afterwards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +16,7 @@ use crate::store::{Deployment, Topology};
 /// Rounds at once.
 const AT_ONCE: usize = 24;
 
-/// How far a client gets before it must have been refused.
+/// Refreshes of a client before it must have been refused.
 const MOST: usize = 12;
 
 pub async fn logout(run: Run, topology: Topology) -> Finding {
@@ -63,7 +63,7 @@ where
     finding
 }
 
-/// The last word on every session is a refusal.
+/// The last answer for every session must be a refusal.
 fn leftovers(fleet: &Fleet) -> Option<crate::check::Broken> {
     let mut last: std::collections::HashMap<String, Event> = std::collections::HashMap::new();
     for event in fleet.history.events() {
@@ -75,7 +75,7 @@ fn leftovers(fleet: &Fleet) -> Option<crate::check::Broken> {
     Some(crate::check::Broken { promise: "nothing works afterwards", excerpt: format!("{alive:?}") })
 }
 
-/// Refreshes until refused; all tokens that were ever granted.
+/// Refreshes until refused, and at most `MOST` times. Returns all tokens of the session.
 async fn refresh_until_refused(fleet: &Fleet, chain: &mut Chain, rng: &mut Rng) -> Vec<String> {
     let mut held = vec![chain.tokens.refresh.clone()];
     while held.len() <= MOST && matches!(fleet.refresh(chain, rng).await, Outcome::Granted { .. }) {
@@ -107,7 +107,7 @@ async fn reuse_round(fleet: &Fleet, n: u64, rng: &mut Rng) {
     let (mut stolen, mut other) = (fleet.login(&subject, rng).await, fleet.login(&subject, rng).await);
     let theft = stolen.tokens.refresh.clone();
     if !matches!(fleet.refresh(&mut stolen, rng).await, Outcome::Granted { .. }) {
-        return; // the history shows it
+        return; // seen in the history
     }
     let victim = stolen.clone();
     let (mut one, mut two, mut thief) = (rng.fork(), rng.fork(), rng.fork());
@@ -117,7 +117,7 @@ async fn reuse_round(fleet: &Fleet, n: u64, rng: &mut Rng) {
         refresh_until_refused(fleet, &mut other, &mut two),
         fleet.present(&victim, &theft, &mut thief),
     );
-    // What the theft does to the user's other session is an end that nobody asked for there.
+    // The theft ends the user's other session, too, and no request shows that end.
     let session = other.tokens.session.clone();
     let returned = Some(fleet.history.now());
     fleet.history.note(Event {

@@ -1,5 +1,5 @@
-//! From a logout to its refusal by API nodes that check tokens in process: how long, and that none is missed, whatever
-//! becomes of Redis, of the feed and of who follows it.
+//! Logouts and the verifiers of API nodes: the time until a verifier refuses the token. No verifier misses a logout,
+//! whatever becomes of Redis, of the feed and of its subscribers.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,17 +21,17 @@ use crate::support::redis::{Login, Redis};
 /// Logouts under way at once.
 const AT_ONCE: usize = 4;
 
-/// A logout that is not known after this was missed.
+/// A logout still unknown after this time was missed.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// What is asked of the latencies of logouts while all is well.
+/// Limits for the latency of logouts while all is well.
 const MEDIAN: Duration = Duration::from_millis(5);
 const P99: Duration = Duration::from_millis(50);
 
-/// For how long a feed may go unheard before a verifier refuses everything.
+/// The lag of the feed beyond which a verifier refuses all tokens.
 const STALE: Duration = Duration::from_secs(2);
 
-/// Users who are logged out in each disturbance.
+/// Users to log out in each disturbance.
 const USERS: usize = 20;
 
 pub async fn prove(run: Run) -> Finding {
@@ -56,7 +56,7 @@ fn verifier(feed: Feed) -> Verifier {
     builder.feed(feed).max_stale(STALE).start().expect("sound settings")
 }
 
-/// Until a verifier says that it has heard everything up to now.
+/// Waits until the verifier's watermark has passed the moment of this call. Returns `false` after 30 seconds.
 async fn fresh(verifier: &Verifier) -> bool {
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(30) {
@@ -68,7 +68,8 @@ async fn fresh(verifier: &Verifier) -> bool {
     false
 }
 
-/// On another node, and from Redis: how long from the answer to the logout until its token is refused.
+/// Measures the time from the answer to a logout until the refusal of its token: through the feed of another node, and
+/// through the feed in Redis.
 async fn calm(run: &Run, logouts: u64, finding: &mut Finding) {
     let redis = Redis::start();
     let gateways: Vec<_> = (0..2).map(|_| Gateway::on(&redis.url(), &super::SETTINGS)).collect();
@@ -112,7 +113,7 @@ async fn calm(run: &Run, logouts: u64, finding: &mut Finding) {
     }
 }
 
-/// How long after `since` the token was first seen refused.
+/// The time from `since` until the first refusal of the token; `None` after `LIMIT`.
 async fn refused(verifier: &Verifier, access: &str, since: Instant) -> Option<Duration> {
     while since.elapsed() < LIMIT {
         if matches!(verifier.check(access), Err(Refused::Ended)) {
@@ -134,13 +135,13 @@ fn report(name: &str, mut times: Vec<Duration>, full: bool, finding: &mut Findin
     finding.demand("median below 5 ms, p99 below 50 ms", in_time || !full, || format!("{median:?}, {p99:?}"));
 }
 
-/// What befalls the feed, or who follows it, while users log out.
+/// A disturbance of the feed or its subscribers, while users log out.
 #[derive(Debug, Clone, Copy)]
 enum Disturbance {
     Restarted,
     CutOff,
     Trimmed,
-    /// A verifier that starts in the middle.
+    /// A verifier starts in the middle.
     Late,
 }
 
@@ -151,7 +152,7 @@ async fn disturbed(run: &Run, finding: &mut Finding) {
         Redis::start_behind(Proxy::before(port), port, Login::Anybody, &["--appendonly", "no"], |_| {
             Vec::new()
         });
-    // Gateways are not cut off; who follows the feed from Redis is.
+    // The proxy cuts off a subscriber of the feed in Redis, and no gateway.
     let gateways: Vec<_> = (0..2).map(|_| Gateway::on(&redis.url(), &super::SETTINGS)).collect();
     let fleet = fleet(&gateways, 0);
     let kept = [verifier(over_http(&gateways[1])), verifier(from_redis(redis.proxy().url()))];
@@ -183,7 +184,7 @@ async fn disturbed(run: &Run, finding: &mut Finding) {
     finding.demand("none is missed by who reports itself fresh", missed.is_empty(), || missed.join("\n"));
 }
 
-/// All the users log out, half of them before it is over.
+/// Logs out all the users, half of them before the disturbance is over.
 async fn meanwhile(
     disturbance: Disturbance,
     redis: &mut Redis,
@@ -226,7 +227,8 @@ async fn meanwhile(
 
 async fn log_out(fleet: &Fleet, chains: &[Chain], rng: &mut Rng) {
     for chain in chains {
-        // After a restart without a file the session is unknown; its end is announced all the same by who remembers it.
+        // After a restart without a file the session is unknown. The node publishes its end all the same, because the
+        // signed token proves that there was such a session.
         fleet.log_out(chain, rng).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The table and the embedded store side by side, and how the answers of each are told.
+//! The table and the embedded store side by side, with the answers of both in one spelling.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::table::{self, Answer, Now, Table};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Beyond this the model cannot spell a `jti`.
+/// The last generation with a `jti` in the model.
 const LAST_GENERATION: u8 = 9;
 
-/// Both, and what has been told to them.
+/// Both, and their common story.
 pub struct Both {
     records: Records,
     store: MemoryStore,
@@ -27,7 +27,7 @@ pub struct Both {
     firsts: [Jti; SESSIONS],
     grace: u8,
     hour: u8,
-    /// The store's time before each step; the model's is the step's number, doubled.
+    /// The store's time before each step. The model's time is the number of the step, doubled.
     moments: Vec<Timestamp>,
     tokens: Vec<Token>,
 }
@@ -57,7 +57,7 @@ impl Both {
         }
     }
 
-    /// Later than all that was stamped so far, and earlier than all that follows.
+    /// Notes a moment later than all stamps so far, and earlier than all later ones.
     pub fn begin(&mut self) {
         let moment = self.later_than(self.time());
         self.later_than(moment);
@@ -72,7 +72,7 @@ impl Both {
         at_once(self.store.now(&self.subject)).expect("a clock")
     }
 
-    /// When a call set out that arrives in this step: as the model, and as the store has it.
+    /// The moment at which the call of this step set out, for the model and for the store.
     fn sent(&self, steps_ago: usize) -> (Stamp, Moment) {
         let step = (self.moments.len() - 1).saturating_sub(steps_ago);
         (Stamp { clock: 0, moment: 2 * step as u8 }, Moment::Stored(self.moments[step]))
@@ -83,7 +83,7 @@ impl Both {
         Now { time, hour: self.hour, grace: self.grace }
     }
 
-    /// A token that was handed out, so many before the newest, or one that is so much ahead of it.
+    /// A granted token: `before` tokens older than the newest, and moved `ahead` by so many rotations.
     fn token(&self, before: usize, ahead: u8) -> Option<Token> {
         let token = self.tokens.iter().rev().nth(before % self.tokens.len().max(1))?;
         (token.generation + ahead < LAST_GENERATION)
@@ -160,7 +160,7 @@ impl Both {
         (self.told(expected), told(&rotated))
     }
 
-    /// The `jti` that a token of the model has in the store: its attempts, spelled by the model's, in their order.
+    /// The store's `jti` for a token of the model, made by the attempts in the model's `jti`, in their order.
     fn jti(&self, token: Token) -> Jti {
         let attempts = (0..token.generation).rev().map(|back| (token.jti >> (3 * back)) & 7);
         attempts.fold(self.firsts[usize::from(token.session)], |jti, attempt| {
@@ -177,7 +177,7 @@ impl Both {
         )
     }
 
-    /// The records, as both have them.
+    /// The records of both.
     pub fn states(&self) -> (Vec<String>, Vec<String>) {
         let of_model = self.records.iter().map(|record| match record {
             Record::Missing => "missing".to_owned(),
