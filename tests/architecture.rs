@@ -59,7 +59,7 @@ fn code(path: &Path) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether `code` names `path`, and not only something that ends like it.
+/// Whether `code` names `path` itself, and not only something with the same end.
 fn names(code: &str, path: &str) -> bool {
     code.match_indices(path).any(|(at, _)| {
         let before = code[..at].chars().next_back().unwrap_or(' ');

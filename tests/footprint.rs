@@ -1,4 +1,4 @@
-//! What a refresh and a session cost: round trips, and memory in Redis and in the node.
+//! The cost of a refresh and of a session: round trips, and memory in Redis and in the node.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -7,10 +7,10 @@ use crate::support::api::{Api, Tokens};
 use crate::support::gateway::Gateway;
 use crate::support::redis::Redis;
 
-/// Refreshes after which the node's memory is looked at.
+/// Refreshes before the look at the node's memory.
 const REFRESHES: usize = 1_000_000;
 
-/// Commands that clients send, by the server's count, without those that scripts run themselves.
+/// Commands of clients, by the server's count, without the scripts' own commands.
 fn sent_by_clients(redis: &Redis) -> u64 {
     ["evalsha", "eval", "ping", "unwatch", "script|load", "get", "multi", "wait"]
         .iter()

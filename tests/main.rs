@@ -1,12 +1,19 @@
-//! Everything that is tested from outside, against real redis-server and gateway processes.
+//! All tests from outside, against real redis-server and gateway processes.
 //!
-//! - `http`: the HTTP surface, one file per resource. - `store`: both backends against one specification.
-//! - `durability`: what an acknowledged refresh and logout survive. - `faults`: races, lost answers, Redis gone. - `cli`: commands and settings. - `footprint`: memory, round
-//!   trips. - `stack`: docker-compose.yml and what it starts. - `architecture`: the import rules.
-//! - `checklist`: what the HTTP surface must do, line by line, and which test decides it.
-//! - `verify`: API nodes that check access tokens on their own.
-//! - `ops`: the cookbook and the migration notes, as printed. - `interop`: OAuth clients, JWT verifiers and a fuzzer that
-//!   others wrote. - `planted`: whether the faults of `scripts/plant` still fit. - `prose`: how pages and comments are written.
+//! - `http`: the HTTP surface, one file per resource.
+//! - `store`: both backends against one specification.
+//! - `durability`: the fate of acknowledged refreshes and logouts in accidents.
+//! - `faults`: races, lost answers, Redis gone.
+//! - `cli`: commands and settings.
+//! - `footprint`: memory, round trips.
+//! - `stack`: docker-compose.yml and its services.
+//! - `architecture`: the import rules.
+//! - `checklist`: the duties of the HTTP surface, line by line, each with its test.
+//! - `verify`: API nodes with their own checks of access tokens.
+//! - `ops`: the cookbook and the migration notes, as printed.
+//! - `interop`: OAuth clients, JWT verifiers and a fuzzer by others.
+//! - `planted`: whether the faults of `scripts/plant` still fit.
+//! - `prose`: the wording of pages and comments.
 
 mod architecture;
 mod checklist;

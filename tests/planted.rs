@@ -1,5 +1,5 @@
-//! The planted faults of `scripts/plant`: each still fits the sources and names tests that are there. Whether these see it
-//! is for the script to say.
+//! The planted faults of `scripts/plant`: each still fits the sources and names existing tests. The script itself shows
+//! whether these tests see the fault.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +17,7 @@ fn patches() -> Vec<PathBuf> {
     paths
 }
 
-/// What the header of a patch says under this name.
+/// The text under this name in the header of a patch.
 fn said<'a>(patch: &'a str, name: &str) -> Option<&'a str> {
     let mut header = patch.lines().take_while(|line| !line.starts_with("diff "));
     header.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))

@@ -38,7 +38,7 @@ impl Setup {
     }
 }
 
-/// The findings in each of these texts, as files of their own with that name.
+/// The findings in each of these texts, as files of their own with this name.
 fn findings<T: AsRef<str>>(name: &str, texts: &[T]) -> Vec<String> {
     let setup = Setup::new();
     for (n, text) in texts.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! Lines of the section "Access token and its verification" that no test elsewhere decides. Access tokens are
-//! shown where every user shows them, at `/v1/me`.
+//! Lines of the section "Access token and its verification" without a test elsewhere. Access tokens are shown where
+//! every user shows them, at `/v1/me`.
 
 use std::io::ErrorKind;
 use std::net::TcpListener;
@@ -29,7 +29,7 @@ fn expect_refused(what: &str, answer: &Answer) {
     assert_eq!(challenge, r#"Bearer realm="token-gateway", error="invalid_token""#, "{what}");
 }
 
-/// `/verify` must be of the same mind.
+/// `/verify` must come to the same verdict.
 async fn show(api: &Api, token: &str) -> Answer {
     let shown = api.me(Method::GET, "", token).await;
     let verified = decided(|| api.send(api.request(Method::GET, "/verify").bearer_auth(token))).await;
@@ -64,7 +64,7 @@ async fn every_access_token_is_an_at_jwt_with_the_claims_of_rfc_9068() {
     assert!(jti(&login) != jti(&refreshed) && jti(&refreshed) != jti(&next), "an id names one token");
 }
 
-/// A named pipe: whoever opens it to read waits for ever.
+/// A named pipe, which blocks every reader for ever.
 fn pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().expect("mkfifo runs").success());
 }
@@ -114,7 +114,7 @@ async fn nothing_in_a_header_makes_the_gateway_look_elsewhere_for_a_key() {
     assert_eq!(api.refresh(&tokens.refresh).await.status, 200, "and nothing was ended");
 }
 
-/// Values of every JSON type that a claim about time, and one that is text, must not have.
+/// Values of every JSON type, each wrong for the claim `name`.
 fn wrong_values(name: &str) -> Vec<Value> {
     let huge: Value = serde_json::from_str("1e300").expect("a number");
     let mut wrong =
@@ -144,8 +144,8 @@ fn wrong_values(name: &str) -> Vec<Value> {
 /// `aud iss exp nbf iat` missing, null, negative, float, 1e300, string, array, object: each 401. Leeway is
 /// documented and ≤ 10 s.
 ///
-/// Our own tokens have no `nbf`, so one that is missing is right. `aud` is any text but the issuer: who asks
-/// at `/v1/me` may have been given a token for any of the services.
+/// Our own tokens have no `nbf`, so its absence is right. Any `aud` but the issuer is right, too: a caller of `/v1/me`
+/// can hold a token for any of the services.
 #[tokio::test]
 async fn a_claim_that_is_missing_or_of_another_type_is_401() {
     let gateway = Gateway::embedded();
@@ -197,7 +197,7 @@ async fn the_leeway_is_the_documented_ten_seconds_and_none_for_exp() {
     expect_refused("exp", &show_ahead(&api, &access, "exp", 0).await);
 }
 
-/// A token of ours in which `value` is nested so deep.
+/// A token of ours with `value` nested so deep.
 fn deep(access: &Craft, levels: usize, value: &str) -> String {
     let nested = format!("{}{value}{}", "[".repeat(levels), "]".repeat(levels));
     let nest = |json: &Value| json.to_string().replace(value, &nested);
@@ -218,8 +218,8 @@ fn monsters(access: &Craft) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// In a header, in a form, and in a form of the other endpoint. What does not fit into a request's head is
-/// refused before it has been read to its end, so that its sender may not hear of it.
+/// In a header, in a form, and in a form of the other endpoint. Too large a head is refused before its end has been
+/// read, so its sender may miss the answer.
 async fn expect_refused_everywhere(gateway: &Gateway, what: &str, token: &str) {
     let api = gateway.api();
     let head = "GET /v1/me/sessions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer";
@@ -235,8 +235,8 @@ async fn expect_refused_everywhere(gateway: &Gateway, what: &str, token: &str) {
 
 /// 1 MB of token, 100,000 dots, JSON 10,000 deep: refused within 50 ms, memory bounded.
 ///
-/// The time is measured by nobody here: no clock decides a test. What takes no memory and ends in one pass over
-/// at most 8 KiB has none to spend.
+/// Nothing here measures the time: no clock decides a test. A check in one pass over at most 8 KiB, without memory, has
+/// no time to spend.
 #[tokio::test]
 async fn monstrous_tokens_are_refused_in_bounded_memory() {
     const BOUND: u64 = 32 * 1024 * 1024;

@@ -1,8 +1,7 @@
-//! What the HTTP surface must do, line by line, and the test that decides each line.
+//! The duties of the HTTP surface, line by line, and the test for each line.
 //!
-//! A line is shortened here; its test has all of it in the comment above, wherever it stands. Where several
-//! tests decide a line together, they follow one another. A line whose endpoint is not there yet names the file
-//! in which its test will be.
+//! A line is shortened here; the comment above its test has all of it. Several tests of one line follow one another. A
+//! line for a future endpoint names the file in which its test will be.
 //!
 //! # Token endpoint (`POST /oauth/token`)
 //!
@@ -107,7 +106,7 @@ mod token_endpoint;
 
 use std::path::Path;
 
-/// The lines of the table above, shortened, and the tests that they name.
+/// The lines of the table above, shortened, and the names of their tests.
 fn table() -> Vec<(&'static str, Vec<&'static str>)> {
     let mut lines: Vec<(&str, Vec<&str>)> = Vec::new();
     for row in include_str!("mod.rs").lines().filter_map(|line| line.strip_prefix("//! | ")) {

@@ -1,4 +1,4 @@
-//! Lines of the section "Revocation" that no test elsewhere decides.
+//! Lines of the section "Revocation" without a test elsewhere.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::support::redis::Redis;
 
 const NOBODYS_SECRET: &str = "a-secret-that-nobody-here-has-ever-seen";
 
-/// What one can make of a token so that it is nobody's, without its being told apart from a good one.
+/// Useless variants of a token. They are nobody's, and look like a good one.
 fn made_useless(craft: &Craft, genuine: &str) -> Vec<String> {
     let expired = json!(1_000_000_000);
     let unknown = craft.clone().claim("sub", json!("nobody"));
@@ -57,13 +57,13 @@ async fn whatever_the_token_the_answer_is_the_same_200() {
     }
 }
 
-/// The one answer, from which nobody learns what a token was worth.
+/// The one answer, which tells nobody the worth of a token.
 fn expect_ok(token: &str, answer: &Answer) {
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "{}"), "{token}: {answer:?}");
     assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer:?}");
 }
 
-/// Everything by which one session can be named: its tokens, old and new, in time and expired.
+/// All names of one session: its tokens, old and new, in time and expired.
 fn names(old: &Tokens, new: &Tokens) -> Vec<String> {
     let expired = |craft: Craft| craft.claim("exp", json!(1_000_000_000)).sign();
     let mut names = vec![expired(Craft::refresh(&new.refresh)), expired(Craft::access(&new.access))];
@@ -73,7 +73,7 @@ fn names(old: &Tokens, new: &Tokens) -> Vec<String> {
     names
 }
 
-/// Until storage is back, a repeated call is answered with 503, and with nothing else.
+/// Until storage is back, the answer to a repeated call is 503, and nothing else.
 async fn repeated_until_it_works(api: &Api, token: &str) {
     let began = Instant::now();
     loop {
@@ -86,7 +86,7 @@ async fn repeated_until_it_works(api: &Api, token: &str) {
     }
 }
 
-/// What can become of the storage of one session. `record` is the session's key.
+/// Ways in which the storage of one session fails. `record` is the session's key.
 fn fail(redis: &mut Redis, how: &str, record: &str) {
     let nowhere = crate::support::free_port().to_string();
     match how {

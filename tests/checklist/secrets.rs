@@ -1,4 +1,4 @@
-//! Lines of the section "Secrets" that no test elsewhere decides.
+//! Lines of the section "Secrets" without a test elsewhere.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn guarded_redis() -> Redis {
     Redis::start_with(&["--user", "gateway", "on", &password, "~*", "&*", "+@all"])
 }
 
-/// A node at the lowest log level, whose secrets are set as operators set them: in base64.
+/// A node at the lowest log level. Its secrets are set as operators set them: in base64.
 fn talkative(redis: &Redis, password: &str) -> Gateway {
     let url = format!("redis://gateway:{password}@127.0.0.1:{}", redis.port());
     let [signing, refresh, previous] =
@@ -44,7 +44,7 @@ fn talkative(redis: &Redis, password: &str) -> Gateway {
     )
 }
 
-/// Everything that must not be shown, as it is and as it travels.
+/// Everything secret, as it is and as it travels.
 fn secrets() -> Vec<String> {
     let pair = |key: &str| STANDARD.encode(format!("web:{key}"));
     let mut secrets = vec![WEB.key.clone(), pair(&WEB.key), pair(WRONG_KEY)];
@@ -54,7 +54,7 @@ fn secrets() -> Vec<String> {
     secrets
 }
 
-/// Good and bad credentials of a service, in each of their forms; then Redis goes away. What was answered.
+/// Sends good and bad credentials of a service, in each of their forms; then Redis goes away. Returns the answers.
 async fn good_and_bad_days(api: &Api, redis: &mut Redis) -> String {
     let login = |key: &str| api.request(Method::POST, "/v1/sessions").basic_auth("web", Some(key));
     let body = json!({"sub": "alice"});
@@ -74,7 +74,7 @@ async fn good_and_bad_days(api: &Api, redis: &mut Redis) -> String {
     format!("{bad:?}")
 }
 
-/// What operators see of a node: its log, its metrics, and how ready it is.
+/// An operator's view of a node: its log, its metrics, and its readiness.
 async fn seen_by_operators(gateway: &Gateway) -> Vec<(&'static str, String)> {
     let admin = Api::new(&gateway.admin());
     let text = async |path| admin.send(admin.request(Method::GET, path)).await.text;
@@ -110,7 +110,7 @@ async fn what_a_node_was_given_to_keep_is_shown_nowhere_on_good_days_and_bad() {
     expect_no_secret_in(&seen);
 }
 
-/// What a struct is called and what stands in it, for each that prints all of it.
+/// Name and fields of each struct with a derived `Debug`.
 fn printable_structs(code: &str) -> Vec<(&str, &str)> {
     let derives = code.split("#[derive(").skip(1);
     let printable = derives.filter(|rest| rest.split(')').next().unwrap_or_default().contains("Debug"));
@@ -123,8 +123,8 @@ fn printable_structs(code: &str) -> Vec<(&str, &str)> {
     structs.collect()
 }
 
-/// Whether a field of this line holds the text, or the bytes, of a secret, with nothing around it that would keep
-/// it from being printed.
+/// Whether a field of this line holds the text or the bytes of a secret in plain. A wrapper would keep a secret from
+/// being printed.
 fn holds_a_secret(field: &str) -> bool {
     let Some((name, kind)) = field.split_once(':').filter(|_| !field.trim_start().starts_with("//")) else {
         return false;

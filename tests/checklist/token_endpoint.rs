@@ -1,4 +1,4 @@
-//! Lines of the section "Token endpoint" that no test elsewhere decides.
+//! Lines of the section "Token endpoint" without a test elsewhere.
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder};
@@ -120,7 +120,7 @@ fn bodies_with_every_byte() -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
-/// A request whose body does not tell its length beforehand.
+/// A request without the length of its body in the head.
 fn in_chunks(length: usize) -> String {
     let head = format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {FORM}");
     let body = "a".repeat(length);
@@ -147,7 +147,7 @@ async fn no_byte_in_a_body_and_no_length_of_it_is_more_than_a_4xx() {
     assert_eq!(api.issue(&json!({"sub": "alice"})).await.status, 201);
 }
 
-/// A session that was refreshed five times, by two nodes in turn; all its tokens, the oldest first.
+/// A session after five refreshes by two nodes in turn; all its tokens, the oldest first.
 async fn rotated_five_times(nodes: &[Api; 2]) -> Vec<Tokens> {
     let mut chain = vec![nodes[0].login("alice").await];
     for n in 0..5 {
@@ -157,7 +157,7 @@ async fn rotated_five_times(nodes: &[Api; 2]) -> Vec<Tokens> {
     chain
 }
 
-/// The same token with other times: whatever a clock's seconds say of its age.
+/// The same token with other times, and so of another age by a clock's seconds.
 fn timed(token: &str, iat: u64, exp: &Value) -> String {
     Craft::refresh(token).claim("iat", json!(iat)).claim("exp", exp.clone()).sign()
 }

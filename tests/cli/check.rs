@@ -16,12 +16,12 @@ pub(super) fn check(url: &str, settings: &[(&str, &str)], json: bool) -> Ended {
     run(&mut check)
 }
 
-/// What `check --json` says.
+/// The findings of `check --json`.
 fn findings(ended: &Ended) -> Vec<Value> {
     serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"))
 }
 
-/// Subject and message of whatever is a problem.
+/// Subject and message of each problem.
 pub(super) fn problems(ended: &Ended) -> Vec<(String, String)> {
     let all = findings(ended);
     let problems = all.iter().filter(|finding| finding["severity"] == "problem");
@@ -29,7 +29,7 @@ pub(super) fn problems(ended: &Ended) -> Vec<(String, String)> {
     problems.map(|finding| (text(finding, "subject"), text(finding, "message"))).collect()
 }
 
-/// The severity of what `check --json` says of a subject.
+/// The severity of a subject's finding in `check --json`.
 fn severity(ended: &Ended, subject: &str) -> String {
     let findings = findings(ended);
     let found = findings.iter().find(|finding| finding["subject"] == subject);

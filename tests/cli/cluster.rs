@@ -81,7 +81,7 @@ async fn stats_counts_the_sessions_of_all_primaries() {
     assert_eq!(stats["keys_without_ttl"]["count"], 0, "{stats}");
     assert_eq!(stats["memory"]["per_session"]["sampled"], 18);
 
-    populated.cluster.lose_one(); // what can only be counted in part is not counted
+    populated.cluster.lose_one(); // no count is better than a count in part
     let ended = run(&mut operator_at(&url, &["stats", "--json"]));
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.lines().count()), (1, "", 1), "{ended:?}");
 }

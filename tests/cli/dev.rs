@@ -1,4 +1,4 @@
-//! `token-gateway dev`: nothing to set up, and lines that tell a story when they are pasted.
+//! `token-gateway dev`: nothing to set up, and a story in lines to paste.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -11,11 +11,11 @@ use crate::support::api::Api;
 use crate::support::gateway::Gateway;
 use crate::support::redis::Redis;
 
-/// A running `dev`, and what it has printed up to the last line of its guide.
+/// A running `dev`, and its output up to the last line of its guide.
 struct Dev {
     child: Child,
     guide: String,
-    /// Kept open, so that it may go on printing.
+    /// Kept open, so the child can go on printing.
     _stdout: BufReader<ChildStdout>,
 }
 

@@ -1,4 +1,4 @@
-//! What `check` finds of how Redis runs, and that `/readyz` in full says the same.
+//! Findings of `check` about the state and the settings of Redis. The full `/readyz` reports the same.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::support::redis::Redis;
 use crate::support::sentinel::Sentinel;
 use crate::support::{eventually, wait_for};
 
-/// What only `check` looks at, because only operators may ask for it.
+/// Settings for `check` alone, because only operators may ask for them.
 const ASKED_OF_CONFIG: [&str; 2] = ["hash-max-listpack-value", "cluster-require-full-coverage"];
 
-/// Whatever `check` finds amiss of how Redis runs: severity, and subject and message as `/readyz` words them.
+/// Everything amiss in Redis, as `check` finds it: severity, and subject and message in the words of `/readyz`.
 fn amiss(url: &str, settings: &[(&str, &str)]) -> Vec<(String, String)> {
     let said: Vec<Value> = serde_json::from_str(&check(url, settings, true).stdout).expect("JSON");
     let text = |finding: &Value, name: &str| finding[name].as_str().expect("text").to_owned();
@@ -32,12 +32,12 @@ async fn readiness(node: &Gateway) -> Answer {
     admin.send(admin.request(reqwest::Method::GET, "/readyz")).await
 }
 
-/// A node that tells its readiness in full.
+/// A node with its full readiness at the admin address.
 fn node(url: &str, settings: &[(&str, &str)]) -> Gateway {
     Gateway::on(url, &[settings, &[("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1")]].concat())
 }
 
-/// `check` finds this and nothing else amiss, and a node, which is ready all the same, says it in the same words.
+/// `check` finds this and nothing else amiss. A node is ready all the same, and reports it in the same words.
 async fn both_say(url: &str, settings: &[(&str, &str)], wanted: &[(&str, &str)]) {
     let node = node(url, settings);
     let mut said = amiss(url, settings);

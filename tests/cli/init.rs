@@ -70,7 +70,7 @@ fn existing_keys_are_never_touched() {
     assert!(!path.exists());
 }
 
-/// The secrets that `init` makes, a file each.
+/// The secrets of `init`, a file each.
 const SECRETS: [&str; 5] =
     ["refresh_secret", "service_keys", "redis_url", "redis_operator_url", "redis_users.acl"];
 

@@ -127,7 +127,7 @@ fn where_a_secret_signs_it_must_be_said_when_the_first_key_takes_over() {
 fn a_refresh_key_has_a_life_of_its_own_and_lives_as_long_as_refresh_tokens() {
     let keys = Keys::none();
     keys.run(&["new"]);
-    // Nodes that are at work with the first key have a secret for refresh tokens, and must notice this one first.
+    // Running nodes with the first key have a secret for refresh tokens, and must notice this one first.
     let other = Keys::none();
     other.run(&["new"]);
     other.run(&["new", "--refresh"]);
@@ -152,7 +152,7 @@ fn members_permissions_and_owner_of_the_file_survive_a_change() {
     set["keys"][0]["x5t"] = "abc".into();
     keys.write(&set.to_string());
     std::fs::set_permissions(keys.path(), std::fs::Permissions::from_mode(0o640)).unwrap();
-    // Root gives it to somebody else, as `init` does; anybody else can only keep it.
+    // Root gives the file to another user, as `init` does; any other user can only keep it.
     let owner = std::fs::metadata(keys.path()).unwrap().uid();
     let owner = if owner == 0 { 10001 } else { owner };
     chown(keys.path(), Some(owner), None).unwrap();

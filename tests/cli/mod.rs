@@ -27,7 +27,7 @@ use tempfile::TempDir;
 use crate::support::redis::Redis;
 use crate::support::wait_for;
 
-/// How a command ended, and what it said.
+/// The end of a command, and its output.
 #[derive(Debug)]
 struct Ended {
     code: i32,
@@ -35,7 +35,7 @@ struct Ended {
     stderr: String,
 }
 
-/// Runs a command to its end; fails where it goes on running.
+/// Runs a command to its end; fails if the command goes on running.
 fn run(command: &mut Command) -> Ended {
     let (out, err) = (tempfile::NamedTempFile::new().unwrap(), tempfile::NamedTempFile::new().unwrap());
     let mut child = command
@@ -64,7 +64,7 @@ fn bare(args: &[&str]) -> Command {
     command
 }
 
-/// A command for operators: with nothing set but where Redis is.
+/// A command for operators: with nothing set but the address of Redis.
 fn operator(redis: &Redis, args: &[&str]) -> Command {
     operator_at(&redis.url(), args)
 }
@@ -75,7 +75,7 @@ fn operator_at(url: &str, args: &[&str]) -> Command {
     command
 }
 
-/// What such a command prints when it succeeds.
+/// The output of such a command at success.
 #[track_caller]
 fn text(redis: &Redis, args: &[&str]) -> String {
     text_at(&redis.url(), args)
@@ -116,7 +116,7 @@ fn fill(redis: &Redis, subjects: u64, each: u64) {
     redis.ask::<()>(&["EVAL", FILL, "0", &subjects, &each]);
 }
 
-/// A file with this content, and the folder that holds it until it is dropped.
+/// A file with this content, and its folder, which exists until it is dropped.
 fn file(content: &str) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("secret");

@@ -1,4 +1,4 @@
-//! What the commands that look into the store from outside have in common.
+//! Properties of all commands with a direct view into the store.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::support::redis::Redis;
 
 const SID: &str = "1000000000000000000";
 
-/// Those that only look.
+/// The read-only commands.
 const LOOKING: [&[&str]; 5] = [
     &["sessions", "list"],
     &["sessions", "list", "user-1"],
@@ -96,7 +96,7 @@ fn a_redis_that_is_gone_or_silent_is_exit_code_1_with_one_line_and_no_secret() {
         assert!(ended.stderr.contains("REDIS_URL") && !ended.stderr.contains("hunter2"), "{ended:?}");
     }
     redis.thaw();
-    redis.ask::<()>(&["CLIENT", "PAUSE", "60000", "WRITE"]); // it connects, and scripts are not answered
+    redis.ask::<()>(&["CLIENT", "PAUSE", "60000", "WRITE"]); // connections work, but scripts get no answer
     let began = Instant::now();
     let ended = run(&mut operator(&redis, &["sessions", "list", "user-1"]));
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.lines().count()), (1, "", 1), "{ended:?}");

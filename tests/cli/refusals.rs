@@ -1,9 +1,9 @@
-//! A wrong setting stops the start with exit code 2 and one line that names it.
+//! A wrong setting stops the start with exit code 2 and one line with the name of the setting.
 
 use super::{Ended, bare, run};
 use crate::support::gateway::{ISSUER, REFRESH_SECRET, SIGNING_SECRET, command};
 
-/// Demands exit code 2 and one line that holds `name`; hands it back.
+/// Demands exit code 2 and one line with `name` in it; hands it back.
 #[track_caller]
 fn expect_refusal(ended: &Ended, name: &str) -> String {
     assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{name}: {ended:?}");

@@ -1,4 +1,4 @@
-//! Commands for operators behind Sentinels: they look at the master, whichever it is.
+//! Commands for operators behind Sentinels: they look at the primary, also after a failover.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Where settings come from, and which one wins.
+//! Where settings come from, and their precedence.
 
 use std::net::TcpListener;
 

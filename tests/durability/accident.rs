@@ -1,4 +1,4 @@
-//! Deployments, and what befalls them.
+//! Deployments, and their accidents.
 
 use std::fs::OpenOptions;
 use std::time::Duration;
@@ -9,42 +9,42 @@ use crate::support::redis::{Login, Redis};
 use crate::support::sentinel::Sentinel;
 use crate::support::{free_port, wait_for};
 
-/// Servers know the users that the documentation names, and nodes are `gateway`.
+/// Servers know the users of the documentation, and nodes are `gateway`.
 const LOGIN: Login = Login::Users;
 
-/// The subject whose sessions are watched lies there.
+/// The set with the sessions of the watched subject.
 const SET: &str = "tg:{alice}:sessions";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accident {
     /// The server is killed and started again.
     Restart,
-    /// The same, and its file lacks what was written last.
+    /// The same, and its file lacks the last writes.
     PowerCut,
-    /// The same, and its file lacks what was never synced.
+    /// The same, and its file lacks everything not yet synced.
     PowerCutUnsynced,
-    /// The same, and all it has is a snapshot from before.
+    /// The same, and the server has nothing but an earlier snapshot.
     Snapshot,
-    /// The master is killed; its replicas have all it had.
+    /// The primary is killed; its replicas have all its data.
     Killed,
-    /// The master is killed; its replicas lack what was acknowledged last.
+    /// The primary is killed; its replicas lack the last acknowledged writes.
     KilledAhead,
-    /// The network between the master and its replicas is gone; the master is killed before it notices.
+    /// The network between the primary and its replicas is gone; the primary is killed before it notices.
     Parted,
     /// The same, after it has noticed.
     PartedLong,
-    /// A replica takes over from a master that runs, and has all it had.
+    /// A replica takes over from a running primary, and has all its data.
     InOrder,
-    /// The same; what counts is what the former master acknowledges after that.
+    /// The same; the later acknowledgements of the former primary count.
     Deposed,
-    /// The same, of a master that wants all its replicas.
+    /// The same, with a primary configured to want all its replicas.
     DeposedStrictly,
-    /// The master is frozen, and thawed when another has taken over.
+    /// The primary is frozen, and thawed after another has taken over.
     Frozen,
 }
 
 impl Accident {
-    /// Whether the master, who lacks replicas, acknowledges nothing before it.
+    /// Whether the primary, without its replicas, acknowledges nothing before the accident.
     pub fn is_refused(self) -> bool {
         matches!(self, Self::PartedLong | Self::DeposedStrictly)
     }
@@ -52,11 +52,11 @@ impl Accident {
 
 pub struct Deployment {
     kind: Kind,
-    /// The master before the accident.
+    /// The primary before the accident.
     former: usize,
-    /// Replicas that are frozen.
+    /// The frozen replicas.
     lagging: Vec<usize>,
-    /// The length of the file that a power cut will leave.
+    /// The length of the file after a power cut.
     appended: u64,
 }
 
@@ -67,7 +67,7 @@ enum Kind {
 }
 
 impl Deployment {
-    /// Of which it is known what it syncs.
+    /// One server, with a record of everything it has synced.
     pub fn one_watched(extra: &[&str]) -> Self {
         Self::of(Kind::One(Redis::start_watched(LOGIN, extra)))
     }
@@ -80,7 +80,7 @@ impl Deployment {
         Self::of(Kind::Sentinel(Sentinel::start_as(LOGIN, 2, extra)))
     }
 
-    /// Whose replicas can be parted from their master.
+    /// With a proxy in front of each server, to part replicas from their primary.
     pub fn sentinel_behind_proxies(extra: &[&str]) -> Self {
         Self::of(Kind::Sentinel(Sentinel::behind_proxies_as(LOGIN, extra)))
     }
@@ -131,7 +131,7 @@ impl Deployment {
         }
     }
 
-    /// The last moment before what will be acknowledged.
+    /// Prepares the accident, at the last moment before the writes.
     pub fn prepare(&mut self, accident: Accident) {
         self.former = self.master();
         match accident {
@@ -155,7 +155,7 @@ impl Deployment {
         }
     }
 
-    /// Replicas of the master are frozen, and their connections cut, so that nothing waits for them in a socket.
+    /// Freezes the replicas of the primary and cuts their connections, so nothing waits for them in a socket.
     fn cut_off(&mut self) {
         let master = self.former;
         self.lagging = match &self.kind {
@@ -171,7 +171,7 @@ impl Deployment {
         self.servers()[self.former].proxy().part();
     }
 
-    /// Returns as soon as a replica has become a master; the former one does not know, and nodes do not yet.
+    /// Returns as soon as a replica has become a primary. Neither the former primary nor the nodes know it yet.
     fn depose(&self) {
         self.wait_for_replicas();
         let Kind::Sentinel(sentinel) = &self.kind else { panic!("only Sentinels depose a master that runs") };
@@ -182,7 +182,7 @@ impl Deployment {
         });
     }
 
-    /// Replicas are thawed, and have all that the master has.
+    /// Thaws the replicas, and waits until they have all data of the primary.
     pub fn catch_up(&mut self) {
         self.thaw();
         self.wait_until_whole();
@@ -200,7 +200,7 @@ impl Deployment {
         std::mem::take(&mut self.lagging).iter().for_each(|n| self.servers()[*n].thaw());
     }
 
-    /// Returns when another master has taken over, or the same one is back.
+    /// Returns when another primary has taken over, or the same one is back.
     pub fn suffer(&mut self, accident: Accident) {
         match accident {
             Accident::Restart | Accident::Snapshot => self.restart(|_| None),
@@ -229,7 +229,7 @@ impl Deployment {
         }
     }
 
-    /// `left` says how much of its file a power cut leaves.
+    /// `left` gives the length of the file after a power cut.
     fn restart(&mut self, left: impl Fn(&Redis) -> Option<u64>) {
         let Kind::One(redis) = &mut self.kind else { panic!("only one server starts again") };
         redis.stop();
@@ -247,7 +247,7 @@ impl Deployment {
         self.wait_for_another();
     }
 
-    /// Where there was a single replica, its successor waits for the former master before it takes a write.
+    /// A single replica, once promoted, waits for the former primary before it takes a write.
     fn bring_back(&mut self) {
         if matches!(self.kind, Kind::Cluster(_)) {
             let former = self.former;
@@ -297,22 +297,22 @@ impl Deployment {
         }
     }
 
-    /// What the record of a session names as its refresh token, on the master there is now.
+    /// The refresh token in the record of a session, on the present primary.
     pub fn jti_of(&self, tokens: &Tokens) -> Option<String> {
         self.field(self.master(), tokens, "jti")
     }
 
-    /// When a session ended, as the master says there is now.
+    /// The time of a session's end, on the present primary.
     pub fn end_of(&self, tokens: &Tokens) -> Option<String> {
         self.field(self.master(), tokens, "ended_at")
     }
 
-    /// When a session ended, as the master says that will suffer the accident; nothing where it was ended elsewhere.
+    /// The time of a session's end, on the primary before the accident; nothing if another server ended the session.
     pub fn end_before(&self, tokens: &Tokens) -> Option<String> {
         self.field(self.former, tokens, "ended_at")
     }
 
-    /// Whether a refresh was granted by the master that will suffer the accident.
+    /// Whether the primary before the accident granted a refresh.
     pub fn was_granted_before(&self, tokens: &Tokens) -> bool {
         self.field(self.former, tokens, "jti").is_some_and(|jti| jti == claims(&tokens.refresh)["jti"])
     }

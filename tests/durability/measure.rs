@@ -1,4 +1,4 @@
-//! What becomes of a refresh and of a logout that were acknowledged just before an accident.
+//! The fate of a refresh and a logout with a 200 from just before an accident.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::support::gateway::Gateway;
 
 type Settings<'a> = &'a [(&'a str, &'a str)];
 
-/// How often it is tried to be acknowledged by a master that nodes will leave within a tenth of a second.
+/// Tries to get an acknowledgement from a primary that nodes leave within a tenth of a second.
 const TRIES: usize = 10;
 
-/// Two runs: with nodes that are all started anew after the accident, and with one that has run on.
+/// Two runs: with nodes started anew after the accident, and with a node that ran through it.
 pub async fn measure(
     start: impl Fn() -> Deployment,
     accident: Accident,
@@ -38,7 +38,7 @@ async fn tried<T>(run: impl AsyncFn() -> Option<T>) -> T {
     panic!("nothing was acknowledged before the accident, {TRIES} times");
 }
 
-/// Nothing is acknowledged, and nothing of it has happened afterwards.
+/// No call gets a 200, and none leaves a trace.
 async fn refused(mut deployment: Deployment, accident: Accident, settings: Settings<'_>) -> Outcome {
     let node = Gateway::on(&deployment.url(), settings);
     let api = node.api();
@@ -61,7 +61,7 @@ fn is_current(deployment: &Deployment, tokens: &Tokens) -> bool {
     deployment.jti_of(tokens).is_some_and(|jti| jti == claims(&tokens.refresh)["jti"])
 }
 
-/// What becomes of the refresh, and of the logout.
+/// The fate of the refresh, and of the logout.
 async fn with_new_nodes(
     mut deployment: Deployment,
     accident: Accident,
@@ -84,7 +84,7 @@ async fn with_new_nodes(
     Some((refresh, if is_lost { "lost" } else { "kept" }))
 }
 
-/// What becomes of the logout. The moment of its end tells whether it survived: an end that is repeated has another.
+/// The fate of the logout. The moment of its end shows whether it survived: a repaired end has another moment.
 async fn with_a_node_that_ran_on(
     mut deployment: Deployment,
     accident: Accident,
@@ -104,16 +104,16 @@ async fn with_a_node_that_ran_on(
     })
 }
 
-/// What was answered with 200 just before the accident.
+/// Two calls with a 200 from just before the accident.
 struct Acknowledged {
     refreshed: Tokens,
     ended: Tokens,
-    /// When it ended, as the master has it.
+    /// The time of its end, on the primary.
     at: String,
 }
 
-/// One session that was refreshed, and one that was logged out; where no 200 is to be had without replicas, before they
-/// were lost. `None` where it was not the master in question that answered.
+/// One refreshed session, and one logged out. Where a 200 takes replicas, both get it before the replicas are lost.
+/// `None` if another server than the primary in question answered.
 async fn acknowledged(
     deployment: &mut Deployment,
     api: &Api,
@@ -139,7 +139,7 @@ async fn end(api: &Api, session: &Tokens) {
     assert_eq!(decided(|| api.revoke(&session.refresh)).await.status, 200);
 }
 
-/// Another node knows of an end as soon as the feed has told it.
+/// Another node knows of an end as soon as it has read the event in the feed.
 async fn heard(node: &Gateway, ended: &Tokens) {
     let api = node.api();
     eventually("the end is heard of", Duration::from_secs(10), async || {

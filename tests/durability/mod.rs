@@ -1,5 +1,5 @@
-//! What an acknowledged refresh and an acknowledged logout survive: each row of the table in `docs/redis.md`, measured
-//! on servers with the users of `ops/redis/users.acl`.
+//! How an acknowledged refresh and an acknowledged logout fare in accidents: each row of the table in `docs/redis.md`,
+//! measured on servers with the users of `ops/redis/users.acl`.
 
 mod accident;
 mod measure;
@@ -10,13 +10,13 @@ use crate::stack::text_of;
 
 const TABLE: &str = "docs/redis.md";
 
-/// A row of the table: what is said of a deployment and an accident, and what it comes to.
+/// A row of the table: the names of a deployment and an accident, and their outcome.
 struct Row {
     deployment: &'static str,
     accident: &'static str,
 }
 
-/// What the table promises of a row.
+/// The outcome of a row, as the table promises it.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
     refresh: String,

@@ -99,11 +99,11 @@ async fn while_a_slot_moves_calls_are_answered_or_503_and_nothing_is_half_ended(
     let moving = cluster.begin_move(&set_of("alice"));
     let keys = moving.left();
     assert_eq!(keys.len(), 6, "five sessions and their set: {keys:?}");
-    mine = refreshed(&api, &mine).await; // all is still where it was
+    mine = refreshed(&api, &mine).await; // every key is still in its old place
     for key in keys.iter().filter(|key| key.contains(":session:")).take(3) {
         moving.carry(key);
     }
-    // Some sessions here, some there: the whole cannot be ended now, and so nothing is.
+    // Some sessions are here, some there: not all can be ended now, and so none is.
     api.user(Method::DELETE, "alice", "").await.expect_error(503, "temporarily_unavailable");
     let answer = api.refresh(&mine.refresh).await;
     assert!(matches!(answer.status.as_u16(), 200 | 503), "{answer:?}");
@@ -124,7 +124,7 @@ async fn while_a_slot_moves_calls_are_answered_or_503_and_nothing_is_half_ended(
     api.refresh(&mine.refresh).await.expect_error(400, "invalid_grant");
 }
 
-/// A script may not touch a key that is not there while its slot moves, not even one that it has just deleted.
+/// A script may not touch a missing key while its slot moves, not even after it has just deleted the key itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_ends_a_session_while_its_slot_moves_leaves_a_tombstone() {
     let cluster = Cluster::with_replicas(&[]);
@@ -193,7 +193,7 @@ async fn a_layout_that_is_none_of_ours_stops_all_writes_to_every_primary() {
     }
 }
 
-/// `docs/redis.md`: the rights that it names are enough, and nothing that a node does is refused.
+/// `docs/redis.md`: the rights listed there are enough, and no call of a node is refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_with_the_least_rights_can_do_everything() {
     let cluster = Cluster::with_replicas(&[]);

@@ -1,4 +1,5 @@
-//! The feed of ended sessions, by which nodes know of each other's: what disturbs it, and what is said when it is not heard.
+//! The revocation feed, in which nodes learn of each other's ended sessions: disturbances, and the warnings at a stale
+//! feed.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::support::eventually;
 use crate::support::gateway::Gateway;
 use crate::support::redis::Redis;
 
-/// The second node hears of the end, beside what is none of ours, before it starts and after.
+/// The second node learns of the end, beside unreadable entries, before it starts and after.
 #[tokio::test]
 async fn an_entry_that_cannot_be_read_stops_nobody() {
     let redis = Redis::start();

@@ -1,4 +1,4 @@
-//! Calls that arrive late, or twice, and clients that hang up: they accuse nobody and revive nothing.
+//! Calls arrive late, or twice, and clients hang up: no such call accuses anybody or revives anything.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ use crate::support::proxy::Proxy;
 use crate::support::redis::Redis;
 use crate::support::wait_for;
 
-/// Two nodes; what the first sends to Redis can be held back.
+/// Two nodes, with a proxy to hold back the calls of the first to Redis.
 struct Pair {
     redis: Redis,
     proxy: Proxy,
@@ -32,7 +32,7 @@ impl Pair {
         Self { redis, proxy, held, free }
     }
 
-    /// Lets go of what was held back, and waits until `command` has run once more than `before`.
+    /// Releases the held calls, and waits until `command` has run once more than `before`.
     fn release_and_wait(&self, before: u64) {
         self.proxy.release();
         wait_for("the held call arrives", Duration::from_secs(5), || {
@@ -42,7 +42,7 @@ impl Pair {
 }
 
 impl Pair {
-    /// Lets go of what was held back, and waits until that node has been served by Redis again.
+    /// Releases the held calls, and waits until Redis has served the first node again.
     async fn release_and_settle(&self) {
         self.proxy.release();
         let api = self.held.api();
@@ -52,7 +52,7 @@ impl Pair {
     }
 }
 
-/// Sends a refresh, and leaves it to the caller when to hang up.
+/// Sends a refresh, and lets the caller choose when to hang up.
 fn send_refresh(gateway: &Gateway, token: &str, key: &str) -> TcpStream {
     let body = format!("grant_type=refresh_token&refresh_token={token}");
     let mut stream = TcpStream::connect(gateway.address()).expect("it listens");
@@ -117,7 +117,7 @@ async fn a_refresh_that_arrives_late_accuses_nobody() {
     assert_eq!(only_session(&free, "alice").await, fourth.session);
 }
 
-/// `docs/decisions.md`: the copy was met so late that it looks like a theft, but whoever sent it has hung up.
+/// `docs/decisions.md`: the copy arrives so late, it looks like a theft, but its sender has hung up.
 #[tokio::test]
 async fn a_superseded_token_whose_sender_has_hung_up_accuses_nobody() {
     let pair = Pair::start();
@@ -188,7 +188,7 @@ async fn a_refresh_that_waited_in_a_stalled_node_accuses_nobody() {
     // The client has given up on it, retries elsewhere with its key, and goes on.
     let second = free.api().refresh_as(&first.refresh, &key).await.tokens();
     let third = free.api().refresh(&second.refresh).await.tokens();
-    tokio::time::sleep(Duration::from_millis(500)).await; // longer than what counts as a stall
+    tokio::time::sleep(Duration::from_millis(500)).await; // longer than the limit for event-loop lag
     stalled.thaw();
     waiting.await.expect("no panic").expect_error(503, "temporarily_unavailable");
     assert_eq!(free.api().refresh(&third.refresh).await.tokens().session, third.session);

@@ -1,4 +1,4 @@
-//! Answers, ends and connections that were lost: what is done once more, and that nobody hears of it.
+//! Lost answers, ends and connections: nodes repeat and repair them, and no client notices.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn a_refresh_whose_answer_was_lost_is_sent_once_more_as_the_same_attempt()
     assert_eq!(proxy.struck().values().sum::<u64>(), 5);
 }
 
-/// As after a failover to a replica that had neither the end nor its announcement.
+/// As after a failover to a replica without the end and without its revocation event.
 #[tokio::test]
 async fn an_end_that_redis_has_lost_is_repeated_though_nobody_asks() {
     let redis = Redis::start();
@@ -42,7 +42,7 @@ async fn an_end_that_redis_has_lost_is_repeated_though_nobody_asks() {
     assert_eq!(redis.ask::<u64>(&["XLEN", "tg:revocations"]), 1);
 }
 
-/// A master that was deposed goes on acknowledging for a while.
+/// A deposed primary goes on acknowledging for a while.
 #[tokio::test]
 async fn what_is_acknowledged_over_a_connection_that_was_given_up_does_not_count() {
     let redis = Redis::start();
@@ -50,7 +50,7 @@ async fn what_is_acknowledged_over_a_connection_that_was_given_up_does_not_count
     let gateway = Gateway::start_with(&redis, &settings);
     let tokens = gateway.api().login("alice").await;
     let replica = replica_of(&redis);
-    // The worker's, the follower's, and the feed's.
+    // One connection each for the worker, the subscriber and the feed.
     wait_for("its connections", Duration::from_secs(5), || {
         (connections(&redis, |_| true).len() == 3).then_some(())
     });

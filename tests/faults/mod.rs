@@ -24,7 +24,7 @@ use crate::support::gateway::{Gateway, command};
 use crate::support::redis::Redis;
 use crate::support::users::rule_of_the_gateway;
 
-/// Lets the user `gateway` in with the password `of-the-tests`, and with the rights that `ops/redis/users.acl` names.
+/// Lets the user `gateway` in with the password `of-the-tests`, and with its rights in `ops/redis/users.acl`.
 fn admit_gateway(server: &Redis, also: &[&str]) {
     let rule = rule_of_the_gateway();
     let mut acl = vec!["ACL", "SETUSER", "gateway", ">of-the-tests"];
@@ -38,7 +38,7 @@ fn nothing_was_refused(servers: &[Redis]) {
     }
 }
 
-/// A node that Redis does not let in answers 503, and `check` ends with 1; what the two say of it.
+/// A node without access to Redis answers 503, and `check` ends with 1; the messages of both.
 async fn lets_nobody_in(url: &str, settings: &[(&str, &str)]) -> [String; 2] {
     let node = Gateway::on(url, settings);
     node.api().issue(&json!({"sub": "alice"})).await.expect_error(503, "temporarily_unavailable");

@@ -13,7 +13,7 @@ use crate::support::proxy::Proxy;
 use crate::support::redis::Redis;
 use crate::support::wait_for;
 
-/// One of each call that needs the store.
+/// One of each call to the store.
 async fn every_call(api: &Api, tokens: &Tokens) -> Vec<(&'static str, Answer)> {
     let path = format!("/{}", tokens.session);
     let patch = api.service(Method::PATCH, "/v1/users/alice/sessions").json(&json!({"claims": {}}));
@@ -166,7 +166,7 @@ async fn with_redis_out_of_memory_logins_and_refreshes_are_503_and_logouts_still
     assert_eq!(announced, 2);
 }
 
-/// Ids of connections that the server has, but for the one that asks; `which` is told how the server describes each.
+/// Ids of the server's connections, except the one for this question; `which` gets the server's description of each.
 pub fn connections(redis: &Redis, which: impl Fn(&str) -> bool) -> BTreeSet<String> {
     let list: String = redis.ask(&["CLIENT", "LIST", "TYPE", "normal"]);
     let others = list.lines().filter(|line| !line.contains("cmd=client") && which(line));
@@ -179,12 +179,12 @@ async fn a_master_that_was_demoted_is_503_and_its_connection_is_replaced() {
     let gateway = Gateway::start_with(&redis, &[("WORKERS", "1")]);
     let api = gateway.api();
     let tokens = api.login("alice").await;
-    // The worker's, the follower's, and the feed's.
+    // One connection each for the worker, the subscriber and the feed.
     wait_for("its connections", Duration::from_secs(5), || {
         (connections(&redis, |_| true).len() == 3).then_some(())
     });
     let before = connections(&redis, |_| true);
-    // A replica of nobody who answers: read-only, and its data stays.
+    // A replica of an address without a server: read-only, and its data stays.
     let nowhere = crate::support::free_port().to_string();
     redis.ask::<String>(&["REPLICAOF", "127.0.0.1", &nowhere]);
     every_call_is_unavailable(&api, &tokens).await;
@@ -196,7 +196,7 @@ async fn a_master_that_was_demoted_is_503_and_its_connection_is_replaced() {
     assert_eq!(api.refresh(&tokens.refresh).await.status, 200);
 }
 
-/// It answers PING and TIME, and refuses what may write.
+/// The replica answers PING and TIME, and refuses writes.
 #[tokio::test]
 async fn a_replica_is_no_master() {
     let master = Redis::start();
@@ -245,7 +245,7 @@ async fn a_logout_that_could_not_be_announced_is_503_and_may_be_repeated() {
     redis.ask::<String>(&["SET", "tg:revocations", "in the way"]);
     api.revoke(&three.refresh).await.expect_error(503, "temporarily_unavailable");
     api.me(Method::DELETE, "", &one.access).await.expect_error(503, "temporarily_unavailable");
-    // It has ended all the same; only the others do not know yet.
+    // The session has ended all the same; only the other nodes do not know yet.
     api.refresh(&one.refresh).await.expect_error(503, "temporarily_unavailable");
     redis.ask::<u64>(&["DEL", "tg:revocations"]);
     let mut both = [one.session.clone(), two.session.clone()];
@@ -273,7 +273,7 @@ async fn a_logout_waits_for_the_replicas_it_was_told_to_wait_for() {
     let tokens = api.login("alice").await;
     api.revoke(&tokens.refresh).await.expect_error(503, "temporarily_unavailable");
     let replica = replica_of(&redis);
-    // A replica that is busy catching up may acknowledge late; the call may be repeated.
+    // A replica may acknowledge late while it catches up; the call may be repeated.
     let began = Instant::now();
     while api.revoke(&tokens.refresh).await.status != 200 {
         assert!(began.elapsed() < Duration::from_secs(10), "never acknowledged");
@@ -343,7 +343,7 @@ async fn announcements_that_were_swallowed_while_waiting_for_replicas_use_up_no_
     join_all(tokens[..10].iter().map(|tokens| api.revoke(&tokens.refresh))).await;
     proxy.swallow();
     join_all(tokens[10..].iter().map(|tokens| api.revoke(&tokens.refresh))).await;
-    // A replica may acknowledge late; but none of the eight connections is handed to anybody again.
+    // A replica may acknowledge late; but no caller gets one of the eight connections again.
     let mut refused = 0;
     for tokens in &tokens {
         while api.revoke(&tokens.refresh).await.status != 200 {

@@ -1,17 +1,17 @@
-//! Servers and Sentinels that want to know who asks.
+//! Servers and Sentinels with passwords.
 
 use super::{admit_gateway, lets_nobody_in, nothing_was_refused};
 use crate::support::chain::Chain;
 use crate::support::gateway::Gateway;
 use crate::support::sentinel::{PASSWORD, Sentinel, WATCHERS_PASSWORD};
 
-/// A chain goes on over a failover; the node has told nobody how it got in.
+/// A session goes on over a failover; the node has told nobody its credentials.
 async fn serves(sentinel: &Sentinel, url: &str, settings: &[(&str, &str)]) {
     let node = Gateway::on(url, settings);
     let mut chain = Chain::begin(node.api(), "alice").await;
     chain.refresh().await;
     let master = sentinel.fail_over();
-    sentinel.wait_until_whole(); // the former master acknowledges nothing more
+    sentinel.wait_until_whole(); // the former primary acknowledges nothing more
     chain.refresh().await;
     assert_eq!(chain.record_on(&sentinel.servers[master]), chain.record());
     says_no_secret(&node.log());
@@ -29,7 +29,7 @@ async fn with_the_passwords_of_servers_and_of_sentinels_a_node_serves_before_and
     serves(&sentinel, &sentinel.gateway_url(), &[("REDIS_SENTINEL_PASSWORD", WATCHERS_PASSWORD)]).await;
 }
 
-/// `docs/redis.md`: the rights that it names are enough, at servers and at Sentinels.
+/// `docs/redis.md`: the rights listed there are enough, at servers and at Sentinels.
 #[tokio::test(flavor = "multi_thread")]
 async fn users_with_the_least_rights_are_enough_at_servers_and_at_sentinels() {
     let sentinel = Sentinel::with_passwords();

@@ -1,4 +1,4 @@
-//! Each fault of the proxy, against a real server: what the caller gets, and what Redis has done.
+//! Each fault of the proxy, against a real server: the caller's answer, and the effect in Redis.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::support::proxy::{Fault, Plan, Proxy};
 use crate::support::redis::Redis;
 use crate::support::wait_for;
 
-/// A server, and a client that goes through the proxy; scripts count themselves in `n`.
+/// A server, and a client behind the proxy; scripts count themselves in `n`.
 struct Setup {
     redis: Redis,
     proxy: Proxy,
@@ -23,7 +23,7 @@ impl Setup {
         Self { redis, proxy }
     }
 
-    /// A connection that has sent one script already, so that Redis knows it.
+    /// A connection after its first script, so Redis knows the script.
     async fn connect(&self) -> MultiplexedConnection {
         let client = Client::open(self.proxy.url()).expect("a valid URL");
         let settings = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(2)));
@@ -51,7 +51,7 @@ async fn count_for(subject: &str, connection: &mut MultiplexedConnection) -> Res
     Script::new("return redis.call('INCR', 'n')").arg(subject).invoke_async(connection).await
 }
 
-/// The connection broke, rather than that Redis said something.
+/// The connection broke; the error is no answer of Redis.
 #[track_caller]
 fn lost<T: std::fmt::Debug>(answer: Result<T, RedisError>) {
     let error = answer.expect_err("the call is lost");
@@ -259,7 +259,7 @@ async fn a_replica_links_and_follows_through_the_proxy_whatever_befalls_gateways
     assert!(setup.proxy.struck().is_empty());
 }
 
-/// More than Redis reads at a time: it answers the first of them before it has seen the last, which meets the fault.
+/// More than Redis reads at a time: it answers the first calls before it has seen the last, which meets the fault.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_closed_after_is_carried_out_however_much_is_before_it() {
     let setup = Setup::start();

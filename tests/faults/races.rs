@@ -1,4 +1,4 @@
-//! Whatever the order, afterwards nothing works that should not.
+//! Whatever the order of events, nothing forbidden works afterwards.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::support::api::{Answer, Api, Tokens, decided, fresh_key};
 use crate::support::gateway::Gateway;
 use crate::support::redis::Redis;
 
-/// Rounds of a race, where it does not say more; a round is a handful of requests.
+/// Rounds of a race by default; a round is a handful of requests.
 const ROUNDS: usize = 300;
 
 /// Three gateway processes on one Redis.
@@ -32,7 +32,7 @@ impl Nodes {
     }
 }
 
-/// Refreshes a chain until it is refused; every pair it ever got.
+/// Refreshes a session until a refusal; every pair of tokens on the way.
 async fn refresh_until_refused(api: &Api, first: &Tokens, most: usize) -> Vec<Tokens> {
     let mut got = vec![first.clone()];
     while got.len() <= most {

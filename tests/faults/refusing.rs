@@ -1,4 +1,4 @@
-//! Redis answers, and refuses: it loads, it is busy, it is no master, it lacks replicas.
+//! Redis answers, and refuses: it loads, it is busy, it is no primary, it lacks replicas.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::support::{eventually, wait_for};
 
 const SETTINGS: [(&str, &str); 2] = [("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1")];
 
-/// Polls until the node says that Redis refuses with this code.
+/// Polls until the node reports Redis's refusal with this code.
 async fn says(node: &Gateway, code: &str) {
     let admin = Api::new(&node.admin());
     eventually("the node says why", Duration::from_secs(10), async || {
@@ -23,7 +23,7 @@ async fn says(node: &Gateway, code: &str) {
     .await;
 }
 
-/// Each key takes it as long as the test wants, so that it loads until the test has seen it.
+/// Each key takes as long to load as the test wants, so loading lasts until the test has seen it.
 #[tokio::test(flavor = "multi_thread")]
 async fn while_redis_loads_every_call_is_503_and_afterwards_the_same_refresh_token_works() {
     const FILL: &str = "for n = 1, 20000 do redis.call('SET', 'filler:' .. n, n) end";
@@ -48,7 +48,7 @@ async fn while_redis_loads_every_call_is_503_and_afterwards_the_same_refresh_tok
     assert_eq!(api.refresh(&tokens.refresh).await.status, 200);
 }
 
-/// What answers is healthy: its connection stays.
+/// A server with an answer is healthy: its connection stays.
 #[tokio::test(flavor = "multi_thread")]
 async fn while_a_script_keeps_redis_busy_every_call_is_503_and_no_connection_is_given_up() {
     let redis = Redis::start_with(&["--busy-reply-threshold", "100"]);
@@ -70,7 +70,7 @@ async fn while_a_script_keeps_redis_busy_every_call_is_503_and_no_connection_is_
     assert!(!node.log().contains("connection to Redis lost"), "{}", node.log());
 }
 
-/// A node that reaches Redis through a proxy, and has all its connections: the worker's, the follower's, and the feed's.
+/// A node behind a proxy to Redis, with all its connections: one each for the worker, the subscriber and the feed.
 fn node_behind(proxy: &Proxy, redis: &Redis) -> Gateway {
     let node = Gateway::on(&proxy.url(), &[("WORKERS", "1")]);
     let all = || (connections(redis, |_| true).len() == 3).then_some(());
@@ -78,7 +78,7 @@ fn node_behind(proxy: &Proxy, redis: &Redis) -> Gateway {
     node
 }
 
-/// As behind a name, or Sentinels, that lead to the new master by then.
+/// As behind a name, or Sentinels, which lead to the new primary by then.
 #[tokio::test]
 async fn what_a_demoted_master_refuses_is_sent_once_more_as_the_same_attempt_over_a_new_connection() {
     let redis = Redis::start();
@@ -100,7 +100,7 @@ async fn what_a_demoted_master_refuses_is_sent_once_more_as_the_same_attempt_ove
     assert_eq!(proxy.struck()["refused"], 6);
 }
 
-/// A call is repeated once: what is refused twice is 503, and works when whoever asked repeats it.
+/// A call is repeated once. A second refusal is 503, and works when the caller repeats the request.
 #[tokio::test]
 async fn what_is_refused_over_the_new_connection_too_is_503() {
     let redis = Redis::start();
@@ -108,7 +108,7 @@ async fn what_is_refused_over_the_new_connection_too_is_503() {
     let node = node_behind(&proxy, &redis);
     let api = node.api();
     let tokens = api.login("alice").await;
-    // The refresh, and the first call on the connection that is opened then.
+    // The refresh, and the first call on the new connection.
     proxy.strike(Fault::Refuse("READONLY"), 1);
     proxy.strike(Fault::Refuse("READONLY"), 2);
     api.refresh(&tokens.refresh).await.expect_error(503, "temporarily_unavailable");

@@ -1,5 +1,5 @@
-//! After a failover that lost acknowledged writes: nobody honest is accused, and a theft is still caught. The record is put
-//! back to what it was before, as a replica that lagged would have it.
+//! After a failover with lost acknowledged writes, nobody honest is accused, and a theft is still caught. The test puts
+//! the record back to its earlier state, as on a lagging replica.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ struct Store {
     node: Gateway,
 }
 
-/// A record as it was.
+/// A record at an earlier moment.
 struct Snapshot {
     key: String,
     bytes: Vec<u8>,
@@ -32,7 +32,7 @@ impl Store {
         self.node.api()
     }
 
-    /// A machine that is busy may answer 503, which decides nothing.
+    /// A busy machine may answer 503, which decides nothing.
     async fn refresh(&self, token: &str) -> Answer {
         self.api().refresh_until_decided(token).await
     }
@@ -50,8 +50,8 @@ impl Store {
     }
 }
 
-/// A chain that was rotated `times` times after the moment to which the store is then put back; all its tokens, from
-/// that moment's on.
+/// A session with `times` rotations after a certain moment, and its store put back to that moment; all its tokens, from
+/// the moment's on.
 async fn rolled_back(store: &Store, times: usize) -> Vec<Tokens> {
     let first = store.api().login("alice").await;
     let mut chain = vec![store.refresh(&first.refresh).await.tokens()];
@@ -97,7 +97,8 @@ async fn after_a_healing_an_older_token_of_the_chain_is_still_reuse() {
     }
 }
 
-/// The rollback has made a stolen token current again. Whoever comes first, the theft is seen when the other comes.
+/// The rollback has made a stolen token current again. The second of the two to refresh reveals the theft, in either
+/// order.
 #[tokio::test]
 async fn a_thief_who_holds_the_token_that_came_back_is_caught() {
     for (times, thief_first) in [(1, true), (2, true), (1, false), (2, false)] {
@@ -141,7 +142,7 @@ async fn an_end_that_was_lost_is_refused_and_repeated_by_a_node_that_knows_of_it
     wait_for("both nodes follow the feed", Duration::from_secs(5), both);
     let asked = store.redis.calls("xread");
     assert_eq!(store.api().revoke(&tokens.refresh).await.status, 200);
-    // Each asks on once it has taken in what it was told.
+    // Each asks on once it has taken in the last answer.
     wait_for("both have been told", Duration::from_secs(5), || {
         (store.redis.calls("xread") >= asked + 2).then_some(()).and(both())
     });

@@ -1,4 +1,4 @@
-//! Real Sentinels: a chain of refreshes goes on whatever becomes of the master, and of some of the Sentinels.
+//! Real Sentinels: a session's refreshes go on through any trouble of the primary, and of some of the Sentinels.
 
 use reqwest::Method;
 
@@ -7,7 +7,7 @@ use crate::support::chain::Chain;
 use crate::support::gateway::Gateway;
 use crate::support::sentinel::Sentinel;
 
-/// A node that tells its metrics, on the master that Sentinels name.
+/// A node with metrics, on the primary that Sentinels name.
 fn node(sentinel: &Sentinel) -> Gateway {
     Gateway::on(&sentinel.gateway_url(), &[("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1")])
 }
@@ -22,8 +22,8 @@ async fn nobody_was_accused(node: &Gateway) {
 
 type Deed = fn(&mut Sentinel, usize);
 
-/// A chain that is refreshed before, while and after another takes over from the master to whom something was done,
-/// which is then made good.
+/// Refreshes a session before, while and after another server takes over from the primary, because of `strike`; then
+/// `mend` undoes the damage.
 async fn goes_on(strike: Deed, mend: Deed) {
     let mut sentinel = Sentinel::start();
     let (node, former) = (node(&sentinel), sentinel.master());

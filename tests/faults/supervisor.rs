@@ -1,4 +1,4 @@
-//! The deployments that the tests start do what real ones do, behind their proxies too: else nothing follows from them.
+//! The deployments of the tests act like real ones, behind their proxies too: else nothing follows from the tests.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::support::redis::Redis;
 use crate::support::sentinel::Sentinel;
 use crate::support::wait_for;
 
-/// Whatever befalls gateways concerns nobody else.
+/// Disturbs gateways, which concerns nobody else.
 fn befall_gateways(servers: &[Redis]) {
     for (seed, server) in (0..).zip(servers) {
         server.proxy().disturb(Plan::everything(seed, 1));
@@ -22,7 +22,7 @@ fn nothing_struck(servers: &[Redis]) -> bool {
     servers.iter().all(|server| server.proxy().struck().is_empty())
 }
 
-/// Whom a server says it follows.
+/// The primary of a server, by its own word.
 fn master_of(server: &Redis) -> Option<u16> {
     server.info("master_port")?.parse().ok()
 }
@@ -77,7 +77,7 @@ fn a_cluster_replaces_a_killed_primary_while_proxies_hold_gateways_back_and_it_c
     assert!(nothing_struck(&cluster.servers));
 }
 
-/// What a server answers that does not serve the keys, or not all of them: the word, and the port it names.
+/// The redirection from a server without the keys, or with some of them: the word of the error, and the port in it.
 fn redirected(server: &Redis, asking: bool, command: &[&str]) -> (ServerErrorKind, Option<u16>) {
     let mut connection = server.connect();
     if asking {

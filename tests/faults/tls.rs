@@ -67,7 +67,7 @@ async fn a_plain_connection_to_a_tls_port_is_503() {
     node.api().issue(&json!({"sub": "alice"})).await.expect_error(503, "temporarily_unavailable");
 }
 
-/// A user's session from login to logout, on any master; 503 while another is found.
+/// A user's session from login to logout, on any primary; 503 during the search for another.
 async fn lives_and_ends(node: &Gateway, user: &str) {
     let (api, mut chain) = (node.api(), Chain::begin(node.api(), user).await);
     for _ in 0..3 {
@@ -80,7 +80,7 @@ async fn lives_and_ends(node: &Gateway, user: &str) {
     refused.expect_error(400, "invalid_grant");
 }
 
-/// A node that was told another CA never gets as far as a session, and says why.
+/// A node with another CA never gets as far as a session, and logs the reason.
 async fn believes_no_other(url: &str, certificates: &Certificates) {
     let (mut settings, others) = (certificates.node_settings(), Certificates::make());
     settings[0] = others.node_settings()[0].clone();
@@ -100,7 +100,7 @@ async fn behind_sentinels_everything_goes_over_tls_after_a_failover_too() {
     let node = node_with(&certificates, &sentinel.gateway_url());
     lives_and_ends(&node, "alice").await;
     let master = sentinel.fail_over();
-    sentinel.wait_until_whole(); // the former master acknowledges nothing more
+    sentinel.wait_until_whole(); // the former primary acknowledges nothing more
     lives_and_ends(&node, "bob").await;
     assert_eq!(sentinel.servers[master].ask::<u64>(&["XLEN", "tg:revocations"]), 2);
     believes_no_other(&sentinel.gateway_url(), &certificates).await;

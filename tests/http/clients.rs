@@ -1,4 +1,4 @@
-//! Who asks at `POST /oauth/token` (RFC 6749 sections 2.3.1, 3.2.1, 6 and 10.4).
+//! Client authentication at `POST /oauth/token` (RFC 6749 sections 2.3.1, 3.2.1, 6 and 10.4).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +12,7 @@ fn basic(request: RequestBuilder, credentials: &str) -> RequestBuilder {
     request.header("Authorization", format!("Basic {}", STANDARD.encode(credentials)))
 }
 
-/// A refresh that names its client in the body.
+/// A refresh with its client named in the body.
 async fn refresh_by(api: &Api, token: &str, client: &[(&str, &str)]) -> Answer {
     let form = [&[("grant_type", "refresh_token"), ("refresh_token", token)], client].concat();
     api.send(api.form("/oauth/token", &form)).await

@@ -70,7 +70,7 @@ impl Craft {
     }
 }
 
-/// Parts that are encoded already, signed.
+/// Signs parts that are encoded already.
 pub fn sign_parts(header: &str, claims: &str, secret: &str) -> String {
     let message = format!("{header}.{claims}");
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
@@ -92,7 +92,7 @@ fn set(object: &mut Value, name: &str, value: Option<Value>) {
     }
 }
 
-/// Text stands for itself, so that JSON with a certain order can be signed.
+/// Text stands for itself, so JSON with a certain order can be signed.
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -1,4 +1,4 @@
-//! `/docs`: a page whose files the node serves itself.
+//! `/docs`: a page with all its files on the node itself.
 
 use reqwest::Method;
 
@@ -9,7 +9,7 @@ async fn get(api: &Api, path: &str) -> Answer {
     api.send(api.request(Method::GET, path)).await
 }
 
-/// What follows `name="` in a page.
+/// The values after `name="` in a page.
 fn attributes<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
     let name = format!("{name}=\"");
     page.split(&*name).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0)).collect()

@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz`, `/metrics`, and paths where there is nothing.
+//! `/livez`, `/readyz`, `/metrics`, and paths without a resource.
 
 use std::time::Duration;
 
@@ -132,7 +132,7 @@ async fn reuse_is_counted_with_every_session_it_ended() {
     assert!(text.contains("token_gateway_sessions_ended_total{reason=\"reuse\"} 2\n"), "{text}");
 }
 
-/// A container's own come every few seconds, for ever.
+/// A container's health checks come every few seconds, for ever.
 #[tokio::test]
 async fn a_health_check_that_goes_well_leaves_no_line_and_one_that_does_not_leaves_one() {
     let mut redis = Redis::start();

@@ -30,7 +30,7 @@ async fn is_active(api: &Api, token: &str) -> bool {
     active
 }
 
-/// What is said of an active token: its claims, and that it is active.
+/// The answer for an active token: its claims, and `active`.
 fn told(token: &str) -> Value {
     let mut expected = claims(token);
     expected["active"] = true.into();

@@ -277,7 +277,7 @@ async fn a_signed_part_in_another_alphabet_with_padding_or_trailing_bits_is_refu
     target.still_works().await;
 }
 
-/// Values that no claim of ours may have.
+/// Values of every type, none of them right for a claim of ours.
 fn wrong_values() -> Vec<Value> {
     let huge: Value = serde_json::from_str("1e300").unwrap();
     vec![json!(null), json!(-1), json!(1.5), huge, json!(true), json!([]), json!({}), json!(["x"])]
@@ -381,7 +381,7 @@ async fn a_member_given_twice_is_refused() {
     target.still_works().await;
 }
 
-/// The claims without their names, in the order in which they are documented.
+/// The claims without their names, in their documented order.
 fn positional(claims: &Value) -> String {
     let names = ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "gen", "client_id", "type", "scope"];
     let standing_in = |name: &&str| match *name {

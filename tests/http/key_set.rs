@@ -1,4 +1,4 @@
-//! Access tokens signed by a key set: every algorithm, what is published, and keys that change while a node runs.
+//! Access tokens signed by a key set: every algorithm, the published keys, and changes of keys while a node runs.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn jwks(api: &Api) -> Value {
     api.send(api.request(Method::GET, "/.well-known/jwks.json")).await.json()
 }
 
-/// Checks a token as a verifier does that knows nothing but what is published.
+/// Checks a token as a verifier does, with the published keys and nothing else.
 async fn verifies(api: &Api, token: &str) -> bool {
     let set: jwk::JwkSet = serde_json::from_value(jwks(api).await).expect("a JWK Set");
     let header = jsonwebtoken::decode_header(token).expect("a header");
@@ -202,7 +202,7 @@ impl Own {
         signature
     }
 
-    /// What a file of a public key holds: SubjectPublicKeyInfo.
+    /// The content of a public key's file: SubjectPublicKeyInfo.
     fn spki(&self) -> Vec<u8> {
         let der: PublicKeyX509Der<'_> = if self.0["kty"] == "EC" {
             self.ec().public_key().as_der().unwrap()
@@ -224,7 +224,7 @@ async fn a_kid_chooses_its_own_key_and_a_strange_one_none() {
     let keys = Keys::none();
     let [one, two] = [1, 2].map(|from| PrivateJwk::generate(Alg::Es256, Signs::Access, from));
     keys.write(&set(&[&one, &two]));
-    // With a secret beside the set: not even then is a strange kid that of the secret.
+    // With a secret beside the set: not even then does a strange kid lead to the secret.
     let gateway = Gateway::embedded_with(&[("SIGNING_KEYS", keys.path())]);
     let api = gateway.api();
     let craft = Craft::access(&api.login("alice").await.access);

@@ -1,4 +1,4 @@
-//! `/.well-known/*`: what clients and verifiers are told (RFC 8414, OpenID Connect Discovery, RFC 7517).
+//! `/.well-known/*`: the metadata for clients and verifiers (RFC 8414, OpenID Connect Discovery, RFC 7517).
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! `GET /v1/revocations`: the feed of ended sessions as server-sent events.
+//! `GET /v1/revocations`: the revocation feed as server-sent events.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ struct Events {
 }
 
 impl Events {
-    /// As soon as the node has read the feed.
+    /// Opens a stream as soon as the node has read the feed.
     async fn open(gateway: &Gateway, last: Option<&str>) -> Self {
         let answer = eventually("a stream is open", Duration::from_secs(10), async || {
             let request = gateway.api().request(Method::GET, "/v1/revocations").bearer_auth(&WEB.key);
@@ -49,7 +49,7 @@ impl Events {
         }
     }
 
-    /// The sessions that are told of until the stream says that these are all, and the id by which it says so.
+    /// The ended sessions in the stream up to the next event `fresh`, and the id of this event.
     async fn until_fresh(&mut self) -> (Vec<String>, String) {
         let mut told = Vec::new();
         loop {
@@ -111,7 +111,7 @@ async fn a_stream_that_is_opened_again_goes_on_where_the_last_one_was_fresh() {
     for node in [&one, &two] {
         let told = Events::open(node, Some(&id)).await.until_fresh().await.0;
         assert!(told.contains(&missed.session), "{told:?}");
-        // Two minutes on, by the clock of whoever asks: what ended before is not told again.
+        // Two minutes on, by the subscriber's clock: earlier ends are not sent again.
         let later: u64 = id.parse::<u64>().expect("milliseconds") + 120_000;
         assert_eq!(Events::open(node, Some(&later.to_string())).await.until_fresh().await.0, [""; 0]);
     }
@@ -127,7 +127,7 @@ async fn a_stream_beats_once_a_second_and_ends_when_its_node_is_told_to_stop() {
         assert_eq!(name, "fresh");
         made.push(data["now_ms"].as_u64().expect("milliseconds"));
     }
-    // By the clock of the node: how long they took to come here is another matter.
+    // By the clock of the node: the time of their way here is another matter.
     assert!(made.windows(2).all(|two| (1..=1000).contains(&(two[1] - two[0]))), "{made:?}");
     gateway.terminate();
     while events.next().await.is_some() {}
@@ -153,7 +153,7 @@ async fn it_is_for_services_with_the_role_feed_alone() {
     }
 }
 
-/// Whoever listens to it asks another one.
+/// Its subscribers then ask another node.
 #[tokio::test]
 async fn a_node_that_is_cut_off_ends_its_streams() {
     let mut redis = Redis::start();

@@ -1,4 +1,4 @@
-//! `POST /oauth/token`: rotation, replay, reuse, and how long a session lasts.
+//! `POST /oauth/token`: rotation, replay, reuse, and the lifetime of a session.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::support::redis::Redis;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Refreshes as often as it is told to come again: another node cannot know at once that a token is old.
+/// Refreshes as often as the answer asks for a repetition: another node cannot know at once of an old token.
 async fn verdict(api: &Api, token: &str) -> Answer {
     let began = Instant::now();
     loop {

@@ -16,8 +16,7 @@ const KEY: &str = "idempotency-key-that-must-not-be-logged";
 const WRONG_KEY: &str = "tgkwrong-service-key-that-must-not-be-logged";
 const SHORT_KEY: &str = "shortidemkey";
 
-/// What must not be repeated anywhere: of tokens the signature, of a refresh token also the secret half of
-/// its `jti`.
+/// Texts never to be repeated: the signature of each token, and the secret half of a refresh token's `jti`.
 struct Secrets(Vec<String>);
 
 impl Secrets {
@@ -42,7 +41,7 @@ impl Secrets {
     }
 }
 
-/// Requests that go wrong with secrets in all the places where they do and do not belong.
+/// Wrong requests, with secrets in all places, right and wrong.
 async fn mistakes(api: &Api, tokens: &Tokens) -> Vec<Answer> {
     let (access, refresh) = (tokens.access.as_str(), tokens.refresh.as_str());
     let tampered = format!("{refresh}x");

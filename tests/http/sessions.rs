@@ -1,4 +1,4 @@
-//! `POST /v1/sessions`. What it leaves in Redis is in `state`.
+//! `POST /v1/sessions`. Its traces in Redis are in `state`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,7 +17,7 @@ async fn raw(api: &Api, body: impl Into<reqwest::Body>) -> Answer {
     api.send(request.body(body)).await
 }
 
-/// Demands a 400 that names the field.
+/// Demands a 400 with the name of the field.
 async fn refuses(api: &Api, field: &str, body: &Value) {
     let answer = api.issue(body).await;
     assert_eq!(answer.status, 400, "{body}: {answer:?}");

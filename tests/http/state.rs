@@ -1,4 +1,4 @@
-//! What a session is in Redis: names, fields and lifetimes, as an operator sees them.
+//! A session in Redis: names, fields and lifetimes, as an operator sees them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -225,7 +225,7 @@ async fn a_damaged_record_is_no_verdict_and_is_left_as_it_is() {
         for token in [&current.refresh, &old.refresh] {
             let answer = api.refresh(token).await;
             if field == "state" {
-                answer.expect_error(400, "invalid_grant"); // nothing says that it is live
+                answer.expect_error(400, "invalid_grant"); // no field says the session is live
             } else {
                 answer.expect_error(503, "temporarily_unavailable");
             }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::api::{Answer, Api, claims, fresh_key};
 use crate::support::gateway::Gateway;
 
-/// What RFC 6749 section 5.2 registers.
+/// The error codes of RFC 6749 section 5.2.
 const ERRORS: [&str; 6] = [
     "invalid_request",
     "invalid_client",

@@ -204,7 +204,7 @@ async fn odd_subjects_are_reached_percent_encoded() {
     }
 }
 
-/// Sends a path that an HTTP library would tidy up.
+/// Sends a path as it is; an HTTP library would tidy it up.
 fn status_of(gateway: &Gateway, path: &str) -> u16 {
     let mut stream = TcpStream::connect(gateway.address()).expect("it listens");
     let request = format!(

@@ -1,4 +1,4 @@
-//! `/verify`: what a reverse proxy asks before it lets a request through.
+//! `/verify`: the question of a reverse proxy before it lets a request through.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::eventually;
 use crate::support::gateway::Gateway;
 use crate::support::redis::Redis;
 
-/// As a proxy does that passes on the header of the request.
+/// As a proxy does with the header of the user's request.
 async fn verify(api: &Api, method: Method, path: &str, token: &str) -> Answer {
     decided(|| api.send(api.request(method.clone(), path).bearer_auth(token))).await
 }
@@ -75,7 +75,8 @@ async fn what_is_no_good_access_token_for_this_audience_is_refused() {
     assert_eq!(api.refresh(&tokens.refresh).await.status, 200, "a refresh token is not used up by it");
 }
 
-/// The union of all that is asked for: a client whose query reaches the gateway can only ask for more.
+/// All scopes of the question count together: if a client's query reaches the gateway, the client can only ask for
+/// more.
 #[tokio::test]
 async fn a_scope_that_is_asked_for_must_be_there_to_the_letter() {
     let gateway = Gateway::embedded();
@@ -146,7 +147,7 @@ async fn a_logout_on_one_node_is_known_to_all_and_redis_is_not_asked() {
     assert_eq!(verify(&other, Method::GET, "/verify", &stays.access).await.status, 200);
 }
 
-/// The signed token proves that there was such a session, and its access tokens are still about.
+/// The signed token proves there was such a session, and its access tokens are still about.
 #[tokio::test]
 async fn a_logout_from_a_session_whose_record_is_lost_is_known_to_all() {
     let redis = Redis::start();
@@ -163,7 +164,7 @@ async fn a_logout_from_a_session_whose_record_is_lost_is_known_to_all() {
     .await;
 }
 
-/// What this node has tried is not what the feed has told.
+/// A node's own attempt to publish is not an event from the feed.
 #[tokio::test]
 async fn a_logout_from_such_a_session_that_could_not_be_announced_is_503_and_announced_when_it_is_repeated() {
     let redis = Redis::start();
@@ -179,7 +180,7 @@ async fn a_logout_from_such_a_session_that_could_not_be_announced_is_503_and_ann
     assert_eq!(redis.ask::<u64>(&["XLEN", "tg:revocations"]), 1);
 }
 
-/// Closed, unless told otherwise.
+/// Closed by default.
 #[tokio::test]
 async fn with_redis_gone_tokens_are_refused_or_accepted_as_was_configured_once_the_feed_is_stale() {
     let mut redis = Redis::start();
@@ -208,7 +209,7 @@ async fn with_redis_gone_tokens_are_refused_or_accepted_as_was_configured_once_t
     assert_eq!(verify(&strict.api(), Method::GET, "/verify", &tokens.access).await.status, 200);
 }
 
-/// A node that has never heard the feed knows nothing of who has logged out.
+/// A node knows of no logout until it has read the feed.
 #[tokio::test]
 async fn before_the_feed_was_read_there_is_no_verdict() {
     let mut redis = Redis::start();

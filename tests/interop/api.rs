@@ -1,5 +1,5 @@
-//! The whole API, called as its own document describes it, rightly and wrongly: no 5xx, and no answer that the document
-//! does not describe.
+//! The whole API, called as its own document describes it, rightly and wrongly: no 5xx, and no answer outside the
+//! document.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -26,13 +26,13 @@ async fn finds_nothing(gateway: &Gateway, bearers: &[(&str, &str)], document: &V
     fuzzer.run(&path, operations).await.unwrap_or_else(|text| panic!("{text}"));
 }
 
-/// The document without the paths that `unwanted` names.
+/// The document without the paths in `unwanted`.
 fn without(mut document: Value, unwanted: impl Fn(&str) -> bool) -> Value {
     document["paths"].as_object_mut().expect("paths").retain(|path, _| !unwanted(path));
     document
 }
 
-/// What is called with an access token.
+/// Paths for calls with an access token.
 fn is_for_users(path: &str) -> bool {
     path.starts_with("/v1/me/") || path == "/verify"
 }
@@ -54,7 +54,7 @@ async fn a_user_gets_no_answer_that_is_not_described() {
     let gateway = Gateway::embedded();
     let access = gateway.api().login("alice").await.access;
     let mut document = without(document(&gateway).await, |path| !is_for_users(path));
-    // It ends the session that the other calls come from.
+    // A call here would end the session of the other calls.
     let item = document["paths"]["/v1/me/sessions"].as_object_mut().expect("a path item");
     item.remove("delete").expect("it is there");
     finds_nothing(&gateway, &[("access_token", &access)], &document).await;

@@ -1,11 +1,11 @@
-//! OAuth clients: each discovers the gateway by both of its documents, refreshes, loses an answer and asks again, looks
+//! OAuth clients. Each discovers the gateway by both of its documents, refreshes, loses an answer and asks again, looks
 //! at its tokens by introspection, and logs out.
 
 use super::foreign::succeed;
 use crate::support::balancer::Balancer;
 use crate::support::gateway::{Gateway, WEB};
 
-/// Runs the story of a client against a gateway with this path in its issuer, that signs like this.
+/// Runs the story of a client against a gateway with this path in its issuer and this algorithm.
 async fn tell(name: &str, path: &str, alg: &str) {
     let balancer = Balancer::start().await;
     let issuer = balancer.url() + path;

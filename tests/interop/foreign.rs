@@ -1,4 +1,4 @@
-//! Running what is not ours: scripts in node and in a virtual environment of Python.
+//! Runs foreign software: scripts in node and in a virtual environment of Python.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-/// A story that takes longer hangs.
+/// A story beyond this time hangs.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// How a command ended, and all that it said.
+/// The end of a command, and all its output.
 pub struct Ended {
     pub success: bool,
     pub text: String,
@@ -46,7 +46,7 @@ pub async fn run(what: &str, mut command: Command, limit: Duration) -> Ended {
     Ended { success: output.status.success(), text: String::from_utf8_lossy(&text).into_owned() }
 }
 
-/// node looks for packages beside the link that `install` made, not in the tree that it leads to.
+/// node looks for packages beside the link from `install`, not in the tree behind it.
 fn node(name: &str) -> Command {
     let folder = installed("npm", "package-lock.json");
     let mut command = Command::new("node");
@@ -76,7 +76,7 @@ pub fn valkey_server() -> PathBuf {
     binaries.join(format!("{system}-{machine}")).join("valkey-server")
 }
 
-/// Docker Compose: the one that `install` has put there, or else that of this machine, a plugin or a program.
+/// Docker Compose: the program from `install`, or else this machine's own, a plugin or a program.
 pub fn compose() -> std::process::Command {
     if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return std::process::Command::new(installed("compose", "requirements.txt").join("docker-compose"));
@@ -91,7 +91,7 @@ pub fn compose() -> std::process::Command {
     }
 }
 
-/// Where `install` has put the packages of a registry, as they are pinned now.
+/// The folder with the installed packages of a registry, as they are pinned now.
 fn installed(registry: &str, pinned: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("below the target folder");
     let folder = target.join("interop").join(registry);

@@ -1,4 +1,4 @@
-//! The fuzzer works, and finds what there is to be found: shown with a small document of two operations.
+//! The fuzzer works, and finds the deviations there are: shown with a small document of two operations.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::fuzzer::{Fuzzer, file};
 use crate::support::gateway::{Gateway, WEB};
 use crate::support::redis::Redis;
 
-/// What is true of `/livez` and of introspection with a good service key.
+/// A true description of `/livez`, and of introspection with a good service key.
 fn document() -> Value {
     let answer =
         |schema: Value| json!({ "description": "", "content": { "application/json": { "schema": schema } } });
@@ -39,7 +39,7 @@ async fn fuzz(gateway: &Gateway, key: &str, document: &Value) -> Result<(), Stri
     Fuzzer { url: &url, bearers: &[("service", key)], examples: 30, seed: 1 }.run(&path, 2).await
 }
 
-/// Demands that a run fails, and says why.
+/// Demands a failure of the run, with its reason.
 #[track_caller]
 fn expect_found(outcome: Result<(), String>, what: &str) {
     let text = outcome.expect_err("something is to be found");
@@ -66,7 +66,7 @@ async fn the_fuzzer_finds_a_body_that_is_not_described() {
     expect_found(fuzz(&Gateway::embedded(), &WEB.key, &document).await, "Response violates");
 }
 
-/// Each call without them is described as well, but nothing of what is behind would be seen.
+/// The document also describes each call without credentials, but such calls never get to the operations behind them.
 #[tokio::test]
 async fn the_fuzzer_needs_the_right_credentials() {
     expect_found(fuzz(&Gateway::embedded(), "tgk-wrong", &document()).await, "Authentication failed");

@@ -1,5 +1,5 @@
-//! A property-based fuzzer, schemathesis: it reads an OpenAPI document, and calls what the document describes, rightly and
-//! wrongly. It finds answers of 5xx, and answers that the document does not describe.
+//! A property-based fuzzer, schemathesis. It reads an OpenAPI document, and sends the described calls, rightly and
+//! wrongly. It finds answers of 5xx, and answers outside the document.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,26 +9,26 @@ use tokio::process::Command;
 
 use super::foreign::{Ended, bin, clean, run};
 
-/// Beyond this a run hangs; what bounds its work is the number of examples.
+/// Beyond this a run hangs; the number of examples bounds its work.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Not among them: checks that say which input must be refused. A document can't describe all that we refuse.
+/// Without the checks for input to be refused: a document can't describe all our refusals.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_headers_conformance,response_schema_conformance";
 
 pub struct Fuzzer<'a> {
-    /// Where the gateway is.
+    /// The address of the gateway.
     pub url: &'a str,
     /// For each security scheme of the document, by its name, a bearer token; none to call without credentials.
     pub bearers: &'a [(&'a str, &'a str)],
     /// Calls per operation, at most.
     pub examples: u32,
-    /// The same makes the same calls.
+    /// The same seed makes the same calls.
     pub seed: u32,
 }
 
 impl Fuzzer<'_> {
-    /// `document` is a file or a URL. Fails where something was found, or not all `operations` were called.
+    /// `document` is a file or a URL. Fails at any finding, or if not all `operations` were called.
     pub async fn run(&self, document: &str, operations: usize) -> Result<(), String> {
         let folder = tempfile::tempdir().expect("a folder");
         let Ended { success, text } = run("schemathesis", self.command(document, folder.path()), LIMIT).await;
@@ -41,14 +41,14 @@ impl Fuzzer<'_> {
         let settings = folder.join("schemathesis.toml");
         let scheme =
             |(name, bearer): &(&str, &str)| format!("[auth.openapi.{name}]\nbearer = \"{bearer}\"\n");
-        // Nothing is seen of what is behind credentials that are refused.
+        // Refused credentials would hide everything behind them.
         let strict = if self.bearers.is_empty() { "" } else { "[warnings]\nfail-on = [\"missing_auth\"]\n" };
         let schemes: String = self.bearers.iter().map(scheme).collect();
-        // Methods that are not described would be called to see that they are refused; one of them may be left out of a
-        // document because of what it does.
+        // The fuzzer would call undescribed methods, to see them refused; but a method can be left out of a document
+        // because of its effects.
         let methods = "[phases.coverage]\nunexpected-methods = []\n";
         std::fs::write(&settings, [strict, &schemes, methods].concat()).expect("written");
-        // By the interpreter, because the script's first line names the folder that it was installed in.
+        // By the interpreter, because the script's first line names the folder of its installation.
         let mut command = clean(Command::new(bin("python")));
         command.arg(bin("schemathesis"));
         command.env("PYTHONUTF8", "1").env("HOME", folder).current_dir(folder);
@@ -61,7 +61,7 @@ impl Fuzzer<'_> {
     }
 }
 
-/// A document in a file, and the folder that holds it until it is dropped.
+/// A document in a file, and its folder, which exists until it is dropped.
 pub fn file(document: &serde_json::Value) -> (TempDir, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("openapi.json");

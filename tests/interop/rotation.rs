@@ -1,5 +1,5 @@
-//! Keys change while everybody works: two hundred sessions refresh over two nodes, and two verifiers with a cached key set
-//! check every access token. Not one refresh and not one check fails.
+//! Keys change under load: two hundred sessions refresh over two nodes, and two verifiers with a cached key set check
+//! every access token. Not one refresh and not one check fails.
 
 mod chains;
 mod nodes;
@@ -17,20 +17,20 @@ use crate::support::wait_for;
 
 const CHAINS: usize = 200;
 
-/// What a step may take on a slow machine.
+/// The limit for a step on a slow machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Of a rotation: the least that the command takes.
+/// The delay of a rotation: the least the command takes.
 const DELAY: u64 = MAX_AGE + 5;
 
-/// A token of each key, to be shown again once its key has stopped to sign.
+/// A token of each key, to be shown again after its key has stopped signing.
 struct Story {
     nodes: Nodes,
     chains: Chains,
     file: KeyFile,
-    /// The `kid` of each key that has signed, in their order; the first is the secret, which has none.
+    /// The `kid` of each key so far, in order of use; the first is the secret, which has none.
     kids: Vec<Option<String>>,
-    /// Sessions that refresh once at the end, with tokens of refresh keys long replaced.
+    /// Sessions with one refresh at the end, by tokens of refresh keys long replaced.
     sleepers: Vec<Tokens>,
 }
 
@@ -58,7 +58,7 @@ impl Story {
         story
     }
 
-    /// Tokens of this key are there, from all chains' worth of refreshes.
+    /// Waits for as many new tokens of this key as there are sessions.
     fn has_taken_over(&mut self, kid: Option<String>) {
         let before = self.chains.seen(kid.as_deref());
         wait_for("tokens of the key that is due", LIMIT, || {
@@ -115,7 +115,7 @@ impl Story {
         self.refresh_tokens_are_signed_by(&self.file.secret(&refresh)).await;
     }
 
-    /// Until it is due, tokens are of the former key; that there are such is seen, too.
+    /// Until the new key is due, the former key signs; the test also waits for such tokens.
     fn rotate(&self, alg: &str) -> String {
         let kid = self.file.keys(&["rotate", "--alg", alg, "--delay-seconds", &DELAY.to_string()]);
         let former = self.kids.last().expect("a key signs").as_deref();
@@ -135,7 +135,7 @@ impl Story {
         }
     }
 
-    /// Keys of which no token lives go; those that sign refresh tokens are needed for days.
+    /// Keys without a living token go; keys for refresh tokens are needed for days.
     async fn retire(&mut self) {
         let old = self.chains.first_of(self.kids[1].as_deref());
         self.file.age();

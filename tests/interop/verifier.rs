@@ -1,4 +1,4 @@
-//! A JWT verifier of somebody else, at work: it is fed tokens, and says of each whether it took it rightly.
+//! A JWT verifier by others, at work: it gets tokens, and answers for each whether it judged rightly.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use tokio::time::timeout;
 
 use super::foreign::script;
 
-/// A verifier that takes longer for one token hangs.
+/// A verifier hangs if one token takes longer.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What verifiers are told, and what is true of good tokens.
+/// The settings of verifiers, and the properties of good tokens.
 pub struct Trust<'a> {
     pub issuer: &'a str,
     pub audience: &'a str,
@@ -47,7 +47,7 @@ impl Verifier {
         Self { name: name.to_owned(), child, input, verdicts }
     }
 
-    /// Shows it a token that it should accept, or should not.
+    /// Shows the verifier a token to accept, or not to accept.
     pub async fn judge(&mut self, good: bool, token: &str) -> Result<(), String> {
         let line = format!("{} {token}\n", if good { "good" } else { "bad" });
         let asked = async {

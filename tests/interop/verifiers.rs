@@ -1,4 +1,4 @@
-//! JWT verifiers, each with every algorithm that it knows: they accept our access tokens, and nothing else.
+//! JWT verifiers, each with every algorithm it knows: they accept our access tokens, and nothing else.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -18,7 +18,7 @@ const ALL: [&str; 6] = [
     "jsonwebtoken.mjs",
 ];
 
-/// A fresh key set file, made as an operator makes it, and the folder that holds it until it is dropped.
+/// A fresh key set file, made as an operator makes it, and its folder, which exists until it is dropped.
 pub fn key_set(alg: &str) -> (TempDir, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("keys.json").to_str().expect("text").to_owned();
@@ -28,8 +28,8 @@ pub fn key_set(alg: &str) -> (TempDir, String) {
     (folder, file)
 }
 
-/// A gateway whose tokens are good, one with the same keys and another issuer, and one with the same issuer and other
-/// keys. The balancer leads to the first.
+/// Three gateways: a good one, one with the same keys and another issuer, and one with the same issuer and other keys.
+/// The balancer leads to the first.
 struct Three {
     good: Gateway,
     other_issuer: Gateway,
@@ -53,7 +53,7 @@ impl Three {
         Self { good, other_issuer, other_keys: start(&issuer, others), issuer }
     }
 
-    /// Each with why it is good or bad.
+    /// Tokens, each with the reason why it is good or bad.
     async fn tokens(&self) -> Vec<(bool, &'static str, String)> {
         let good = self.good.api().login("alice").await;
         let refreshed = self.good.api().refresh(&good.refresh).await.tokens();

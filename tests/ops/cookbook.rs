@@ -9,7 +9,7 @@ use crate::support::redis::Redis;
 
 const COOKBOOK: &str = "ops/README.md";
 
-/// A question of the cookbook: its heading, the session it is asked about, what all its blocks together print.
+/// A question of the cookbook: its heading, its session, and the check of the output of all its blocks together.
 struct Question {
     heading: &'static str,
     about: fn(&Seeds) -> &Seed,
@@ -100,8 +100,8 @@ fn hostile(seeds: &Seeds) -> &Seed {
     &seeds.hostile[0]
 }
 
-/// Asks every question, in the order of the book, and compares; a block that nobody expects fails, and so does
-/// a question that is not in the book.
+/// Asks every question, in the order of the book, and compares. An unexpected block fails, and so does a question
+/// outside the book.
 fn try_all(url: &str, seeds: &Seeds) {
     let blocks = blocks(COOKBOOK);
     let mut asked: Vec<&str> = blocks.iter().map(|(heading, _)| heading.as_str()).collect();

@@ -1,4 +1,4 @@
-//! Another layout, met by a node that runs: what it answers, and that it writes nothing.
+//! A running node meets another layout: its answers, without any write.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ async fn a_connection_for_waiting_reads_the_layout_before_anything_is_written_ov
     let gateway = Gateway::start_with(&redis, &[("REDIS_WAIT_REPLICAS", "1")]);
     let api = gateway.api();
     let tokens = api.login("alice").await;
-    // Its lane is still open, as at a logout that was under way when the fence came.
+    // Its link is still open, as at a logout already under way when the fence came.
     redis.ask::<()>(&["SET", "tg:schema", "1-to-2"]);
     api.revoke(&tokens.refresh).await.expect_error(503, "temporarily_unavailable");
     let key = format!("tg:{{alice}}:session:{}", tokens.session);

@@ -1,7 +1,7 @@
-//! The procedure of migrations-notes/README.md, run as it is printed, under clients that never stop refreshing.
+//! The procedure of migrations-notes/README.md, run as it is printed, while clients never stop refreshing.
 //!
-//! Its example leads from a layout v0, which never was, to v1. The test's sessions were issued by a real gateway,
-//! on v1; the way back, which is printed too, makes v0 of them first.
+//! Its example leads from an invented layout v0 to v1. A real gateway on v1 issued the test's sessions; the way back,
+//! which is printed too, makes v0 of them first.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::support::redis::Redis;
 
 const NOTES: &str = "migrations-notes/README.md";
 
-/// What the notes print under a heading, ready to be run.
+/// The commands of the notes under a heading, ready to be run.
 fn step(heading: &str) -> String {
     let found = blocks(NOTES).into_iter().filter(|(it, _)| it == heading);
     let commands: String = found.map(|(_, block)| block).collect();
@@ -31,7 +31,7 @@ fn every_command_of_the_notes_belongs_to_a_step_that_is_tried() {
     assert_eq!(printed, STEPS);
 }
 
-/// A redis-cli that loses its connection in the middle of a SCAN, in a folder to be put first in the `PATH`.
+/// A redis-cli with a connection lost in the middle of a SCAN, in a folder to be put first in the `PATH`.
 fn breaking_off(after: usize) -> tempfile::TempDir {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -52,7 +52,7 @@ fn migrate_and_break_off(url: &str, after: usize) -> Ended {
     Shell::on(url).with("PATH", &path).run(&step("2. Migrate"))
 }
 
-/// Each record, its fields, and the moment when it expires.
+/// Each record, its fields, and the moment of its expiry.
 type Records = BTreeMap<String, (BTreeMap<String, String>, i64)>;
 
 fn records(redis: &Redis, kind: &str) -> Records {
@@ -64,7 +64,7 @@ fn records(redis: &Redis, kind: &str) -> Records {
     keys.into_iter().map(read).collect()
 }
 
-/// A record of v1 as v0 had it.
+/// A record of v1, in the form of v0.
 fn in_v0(
     (key, (mut record, expires)): (String, (BTreeMap<String, String>, i64)),
 ) -> (String, (BTreeMap<String, String>, i64)) {
@@ -81,7 +81,7 @@ fn in_v0(
     (key.replace("}:session:", "}:family:"), (record, expires))
 }
 
-/// A node of this release, started on what there is: it ends, with one line that says why.
+/// Starts a node of this release on the present data: it ends, with one line about the reason.
 #[track_caller]
 fn refuses_to_start(redis: &Redis, version: &str) {
     let started = command("serve", &[("REDIS_URL", &redis.url())]).output().expect("it ends by itself");

@@ -1,4 +1,4 @@
-//! What the notes for operators print, run as it is printed.
+//! The commands in the notes for operators, run as they are printed.
 
 mod cookbook;
 mod end;
@@ -15,7 +15,7 @@ pub struct Shell {
     settings: Vec<(String, String)>,
 }
 
-/// How a command ended, and what it said.
+/// The end of a command, and its output.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
@@ -49,7 +49,7 @@ impl Shell {
         Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
-    /// Demands success; hands back what was printed.
+    /// Demands success; hands back the output.
     #[track_caller]
     pub fn ok(&self, commands: &str) -> String {
         let ended = self.run(commands);
@@ -68,7 +68,7 @@ impl Shell {
     }
 }
 
-/// The `sh` blocks of a document, each with the heading it stands under.
+/// The `sh` blocks of a document, each with its heading.
 pub fn blocks(document: &str) -> Vec<(String, String)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
     let text = std::fs::read_to_string(path).expect("the document is there");

@@ -1,4 +1,4 @@
-//! People who are signed in while the layout changes, and what each of them meets.
+//! Users with sessions while the layout changes, and the experience of each.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,12 +17,12 @@ use crate::support::redis::Redis;
 pub struct People {
     /// One session each, not refreshed yet.
     fresh: Vec<Tokens>,
-    /// Refreshed: the token of before, and that of now. The user has another session, too.
+    /// Refreshed: the former token, and the present one. The user has another session, too.
     moved_on: (Tokens, Tokens),
     other: Tokens,
-    /// Refreshed, but the answer got lost: the token, the `Idempotency-Key`, and what was lost.
+    /// Refreshed, but the answer got lost: the token, the `Idempotency-Key`, and the lost answer.
     lost: (Tokens, String, Tokens),
-    /// Ended, and announced to nobody.
+    /// Ended, but unpublished.
     ended: Tokens,
 }
 
@@ -42,7 +42,7 @@ impl People {
         Self { fresh, moved_on: (middle, new), other, lost: (before, key, answer), ended }
     }
 
-    /// Demands that a node which runs says why it cannot know, and "could not know" to everything else.
+    /// Demands from a running node the reason why it cannot know, and "could not know" to everything else.
     pub async fn meet_only_503(&self, gateway: &Gateway, version: &str) {
         let (api, admin, began) = (gateway.api(), Api::new(&gateway.admin()), Instant::now());
         let why = format!("the key layout is version '{version}'");
@@ -57,7 +57,7 @@ impl People {
         assert_eq!(api.send(api.request(Method::GET, "/readyz")).await.status, 503);
     }
 
-    /// Demands that every chain goes on, and that what must be refused still is.
+    /// Demands that every session goes on, and that due refusals stay refusals.
     pub async fn go_on(&self, gateway: &Gateway, redis: &Redis) {
         let api = gateway.api();
         for tokens in &self.fresh {
@@ -82,7 +82,7 @@ impl People {
     }
 }
 
-/// Clients that refresh on and on, each time with a fresh key, which they repeat as long as they are told 503.
+/// Clients in an endless loop of refreshes, each with a fresh key; they repeat a refresh as long as the answer is 503.
 pub struct Busy {
     stop: Arc<AtomicBool>,
     clients: Vec<JoinHandle<Vec<u16>>>,
@@ -99,7 +99,7 @@ impl Busy {
         Self { stop, clients }
     }
 
-    /// Lets each of them end with a 200; 200 and 503 is all they may have been told.
+    /// Lets each of them end with a 200; no answers but 200 and 503 are allowed.
     pub async fn expect_patience_and_then_200(self) {
         self.stop.store(true, Ordering::SeqCst);
         for client in self.clients {

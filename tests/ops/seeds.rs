@@ -1,4 +1,4 @@
-//! Sessions of several users, made by the service's own scripts, on whatever server a shell leads to.
+//! Sessions of several users, made by the service's own scripts, on the server of a shell.
 
 use token_gateway::session::{Attempt, Jti, Reason, SessionId, Subject};
 use token_gateway::store::redis::keys::Keys;
@@ -14,17 +14,17 @@ pub struct Seed {
     pub jti: Jti,
 }
 
-/// What there is when a cookbook is tried.
+/// The data for a trial of a cookbook.
 pub struct Seeds {
-    /// Two sessions of a user whose name tries to break the key; the first was refreshed.
+    /// Two sessions of a user with a name to break the key; the first was refreshed.
     pub hostile: [Seed; 2],
-    /// Ended, by a logout, and announced.
+    /// Ended, by a logout, and published.
     pub told: Seed,
-    /// Ended, and announced to nobody.
+    /// Ended, but unpublished.
     pub untold: Seed,
     /// One session each.
     pub others: Vec<Seed>,
-    /// How many servers share all this.
+    /// The number of primaries that share all this.
     pub primaries: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Chains of refreshes that run through nginx, whatever becomes of the nodes behind it.
+//! Sessions with refreshes through nginx, whatever happens to the nodes behind it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use super::parts::Stack;
 use crate::support::api::{Api, Tokens, fresh_key};
 use crate::support::wait_for;
 
-/// Repeats a refresh with its key until it is answered; 503 is no answer, and is counted.
+/// Repeats a refresh with its key until an answer; 503 is no answer, and is counted.
 pub async fn refresh_until_answered(api: &Api, token: &str, unanswered: &AtomicUsize) -> Tokens {
     let key = fresh_key();
     for _ in 0..500 {
@@ -23,7 +23,7 @@ pub async fn refresh_until_answered(api: &Api, token: &str, unanswered: &AtomicU
     panic!("not answered in 500 tries");
 }
 
-/// Chains of refreshes that run until they are told to stop.
+/// Sessions that refresh until the test stops them.
 pub struct Chains {
     /// How often each was refreshed.
     refreshes: Vec<Arc<AtomicUsize>>,
@@ -53,12 +53,12 @@ impl Chains {
         chains
     }
 
-    /// Until each has been refreshed so often again.
+    /// Waits until each has been refreshed so often again.
     pub fn go_on(&self, often: usize) {
         self.wait_until_each("chain goes on", &self.refreshes, often);
     }
 
-    /// Until each has a refresh under way that nobody answers.
+    /// Waits until each has a refresh under way without an answer.
     pub fn get_stuck(&self) {
         self.wait_until_each("chain gets 503", &self.unanswered, 1);
     }

@@ -1,4 +1,4 @@
-//! docker-compose.yml as the installed client resolves it, with an `.env` that `token-gateway init` has written.
+//! docker-compose.yml as the installed client resolves it, with an `.env` from `token-gateway init`.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -11,17 +11,17 @@ use crate::cli::help::SETTINGS;
 
 const GATEWAYS: [&str; 2] = ["gateway-1", "gateway-2"];
 
-/// Services that `docker compose up` starts.
+/// Services started by `docker compose up`.
 const SERVICES: [&str; 4] = ["gateway-1", "gateway-2", "nginx", "redis"];
 
-/// Services that run only on demand.
+/// Services on demand only.
 const TOOLS: [&str; 2] = ["operator", "redis-cli"];
 
 fn services() -> impl Iterator<Item = (&'static str, &'static Value)> {
     SERVICES.into_iter().chain(TOOLS).map(|name| (name, service(name)))
 }
 
-/// As the client resolves the file with these variables in place of what `.env` says.
+/// The file, as the client resolves it with these variables in place of those in `.env`.
 fn resolved_with(variables: &[(&str, &str)]) -> Value {
     let output = RESOLVED.checkout.compose().envs(variables.iter().copied()).arg("config").output();
     let output = output.expect("it runs");
@@ -29,7 +29,7 @@ fn resolved_with(variables: &[(&str, &str)]) -> Value {
     yaml_serde::from_slice(&output.stdout).expect("YAML")
 }
 
-/// A port in the short form, which newer clients spell out.
+/// A port in the short form; newer clients spell it out.
 fn port(port: &Value) -> String {
     let part = |name: &str| port[name].as_str().map_or_else(|| port[name].to_string(), str::to_owned);
     let short = port.as_str().map(|text| text.trim_end_matches("/tcp").to_owned());
@@ -163,8 +163,8 @@ fn each_service_gets_its_own_secrets_as_files_and_no_others() {
     assert_eq!(secrets.len(), 5);
 }
 
-/// Where root runs `init`, each file belongs to the user of the container that reads it. Nobody else can give files away: then
-/// only Redis's may be read by others, and the folder keeps these out.
+/// Where root runs `init`, each file belongs to the user of the container that reads it. No other user can give files
+/// away: then only Redis's may be read by others, and the folder keeps these out.
 #[test]
 fn a_secret_is_readable_by_the_user_of_its_container_alone() {
     let checkout = Checkout::new();
@@ -204,7 +204,7 @@ fn gateways_sign_with_the_keys_that_init_has_made_and_run_as_whoever_may_read_th
     }
 }
 
-/// Two services that build one tag get in each other's way.
+/// Two services with a build of one tag get in each other's way.
 #[test]
 fn one_service_builds_the_image_and_the_others_use_it_and_never_pull_it() {
     let builds = services().filter(|(_, service)| service["build"].is_object()).map(|(name, _)| name);
@@ -238,7 +238,7 @@ fn a_checkout_in_another_folder_is_the_same_project_and_a_second_one_can_have_al
     assert_eq!(ports, ["127.0.0.1:8090:8080", "127.0.0.1:8091:8081"]);
 }
 
-/// The same settings as lines of `.env`, which is where the README tells people to put them.
+/// The same settings as lines of `.env`, where the README tells people to put them.
 #[test]
 fn a_second_checkout_says_so_in_its_env_file() {
     let checkout = Checkout::new();

@@ -1,4 +1,4 @@
-//! docker-compose.yml as Docker Compose resolves it, in a folder where `token-gateway init` has run.
+//! docker-compose.yml as Docker Compose resolves it, in a folder after `token-gateway init`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,7 @@ use super::repository;
 use crate::interop::foreign;
 use crate::support::gateway::ISSUER;
 
-/// A checkout, and what it resolves to, services of every profile included.
+/// A checkout, and its resolved configuration, services of every profile included.
 pub struct Resolved {
     pub checkout: Checkout,
     pub config: Value,
@@ -25,7 +25,7 @@ pub static RESOLVED: LazyLock<Resolved> = LazyLock::new(|| {
     Resolved { checkout, config }
 });
 
-/// A folder with docker-compose.yml and all that `init` has made.
+/// A folder with docker-compose.yml and all files of `init`.
 pub struct Checkout(TempDir);
 
 impl Checkout {
@@ -48,18 +48,18 @@ impl Checkout {
         std::fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// Puts other text into a file; it stays whose it is.
+    /// Puts other text into a file, and keeps its owner.
     pub fn rewrite(&self, name: &str, change: impl Fn(&str) -> String) {
         let changed = change(&self.text(name));
         std::fs::write(self.path(name), changed).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 
-    /// Docker Compose in this folder, with nothing of our own environment but where programs are.
+    /// Docker Compose in this folder, with nothing of our own environment but the paths of programs.
     pub fn compose(&self) -> Command {
         compose(self.0.path())
     }
 
-    /// Where a file of a container lies: here where `init` has made it, else in the repository.
+    /// The place of a container's file: here if `init` has made it, else in the repository.
     pub fn place(&self, service: &str, path: &str) -> PathBuf {
         let service = &RESOLVED.config["services"][service];
         let root = RESOLVED.checkout.0.path().canonicalize().expect("a folder");

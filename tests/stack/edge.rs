@@ -1,4 +1,4 @@
-//! What nginx lets through, what it refuses, and what it writes down.
+//! The requests through nginx, its refusals, and its log.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use crate::support::api::{Answer, fresh_key};
 use crate::support::gateway::WEB;
 use crate::support::wait_for;
 
-/// Sends a head that an HTTP library would tidy up; the status, and the rest of the answer.
+/// Sends a head as it is; an HTTP library would tidy it up. Returns the status, and the rest of the answer.
 fn raw(address: &str, head: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.write_all(head.as_bytes()).expect("it reads");

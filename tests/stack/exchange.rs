@@ -1,4 +1,4 @@
-//! A new version: one node after the other is exchanged while chains of refreshes run through nginx.
+//! A new version: one node after the other is exchanged while sessions refresh through nginx.
 
 use super::chains::Chains;
 use super::parts::Stack;

@@ -1,4 +1,4 @@
-//! The image: what it is built from, and what it is.
+//! The image: its ingredients, and its properties.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{repository, text_of};
 use crate::architecture::sources;
 
-/// The names that `.dockerignore` lets through: all is shut out, then some are let in.
+/// The names let through by `.dockerignore`: all is shut out, then some are let in.
 fn let_through() -> Vec<String> {
     let text = text_of(".dockerignore");
     let mut rules = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
@@ -100,7 +100,7 @@ fn the_image_needs_neither_root_nor_a_shell() {
     }
 }
 
-/// Platforms such as Cloud Run and Heroku say by `PORT` where to listen; `BIND_ADDR` would win over it.
+/// Platforms such as Cloud Run and Heroku set the port to listen on by `PORT`; `BIND_ADDR` would win over it.
 #[test]
 fn the_image_listens_where_port_says() {
     let file = text_of("Dockerfile");

@@ -1,4 +1,4 @@
-//! Nodes are killed while chains of refreshes run through nginx.
+//! Nodes are killed while sessions refresh through nginx.
 
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -17,7 +17,7 @@ async fn nodes_that_are_killed_while_chains_run_cost_no_user_a_session() {
     for (node, stuck) in [(0, false), (1, false), (0, true), (1, true)] {
         chains.go_on(20);
         if stuck {
-            // What is under way now is carried out after the node is dead, and nobody hears of it.
+            // Redis carries out the calls under way now after the node is dead, and their answers reach nobody.
             stack.store.freeze();
             chains.get_stuck();
         }

@@ -19,7 +19,7 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// In front of two gateways; `rate` is how often one address may refresh.
+    /// In front of two gateways; `rate` limits the refreshes of one address.
     pub fn before(gateways: [&str; 2], rate: &str) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let [public, internal] = [(); 2].map(|()| format!("127.0.0.1:{}", free_port()));
@@ -74,7 +74,7 @@ impl Nginx {
         self.child.try_wait().expect("it can be asked")
     }
 
-    /// All that it has written so far, errors included.
+    /// Everything written so far, errors included.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).expect("text")
     }
@@ -82,7 +82,7 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // The master's end by TERM takes its workers along; KILL would leave them behind.
+        // TERM ends nginx's parent process together with its workers; KILL would leave them behind.
         if self.ended().is_none() {
             signal("-TERM", self.child.id());
             let _ = self.child.wait();
@@ -103,7 +103,7 @@ fn fill_templates(into: &Path, values: &[(&str, &str)]) {
     }
 }
 
-/// Debian keeps nginx where only root looks.
+/// Debian keeps nginx in a folder of root's `PATH`.
 fn path_with_sbin() -> String {
     format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default())
 }

@@ -14,7 +14,7 @@ use crate::interop::foreign::valkey_server;
 use crate::support::gateway::{Gateway, ISSUE_ONLY, WEB};
 use crate::support::{eventually, free_port, signal, wait_for};
 
-/// A server that is supported: the one that docker-compose.yml names, and Debian's.
+/// A supported server: the server of docker-compose.yml, and Debian's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Server {
     Valkey,
@@ -42,7 +42,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// The server that docker-compose.yml names.
+    /// The server of docker-compose.yml.
     pub fn start() -> Self {
         Self::start_as(Server::Valkey)
     }
@@ -63,7 +63,7 @@ impl Store {
         Self { server, child: None, checkout, volume: tempfile::tempdir().expect("a folder"), port }
     }
 
-    /// The folder that is its volume.
+    /// The folder of its volume.
     pub fn volume(&self) -> &std::path::Path {
         self.volume.path()
     }
@@ -73,7 +73,7 @@ impl Store {
         self.server = server;
     }
 
-    /// Starts the server with what its volume holds.
+    /// Starts the server with the data in its volume.
     pub fn run(&mut self) {
         assert!(self.child.is_none(), "it runs already");
         let words = texts(&service("redis")["entrypoint"]);
@@ -108,7 +108,7 @@ impl Store {
         child.wait().expect("it has ended");
     }
 
-    /// Has the append-only file written anew, and waits until that has been done.
+    /// Has the append-only file rewritten, and waits for the end of it.
     pub fn rewrite_file(&self) {
         self.ask::<String>("BGREWRITEAOF");
         wait_for("the file is written anew", Duration::from_secs(20), || {
@@ -162,7 +162,7 @@ impl Store {
         ask(&self.url(), line)
     }
 
-    /// What users were refused, as Redis has noted it: user and command or key.
+    /// The refusals to users in Redis's own log: user and command or key.
     pub fn refused(&self) -> Vec<(String, String)> {
         let entries: Vec<std::collections::HashMap<String, redis::Value>> = self.ask("ACL LOG");
         let text = |value: &redis::Value| redis::from_redis_value_ref::<String>(value).expect("text");
@@ -179,7 +179,7 @@ impl Drop for Store {
     }
 }
 
-/// Without the library's name, which Redis 7.0 takes for an error, so that the errors it counts are the gateway's.
+/// Without the library's name, which Redis 7.0 takes for an error: so all counted errors are the gateway's.
 fn connect(url: &str) -> RedisResult<Connection> {
     let server = url.into_connection_info()?;
     let quiet = server.redis_settings().clone().set_skip_set_lib_name();
@@ -209,7 +209,7 @@ impl Stack {
         Self::start_with("100000r/s")
     }
 
-    /// `rate` is how often one address may refresh.
+    /// `rate` limits the refreshes of one address.
     pub fn start_with(rate: &str) -> Self {
         let store = Store::start();
         let gateways = [(); 2].map(|()| gateway(&store, "127.0.0.1:0"));
@@ -236,7 +236,7 @@ impl Stack {
         self.gateways[node] = Some(gateway(&self.store, &self.addresses[node]));
     }
 
-    /// Stops a node by SIGTERM; how long it took to be gone.
+    /// Stops a node by SIGTERM; returns the time it took.
     pub fn stop(&mut self, node: usize) -> Duration {
         let mut gateway = self.gateways[node].take().expect("it runs");
         let told = Instant::now();

@@ -1,5 +1,5 @@
-//! The stack's Redis is restarted, killed, and has its append-only file written anew: every session and every logout is there
-//! afterwards.
+//! The stack's Redis is restarted, killed, and has its append-only file rewritten: every session and every logout is
+//! there afterwards.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::support::api::{Api, Tokens};
 
 const USERS: usize = 6;
 
-/// The deeds of nodes, and the tokens that clients hold.
+/// The deeds of nodes, and the tokens of clients.
 struct Life {
     live: Vec<(String, Tokens)>,
     ended: Vec<(String, Tokens)>,
@@ -19,8 +19,8 @@ struct Life {
 }
 
 impl Life {
-    /// Logins, rotations, logouts, thefts and changed claims, over two nodes, which are gone afterwards: nodes that ran on
-    /// would end again what Redis has lost.
+    /// Logins, rotations, logouts, thefts and changed claims, over two nodes. The nodes are gone afterwards: running
+    /// nodes would repair Redis's losses.
     async fn live(store: &Store) -> Self {
         let nodes = [(); 2].map(|()| gateway(store, "127.0.0.1:0"));
         let apis = nodes.each_ref().map(|node| node.api());
@@ -89,7 +89,7 @@ fn restarted(store: &mut Store) {
     store.run();
 }
 
-/// Each acknowledged write is in the file, whatever becomes of the process: none was put off because the disk was slow.
+/// Each acknowledged write is in the file, whatever happens to the process: no write was put off by a slow disk.
 fn killed(store: &mut Store) {
     let delayed = store.info("persistence", "aof_delayed_fsync");
     store.kill();
@@ -147,7 +147,7 @@ async fn without_the_rights_of_the_default_user_debians_server_loses_all_and_che
     }
 }
 
-/// The other server takes over what one has written, as an upgrade of the stack does.
+/// The other server takes over the volume of one server, as at an upgrade of the stack.
 #[tokio::test]
 async fn valkey_loads_a_volume_that_redis_has_written() {
     let mut store = Store::start_as(Server::Redis);
@@ -161,7 +161,7 @@ async fn valkey_loads_a_volume_that_redis_has_written() {
     life.expect_all(&store).await;
 }
 
-/// `tests/stack/volumes/README.md` says how that volume was made: 64 sessions that live until 2036.
+/// `tests/stack/volumes/README.md` describes the origin of the volume: 64 sessions with an end in 2036.
 #[tokio::test]
 async fn valkey_loads_a_volume_that_redis_7_2_has_written() {
     let mut store = Store::prepare(Server::Valkey);

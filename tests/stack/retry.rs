@@ -1,4 +1,4 @@
-//! A node dies after it has carried a request out and before it has answered.
+//! A node dies between the execution of a request and its answer.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -40,7 +40,7 @@ impl Dying {
     }
 }
 
-/// A head, and as much body as it announces.
+/// A head, and as much body as its `Content-Length` says.
 fn read_request(client: &mut TcpStream) -> String {
     let (mut request, mut byte) = (String::new(), [0]);
     while !request.ends_with("\r\n\r\n") && client.read(&mut byte).expect("it writes") == 1 {
@@ -72,7 +72,7 @@ impl Parts {
         Self { _store: store, first, dying, second }
     }
 
-    /// A fresh nginx asks the first of its nodes first: the one that dies.
+    /// A fresh nginx asks the first of its nodes first: the dying one.
     fn nginx(&self) -> Nginx {
         Nginx::before([&self.dying.address, self.second.address()], "1000r/s")
     }

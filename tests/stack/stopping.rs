@@ -1,4 +1,4 @@
-//! `docker compose stop` while somebody follows the event stream.
+//! `docker compose stop` while a subscriber reads the event stream.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -8,10 +8,10 @@ use super::parts::Stack;
 use crate::support::gateway::WEB;
 use crate::support::wait_for;
 
-/// The time in which a node and nginx must be gone, whoever is still connected.
+/// The time limit for the end of a node and of nginx, with any clients still connected.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// A follower that never hangs up by itself. Returns when the stream has begun, which is once the node knows the feed.
+/// A subscriber without a hang-up of its own. Returns when the stream has begun, after the node has read the feed.
 fn follow(address: &str) -> BufReader<TcpStream> {
     wait_for("the stream begins", Duration::from_secs(20), || {
         let mut stream = TcpStream::connect(address).expect("it listens");

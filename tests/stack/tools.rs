@@ -16,7 +16,7 @@ use crate::support::gateway::WEB;
 
 const PAGES: [&str; 2] = ["README.md", "docs/stack.md"];
 
-/// The commands that the pages print for a tool, each once, without what follows in a comment.
+/// The commands on the pages for a tool, each once, without comments at their end.
 fn printed(tool: &str) -> Vec<String> {
     let start = format!("docker compose run --rm {tool} ");
     let pages = PAGES.map(text_of);
@@ -29,7 +29,7 @@ fn printed(tool: &str) -> Vec<String> {
     commands
 }
 
-/// The tool's entrypoint on this machine, with its environment; where the image has `valkey-cli`, there is redis-cli.
+/// The tool's entrypoint on this machine, with its environment; redis-cli takes the place of the image's `valkey-cli`.
 fn tool(store: &Store, name: &str, line: &str) -> Command {
     let (entrypoint, bin) = (texts(&service(name)["entrypoint"]), TempDir::new().expect("a folder").keep());
     symlink(env!("CARGO_BIN_EXE_token-gateway"), bin.join("token-gateway")).expect("a link");
@@ -87,7 +87,7 @@ async fn what_the_pages_print_for_operators_does_what_it_says() {
     }
 }
 
-/// In the gateways' container the folder is read-only, so the command that the README had named failed there.
+/// The folder is read-only in the gateways' container, so the README's former command failed there.
 #[tokio::test]
 async fn keys_are_rotated_without_rust_on_the_host_and_running_nodes_publish_the_new_one() {
     let stack = Stack::start();
@@ -112,7 +112,7 @@ async fn keys_are_rotated_without_rust_on_the_host_and_running_nodes_publish_the
     );
 }
 
-/// The block that logs in and refreshes, with only the key and the two ports put in place.
+/// The block for login and refresh, with only the key and the two ports put in place.
 #[test]
 fn the_lines_of_the_readme_log_in_and_refresh_through_nginx() {
     let stack = Stack::start();
@@ -127,7 +127,7 @@ fn the_lines_of_the_readme_log_in_and_refresh_through_nginx() {
     assert!(output.status.success() && text.contains("\"refresh_token\":\""), "{lines}\n{text}");
 }
 
-/// `init` inside the container, which sees the checkout under another path.
+/// `init` inside the container, where the checkout has another path.
 #[test]
 fn the_init_of_the_readme_makes_what_compose_asks_for() {
     let readme = text_of("README.md");

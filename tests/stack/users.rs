@@ -1,4 +1,4 @@
-//! Redis users: the gateways may do what they do, and nobody anything else.
+//! Redis users: the gateways may do their work, and nobody anything else.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -12,7 +12,7 @@ use super::parts::{Server, Store, ask, gateway, gateway_with};
 use super::repository;
 use crate::support::users::rule_of_the_gateway;
 
-/// What the gateway sends besides the commands of its scripts.
+/// The gateway's commands besides those in its scripts.
 const CARRIERS: [&str; 8] = ["acl|dryrun", "eval", "evalsha", "info", "time", "wait", "xrange", "xread"];
 
 fn granted() -> BTreeSet<String> {
@@ -65,7 +65,7 @@ async fn does_what_it_does(store: Store) {
     assert!(!errors.contains("errorstat_ERR") && !errors.contains("errorstat_NOPERM"), "{errors}");
 }
 
-/// A node that waits for replicas keeps connections of another kind, and checks each before it is used again.
+/// A node that waits for replicas keeps connections of another kind, and checks each before further use.
 async fn wait_for_replicas(store: &Store) {
     let node = gateway_with(store, "127.0.0.1:0", &[("REDIS_WAIT_REPLICAS", "1"), ("WORKERS", "1")]);
     let api = node.api();

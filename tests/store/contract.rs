@@ -1,4 +1,4 @@
-//! What every backend must do: one suite, run once for each.
+//! The duties of every backend: one suite, run once for each.
 
 use std::time::Duration;
 
@@ -182,7 +182,7 @@ async fn a_token_sent_before_the_record_moved_is_late_for_four_generations(bench
     assert!(matches!(outcome, Rotated::Reused(_)), "five behind: {outcome:?}");
 }
 
-/// Without this an honest client is accused that hangs up, repeats its request elsewhere, and moves on five times
+/// Without this, an honest client is accused: it hangs up, repeats its request elsewhere, and moves on five times
 /// before the first copy arrives.
 async fn a_token_that_was_held_up_on_its_way_is_late_whatever_its_generation(bench: &Bench) {
     let alice = subject("alice");
@@ -199,7 +199,7 @@ async fn a_token_that_was_held_up_on_its_way_is_late_whatever_its_generation(ben
 async fn a_token_ahead_of_its_record_is_healed_and_reuse_still_caught(bench: &Bench) {
     let alice = subject("alice");
     let first = bench.create(&alice).await;
-    // Two rotations that the store has lost.
+    // Two rotations lost by the store.
     let (second, third) = (successor(first, "a"), successor(successor(first, "a"), "a"));
     let outcome = bench.rotate(&alice, third, 2, "b").await;
     let Rotated::RolledBack(grant) = outcome else { panic!("not healed: {outcome:?}") };
@@ -209,7 +209,7 @@ async fn a_token_ahead_of_its_record_is_healed_and_reuse_still_caught(bench: &Be
     assert!(matches!(outcome, Rotated::Reused(_)), "{outcome:?}");
 }
 
-/// One was granted by a master that was lost, the other in its place: at most one of them is a token of the record.
+/// A lost primary granted one, the primary in its place the other: at most one of them is a token of the record.
 async fn of_two_successors_after_a_lost_rotation_only_one_goes_on(bench: &Bench) {
     let alice = subject("alice");
     let first = bench.create(&alice).await;

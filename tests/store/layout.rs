@@ -1,4 +1,4 @@
-//! What only Redis has: keys, sets and streams as operators see them.
+//! Features of Redis alone: keys, sets and streams as operators see them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What only the embedded store has to see to: expiry.
+//! A duty of the embedded store alone: expiry.
 
 use std::time::Duration;
 

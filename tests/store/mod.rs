@@ -79,7 +79,7 @@ impl Bench {
         }
     }
 
-    /// The store's time, later than all that it has stamped so far and earlier than all that follows.
+    /// A time of the store, later than all its timestamps so far and earlier than all further ones.
     pub async fn moment(&self) -> Timestamp {
         let past = self.store.now(&anybody()).await.expect("the store tells the time");
         let moment = self.later_than(past).await;
@@ -139,12 +139,12 @@ pub fn new_session(subject: &Subject, jti: Jti, deadline: Timestamp) -> NewSessi
     }
 }
 
-/// Whoever asks for the time: there is one server, and one clock.
+/// The subject for a question about the time: there is one server, and one clock.
 pub fn anybody() -> Subject {
     subject("anybody")
 }
 
-/// The successor that an attempt of this name makes.
+/// The successor in an attempt of this name.
 pub fn successor(presented: Jti, attempt: &str) -> Jti {
     let key = format!("an-attempt-named-{attempt}").parse().expect("long enough");
     presented.successor(&token_gateway::session::Attempt::Keyed(key))

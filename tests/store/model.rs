@@ -1,6 +1,6 @@
-//! A model-based property test: random operations on several sessions of several subjects, with delayed and
-//! doubled calls and time moved forward, run against both backends. Every answer is compared, and after each
-//! step the resulting state. A failure shrinks to the shortest story that tells it.
+//! A model-based property test: random operations on several sessions of several subjects, with delayed and doubled
+//! calls and time moved forward, run against both backends. Compares every answer, and the resulting state after each
+//! step. A failure shrinks to the shortest story of it.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ enum Step {
         sent: Sent,
         accuse: bool,
     },
-    /// A token that is ahead of its record, as after a failover.
+    /// A token ahead of its record, as after a failover.
     RotateAhead {
         token: usize,
         by: u64,
@@ -58,7 +58,7 @@ enum Step {
     },
 }
 
-/// When a call was sent, in steps before it arrives.
+/// The moment of sending, in steps before the arrival.
 #[derive(Debug, Clone, Copy)]
 enum Sent {
     Now,
@@ -96,10 +96,10 @@ struct Token {
     generation: u64,
 }
 
-/// What a test client remembers of one backend.
+/// A test client's memory of one backend.
 struct Client<'a> {
     bench: &'a Bench,
-    /// The store's time before each step, so that a call can be sent then and arrive now.
+    /// The store's time before each step, to send a call then and let it arrive now.
     moments: Vec<Timestamp>,
     deadlines: Vec<Timestamp>,
 }
@@ -118,7 +118,7 @@ impl Client<'_> {
     }
 }
 
-/// The story so far, as every backend has heard it.
+/// The story so far, the same for every backend.
 #[derive(Default)]
 struct Story {
     tokens: Vec<Token>,
@@ -131,7 +131,7 @@ impl Story {
             .then(|| self.tokens[self.tokens.len() - 1 - index % self.tokens.len()].clone())
     }
 
-    /// Runs one step on one backend; the answer with times made relative, and the token it handed out.
+    /// Runs one step on one backend; the answer with times made relative, and its new token.
     async fn run(&self, client: &mut Client<'_>, step: &Step, fresh: Jti) -> (String, Option<Token>) {
         client.moments.push(client.bench.moment().await);
         let store = client.bench.store.clone();
@@ -226,7 +226,7 @@ impl Story {
         (told_rotated(answer), handed_out)
     }
 
-    /// All that can be seen of one backend, with times relative to now.
+    /// The whole visible state of one backend, with times relative to now.
     async fn state(&self, client: &Client<'_>) -> String {
         let mut state = String::new();
         let now = client.bench.moment().await;

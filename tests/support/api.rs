@@ -76,7 +76,7 @@ impl Api {
         self.send(self.refresh_request(token).header("Idempotency-Key", key)).await
     }
 
-    /// Presents a token until the answer is one: a 503 says nothing and asks to be repeated.
+    /// Presents a token until the answer is a decision: a 503 says nothing and asks to be repeated.
     pub async fn refresh_until_decided(&self, token: &str) -> Answer {
         let key = fresh_key();
         decided(|| self.refresh_as(token, &key)).await
@@ -162,7 +162,7 @@ impl Answer {
     }
 }
 
-/// Repeats a request until it is no 503; any other answer is one.
+/// Repeats a request while the answer is 503; any other answer is a decision.
 pub async fn decided<A: Future<Output = Answer>>(mut ask: impl FnMut() -> A) -> Answer {
     for _ in 0..3000 {
         let answer = ask().await;
@@ -174,7 +174,7 @@ pub async fn decided<A: Future<Output = Answer>>(mut ask: impl FnMut() -> A) -> 
     panic!("503 for half a minute");
 }
 
-/// An `Idempotency-Key` that was never used before.
+/// An `Idempotency-Key` without earlier use.
 pub fn fresh_key() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("idempotency-key-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))

@@ -1,5 +1,5 @@
-//! A load balancer in front of gateways: each connection goes to the next one that takes it. Its address stays while
-//! they come and go, so it is what their issuer can be named after.
+//! A load balancer in front of gateways. Each connection goes to the next gateway that takes it. The balancer's address
+//! stays while gateways come and go, so their issuer can be named after it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

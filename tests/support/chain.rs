@@ -1,4 +1,4 @@
-//! One session of a client that does as it should: it repeats a refresh, with the same key, until it has an answer.
+//! One session of a good client: it repeats a refresh, with the same key, until it has an answer.
 
 use tokio::task::spawn_blocking;
 
@@ -9,7 +9,7 @@ pub struct Chain {
     api: Api,
     pub subject: String,
     pub tokens: Tokens,
-    /// How many refreshes have been granted.
+    /// The number of granted refreshes.
     pub generation: u64,
 }
 
@@ -19,7 +19,7 @@ impl Chain {
         Self { api, subject: subject.to_owned(), tokens, generation: 0 }
     }
 
-    /// Demands that it is granted in the end.
+    /// Demands a grant in the end.
     pub async fn refresh(&mut self) {
         let key = fresh_key();
         let answer = decided(|| self.api.refresh_as(&self.tokens.refresh, &key)).await;
@@ -27,7 +27,7 @@ impl Chain {
         self.generation += 1;
     }
 
-    /// Goes on while something happens, and for ten refreshes more; returns what came of it.
+    /// Goes on while something happens, and for ten refreshes more; returns the result of `happens`.
     pub async fn meanwhile<T: Send + 'static>(&mut self, happens: impl FnOnce() -> T + Send + 'static) -> T {
         let happening = spawn_blocking(happens);
         while !happening.is_finished() {
@@ -39,13 +39,13 @@ impl Chain {
         happening.await.expect("it happens")
     }
 
-    /// What a server holds of the session: that it lives, its generation, and its refresh token.
+    /// The state of the session on a server: its state field, its generation, and its refresh token.
     pub fn record_on(&self, server: &Redis) -> [String; 3] {
         let key = format!("tg:{{{}}}:session:{}", self.subject, self.tokens.session);
         server.ask(&["HMGET", &key, "state", "gen", "jti"])
     }
 
-    /// What the record must hold.
+    /// The values that the record must hold.
     pub fn record(&self) -> [String; 3] {
         let jti = claims(&self.tokens.refresh)["jti"].as_str().expect("an id").to_owned();
         ["live".to_owned(), self.generation.to_string(), jti]

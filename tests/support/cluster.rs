@@ -1,4 +1,4 @@
-//! A real Redis Cluster of three primaries, each with a replica where one is wanted.
+//! A real Redis Cluster of three primaries, on demand with a replica each.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -13,13 +13,13 @@ use super::redis::{Login, Redis};
 use super::tls::Certificates;
 use super::wait_for;
 
-/// What servers want to hear, where they want a password.
+/// The password of servers, where they have one.
 pub const PASSWORD: &str = "password-of-the-tests";
 
-/// Servers that keep 16,384 slots among them.
+/// Servers with 16,384 slots among them.
 const PRIMARIES: usize = 3;
 
-/// What lets a replica take over within seconds.
+/// Settings for a takeover by a replica within seconds.
 const QUICK: [&str; 10] = [
     "--cluster-enabled",
     "yes",
@@ -35,9 +35,9 @@ const QUICK: [&str; 10] = [
 
 pub struct Cluster {
     pub servers: Vec<Redis>,
-    /// What redis-cli is told to get in.
+    /// The credentials of redis-cli.
     introduction: Vec<String>,
-    /// How a URL for gateways begins.
+    /// The beginning of a URL for gateways.
     url: String,
 }
 
@@ -59,7 +59,7 @@ impl Cluster {
         cluster
     }
 
-    /// Three primaries and no replicas, which speak TLS, with each other too.
+    /// Three primaries and no replicas; they speak TLS, with each other too.
     pub fn over_tls(certificates: &Certificates) -> Self {
         let options = ["--cluster-enabled", "yes", "--tls-cluster", "yes"];
         let start = |_| Redis::start_over_tls(free_port_with_bus(), certificates, &options);
@@ -70,7 +70,7 @@ impl Cluster {
         cluster
     }
 
-    /// Three primaries with a replica each, which fail over within seconds.
+    /// Three primaries with a replica each, and a failover within seconds.
     pub fn with_replicas(extra: &[&str]) -> Self {
         Self::with_replicas_as(Login::Anybody, extra)
     }
@@ -144,7 +144,7 @@ impl Cluster {
         format!("{}{}", self.url, servers.join(","))
     }
 
-    /// How many keys each primary holds.
+    /// The number of keys on each primary.
     pub fn sizes(&self) -> Vec<u64> {
         self.servers.iter().map(|server| server.ask(&["DBSIZE"])).collect()
     }
@@ -154,17 +154,17 @@ impl Cluster {
         self.servers.pop();
     }
 
-    /// Which server serves a key, as most of those that answer say.
+    /// The server of a key, by the claim with the highest epoch.
     pub fn primary_of(&self, key: &str) -> usize {
         self.primary_of_slot(self.slot_of(key)).expect("somebody serves the slot")
     }
 
-    /// Of the servers that say the slot is theirs, the one with the highest configuration epoch.
+    /// Among the servers with a claim to the slot, the one with the highest configuration epoch.
     pub fn primary_of_slot(&self, slot: u16) -> Option<usize> {
         (0..self.servers.len()).filter_map(|n| Some((self.claim(n, slot)?, n))).max().map(|(_, n)| n)
     }
 
-    /// The epoch in which a server claims a slot, if it does.
+    /// The epoch of a server's claim to a slot, if there is one.
     fn claim(&self, n: usize, slot: u16) -> Option<u64> {
         let server = Some(&self.servers[n]).filter(|server| server.is_running())?;
         let nodes: String = server.try_ask(&["CLUSTER", "NODES"])?;
@@ -193,7 +193,7 @@ impl Cluster {
             .expect("each primary has a replica")
     }
 
-    /// `CLUSTER FAILOVER`: the replica takes over from a primary that still runs; returns which it is.
+    /// `CLUSTER FAILOVER`: the replica takes over from a running primary; returns the replica.
     pub fn fail_over(&self, primary: usize) -> usize {
         let replica = self.replica_of(primary);
         self.servers[replica].ask::<String>(&["CLUSTER", "FAILOVER"]);
@@ -207,7 +207,7 @@ impl Cluster {
         });
     }
 
-    /// Every server runs, knows that all is well, and every replica has what its primary has.
+    /// Waits until every server runs and knows that all is well, and every replica has all data of its primary.
     pub fn wait_until_whole(&self) {
         wait_for("the Cluster is whole", Duration::from_secs(60), || {
             let linked = |server: &Redis| {
@@ -224,10 +224,11 @@ impl Cluster {
         });
     }
 
-    /// Every server that answers says the same of who serves what, replicas included, and of each epoch there is one.
+    /// Waits until all servers with an answer agree on the primary of each slot, replicas included, and each epoch is
+    /// there once.
     ///
-    /// A slot that moves before that can get an epoch that is taken. Some server then never hears of the move, and when
-    /// it is promoted takes the slot back, without its keys; who had them deletes them.
+    /// A slot moved before that can get a taken epoch. Some server then never hears of the move, and takes the slot
+    /// back at its promotion, without its keys; the primary with the keys deletes them.
     fn wait_until_agreed(&self) {
         wait_for("the servers agree on the slots", Duration::from_secs(30), || {
             let nodes = self.servers.iter().filter_map(|it| it.try_ask::<String>(&["CLUSTER", "NODES"]));
@@ -238,7 +239,7 @@ impl Cluster {
         });
     }
 
-    /// Its replicas have what it has now.
+    /// Waits until the replicas have the primary's present data.
     fn wait_until_replicated(&self, primary: usize) {
         let offset = |n: usize, name: &str| self.servers[n].info(name)?.parse::<u64>().ok();
         let (now, port) =
@@ -269,7 +270,7 @@ impl Cluster {
         self.servers[n].ask(&["CLUSTER", "MYID"])
     }
 
-    /// Any server knows it that answers; one that is frozen runs, and does not.
+    /// Any server can answer this, but a frozen server runs and does not answer.
     fn slot_of(&self, key: &str) -> u16 {
         let mut running = self.servers.iter().filter(|server| server.is_running());
         running.find_map(|server| server.try_ask(&["CLUSTER", "KEYSLOT", key])).expect("a server answers")
@@ -277,7 +278,7 @@ impl Cluster {
 }
 
 impl SlotMove<'_> {
-    /// Keys of the slot that have not left yet.
+    /// Keys of the slot in their old place.
     pub fn left(&self) -> Vec<String> {
         let slot = self.slot.to_string();
         self.cluster.servers[self.from].ask(&["CLUSTER", "GETKEYSINSLOT", &slot, "1000"])
@@ -290,8 +291,8 @@ impl SlotMove<'_> {
         self.cluster.servers[self.from].ask::<redis::Value>(&migrate);
     }
 
-    /// Moves what is left, tells everybody, and waits until all have heard it and a failover would not lose what has
-    /// moved. Keys that appear meanwhile move, too.
+    /// Moves the rest and tells everybody. Waits until all servers have learned of the move, and a failover would lose
+    /// no moved key. Keys that appear meanwhile move, too.
     pub fn finish(self) {
         loop {
             let left = self.left();
@@ -301,7 +302,7 @@ impl SlotMove<'_> {
             }
         }
         let (slot, id) = (self.slot.to_string(), self.cluster.id(self.to));
-        // The new owner first, so that no slot is nobody's.
+        // The new primary first, so no slot is nobody's.
         for n in [self.to, self.from].into_iter().chain(0..self.cluster.servers.len()) {
             let _ = self.cluster.servers[n].try_ask::<String>(&["CLUSTER", "SETSLOT", &slot, "NODE", &id]);
         }
@@ -310,7 +311,7 @@ impl SlotMove<'_> {
     }
 }
 
-/// Epoch and slots of each primary that has some, as one server says.
+/// Epoch and slots of each primary with slots, in the view of one server.
 fn primaries(nodes: &str) -> Vec<(String, String)> {
     let fields = nodes.lines().map(|line| line.split(' ').collect::<Vec<_>>());
     let with_slots = fields.filter(|fields| fields.len() > 8 && fields[2].contains("master"));
@@ -319,8 +320,8 @@ fn primaries(nodes: &str) -> Vec<(String, String)> {
     all
 }
 
-/// A port that was free a moment ago, and so was the one for the cluster's bus, 10,000 above. Both lie below
-/// those that the system hands out, so nobody else comes upon them.
+/// A port free a moment ago, like the port for the cluster's bus, 10,000 above. Both lie below the ports the system
+/// hands out, so nobody else comes upon them.
 fn free_port_with_bus() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 11_000 + (std::process::id() % 900) as u16 * 10;

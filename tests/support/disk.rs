@@ -1,4 +1,4 @@
-//! What a redis-server has had synced to its disk, as it says itself: the rest a power cut may take.
+//! The data that a redis-server has synced to its disk, by its own record: a power cut may take the rest.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 pub struct Disk(TempDir);
 
 impl Disk {
-    /// Builds what is loaded into the server. A C compiler is there: a dependency of the gateway wants one.
+    /// Builds the library to load into the server. A C compiler is there: a dependency of the gateway wants one.
     pub fn new() -> Self {
         let disk = Self(tempfile::tempdir().expect("a temporary folder"));
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/synced.c");
@@ -19,7 +19,7 @@ impl Disk {
         disk
     }
 
-    /// Has a server write down what it syncs.
+    /// Makes a server record its syncs.
     pub fn watch(&self, server: &mut Command) {
         server.env("LD_PRELOAD", self.library()).env("SYNCED", self.record());
     }

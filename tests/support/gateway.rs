@@ -17,7 +17,7 @@ pub const ISSUER: &str = "https://auth.example.test";
 pub const SIGNING_SECRET: &str = "signing-secret-of-the-tests-0123456789";
 pub const REFRESH_SECRET: &str = "refresh-secret-of-the-tests-0123456789";
 
-/// A service that may do everything, named `web`; and one, `issuer`, that may only create sessions.
+/// The service `web`, with all rights; and the service `issuer`, with the right to create sessions alone.
 pub static WEB: LazyLock<NewServiceKey> = LazyLock::new(|| NewServiceKey::generate("web", &[]).unwrap());
 pub static ISSUE_ONLY: LazyLock<NewServiceKey> =
     LazyLock::new(|| NewServiceKey::generate("issuer", &[Role::Issue]).unwrap());
@@ -40,7 +40,7 @@ impl Gateway {
         Self::spawn(&all)
     }
 
-    /// On the store that a URL leads to.
+    /// On the store behind a URL.
     pub fn on(url: &str, settings: &[(&str, &str)]) -> Self {
         let mut all = vec![("REDIS_URL", url)];
         all.extend_from_slice(settings);
@@ -89,18 +89,18 @@ impl Gateway {
         Api::new(&self.address)
     }
 
-    /// The address that the log line names for `/metrics`; the test has set `ADMIN_ADDR`.
+    /// The address for `/metrics`, from its log line; the test has set `ADMIN_ADDR`.
     pub fn admin(&self) -> String {
         wait_for("the admin address", Duration::from_secs(5), || named(&self.log(), "admin listening on"))
     }
 
-    /// What it tells under `/metrics`; the test has set `ADMIN_ADDR`.
+    /// The answer to `/metrics`; the test has set `ADMIN_ADDR`.
     pub async fn metrics(&self) -> String {
         let admin = Api::new(&self.admin());
         admin.send(admin.request(Method::GET, "/metrics")).await.text
     }
 
-    /// All that it has written to its log so far.
+    /// The whole log so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -128,11 +128,12 @@ impl Gateway {
         })
     }
 
-    /// Sends bytes as they are, on a connection of their own; what comes back until that is closed, or broken.
+    /// Sends bytes as they are, on a connection of their own; returns the answer until the connection closes, or
+    /// breaks.
     pub fn say(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
-        let _ = stream.write_all(bytes); // who refuses a request may do so before its end
+        let _ = stream.write_all(bytes); // a refusal may come before the request's end
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
         String::from_utf8(answer).expect("text")
@@ -143,7 +144,7 @@ impl Gateway {
         self.memory("VmRSS:")
     }
 
-    /// The most that it ever was.
+    /// The highest resident memory so far.
     pub fn most_resident(&self) -> u64 {
         self.memory("VmHWM:")
     }

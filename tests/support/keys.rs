@@ -1,4 +1,4 @@
-//! A key set file in a folder of its own, and the real command that changes it.
+//! A key set file in a folder of its own, and the real command for its changes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,7 +42,7 @@ impl Keys {
         std::fs::rename(&fresh, &self.path).expect("it can be renamed");
     }
 
-    /// `token-gateway keys <args>`, with the cache time that tests can wait for.
+    /// `token-gateway keys <args>`, with a cache time short enough for tests.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_token-gateway"));
         command.env_clear().arg("keys").args(args).env("SIGNING_KEYS", &self.path);
@@ -50,7 +50,7 @@ impl Keys {
         command
     }
 
-    /// What such a command prints when it succeeds.
+    /// The output of such a command at success.
     #[track_caller]
     pub fn run(&self, args: &[&str]) -> String {
         let output = self.command(args).output().expect("it runs");

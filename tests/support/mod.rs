@@ -1,4 +1,4 @@
-//! Servers that the tests start themselves, on free loopback ports, and stop by process id.
+//! Servers for tests, on free loopback ports. A test starts them by itself, and stops them by process id.
 
 pub mod api;
 pub mod balancer;
@@ -17,7 +17,7 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// A port that was free a moment ago.
+/// A port free a moment ago.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     listener.local_addr().expect("a bound listener has an address").port()
@@ -35,7 +35,7 @@ pub fn wait_for<T>(what: &str, limit: Duration, mut ready: impl FnMut() -> Optio
     }
 }
 
-/// The same for what has to be awaited.
+/// The same for a future.
 pub async fn eventually<T>(what: &str, limit: Duration, mut ready: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
@@ -47,7 +47,7 @@ pub async fn eventually<T>(what: &str, limit: Duration, mut ready: impl AsyncFnM
     }
 }
 
-/// Sends a signal to a process that the test has started.
+/// Sends a signal to a process of the test.
 pub fn signal(signal: &str, id: u32) {
     assert!(Command::new("kill").args([signal, &id.to_string()]).status().expect("kill runs").success());
 }

@@ -1,7 +1,7 @@
-//! A TCP proxy in front of a redis-server that understands RESP: it can hold back what a gateway sends and let it go
-//! later, and let calls of scripts meet faults, by hand or by plan. Replication, Sentinels and operators, who may share
-//! its address, pass untouched: all this concerns connections on which a script was sent or the feed was read. Replicas
-//! can be parted from their master.
+//! A TCP proxy in front of a redis-server; it understands RESP. It can hold back a gateway's calls and release them
+//! later, and let calls of scripts meet faults, by hand or by plan. It concerns only connections on which a script was
+//! sent or the feed was read. Replication, Sentinels and operators pass untouched, though they may share its address.
+//! It can part replicas from their primary.
 
 pub mod frame;
 mod gate;
@@ -23,7 +23,7 @@ pub struct Proxy {
     shared: Arc<Shared>,
 }
 
-/// What all connections of a proxy have in common.
+/// The common state of all connections of a proxy.
 #[derive(Default)]
 struct Shared {
     gate: Gate,
@@ -50,23 +50,23 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// From now on nothing of a gateway reaches Redis; what is sent waits here, even when its sender has given up.
+    /// From now on nothing of a gateway reaches Redis. Calls wait here, even if their sender has given up.
     pub fn hold(&self) {
         self.shared.gate.hold_all();
     }
 
-    /// The same for the connections there are; new ones work.
+    /// The same for the present connections; new ones work.
     pub fn hold_existing(&self) {
         self.shared.gate.hold_existing();
     }
 
-    /// Makes a black hole of every connection there is: open, and silent for ever. New ones work.
+    /// Makes a black hole of every present connection: open, and silent for ever. New ones work.
     pub fn swallow(&self) {
         self.shared.gate.swallow_existing();
     }
 
-    /// As when the network between the server and its replicas is gone, for good: connections stay open, and nothing
-    /// comes through, neither on those there are nor on new ones.
+    /// As when the network between the server and its replicas is gone, for good: connections stay open, but nothing
+    /// comes through, on present and on new ones.
     pub fn part(&self) {
         self.shared.gate.part();
     }
@@ -89,12 +89,12 @@ impl Proxy {
         self.shared.fates.follow(None);
     }
 
-    /// How many calls of scripts there were.
+    /// The number of calls of scripts so far.
     pub fn calls(&self) -> u64 {
         self.shared.fates.calls()
     }
 
-    /// How often each fault has struck.
+    /// The number of strikes of each fault.
     pub fn struck(&self) -> BTreeMap<&'static str, u64> {
         self.shared.fates.struck()
     }
@@ -107,7 +107,7 @@ impl Shared {
                 return;
             }
             let (number, shared) = (self.gate.accept(), self.clone());
-            // A server that is frozen may not accept for a while; others must not wait for that.
+            // A frozen server may not accept for a while; others must not wait for it.
             std::thread::spawn(move || {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { return };
                 let _ = (client.set_nodelay(true), server.set_nodelay(true));

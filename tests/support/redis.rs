@@ -12,7 +12,7 @@ use super::proxy::Proxy;
 use super::tls::Certificates;
 use super::{free_port, signal, users, wait_for};
 
-/// How a server is entered.
+/// The way into a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Login {
     Anybody,
@@ -22,7 +22,7 @@ pub enum Login {
 }
 
 impl Login {
-    /// How other servers, and redis-cli, get in; nobody is asked where anybody gets in.
+    /// The credentials of other servers, and of redis-cli; none for a server open to anybody.
     pub fn of_servers(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Anybody => None,
@@ -31,7 +31,7 @@ impl Login {
         }
     }
 
-    /// How a URL for gateways begins, after its scheme.
+    /// The beginning of a URL for gateways, after its scheme.
     pub fn of_gateways(self) -> String {
         match self {
             Self::Anybody => String::new(),
@@ -47,11 +47,11 @@ pub struct Redis {
     dir: TempDir,
     extra: Vec<String>,
     login: Login,
-    /// In front of it, where it announces that one's port instead of its own.
+    /// In front of the server, which gives the proxy's port as its own.
     proxy: Option<Proxy>,
-    /// Where others reach it over TLS.
+    /// The server's address for others over TLS.
     tls_port: Option<u16>,
-    /// Knows what it has synced.
+    /// With a record of everything synced.
     disk: Option<Disk>,
 }
 
@@ -69,7 +69,7 @@ impl Redis {
         Self::start_all(port, login, None, extra)
     }
 
-    /// What it syncs is known.
+    /// With a record of its syncs.
     pub fn start_watched(login: Login, extra: &[&str]) -> Self {
         Self::start_all(free_port(), login, Some(Disk::new()), extra)
     }
@@ -95,7 +95,7 @@ impl Redis {
         redis
     }
 
-    /// Behind a proxy, whose port it announces by the options of `announce`.
+    /// Behind a proxy; the options in `announce` make the server give the proxy's port as its own.
     pub fn start_behind(
         proxy: Proxy,
         port: u16,
@@ -129,7 +129,7 @@ impl Redis {
         self.tls_port.unwrap_or_else(|| self.proxy.as_ref().map_or(self.port, Proxy::port))
     }
 
-    /// Starts the server again on its port, with what it has on disk.
+    /// Starts the server again on its port, with its data on disk.
     pub fn run(&mut self) {
         self.begin();
         wait_for("redis-server answers", Duration::from_secs(10), || {
@@ -196,7 +196,7 @@ impl Redis {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Where other servers reach it: over TLS, where that is how they speak; never through the proxy.
+    /// The address for other servers: over TLS, if they speak TLS; never through the proxy.
     pub fn address_for_servers(&self) -> String {
         format!("127.0.0.1:{}", self.tls_port.unwrap_or(self.port))
     }
@@ -211,7 +211,7 @@ impl Redis {
         format!("redis://{}{}", self.login.of_gateways(), self.address())
     }
 
-    /// What `INFO` says under this name; nothing from a server that does not answer.
+    /// The value in `INFO` under this name; nothing from a server without an answer.
     pub fn info(&self, name: &str) -> Option<String> {
         let info: String = redis::cmd("INFO").query(&mut self.try_connect()?).ok()?;
         info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::to_owned))
@@ -224,7 +224,7 @@ impl Redis {
         cmd.query(&mut self.try_connect()?).ok()
     }
 
-    /// The file that holds what was appended, as a machine that loses power would leave it.
+    /// The file with the writes appended since the start; a power cut leaves a part of it.
     pub fn append_only_file(&self) -> PathBuf {
         let folder = self.dir.path().join("appendonlydir");
         let names = std::fs::read_dir(folder).expect("an append-only folder");
@@ -257,7 +257,7 @@ impl Redis {
         cmd.query(&mut self.connect()).expect("Redis carries the command out")
     }
 
-    /// How often the server has run a command, by its own count.
+    /// The number of runs of a command, by the server's own count.
     pub fn calls(&self, command: &str) -> u64 {
         let stats: String = self.ask(&["INFO", "commandstats"]);
         let name = format!("cmdstat_{command}:calls=");

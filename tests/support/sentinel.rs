@@ -1,4 +1,4 @@
-//! A real master with replicas, and three real Sentinels that watch them.
+//! A real primary with replicas, under the watch of three real Sentinels.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,19 +10,19 @@ use super::redis::{Login, Redis};
 use super::tls::Certificates;
 use super::{free_port, signal, wait_for};
 
-/// The name under which the Sentinels know the master.
+/// The Sentinels' name for the primary.
 const NAME: &str = "mymaster";
 
-/// What servers want to hear, where they want a password.
+/// The password of servers, where they have one.
 pub const PASSWORD: &str = "password-of-the-servers";
 
-/// What Sentinels want to hear, where they want one.
+/// The password of Sentinels, where they have one.
 pub const WATCHERS_PASSWORD: &str = "password-of-the-sentinels";
 
 pub struct Sentinel {
     pub servers: Vec<Redis>,
     watchers: Vec<Watcher>,
-    /// How a URL of theirs begins.
+    /// The beginning of a URL for gateways.
     url: String,
 }
 
@@ -38,10 +38,10 @@ struct Watcher {
 /// From its options.
 type StartServer<'a> = dyn Fn(&[&str]) -> Redis + 'a;
 
-/// From the master's port.
+/// From the primary's port.
 type StartWatcher<'a> = dyn Fn(&str) -> Watcher + 'a;
 
-/// How servers and Sentinels are started, and how a URL of theirs begins.
+/// The way to start servers and Sentinels, and the beginning of a URL to them.
 struct Way<'a> {
     url: String,
     server: Box<StartServer<'a>>,
@@ -83,7 +83,7 @@ impl<'a> Way<'a> {
 }
 
 impl Sentinel {
-    /// A master and two replicas; a master that has lost both takes no writes.
+    /// A primary and two replicas; after the loss of both, the primary takes no writes.
     pub fn start() -> Self {
         Self::start_with(2, &["--min-replicas-to-write", "1", "--min-replicas-max-lag", "2"])
     }
@@ -143,14 +143,14 @@ impl Sentinel {
         format!("{}{}/{NAME}", self.url, watchers.join(","))
     }
 
-    /// Which server is the master, as the Sentinels say.
+    /// The primary, as the Sentinels name it.
     pub fn master(&self) -> usize {
         let named: (String, u16) =
             self.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]).expect("a master");
         self.servers.iter().position(|server| server.public_port() == named.1).expect("one of ours")
     }
 
-    /// `SENTINEL FAILOVER`: a replica takes over from a master that still runs; returns which it is.
+    /// `SENTINEL FAILOVER`: a replica takes over from a running primary; returns the replica.
     pub fn fail_over(&self) -> usize {
         let former = self.master();
         self.begin_failover();
@@ -163,7 +163,7 @@ impl Sentinel {
         });
     }
 
-    /// Returns which server the Sentinels name once it is no longer `former`.
+    /// Returns the server the Sentinels name, after it is no longer `former`.
     pub fn wait_for_another(&self, former: usize) -> usize {
         wait_for("the Sentinels name another master", Duration::from_secs(60), || {
             let named = self.master();
@@ -172,7 +172,7 @@ impl Sentinel {
         })
     }
 
-    /// Every server runs, every replica has what the master has, and the Sentinels know all of it.
+    /// Waits until every server runs, every replica has all data of the primary, and the Sentinels know all of it.
     pub fn wait_until_whole(&self) {
         wait_for("the Sentinels know everybody", Duration::from_secs(90), || {
             let master = self.master();

@@ -1,5 +1,5 @@
-/* Loaded into a redis-server: each fdatasync that succeeds is written down, as inode and the length that the file had
-   before the call, in the file that $SYNCED names. That much of it a power cut leaves. */
+/* Loaded into a redis-server. Writes down each successful fdatasync in the file that $SYNCED names: the inode, and the
+   length of the synced file before the call. A power cut leaves that much of the file. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>

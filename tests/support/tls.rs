@@ -1,4 +1,4 @@
-//! A CA, and certificates that it has signed: for a server on loopback, and for a client.
+//! A CA, and certificates signed by it: for a server on loopback, and for a client.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::free_port;
 use super::redis::Redis;
 
-/// Settings, as a node is started with them.
+/// Settings, in the form for the start of a node.
 pub fn borrowed<'a>(settings: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {
     settings.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
@@ -47,7 +47,7 @@ impl Certificates {
         path.into_os_string().into_string().expect("UTF-8")
     }
 
-    /// What redis-server is told, so that it wants a certificate of whoever connects to its TLS port.
+    /// Options of redis-server, to demand a certificate from every client of its TLS port.
     pub fn server_options(&self, port: u16) -> Vec<String> {
         let files = [("cert", "server.pem"), ("key", "server.key"), ("ca-cert", "ca.pem")];
         let named = files.iter().flat_map(|(kind, file)| [format!("--tls-{kind}-file"), self.path(file)]);
@@ -56,21 +56,21 @@ impl Certificates {
         named.chain(port).chain(auth).collect()
     }
 
-    /// What redis-cli is told, to show the client's certificate.
+    /// Options of redis-cli, to show the client's certificate.
     pub fn client_options(&self) -> Vec<String> {
         let files = [("--cacert", "ca.pem"), ("--cert", "client.pem"), ("--key", "client.key")];
         let named = files.map(|(option, file)| [option.to_owned(), self.path(file)]);
         ["--tls".to_owned()].into_iter().chain(named.into_iter().flatten()).collect()
     }
 
-    /// What a node is told, so that it believes this CA alone and shows the client's certificate.
+    /// Settings of a node, to trust this CA alone and to show the client's certificate.
     pub fn node_settings(&self) -> [(&'static str, String); 3] {
         let files =
             [("REDIS_TLS_CA", "ca.pem"), ("REDIS_TLS_CERT", "client.pem"), ("REDIS_TLS_KEY", "client.key")];
         files.map(|(name, file)| (name, self.path(file)))
     }
 
-    /// A Redis with a TLS port beside its plain one, through which tests look at it.
+    /// A Redis with a TLS port beside its plain one; tests look at it through the plain one.
     pub fn redis(&self) -> (Redis, u16) {
         let redis = Redis::start_over_tls(free_port(), self, &[]);
         let port = redis.public_port();

@@ -1,4 +1,4 @@
-//! The users of `ops/redis/users.acl`, with passwords that the tests know.
+//! The users of `ops/redis/users.acl`, with passwords known to the tests.
 
 use std::path::PathBuf;
 
@@ -32,7 +32,7 @@ pub fn file() -> String {
     rules().lines().map(with).collect()
 }
 
-/// How a URL names a user: `user:password@`.
+/// A user in a URL: `user:password@`.
 pub fn login((name, password): (&str, &str)) -> String {
     format!("{name}:{password}@")
 }

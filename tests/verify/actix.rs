@@ -15,7 +15,7 @@ struct Claims {
     roles: Vec<String>,
 }
 
-/// What a request is answered: status, challenge, body.
+/// The answer to a request: status, challenge, body.
 async fn ask(verifier: &Verifier, path: &str, headers: &[(&str, &str)]) -> (u16, Option<String>, Value) {
     let guard = |scopes: &[&str]| {
         scopes.iter().fold(Guard::new(verifier.clone()), |guard, scope| guard.scope(*scope))

@@ -51,7 +51,7 @@ fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// What scripts/test has installed for tests/interop has the verifiers that the examples name.
+/// The folder of scripts/test for tests/interop also has the verifiers of the examples.
 fn installed(path: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository("target"), PathBuf::from);
     target.join("interop").join(path)
@@ -108,7 +108,7 @@ async fn every_example_admits_good_tokens_and_refuses_all_others() {
     }
 }
 
-/// The one that follows the feed.
+/// The only example with a subscriber of the feed.
 #[tokio::test]
 async fn the_rust_example_knows_of_a_logout_before_the_token_expires() {
     let keys = Keys::of(Alg::Es256);

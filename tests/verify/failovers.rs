@@ -1,4 +1,4 @@
-//! The feed in Redis where there are several servers: whichever of them an end was announced on, and whatever becomes of it.
+//! The feed in a Redis of several servers: whichever of them an end was published on, and whatever happens to it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use crate::support::cluster::{self, Cluster};
 use crate::support::gateway::Gateway;
 use crate::support::sentinel::Sentinel;
 
-/// Less than it takes until a server that has taken over counts as settled.
+/// Shorter than the time after which a promoted server counts as complete.
 const SHORT: Duration = Duration::from_secs(2);
 
-/// A verifier that is soon stale, and has read the feed.
+/// A verifier with a short limit for stale, after it has read the feed.
 async fn impatient(url: &str) -> Verifier {
     fresh(builder().feed(redis(url)).max_stale(SHORT).start().expect("sound settings")).await
 }
@@ -24,7 +24,7 @@ async fn log_out(api: &Api, tokens: &Tokens) {
     assert_eq!(decided(|| api.revoke(&tokens.refresh)).await.status, 200);
 }
 
-/// By a verifier that has heard the feed again, and by one that has read it since.
+/// Asks a verifier that has caught up with the feed, and a fresh one.
 async fn nothing_was_missed(verifier: Verifier, url: &str, ended: &[&Tokens]) {
     for verifier in [fresh(verifier).await, from_redis(url).await] {
         for tokens in ended {
@@ -33,7 +33,7 @@ async fn nothing_was_missed(verifier: Verifier, url: &str, ended: &[&Tokens]) {
     }
 }
 
-/// With the rights that `docs/verify.md` names.
+/// With the rights in `docs/verify.md`.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_cluster_the_ends_of_users_of_every_primary_are_heard() {
     let cluster = Cluster::start();
@@ -63,7 +63,7 @@ async fn in_a_cluster_the_ends_of_users_of_every_primary_are_heard() {
     }
 }
 
-/// The replica that takes over has never heard of one of the ends.
+/// The replica that takes over never received one of the ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_cluster_a_part_that_is_away_makes_the_whole_stale_and_hides_no_logout() {
     let mut cluster = Cluster::with_replicas(&[]);

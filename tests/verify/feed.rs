@@ -1,4 +1,4 @@
-//! How a node hears of a logout: over HTTP, and from Redis, whatever happens in between.
+//! A node's ways to learn of a logout: over HTTP, and from Redis, whatever happens in between.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::support::eventually;
 use crate::support::gateway::{Gateway, WEB};
 use crate::support::redis::Redis;
 
-/// A verifier that follows the feed in Redis, and has read it.
+/// A verifier on the feed in Redis, after it has read it.
 pub(super) async fn from_redis(url: &str) -> Verifier {
     fresh(builder().feed(super::redis(url)).start().expect("sound settings")).await
 }
@@ -42,7 +42,7 @@ async fn a_node_that_starts_late_knows_of_what_ended_before() {
     }
 }
 
-/// A verifier whose address leads to that node, for the time being.
+/// A verifier with an address that leads to this node, for the time being.
 async fn behind_a_balancer(node: &Gateway) -> (Balancer, Verifier) {
     let balancer = Balancer::start().await;
     balancer.send_to(&[node]);
@@ -67,7 +67,7 @@ async fn what_ended_while_a_node_was_cut_off_from_the_gateway_is_known_once_it_i
     assert_eq!(verifier.verify(&tokens.access).await.unwrap_err(), Refused::Ended);
 }
 
-/// It says nothing, and does not hang up either.
+/// The node sends nothing, and does not hang up either.
 #[tokio::test]
 async fn a_node_of_the_gateway_that_falls_silent_is_left_for_another() {
     let redis = Redis::start();
@@ -82,7 +82,7 @@ async fn a_node_of_the_gateway_that_falls_silent_is_left_for_another() {
     assert_eq!(verifier.verify(&tokens.access).await.unwrap_err(), Refused::Ended);
 }
 
-/// The rights that `docs/verify.md` names.
+/// The rights in `docs/verify.md`.
 #[tokio::test]
 async fn a_user_who_may_only_read_the_feed_is_enough() {
     let redis = Redis::start();

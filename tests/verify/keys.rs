@@ -1,4 +1,4 @@
-//! Keys over HTTP: kept, fetched anew, and at once for a key that is not known, but not too often.
+//! Keys over HTTP: kept, fetched anew, and fetched at once for an unknown key, but not too often.
 
 use serde_json::Value;
 use token_gateway::token::jwk::Alg;
@@ -22,7 +22,7 @@ impl Node {
         Self::published_for(alg, "3600")
     }
 
-    /// Whose keys may be kept for so many seconds.
+    /// With keys that may be kept for so many seconds.
     pub fn published_for(alg: Alg, seconds: &str) -> Self {
         let keys = Keys::of(alg);
         let settings = [
@@ -40,7 +40,7 @@ impl Node {
         fresh(builder.feed(over_http(&self.gateway)).start().expect("sound settings")).await
     }
 
-    /// How often the keys were asked for.
+    /// The number of requests for the keys.
     async fn asked(&self) -> u64 {
         let metrics = self.gateway.metrics().await;
         let line =
@@ -66,7 +66,7 @@ async fn tokens_of_every_published_algorithm_are_accepted() {
     }
 }
 
-/// A new key is known as soon as a token of it comes, without waiting for the next refresh.
+/// A new key is known as soon as a token of it comes, without a wait for the next refresh.
 #[tokio::test]
 async fn a_key_that_was_made_since_is_fetched_when_a_token_names_it() {
     let node = Node::start(Alg::Es256);
@@ -103,7 +103,7 @@ async fn for_unknown_keys_the_set_is_asked_for_at_most_once_in_a_while() {
     accepted(&verifier, &good.access).await;
 }
 
-/// No verdict without keys; and what cannot be read takes no key away.
+/// No verdict without keys; and an unreadable set takes no key away.
 #[tokio::test]
 async fn until_the_keys_were_read_there_is_no_verdict() {
     let node = Node::start(Alg::Es256);

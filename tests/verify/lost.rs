@@ -1,4 +1,4 @@
-//! What Redis has lost of the feed, and what somebody has taken out of it: gateways repeat it, and nodes wait for that.
+//! Events lost by Redis, or taken out of the feed by somebody: gateways repair the feed, and nodes wait for the repair.
 
 use std::time::{Duration, Instant};
 
@@ -19,14 +19,14 @@ async fn log_out(gateway: &Gateway, tokens: &Tokens) {
     assert_eq!(gateway.api().revoke(&tokens.refresh).await.status, 200);
 }
 
-/// As soon as it has read all that the feed holds.
+/// Returns as soon as the gateway has read the whole feed.
 async fn settled(gateway: &Gateway) {
     let (api, tokens) = (gateway.api(), gateway.api().login("nobody").await);
     let asked = decided(|| api.send(api.request(Method::GET, "/verify").bearer_auth(&tokens.access))).await;
     assert_eq!(asked.status, 200);
 }
 
-/// Two sessions that have ended, and a gateway that has read so.
+/// Two ended sessions, and a gateway with both in its denylist.
 async fn two_ended() -> (Redis, Gateway, [Tokens; 2]) {
     let redis = Redis::start();
     let gateway = Gateway::start(&redis);
@@ -38,7 +38,7 @@ async fn two_ended() -> (Redis, Gateway, [Tokens; 2]) {
     (redis, gateway, ended)
 }
 
-/// Without persistence the feed is gone; gateways repeat what they remember, and the node waits for that.
+/// Without persistence the feed is gone; gateways repair it from their denylists, and the node waits for the repair.
 #[tokio::test]
 async fn what_ended_before_redis_lost_its_memory_is_known_once_the_node_is_fresh_again() {
     let mut redis = Redis::start_with(&["--appendonly", "no"]);
@@ -56,7 +56,7 @@ async fn what_ended_before_redis_lost_its_memory_is_known_once_the_node_is_fresh
     assert_eq!(before.verify(&tokens.access).await.unwrap_err(), Refused::Ended);
 }
 
-/// Who starts beside such a server has nothing to compare it with, but that it is young.
+/// A node that starts beside such a server has nothing to compare; it sees only the server's young age.
 #[tokio::test]
 async fn a_node_gives_no_verdict_before_gateways_have_repeated_what_a_young_server_lacks() {
     let mut redis = Redis::start_with(&["--appendonly", "no"]);
@@ -69,7 +69,7 @@ async fn a_node_gives_no_verdict_before_gateways_have_repeated_what_a_young_serv
     starts_before_it_is_repeated(&redis, &gateway, &tokens).await;
 }
 
-/// Nor is there anything to compare a feed with whose first entry is younger than the retention.
+/// A feed with a first entry younger than the retention leaves a node nothing to compare, either.
 #[tokio::test]
 async fn a_node_gives_no_verdict_before_gateways_have_repeated_what_was_trimmed_just_before_its_start() {
     let (redis, gateway, ended) = two_ended().await;
@@ -92,7 +92,7 @@ async fn starts_before_it_is_repeated(redis: &Redis, gateway: &Gateway, ended: &
     assert_eq!(verdict, Err(Refused::Ended));
 }
 
-/// Gateways notice, and announce again what is still needed.
+/// Gateways notice, and publish again the events still needed.
 #[tokio::test]
 async fn a_feed_that_somebody_has_trimmed_is_filled_again() {
     let (redis, _gateway, ended) = two_ended().await;
@@ -125,7 +125,7 @@ async fn a_feed_that_was_empty_and_is_trimmed_right_after_its_first_entry_is_fil
     assert_eq!(verifier.verify(&tokens.access).await.unwrap_err(), Refused::Ended);
 }
 
-/// What was announced and trimmed while nothing came through to the node can have been told by nobody.
+/// Nobody can have passed on events published and trimmed while nothing came through to the node.
 #[tokio::test]
 async fn a_node_that_was_cut_off_while_the_feed_was_trimmed_is_not_fresh_before_it_is_filled_again() {
     let port = crate::support::free_port();

@@ -18,7 +18,7 @@ use token_gateway::verify::{Access, Builder, Feed, Refused, Verifier};
 use crate::support::eventually;
 use crate::support::gateway::{Gateway, ISSUER, SIGNING_SECRET, WEB};
 
-/// Long enough for whatever is awaited, on a machine that is busy.
+/// Long enough for any wait, on a busy machine.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// The feed of a gateway, over HTTP.
@@ -32,12 +32,12 @@ fn redis(url: &str) -> Feed {
     Feed::redis(RedisSettings::new(url.to_owned())).expect("a URL")
 }
 
-/// With the secret that gateways of the tests sign with.
+/// With the signing secret of the tests' gateways.
 fn builder() -> Builder {
     Verifier::builder(ISSUER, "api").secret(SIGNING_SECRET).expect("a good secret")
 }
 
-/// A verifier of a gateway's tokens that follows its feed, and has read it.
+/// A verifier of a gateway's tokens, after it has read the gateway's feed.
 async fn verifier(gateway: &Gateway) -> Verifier {
     fresh(builder().feed(over_http(gateway)).start().expect("sound settings")).await
 }
@@ -47,7 +47,7 @@ async fn fresh(verifier: Verifier) -> Verifier {
     verifier
 }
 
-/// What becomes of a token once it is no longer accepted.
+/// Waits until a token is refused; returns the refusal.
 async fn refused(verifier: &Verifier, token: &str) -> Refused {
     eventually("it is refused", LIMIT, async || verifier.verify(token).await.err()).await
 }

@@ -1,5 +1,5 @@
-//! The configurations of `ops/proxies` in real proxies, in front of an API that tells what it was sent: nothing comes
-//! through that should not.
+//! The configurations of `ops/proxies` in real proxies, in front of an API that tells what it was sent: nothing
+//! forbidden comes through.
 
 mod edge;
 mod proxy;
@@ -20,10 +20,10 @@ use edge::{Edge, Header, ask, bearer, header, post};
 
 const NAMES: [&str; 4] = ["Subject", "Session", "Client", "Scope"];
 
-/// What may stand in the name of a header, but for letters and digits.
+/// Characters for the name of a header, besides letters and digits.
 const SEPARATORS: &str = "-!#$%&'*+.^_`|~";
 
-/// What a client may say of itself, a list for each request.
+/// A client's lies about itself, a list for each request.
 fn lies() -> Vec<Vec<Header>> {
     let all = |name: fn(char, &str) -> String| -> Vec<Header> {
         let names = SEPARATORS.chars().flat_map(|it| NAMES.map(|of| name(it, of)));
@@ -36,7 +36,7 @@ fn lies() -> Vec<Vec<Header>> {
         all(|it, of| format!("X{it}Auth{it}{of}")),
         all(|it, of| format!("X{it}Auth-{of}")),
         all(|it, of| format!("X-Auth{it}{of}")),
-        // What is named there is for the next hop only, says HTTP.
+        // HTTP reserves the headers named there for the next hop.
         vec![header("Connection", "x-auth-session, X-AUTH-CLIENT"), header("Connection", "X-Auth-Subject")],
         vec![header("Connection", "close, X-Auth-Scope")],
     ]
@@ -62,7 +62,7 @@ async fn the_api_is_told_whose_request_it_is_and_nothing_that_the_client_says_of
     }
 }
 
-/// What is no token for the API, from those who have one that is.
+/// Useless tokens for the API, from holders of a good one.
 async fn bad_tokens(gateway: &Gateway, good: &Tokens) -> Vec<String> {
     let api = gateway.api();
     let ended = api.login("alice").await;
@@ -123,7 +123,7 @@ async fn what_is_admitted_reaches_the_api_as_it_was_sent() {
     }
 }
 
-/// 503 from every proxy, with when to come again, and nothing for the API.
+/// 503 from every proxy, with a `Retry-After`, and nothing for the API.
 async fn nobody_is_admitted(edge: &Edge, headers: &[Header]) {
     let answers = edge.proxies.iter().map(|proxy| edge.refused(proxy, &[503], headers));
     for (answer, proxy) in join_all(answers).await.iter().zip(&edge.proxies) {

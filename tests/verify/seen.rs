@@ -1,4 +1,4 @@
-//! Tokens that were good before: they are remembered, and for no longer than they are good.
+//! Tokens good before: the verifier remembers them, and for no longer than they are good.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -32,7 +32,7 @@ async fn a_token_that_was_good_expires_all_the_same() {
     accepted(&verifier, &tokens.access).await;
 }
 
-/// As an operator does who has lost a key: another takes its place at once.
+/// As an operator does after the loss of a key: another takes its place at once.
 #[tokio::test]
 async fn a_token_that_was_good_is_refused_once_its_key_is_gone() {
     let node = Node::published_for(Alg::Es256, "1");

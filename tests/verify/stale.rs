@@ -1,4 +1,4 @@
-//! A node that does not hear the feed: it says so, and refuses or goes on as configured.
+//! A node without the feed: it says so, and refuses or goes on as configured.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn a_node_that_is_cut_off_refuses_or_goes_on_as_it_was_told_and_reports_it
     assert!(matches!(lenient.verify("nonsense").await, Err(Refused::Token(_))));
 }
 
-/// Who has never heard the feed knows of nobody who has logged out.
+/// A node that has never read the feed knows of no logout.
 #[tokio::test]
 async fn before_the_feed_was_read_there_is_no_verdict_unless_it_was_told_to_go_on() {
     let gateway = Gateway::embedded();

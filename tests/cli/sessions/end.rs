@@ -21,7 +21,7 @@ fn feed(redis: &Redis) -> Vec<[String; 3]> {
     entries.into_iter().map(|(_, it)| ["sub", "sid", "reason"].map(|name| it[name].clone())).collect()
 }
 
-/// Demands exit code 1, nothing on standard output, and one line that asks to repeat the command.
+/// Demands exit code 1, nothing on standard output, and one line with the request to repeat the command.
 #[track_caller]
 fn expect_unknown(ended: &Ended) {
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.lines().count()), (1, "", 1), "{ended:?}");

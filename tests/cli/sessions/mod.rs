@@ -4,7 +4,7 @@ mod end;
 mod list;
 mod show;
 
-/// A subject that would break keys, paths and tables that do not take care.
+/// A subject to break careless keys, paths and tables.
 const HOSTILE: &str = "a}:{b ü%";
 
 /// The same in a key.

@@ -9,7 +9,7 @@ use crate::support::api::claims;
 use crate::support::gateway::Gateway;
 use crate::support::redis::Redis;
 
-/// The only session that `show` finds.
+/// The only session in the output of `show`.
 #[track_caller]
 fn only(redis: &Redis, args: &[&str]) -> Value {
     let found = json(redis, &[&["sessions", "show"], args].concat());

@@ -1,4 +1,4 @@
-//! What the gateway really answers, held against the document: status, media type, headers and body.
+//! Real answers of the gateway, held against the document: status, media type, headers and body.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! `GET /openapi.json`: complete in itself, and true of what the gateway answers.
+//! `GET /openapi.json`: complete in itself, and true of the gateway's answers.
 
 mod answers;
 mod schema;
@@ -20,7 +20,7 @@ async fn document(gateway: &Gateway) -> Document {
     Document::new(answer.json())
 }
 
-/// What a proxy asks with the method of the request that it asks about.
+/// A path for every method: a proxy asks with the method of the user's request.
 const TAKES_ANY: &str = "/verify";
 
 #[tokio::test]

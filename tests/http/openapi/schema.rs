@@ -38,7 +38,7 @@ impl Document {
         found.next().unwrap_or_else(|| panic!("{method} {path} is not documented"))
     }
 
-    /// What a `$ref` leads to.
+    /// The object behind a `$ref`.
     pub fn find(&self, reference: &str) -> Option<&Value> {
         self.0.pointer(reference.strip_prefix('#')?)
     }
@@ -62,7 +62,7 @@ impl Document {
         schema.get("example").into_iter().chain(deeper).collect()
     }
 
-    /// Whether a value fits a schema; what does not, in words.
+    /// Whether a value fits a schema; if not, the error in words.
     pub fn check(&self, schema: &Value, value: &Value) -> Result<(), String> {
         for (keyword, expected) in self.resolved(schema).as_object().expect("a schema") {
             let fits = match keyword.as_str() {
@@ -143,7 +143,7 @@ fn number(value: &Value) -> usize {
 }
 
 impl<'a> Operation<'a> {
-    /// Statuses and what is said of them.
+    /// Statuses and their descriptions.
     pub fn answers(&self) -> impl Iterator<Item = (u16, &'a Value)> + use<'a> {
         let answers = self.json["responses"].as_object().expect("answers").iter();
         answers.map(|(status, answer)| (status.parse().expect("a status"), answer))

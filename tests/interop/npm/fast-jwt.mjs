@@ -1,4 +1,4 @@
-// The verifier fast-jwt. It takes keys as PEM, so the published ones are turned into that.
+// The verifier fast-jwt. It takes keys as PEM, so this script converts the published ones.
 
 import { createPublicKey } from 'node:crypto';
 import { createVerifier } from 'fast-jwt';

@@ -3,7 +3,7 @@
 import { createRemoteJWKSet, customFetch, jwtVerify } from 'jose';
 import { algorithms, audience, header, issuer, judge, jwksUri, secret, typ } from './tokens.mjs';
 
-/// A fetch that is repeated where the network, and not the gateway, failed.
+/// A fetch with repetition after a failure of the network, but not of the gateway.
 async function persistent(url, options) {
   for (let tries = 1; ; tries += 1) {
     try {

@@ -1,5 +1,5 @@
-// The verifier jsonwebtoken, with keys from jwks-rsa. It knows no EdDSA, and does not look at `typ`: what keeps a
-// refresh token out is its key.
+// The verifier jsonwebtoken, with keys from jwks-rsa. It knows no EdDSA, and does not look at `typ`: only the key keeps
+// a refresh token out.
 
 import jwt from 'jsonwebtoken';
 import jwksClient from 'jwks-rsa';

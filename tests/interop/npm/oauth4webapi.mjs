@@ -12,7 +12,7 @@ async function discover(algorithm) {
   return oauth.processDiscoveryResponse(at, answer);
 }
 
-/// A refresh that may be repeated: all tries carry the same key, so they count as one.
+/// A refresh to be repeated: all tries carry the same key, so they count as one.
 async function refresh(as, client, auth, token) {
   const key = crypto.randomUUID();
   for (let tries = 1; ; tries += 1) {
@@ -65,7 +65,7 @@ async function story(as, client, auth, session) {
   demand(error.error === 'invalid_grant' && error.status === 400, `a logout is not told as invalid_grant: ${error}`);
 }
 
-/// A token that comes back after its exchange ends every session of its user.
+/// A token presented again after its exchange ends every session of its user.
 async function theft(as, client, auth, session) {
   const stolen = await login(session);
   const honest = await refresh(as, client, auth, stolen.refresh_token);

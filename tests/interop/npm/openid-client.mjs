@@ -1,4 +1,4 @@
-// The client library openid-client, whose one hook for requests carries the Idempotency-Key and repeats what got lost.
+// The client library openid-client. Its one hook for requests carries the Idempotency-Key and repeats lost requests.
 
 import * as client from 'openid-client';
 import { demand, failure, issuer, login, network, serviceKey } from './story.mjs';

@@ -1,14 +1,14 @@
-// What every story needs: where the gateway is, a login, and words for what went wrong.
+// The common base of all stories: the gateway's address, a login, and messages for failures.
 
 export const issuer = process.env.ISSUER;
 export const serviceKey = process.env.SERVICE_KEY;
 
-/// The gateway refuses what it should, and grants what it should; anything else ends the story.
+/// The gateway refuses and grants as it should; anything else ends the story.
 export function demand(holds, what) {
   if (!holds) throw new Error(what);
 }
 
-/// What the login service does once it knows who somebody is.
+/// The login service's part, after it has identified a user.
 export async function login(session) {
   const answer = await fetch(`${issuer}/v1/sessions`, {
     method: 'POST',
@@ -19,7 +19,7 @@ export async function login(session) {
   return answer.json();
 }
 
-/// Demands that `call` fails, and hands over its error.
+/// Demands a failure of `call`, and hands over its error.
 export async function failure(what, call) {
   const error = await call().then(() => undefined, (error) => error);
   demand(error, `${what}, but was not refused`);

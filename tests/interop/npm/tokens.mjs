@@ -1,5 +1,5 @@
-// How verifiers are fed: a line `good TOKEN` or `bad TOKEN` on standard input for each token. Each is answered with
-// one line: `as expected`, or what went wrong.
+// The input of verifiers: a line `good TOKEN` or `bad TOKEN` on standard input for each token. The answer to each is
+// one line: `as expected`, or the error.
 
 import { createInterface } from 'node:readline';
 

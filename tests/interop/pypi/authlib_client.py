@@ -13,8 +13,8 @@ from authlib.oidc.discovery import OpenIDProviderMetadata
 from story import ISSUER, SERVICE_KEY, Network, Persistent, demand, login, metadata
 
 
-# Authlib's rules that a gateway without an authorization endpoint and ID tokens can't follow: it takes an empty list for
-# none at all, and wants RS256 of everybody.
+# Rules of Authlib for authorization endpoints and ID tokens, which the gateway does not have: Authlib takes an empty
+# list for none at all, and wants RS256 of everybody.
 NOT_FOR_US = {"response_types_supported", "id_token_signing_alg_values_supported"}
 
 

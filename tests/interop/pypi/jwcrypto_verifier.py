@@ -28,7 +28,7 @@ class Published:
 
 
 def fetch():
-    """Repeated where the network, and not the gateway, failed."""
+    """A request with repetition after a failure of the network, but not of the gateway."""
     for _ in range(2):
         try:
             return requests.get(JWKS_URI)

@@ -1,4 +1,4 @@
-"""The verifier PyJWT, with its PyJWKClient. It does not look at `typ`: what keeps a refresh token out is its key."""
+"""The verifier PyJWT, with its PyJWKClient. It does not look at `typ`: only the key keeps a refresh token out."""
 
 import jwt
 

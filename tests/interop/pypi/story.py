@@ -1,4 +1,4 @@
-"""What every story needs: where the gateway is, a login, and words for what went wrong."""
+"""The common base of all stories: the gateway's address, a login, and messages for failures."""
 
 import os
 
@@ -10,13 +10,13 @@ SERVICE_KEY = os.environ["SERVICE_KEY"]
 
 
 def demand(holds, what):
-    """The gateway refuses what it should, and grants what it should; anything else ends the story."""
+    """The gateway refuses and grants as it should; anything else ends the story."""
     if not holds:
         raise SystemExit(f"error: {what}")
 
 
 def login(session):
-    """What the login service does once it knows who somebody is."""
+    """The login service's part, after it has identified a user."""
     bearer = {"Authorization": f"Bearer {SERVICE_KEY}"}
     answer = requests.post(f"{ISSUER}/v1/sessions", json=session, headers=bearer)
     demand(answer.status_code == 201, f"a login was answered with {answer.status_code}: {answer.text}")
@@ -43,7 +43,7 @@ class Network(HTTPAdapter):
 
 
 class Persistent(Network):
-    """Repeats what got lost. The request stays as it is, so all tries carry the same Idempotency-Key."""
+    """Repeats a lost request. The request stays as it is, so all tries carry the same Idempotency-Key."""
 
     def send(self, request, **options):
         for _ in range(2):

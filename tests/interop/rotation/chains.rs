@@ -1,4 +1,4 @@
-//! Sessions that refresh all the time, and verifiers that look at every access token they get.
+//! Sessions that refresh all the time, and verifiers that check every access token.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use tokio::time::{interval, sleep};
 use super::super::verifier::Verifier;
 use crate::support::api::{Api, Tokens, fresh_key, read};
 
-/// How often a chain refreshes: a load that two cores bear beside the verifiers.
+/// The pause between two refreshes of a session: a load for two cores, beside the verifiers.
 const PACE: Duration = Duration::from_millis(500);
 
 /// Tries of one refresh. Nodes are restarted meanwhile, so connections break; all tries carry the same key.
@@ -69,7 +69,7 @@ impl Chains {
         Self { shared, running, verifying }
     }
 
-    /// How many access tokens of this key there were.
+    /// The number of access tokens of this key so far.
     pub fn seen(&self, kid: Option<&str>) -> usize {
         self.shared.seen.lock().unwrap().get(&kid.map(str::to_owned)).map_or(0, |seen| seen.times)
     }
@@ -89,7 +89,7 @@ impl Chains {
         assert!(failures.is_empty(), "{} failures, the first: {}", failures.len(), failures[0]);
     }
 
-    /// Lets every chain come to an end and every verifier to its last token; tells how many refreshes there were.
+    /// Lets every session finish its refresh and every verifier its last token; returns the number of refreshes.
     pub async fn stop(mut self) -> usize {
         self.shared.stopped.store(true, Ordering::SeqCst);
         while let Some(ended) = self.running.join_next().await {
@@ -118,7 +118,7 @@ impl Shared {
         self.seen.lock().unwrap().entry(kid).and_modify(times).or_insert_with(fresh);
         let verifiers = self.verifiers.lock().unwrap().clone();
         for verifier in verifiers {
-            // One that has failed takes no more; its failure is known.
+            // A failed verifier takes no more; its failure is known.
             let _ = verifier.send(token.to_owned()).await;
         }
     }
@@ -138,7 +138,7 @@ async fn chain(api: Api, mut token: String, shared: Arc<Shared>) {
     }
 }
 
-/// As a good client does it: what got lost, or was answered with "could not know", is asked again with the same key.
+/// As a good client does it: a lost refresh, or one answered with "could not know", is repeated with the same key.
 async fn refresh(api: &Api, token: &str) -> Result<Tokens, String> {
     let key = fresh_key();
     for _ in 0..TRIES {

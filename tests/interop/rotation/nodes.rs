@@ -1,4 +1,4 @@
-//! Two nodes on one Redis behind a balancer, and the key set file that they share.
+//! Two nodes on one Redis behind a balancer, and their common key set file.
 
 use std::fs;
 use std::path::PathBuf;
@@ -68,7 +68,7 @@ impl Nodes {
         self.api().login(sub).await
     }
 
-    /// As one rolls out a setting: a node gets no new connections, ends in order, and begins anew.
+    /// As an operator rolls out a setting: a node gets no new connections, ends in order, and begins anew.
     pub fn restart_each_with(&mut self, file: &KeyFile) {
         for _ in 0..self.nodes.len() {
             let mut old = self.nodes.remove(0);
@@ -135,7 +135,7 @@ pub fn is_signed_by(token: &str, secret: &[u8]) -> bool {
     hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, secret), message.as_bytes(), &signature).is_ok()
 }
 
-/// The key set file, changed by the command for it; and by hand where time is to pass, or something to break.
+/// The key set file, changed by the command for it; and by hand to let time pass, or to break it.
 pub struct KeyFile {
     path: PathBuf,
     _folder: TempDir,
@@ -152,7 +152,7 @@ impl KeyFile {
         self.run(args)["kid"].as_str().expect("a kid").to_owned()
     }
 
-    /// The same for what it has taken out.
+    /// The same for the keys it has taken out.
     pub fn keys_of_json(&self, args: &[&str]) -> Vec<String> {
         serde_json::from_value(self.run(args)["retired"].clone()).expect("a list")
     }
@@ -175,7 +175,7 @@ impl KeyFile {
         self.write(&set.to_string());
     }
 
-    /// Lets the time go by for which all keys wait, but for these seconds.
+    /// Lets the waiting time of all keys go by, except these seconds.
     pub fn bring_forward(&self, seconds: u64) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock").as_secs();
         self.change(|from| *from = now + seconds);
@@ -197,7 +197,7 @@ impl KeyFile {
         fs::rename(&beside, &self.path).expect("it can be renamed");
     }
 
-    /// Cuts it in half; gives what it was.
+    /// Cuts the file in half; gives its former text.
     pub fn break_it(&self) -> String {
         let text = self.text();
         self.write(&text[..text.len() / 2]);

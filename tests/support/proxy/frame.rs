@@ -1,6 +1,6 @@
-//! Where a command or a reply ends, and what a command is. RESP 2 and 3.
+//! The end of a command or a reply, and the kind of a command. RESP 2 and 3.
 
-/// Bytes of another protocol (TLS, an inline command): nothing can be said about them.
+/// Bytes of another protocol (TLS, an inline command), with no meaning here.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Foreign;
 
@@ -32,7 +32,7 @@ fn line(bytes: &[u8]) -> Result<Option<&[u8]>, Foreign> {
     }
 }
 
-/// What follows the type; nothing for -1, the null of RESP 2.
+/// The number after the type; nothing for -1, the null of RESP 2.
 fn number(line: &[u8]) -> Result<Option<usize>, Foreign> {
     let text = std::str::from_utf8(&line[1..]).map_err(|_| Foreign)?;
     match text.parse::<i64>().map_err(|_| Foreign)? {
@@ -41,21 +41,21 @@ fn number(line: &[u8]) -> Result<Option<usize>, Foreign> {
     }
 }
 
-/// What the proxy has to know of a command.
+/// The proxy's view of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A script: what a gateway's calls consist of.
+    /// A script: a gateway's calls consist of scripts.
     Script,
     /// A look at the feed.
     Feed,
-    /// From here on the connection carries what a master's replica is sent, no longer by question and answer.
+    /// From here on the connection carries a primary's stream to its replica, no longer question and answer.
     Replication,
     /// The same with publish and subscribe.
     Stream,
     Other,
 }
 
-/// Of a whole frame.
+/// The kind of a whole frame.
 pub fn kind(command: &[u8]) -> Kind {
     let name = name(command).unwrap_or_default();
     let is = |names: &[&str]| names.iter().any(|it| name.eq_ignore_ascii_case(it.as_bytes()));

@@ -1,9 +1,9 @@
-//! Holds back by hand what gateways send, or makes it vanish.
+//! Holds back by hand the calls of gateways, or makes them vanish.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 
-/// Connections are numbered in the order in which they came.
+/// Connections are numbered in the order of their arrival.
 #[derive(Default)]
 pub struct Gate {
     accepted: AtomicUsize,

@@ -1,4 +1,4 @@
-//! One connection through the proxy: a thread for what is asked, and one for what is answered.
+//! One connection through the proxy: a thread for questions, and one for answers.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -11,7 +11,7 @@ use super::Shared;
 use super::frame::{self, Foreign, Kind};
 use super::plan::Fault;
 
-/// Takes the place of a call that Redis does not get, so that the order of the replies stays.
+/// Takes the place of a call withheld from Redis, to keep the order of the replies.
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
 pub struct Link {
@@ -19,13 +19,13 @@ pub struct Link {
     client: TcpStream,
     server: TcpStream,
     shared: Arc<Shared>,
-    /// What is to become of the replies that are still to come, in their order.
+    /// The fates of the replies to come, in their order.
     replies: Mutex<VecDeque<Reply>>,
     /// A gateway's: it has sent a script or read the feed. Faults spare all others.
     is_gateway: AtomicBool,
     /// A replica's: only being parted concerns it.
     is_replication: AtomicBool,
-    /// Bytes pass as they come: replication, Sentinels that listen, TLS.
+    /// Bytes pass as they come: replication, listening Sentinels, TLS.
     is_stream: AtomicBool,
     /// Nothing passes any more.
     is_silent: AtomicBool,
@@ -33,17 +33,17 @@ pub struct Link {
 
 enum Reply {
     Pass,
-    /// That of the second delivery of a doubled call.
+    /// The reply to the second delivery of a doubled call.
     Drop,
     Meets(Fault),
 }
 
-/// What comes of a connection once a batch has been dealt with.
+/// The fate of a connection after a batch.
 enum Then {
     GoOn,
     /// Both sides are lost at once.
     Close,
-    /// The client's side is lost; what Redis has is carried out.
+    /// The client's side is lost; Redis carries out the calls it has.
     Leave,
 }
 
@@ -101,7 +101,7 @@ impl Link {
         }
     }
 
-    /// Reads until the end; `batch` takes the whole frames from the front of what has arrived.
+    /// Reads until the end; `batch` takes the whole frames from the front of the arrived bytes.
     fn carry(&self, mut from: &TcpStream, batch: impl Fn(&mut Vec<u8>) -> io::Result<Then>) {
         let (mut buffer, mut arrived) = (vec![0; 64 * 1024], Vec::new());
         while let Ok(read @ 1..) = from.read(&mut buffer) {
@@ -117,7 +117,7 @@ impl Link {
         }
     }
 
-    /// Hands each whole frame to `each`, which puts into `out` what goes on; a stream goes on as it is.
+    /// Hands each whole frame to `each`, which puts the outgoing bytes into `out`; a stream goes on as it is.
     fn frames(
         &self,
         arrived: &mut Vec<u8>,
@@ -148,7 +148,7 @@ impl Link {
         let _ = self.server.shutdown(Shutdown::Both);
     }
 
-    /// Replies are still read, into nothing: a reset that met Redis too early would undo what was sent.
+    /// Replies are still read, into nothing: a reset that met Redis too early would undo the sent calls.
     fn leave(&self) {
         self.is_silent.store(true, Ordering::SeqCst);
         let _ = self.client.shutdown(Shutdown::Both);
@@ -161,7 +161,7 @@ impl Link {
         }
     }
 
-    /// Puts a command among what goes out, or does not; held back by hand, it waits here.
+    /// Puts a command among the outgoing bytes, or does not; held back by hand, it waits here.
     fn command(&self, command: &[u8], out: &mut Vec<u8>) -> Then {
         let kind = frame::kind(command);
         match kind {
@@ -214,7 +214,7 @@ impl Link {
     }
 
     fn reply(&self, reply: &[u8], out: &mut Vec<u8>) -> io::Result<Then> {
-        // What a server says unasked belongs to no command.
+        // An unasked message of a server belongs to no command.
         let meets = if reply[0] == b'>' { None } else { self.replies.lock().unwrap().pop_front() };
         let Some(Reply::Meets(fault)) = meets else {
             if !matches!(meets, Some(Reply::Drop)) {

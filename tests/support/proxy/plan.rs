@@ -1,4 +1,4 @@
-//! Which call of a script meets which fault.
+//! The assignment of faults to calls of scripts.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use fastrand::Rng;
 
 use super::frame::Kind;
 
-/// What may happen to a call of a script (`EVALSHA`, `EVAL`), or to a look at the feed (`XREAD`).
+/// A fault of a call of a script (`EVALSHA`, `EVAL`), or of a look at the feed (`XREAD`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// Redis carries it out; the reply is dropped, and the connection closed.
@@ -25,7 +25,7 @@ pub enum Fault {
     CutReply,
     /// Redis gets it twice; the second reply is dropped.
     Double,
-    /// It never reaches Redis, which seems to answer with this error: a code.
+    /// It never reaches Redis. The answer seems to be Redis's error with this code.
     Refuse(&'static str),
 }
 
@@ -33,7 +33,7 @@ pub enum Fault {
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub seed: u64,
-    /// How many calls in a thousand meet each fault.
+    /// The number of calls in a thousand to meet each fault.
     pub per_thousand: Vec<(Fault, u32)>,
 }
 
@@ -80,7 +80,7 @@ impl Fates {
         self.inner.lock().unwrap().ordered.insert(number, fault);
     }
 
-    /// The fate of a command. Readers of the feed meet what is planned, too; what is ordered is for scripts.
+    /// The fate of a command. Readers of the feed meet planned faults, too; ordered faults are for scripts.
     pub fn next(&self, kind: Kind) -> Option<Fault> {
         let mut inner = self.inner.lock().unwrap();
         let ordered = match kind {
@@ -91,7 +91,7 @@ impl Fates {
         ordered.or_else(|| inner.plan.as_mut().and_then(|(plan, rng)| draw(plan, rng)))
     }
 
-    /// Told when a fault strikes: of a reply that never comes, none is lost.
+    /// Called when a fault strikes. A fault of a reply strikes only if the reply comes.
     pub fn strikes(&self, fault: Fault) {
         *self.inner.lock().unwrap().struck.entry(name(fault)).or_default() += 1;
     }

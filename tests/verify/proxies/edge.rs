@@ -38,7 +38,7 @@ impl Edge {
         self.gateway.as_ref().expect("it runs")
     }
 
-    /// With a token that is good, as soon as it has a verdict on it and the proxy has read its configuration.
+    /// With a good token, as soon as the gateway has a verdict on it and the proxy has read its configuration.
     pub async fn admitted(&self, proxy: &Proxy, tokens: &Tokens, headers: &[Header]) -> Told {
         let all: Vec<_> = headers.iter().cloned().chain([bearer(&tokens.access)]).collect();
         let answer = eventually(&format!("{} admits it", proxy.name), Duration::from_secs(20), async || {
@@ -49,7 +49,7 @@ impl Edge {
         serde_json::from_value(answer.json()).unwrap_or_else(|error| panic!("{error}: {answer:?}"))
     }
 
-    /// Demands one of these answers, to any method, and that the API is not asked; the last answer.
+    /// Demands one of these answers, to any method, and no call of the API; returns the last answer.
     pub async fn refused(&self, proxy: &Proxy, allowed: &[u16], headers: &[Header]) -> Answer {
         let before = self.upstream.asked();
         let mut last = None;
@@ -69,7 +69,7 @@ pub async fn ask(proxy: &Proxy, method: Method, path: &str, headers: &[Header]) 
     api.send(with(api.request(method, path), headers)).await
 }
 
-/// A POST that is admitted.
+/// A POST that the proxy admits.
 pub async fn post(proxy: &Proxy, path: &str, headers: &[Header], body: &'static str) -> Told {
     let api = Api::new(proxy.address());
     let answer = api.send(with(api.request(Method::POST, path).body(body), headers)).await;

@@ -1,5 +1,5 @@
-//! Real nginx, Caddy, Traefik and Envoy, each with its own file of `ops/proxies`, in which nothing but addresses is put
-//! in place.
+//! Real nginx, Caddy, Traefik and Envoy, each with its own file of `ops/proxies`. Nothing in the file changes but
+//! addresses.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};
@@ -26,11 +26,11 @@ struct Addresses<'a> {
     api: &'a str,
 }
 
-/// What there is to know of one of them.
+/// The particulars of one proxy.
 struct Kind {
     name: &'static str,
     file: &'static str,
-    /// What stands in the file, and what comes in its place.
+    /// The texts in the file to be replaced, and their replacements.
     places: fn(&Addresses) -> Vec<(&'static str, String)>,
     command: fn(&Addresses) -> Command,
 }
@@ -131,7 +131,7 @@ impl Proxy {
         &self.address
     }
 
-    /// All that it has written so far, errors included.
+    /// Everything written so far, errors included.
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("log")).expect("text")
     }
@@ -139,7 +139,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // The end of nginx's master by TERM takes its workers along; KILL would leave them behind.
+        // TERM ends nginx's parent process together with its workers; KILL would leave them behind.
         signal("-TERM", self.child.id());
         let _ = self.child.wait();
     }

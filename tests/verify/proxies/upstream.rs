@@ -1,4 +1,4 @@
-//! An API that answers with the request that it was sent.
+//! An API with the received request as its answer.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,7 +43,7 @@ impl Upstream {
         &self.address
     }
 
-    /// How often it was asked so far.
+    /// The number of requests so far.
     pub fn asked(&self) -> u64 {
         self.asked.load(Ordering::SeqCst)
     }
@@ -85,7 +85,7 @@ fn tell(http: &HttpRequest, body: String) -> Told {
     Told { method: http.method().to_string(), target: http.uri().to_string(), body, headers }
 }
 
-/// What comes by way of CGI's variables has one character for all that are neither letters nor digits.
+/// Names from CGI variables have one character in place of everything but letters and digits.
 fn as_frameworks_read(name: &str) -> String {
     name.replace(|it: char| !it.is_ascii_alphanumeric(), "-").to_lowercase()
 }
