@@ -1,9 +1,8 @@
-//! Time as the store tells it.
+//! Time by the store's clock.
 //!
-//! One clock decides: that of the store (Redis `TIME`). Every answer of the store carries its time, and
-//! from those answers a node derives a *lower bound* on the store's clock for any local moment, without
-//! an extra round trip. The bound dates a request (`sent_at`): dated too early, an accusation is only
-//! delayed; dated too late, an honest client could be accused.
+//! One clock decides: the store's (Redis `TIME`). Every answer of the store carries its time. From these answers a node
+//! derives a *lower bound* on the store's clock for a local moment, without an extra round trip. The bound dates a
+//! request (`sent_at`). A date too early only delays an accusation; a date too late could accuse an honest client.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -33,8 +32,8 @@ impl Timestamp {
     }
 }
 
-/// A moment that is to be told on the clock of whichever server decides: each has its own, and a call that is sent
-/// again after a failover meets another one.
+/// A moment, to be read on the clock of the deciding server. Each server has its own clock, and a call repeated after a
+/// failover meets another server.
 #[derive(Debug, Clone, Copy)]
 pub enum Moment {
     /// On this machine.
@@ -44,7 +43,7 @@ pub enum Moment {
 }
 
 impl Moment {
-    /// A lower bound of it on a clock; the beginning of time on one that does not know.
+    /// A lower bound of the moment on `clock`; the Unix epoch where the clock has none.
     pub fn on(self, clock: &Clock) -> Timestamp {
         self.known_on(clock).unwrap_or_default()
     }
@@ -57,10 +56,11 @@ impl Moment {
     }
 }
 
-/// How far two clocks may drift apart, as one part in so many: 100 ppm.
+/// The most that two clocks drift apart, as one part in so many: 100 ppm.
 const DRIFT: u64 = 10_000;
 
-/// What is known of a server's clock. Each connection has its own: behind the next one may be another server.
+/// The clock of a server, as known from its answers. Each connection has a `Clock` of its own, because the next
+/// connection may lead to another server.
 #[derive(Debug, Default)]
 pub struct Clock {
     known: Mutex<Known>,
@@ -69,8 +69,8 @@ pub struct Clock {
 #[derive(Debug, Default)]
 struct Known {
     best: Option<Observation>,
-    /// Where this clock takes the place of another: what arrived before cannot be told on it, for a record may have been
-    /// stamped by the other one since then.
+    /// Set where this clock takes the place of another. A request that arrived earlier cannot be dated on this clock,
+    /// because the other one may have stamped a record since then.
     since: Option<Instant>,
 }
 
@@ -81,8 +81,8 @@ struct Observation {
 }
 
 impl Observation {
-    /// `time` was read before `answered`, so `time + (moment - answered)` never exceeds the store's
-    /// clock at `moment`, but for drift, which is allowed for in the safe direction.
+    /// `time` was read before `answered`, so `time + (moment - answered)` never exceeds the store's clock at `moment`,
+    /// except by drift. The drift is allowed for in the safe direction.
     fn lower_bound(&self, moment: Instant) -> Timestamp {
         if let Some(later) = moment.checked_duration_since(self.answered) {
             let elapsed = micros(later);
@@ -95,18 +95,18 @@ impl Observation {
 }
 
 impl Clock {
-    /// That of a server which may have taken the place of another.
+    /// The clock of a server that may have taken the place of another.
     pub fn of_a_successor() -> Self {
         Self { known: Mutex::new(Known { best: None, since: Some(Instant::now()) }) }
     }
 
-    /// Notes that a question sent at `asked` was answered at `answered` with the store's `time`.
+    /// Notes an answer with the store's `time`: asked for at `asked`, received at `answered`.
     pub fn observe(&self, time: Timestamp, asked: Instant, answered: Instant) {
         let mut known = self.known.lock().expect("no panic while the clock is held");
         let seen = Observation { time, answered };
         match known.best {
-            // Read after `asked` and yet below the bound for `asked`: the store's clock went back
-            // (a failover, a step), so what was known before no longer holds.
+            // Read after `asked` and yet below the bound for `asked`: the store's clock went back (a failover, a step),
+            // so earlier knowledge no longer holds.
             Some(old) if time < old.lower_bound(asked) => {
                 *known = Known { best: Some(seen), since: Some(asked) };
             }
@@ -115,8 +115,8 @@ impl Clock {
         }
     }
 
-    /// The store's clock showed at least this at `moment`; `None` before the first answer, and for a moment of which
-    /// this clock knows nothing.
+    /// The store's clock showed at least this at `moment`; `None` before the first answer, and for a moment unknown to
+    /// this clock.
     pub fn lower_bound(&self, moment: Instant) -> Option<Timestamp> {
         let known = self.known.lock().expect("no panic while the clock is held");
         let is_told = known.since.is_none_or(|since| moment >= since);

@@ -1,7 +1,7 @@
-//! Which sessions have ended, as the feed tells it, and how fresh that is.
+//! The denylist: the revoked sessions known from the feed, and how fresh this knowledge is.
 //!
-//! The feed of ended sessions is how nodes learn of ends on any other. Whoever follows it ([`Listener`]) remembers what
-//! it told for longer than any access token lives, and so can refuse the tokens of those sessions without asking.
+//! The revocation feed brings the ends of sessions to every node. A subscriber ([`Listener`]) keeps the events for
+//! longer than any access token lives, and so can refuse the tokens of revoked sessions without asking.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,20 +14,20 @@ use tokio::time::timeout_at;
 use crate::clock::Timestamp;
 use crate::session::{Reason, SessionId, Subject};
 
-/// News that a subscriber may be behind before it has to ask for the whole.
+/// Events that a subscriber may be behind before it has to ask for a snapshot.
 const BACKLOG: usize = 1024;
 
-/// A start takes at most this; who asks meanwhile may wait.
+/// The longest that a start may take; callers may wait for it.
 const FIRST_READ: Duration = Duration::from_secs(5);
 
-/// A session that has ended.
+/// An ended session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     pub session: SessionId,
     pub reason: Reason,
 }
 
-/// An entry of the feed.
+/// A revocation event: one entry of the feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announced {
     pub subject: Subject,
@@ -35,44 +35,45 @@ pub struct Announced {
     pub at: Timestamp,
 }
 
-/// Hears of sessions that have ended, on any node.
+/// Receives the revocation feed, with the ends of sessions on any node.
 pub trait Listener {
-    /// The feed has so many parts; told before all else.
+    /// The number of partitions of the feed; called before all else.
     fn opened(&self, parts: usize);
 
-    /// All that the feed holds, or one part of it where there are several, read anew. What was announced there within
-    /// the retention and is missing now has been lost. All that was announced before `known_until` has been told; `None`
-    /// as long as what is lost may be about to be repeated.
+    /// A snapshot of one partition, read anew. An event published there within the retention and missing now has been
+    /// lost. `known_until` is the watermark: all events published before it have been passed on. It is `None` for as
+    /// long as lost events may be about to be repaired.
     fn whole(&self, part: usize, held: Vec<Announced>, known_until: Option<Instant>);
 
-    /// What has been appended since; told at least every second, though it be nothing.
+    /// New events; called at least every second, even without any.
     fn appended(&self, part: usize, more: Vec<Announced>, known_until: Option<Instant>);
 }
 
-/// The ends that a node remembers. Shared by all its threads.
+/// The denylist of a process, shared by all its threads.
 #[derive(Debug)]
 pub struct Revocations {
-    /// How long an end is remembered.
+    /// How long an end is kept.
     retention: Duration,
     memory: RwLock<Memory>,
     began: Instant,
-    /// Until when the feed is known in whole, in microseconds since `began`; 0 before it was first read.
+    /// The watermark of all partitions together, in microseconds since `began`; 0 as long as one of them has none.
     known_until: AtomicU64,
     news: broadcast::Sender<Announced>,
-    /// Whether it was ever read in whole.
+    /// Whether every partition has had a watermark.
     read_first: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
 struct Memory {
-    /// One of each session; more where somebody who may sign has made up another subject for it.
+    /// One end of each session. There are more only where the holder of a signing key has made up another subject for
+    /// it.
     ends: HashMap<SessionId, Vec<End>>,
-    /// Of this node, and not looked at yet: has the feed told of them?
+    /// Ends by this node, not yet checked: has the feed brought them?
     own: VecDeque<(Instant, Subject, Ended)>,
     latest: Timestamp,
-    /// When those that are old enough were last forgotten.
+    /// When old ends were last dropped.
     swept: Option<Instant>,
-    /// Until when each part of the feed is known.
+    /// The watermark of each partition.
     heard: Vec<Option<Instant>>,
 }
 
@@ -81,7 +82,7 @@ struct End {
     subject: Subject,
     ended: Ended,
     learnt: Instant,
-    /// The part of the feed that has told of it, if any has, and when it was last announced there.
+    /// The partition with its latest event, and the time of this event; `None` before the first one.
     told: Option<(usize, Timestamp)>,
 }
 
@@ -101,31 +102,31 @@ impl Revocations {
         self.retention
     }
 
-    /// Why the session has ended, if it is known to have.
+    /// Why the session has ended, if its end is known.
     pub fn reason(&self, subject: &Subject, session: SessionId) -> Option<Reason> {
         let memory = self.read();
         let end = memory.ends.get(&session)?.iter().find(|end| end.subject == *subject)?;
         Some(end.ended.reason)
     }
 
-    /// Whether the feed has told of its end.
+    /// Whether the feed has brought an event of the session.
     pub fn is_told(&self, subject: &Subject, session: SessionId) -> bool {
         let memory = self.read();
         let mut ends = memory.ends.get(&session).into_iter().flatten();
         ends.any(|end| end.subject == *subject && end.told.is_some())
     }
 
-    /// Microseconds on a clock of this process, which nobody puts forward or back.
+    /// Microseconds on a clock of this process. Nobody puts it forward or back.
     pub fn clock(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// When the latest end was announced of which the feed has told, on the clock of the store.
+    /// When the latest event from the feed was published, on the clock of the store.
     pub fn latest(&self) -> Timestamp {
         self.read().latest
     }
 
-    /// For how long ends may have gone unheard; `None` as long as the feed was never read in whole.
+    /// The lag: ends published within this time may be unknown. `None` as long as a partition has no watermark.
     pub fn stale(&self) -> Option<Duration> {
         match self.known_until.load(Ordering::Acquire) {
             0 => None,
@@ -133,14 +134,14 @@ impl Revocations {
         }
     }
 
-    /// The same; as long as it was never read in whole, since the start.
+    /// The lag. Before there is a watermark it counts from the start; before the feed is opened it is zero.
     pub fn unheard_for(&self) -> Duration {
         self.stale().unwrap_or_else(|| {
             if self.read().heard.is_empty() { Duration::ZERO } else { self.began.elapsed() }
         })
     }
 
-    /// This node has ended them, and the store has it.
+    /// Adds the ends by this node; the store has them already.
     pub fn remember(&self, subject: &Subject, ended: &[Ended]) {
         let mut memory = self.write();
         for one in ended {
@@ -150,7 +151,7 @@ impl Revocations {
         memory.sweep(self.retention);
     }
 
-    /// Own ends of which no feed has told for `patience`. Each is named once.
+    /// Own ends without an event from the feed for longer than `patience`. Each is returned once.
     pub fn untold(&self, patience: Duration) -> Vec<(Subject, Ended)> {
         let mut memory = self.write();
         let due = memory.own.partition_point(|(learnt, ..)| learnt.elapsed() > patience);
@@ -160,7 +161,8 @@ impl Revocations {
         untold.filter(|(subject, ended)| !self.is_told(subject, ended.session)).collect()
     }
 
-    /// What this part of the feed has told of, or none has, and what it does not hold now.
+    /// The ends within the retention that are missing from `held`: their latest event came from this partition, or no
+    /// event has come yet.
     pub fn missing(&self, part: usize, held: &[Announced]) -> Vec<(Subject, Ended)> {
         let held: HashSet<_> = held.iter().map(|one| (one.ended.session, &one.subject)).collect();
         let needed = Timestamp::from_system_clock().minus(self.retention); // older ones are gone for their age
@@ -173,9 +175,9 @@ impl Revocations {
         lost.map(End::named).collect()
     }
 
-    /// What was announced since `since`, in no order, and what is from now on.
+    /// The events published since `since`, in no order, and a receiver of all later ones.
     pub fn subscribe(&self, since: Timestamp) -> (Vec<Announced>, broadcast::Receiver<Announced>) {
-        let news = self.news.subscribe(); // before looking: what comes between is told twice, not lost
+        let news = self.news.subscribe(); // before looking: an event in between comes twice, and is not lost
         let memory = self.read();
         let known = memory.ends.values().flatten().filter_map(|end| {
             let (_, at) = end.told.filter(|(_, at)| *at >= since)?;
@@ -184,17 +186,17 @@ impl Revocations {
         (known.collect(), news)
     }
 
-    /// What is announced from now on.
+    /// A receiver of all events from now on.
     pub fn news(&self) -> broadcast::Receiver<Announced> {
         self.news.subscribe()
     }
 
-    /// A part of the feed has told of these, and by them is known until that moment, if any.
+    /// Adds events from a partition, and moves its watermark to `known_until`, if there is one.
     pub fn hear(&self, part: usize, announced: &[Announced], known_until: Option<Instant>) {
         let mut memory = self.write();
         for one in announced {
             if memory.learn(&one.subject, &one.ended, Some((part, one.at))) {
-                let _ = self.news.send(one.clone()); // nobody may be subscribed
+                let _ = self.news.send(one.clone()); // there may be no receiver
             }
         }
         memory.sweep(self.retention);
@@ -210,7 +212,8 @@ impl Revocations {
         }
     }
 
-    /// Just after the start, waits until the feed has been read in whole. Whoever comes back looks again.
+    /// Just after the start, waits until every partition has a watermark, though not for ever. Callers must look again
+    /// afterwards.
     pub async fn read_first(&self) {
         let mut read = self.read_first.subscribe();
         let _ = timeout_at((self.began + FIRST_READ).into(), read.wait_for(|read| *read)).await;
@@ -246,7 +249,7 @@ impl End {
 }
 
 impl Memory {
-    /// Returns whether the feed had not told of it before.
+    /// Returns whether this was the first event of the end.
     fn learn(&mut self, subject: &Subject, ended: &Ended, told: Option<(usize, Timestamp)>) -> bool {
         let ends = self.ends.entry(ended.session).or_default();
         let known = ends.iter().position(|end| end.subject == *subject).unwrap_or_else(|| {
@@ -265,7 +268,7 @@ impl Memory {
         is_news
     }
 
-    /// Forgets what is old enough, from time to time.
+    /// Drops ends older than the retention, from time to time.
     fn sweep(&mut self, retention: Duration) {
         let now = Instant::now();
         if self.swept.is_some_and(|swept| now.duration_since(swept) < retention / 10) {

@@ -1,4 +1,4 @@
-//! The vocabulary that every layer shares: who (subject), which login (session), which token (`jti`).
+//! The vocabulary of every layer: the user (subject), the login (session), the token (`jti`).
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use base64_simd::{AsOut, URL_SAFE_NO_PAD};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_decode_str, utf8_percent_encode};
 use serde::{Serialize, Serializer};
 
-/// Bytes of a subject that stand for themselves in keys and headers; all others become `%XX`.
+/// Bytes of a subject to write as `%XX` in keys and headers: all but ASCII letters, digits and `-_.@+`.
 const SUBJECT_ESCAPES: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'@').remove(b'+');
 
@@ -32,7 +32,7 @@ impl Subject {
         utf8_percent_encode(&self.0, SUBJECT_ESCAPES)
     }
 
-    /// Reads [`encoded`](Self::encoded) back; nothing else, so that a subject has one key and not several.
+    /// Reads [`encoded`](Self::encoded) back, and no other form: a subject has one key and not several.
     pub fn from_encoded(text: &str) -> Option<Self> {
         let decoded = percent_decode_str(text).decode_utf8().ok()?;
         let subject = Self::try_from(decoded.into_owned()).ok()?;
@@ -113,7 +113,7 @@ impl FromStr for SessionId {
     }
 }
 
-/// The id of a refresh token: `<sid>.<22 characters>`, so that it names its session's record.
+/// The id of a refresh token: `<sid>.<22 characters>`. It names its session's record.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Jti([u8; JTI_LEN]);
 
@@ -188,8 +188,8 @@ macro_rules! text_form {
 text_form!(SessionId);
 text_form!(Jti);
 
-/// What makes two calls the same attempt at one refresh: the client's `Idempotency-Key`, or random
-/// bits made once for the request.
+/// The identity of an attempt at one refresh: the client's `Idempotency-Key`, or random bits made once for the request.
+/// Calls with the same identity are the same attempt.
 #[derive(Clone)]
 pub enum Attempt {
     Keyed(IdempotencyKey),
@@ -197,7 +197,7 @@ pub enum Attempt {
 }
 
 impl Attempt {
-    /// An attempt that nobody can repeat.
+    /// An attempt of its own: nobody can repeat it.
     pub fn once() -> Self {
         Self::Once(random_bytes())
     }
@@ -210,8 +210,8 @@ impl Attempt {
     }
 }
 
-/// An `Idempotency-Key`: 16 to 255 visible ASCII characters, fresh for each refresh, repeated on its
-/// retries. It is as secret as the token it came with, so it has no `Debug`.
+/// An `Idempotency-Key`: 16 to 255 printable ASCII characters, fresh for each refresh, repeated on its retries. It is
+/// as secret as the token beside it, so it has no `Debug`.
 #[derive(Clone)]
 pub struct IdempotencyKey(String);
 
@@ -267,7 +267,8 @@ impl Reason {
 }
 
 impl Reason {
-    /// What a feed says, which a later release may have written: an end is an end, whatever for.
+    /// The reason in a revocation event. An unknown one, from a later release, reads as `Admin`: the session has ended,
+    /// for whatever reason.
     pub fn told(text: &str) -> Self {
         text.parse().unwrap_or(Self::Admin)
     }

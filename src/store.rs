@@ -1,14 +1,14 @@
 //! Where sessions live: one trait in our own vocabulary, and two backends.
 //!
-//! - [`redis`]: the real one. Every method that changes state is one atomic Lua script.
+//! - [`redis`]: the real one. Every change of state is one atomic Lua script; [`Store::announce`] runs two of them.
 //! - [`memory`]: in-process, for `dev` and for tests of everything above it. Its sequential code is the
 //!   specification; `tests/store` runs the same operations against both and compares every answer.
 //!
 //! # Adding a backend
 //!
-//! Implement [`Store`], then add it to `Bench` in `tests/store/mod.rs`: the contract suite and the
-//! model-based test take it from there. Two rules matter more than all else: each method is atomic, and
-//! [`Error`] means "could not know", never a verdict.
+//! Implement [`Store`], then add it to `Bench` in `tests/store/mod.rs`: the contract suite and the model-based test
+//! take it from there. Two rules matter more than all else. Each change of state is atomic, and [`Error`] means "could
+//! not know", never a verdict.
 
 pub mod memory;
 pub mod redis;
@@ -21,7 +21,7 @@ use crate::clock::{Moment, Timestamp};
 use crate::revocations::{Ended, Listener};
 use crate::session::{Jti, Reason, SessionId, Subject};
 
-/// What every backend enforces, fixed at start-up.
+/// The rules of every backend, fixed at start-up.
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// A session not refreshed for this long is gone.
@@ -31,11 +31,11 @@ pub struct Policy {
     /// For how long after a rotation the superseded token still gets the same successor.
     pub refresh_grace: Duration,
     pub reuse_scope: ReuseScope,
-    /// A call that reaches the store longer after its request had arrived was held up on its way: a client that hung
-    /// up and repeated the request elsewhere may have moved on by any number of generations.
+    /// The longest delay of a call between the arrival of its request and the store. A call delayed further was held
+    /// up: its client may have hung up, repeated the request elsewhere, and moved on by any number of generations.
     pub held_up: Duration,
     pub max_sessions: usize,
-    /// How long the record of an ended session is kept.
+    /// How long the tombstone of an ended session is kept.
     pub tombstone_ttl: Duration,
     /// How long the revocation feed is kept: longer than any access token lives.
     pub feed_retention: Duration,
@@ -57,12 +57,12 @@ impl Policy {
     }
 }
 
-/// What ends when a superseded refresh token comes back.
+/// The sessions to end when a superseded refresh token comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReuseScope {
     /// Every session of the subject.
     Subject,
-    /// That session only.
+    /// Only the session of the token.
     Session,
 }
 
@@ -86,19 +86,19 @@ pub enum Error {
     /// As many calls as allowed are in flight (`REDIS_MAX_IN_FLIGHT`).
     #[error("too many store calls in flight")]
     Overloaded,
-    /// What is stored cannot be read: changed by hand, or another layout.
+    /// A stored record cannot be read: changed by hand, or of another layout.
     #[error("unreadable record in the store: {0}")]
     Corrupt(String),
 }
 
 impl Error {
-    /// Not for want of an answer.
+    /// Whether the store has answered, with an unreadable record.
     pub fn is_corrupt(&self) -> bool {
         matches!(self, Self::Corrupt(_))
     }
 }
 
-/// The calls on the store; all are atomic, and may be repeated when their outcome is unknown.
+/// The calls on the store. Each change of state is atomic, and any call may be repeated when its outcome is unknown.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Stores a new session, if nothing was ever stored under its id.
@@ -124,14 +124,14 @@ pub trait Store: Send + Sync {
         sent_at: Moment,
     ) -> Result<EndedMany, Error>;
 
-    /// One session, from the authority: a deposed master refuses to answer.
+    /// One session, from the authority: a deposed primary refuses to answer.
     async fn get(&self, subject: &Subject, session: SessionId) -> Result<Lookup, Error>;
 
     /// The subject's live sessions, the most recently refreshed first.
     async fn list(&self, subject: &Subject) -> Result<Vec<SessionRecord>, Error>;
 
-    /// Replaces the carried claims, from the next refresh on, of one session or of all the subject's
-    /// live ones; returns which.
+    /// Replaces the claims carried from the next refresh on, in one session or in all the subject's live ones. Returns
+    /// the changed sessions.
     async fn set_claims(
         &self,
         subject: &Subject,
@@ -139,20 +139,22 @@ pub trait Store: Send + Sync {
         claims: &str,
     ) -> Result<Vec<SessionId>, Error>;
 
-    /// Appends ended sessions to the revocation feed, then marks their tombstones as announced.
+    /// Publishes ended sessions in the revocation feed, then marks their tombstones as published. Each of the two steps
+    /// is atomic by itself.
     async fn announce(&self, subject: &Subject, ended: &[Ended]) -> Result<(), Error>;
 
-    /// The time, freshly asked, of the server that decides on the subject's sessions.
+    /// The time, freshly asked, of the server in charge of the subject's sessions.
     async fn now(&self, subject: &Subject) -> Result<Timestamp, Error>;
 
-    /// What that server's clock showed at least at a moment, as far as earlier answers tell.
+    /// A lower bound of the same server's clock at `moment`, as far as earlier answers allow one.
     fn lower_bound(&self, subject: &Subject, moment: Instant) -> Option<Timestamp>;
 
-    /// Tells what the feed of ended sessions holds, and what is appended to it, for as long as it is polled.
+    /// Passes the revocation feed to `listener`: the events it holds, then each new one, for as long as the future is
+    /// polled.
     async fn follow(&self, listener: &(dyn Listener + Sync));
 
-    /// Whether the store can serve: reachable, writable, and of a layout this node knows. Returns what
-    /// endangers the promises all the same, in words.
+    /// Whether the store can serve: reachable, writable, and of a layout known to this node. Returns the remaining
+    /// dangers to the promises, in words.
     async fn ready(&self) -> Result<Vec<String>, Error>;
 }
 
@@ -160,12 +162,12 @@ pub trait Store: Send + Sync {
 #[derive(Debug, Clone)]
 pub struct NewSession<'a> {
     pub subject: &'a Subject,
-    /// The first refresh token's; names the session.
+    /// The id of the first refresh token; names the session.
     pub jti: Jti,
-    /// A create that arrives later than this is refused: doubled on its way, it could otherwise revive
-    /// a session that was ended in between.
+    /// A create is refused after this moment. Doubled on its way, a create could otherwise revive a session ended in
+    /// between.
     pub deadline: Moment,
-    /// A JSON object in printable ASCII, as are all values.
+    /// A JSON object. All values here are printable ASCII.
     pub claims: &'a str,
     pub client: &'a str,
     pub client_id: &'a str,
@@ -176,9 +178,9 @@ pub struct NewSession<'a> {
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Created {
-    /// It stands, and made room by ending `ended` (announced or not).
+    /// The session stands. `ended` holds the sessions evicted to make room, and earlier ends not yet published.
     Created { created_at: Timestamp, absolute_expires_at: Option<Timestamp>, ended: EndedMany },
-    /// There is a record, or a tombstone, under that id.
+    /// The id has a record or a tombstone already.
     Exists,
     /// The deadline had passed.
     Late,
@@ -191,9 +193,9 @@ pub struct Rotation<'a> {
     pub presented: Jti,
     pub generation: u64,
     pub successor: Jti,
-    /// When the request arrived; what decides is a lower bound of that on the store's clock.
+    /// When the request arrived. A lower bound of this moment on the store's clock decides.
     pub sent_at: Moment,
-    /// Whether a superseded token ends sessions. Without it the answer is [`Rotated::Suspect`], and nothing is written.
+    /// Whether a superseded token ends sessions. If not, the answer is [`Rotated::Suspect`], and nothing is written.
     pub accuse: bool,
 }
 
@@ -203,7 +205,7 @@ pub struct Rotation<'a> {
 pub enum Rotated {
     /// No record, or its absolute lifetime is over.
     Unknown,
-    /// The session has ended. No alarm: a token of a session that was logged out is not a theft.
+    /// The session has ended. No alarm: a token of a logged-out session is no theft.
     Ended {
         reason: Reason,
         announced: bool,
@@ -211,17 +213,17 @@ pub enum Rotated {
     /// The same successor again; nothing was written.
     Replayed(Successor),
     Rotated(Successor),
-    /// The token was ahead of its record, which a failover had rolled back; it has been brought up.
+    /// A failover had rolled the record back, and the token was ahead of it. The record has been brought up.
     RolledBack(Successor),
-    /// Sent before the record last moved, so it proves nothing; nothing was written.
+    /// Sent before the latest rotation of the record, so the request proves nothing; nothing was written.
     Late,
-    /// It would be reuse, had the call been allowed to accuse; nothing was written.
+    /// Reuse, but the call may not accuse; nothing was written.
     Suspect,
     /// A superseded token came back: theft is assumed, and these sessions have ended.
     Reused(EndedMany),
 }
 
-/// What the successor of a refresh token is minted from.
+/// The data for minting the successor of a refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Successor {
     pub now: Timestamp,
@@ -234,12 +236,12 @@ pub struct Successor {
     pub aud: String,
 }
 
-/// Sessions that have ended and are not yet announced.
+/// Ended sessions, not yet published.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EndedMany {
     /// Ended by this call.
     pub now: Vec<Ended>,
-    /// Ended earlier, by a node that did not get to announcing them.
+    /// Ended earlier, by a node cut short before it published them.
     pub before: Vec<Ended>,
 }
 
@@ -266,7 +268,7 @@ pub enum EndedOne {
 pub enum Lookup {
     Live {
         record: Box<SessionRecord>,
-        /// Of the current refresh token.
+        /// The id of the current refresh token.
         jti: Jti,
         /// A JSON object.
         claims: String,
@@ -294,7 +296,7 @@ pub struct SessionRecord {
 }
 
 impl SessionRecord {
-    /// The most recently refreshed first; ties by id, so that the order is the same everywhere.
+    /// The most recently refreshed first; ties by id, for the same order everywhere.
     pub(crate) fn sort(records: &mut [Self]) {
         records.sort_by_key(|record| (std::cmp::Reverse(record.last_refreshed_at), record.session));
     }

@@ -1,7 +1,7 @@
 //! The embedded store: the same semantics in one process, and the specification of the scripts.
 //!
-//! It forgets everything when the process ends. Plain sequential code under one lock: when a script and
-//! this file disagree, one of them is wrong, and `tests/store` says so.
+//! It forgets everything when the process ends. Its code is plain and sequential, with one lock on all sessions. When a
+//! script and this file disagree, one of them is wrong, and `tests/store` says so.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,7 +32,7 @@ pub struct MemoryStore {
     clock: Clock,
     subjects: Mutex<HashMap<Subject, Sessions>>,
     feed: Feed,
-    /// How many subjects there may be before those that nobody asks for any more are looked for.
+    /// The number of subjects at which expired ones are next swept out.
     sweep_at: AtomicUsize,
 }
 
@@ -61,21 +61,21 @@ struct Live {
 
 type Sessions = HashMap<SessionId, Record>;
 
-/// A follower of the feed hears at least this often, though there be nothing new.
+/// A subscriber hears from the feed at least this often, even without a new event.
 const PULSE: Duration = Duration::from_secs(1);
 
-/// The feed of ended sessions.
+/// The revocation feed.
 struct Feed {
     entries: Mutex<Entries>,
-    /// How many were ever appended.
+    /// The number of events ever appended.
     appended: watch::Sender<usize>,
 }
 
 #[derive(Default)]
 struct Entries {
-    /// Those that are not too old, the newest last.
+    /// The events within the retention, the newest last.
     held: VecDeque<Announced>,
-    /// How many were before.
+    /// The number of older events, trimmed by now.
     trimmed: usize,
 }
 
@@ -90,7 +90,7 @@ impl Feed {
         self.appended.send_replace(all.trimmed + all.held.len());
     }
 
-    /// Those after the first `known`, and how many there are in all.
+    /// The events after the first `known`, and the number of all.
     fn after(&self, known: usize) -> (Vec<Announced>, usize) {
         let all = self.lock();
         let new = all.held.iter().skip(known.saturating_sub(all.trimmed)).cloned().collect();
@@ -113,7 +113,7 @@ impl MemoryStore {
         }
     }
 
-    /// Lets time pass for what is stored, by moving all of it into the past. For tests.
+    /// Lets time pass for all records, by moving them into the past. For tests.
     pub fn age(&self, by: Duration) {
         for record in self.lock().values_mut().flat_map(HashMap::values_mut) {
             match record {
@@ -153,7 +153,7 @@ impl MemoryStore {
         now
     }
 
-    /// Runs `step` on the subject's sessions at one moment, without those that have expired.
+    /// Runs `step` on the subject's unexpired sessions, at one moment.
     fn with<T>(
         &self,
         subject: &Subject,
@@ -191,8 +191,8 @@ impl Record {
 }
 
 impl Live {
-    /// Created before a call that was sent at `sent_at`. A session from the future was created by a clock that was
-    /// ahead of this one, not after the call.
+    /// Created before a call sent at `sent_at`. A session from the future was created by a clock ahead of this one, not
+    /// after the call.
     fn is_older(&self, sent_at: Timestamp, now: Timestamp) -> bool {
         self.created_at <= sent_at || self.created_at > now
     }
@@ -234,7 +234,7 @@ impl Live {
     }
 }
 
-/// Drops what has expired, as Redis does by itself.
+/// Drops expired records, as Redis does by itself.
 fn expire(sessions: &mut Sessions, now: Timestamp) -> &Sessions {
     sessions.retain(|_, record| record.expires_at() > now);
     sessions
@@ -297,7 +297,7 @@ fn end_reused(
     ended
 }
 
-/// Ends the live sessions that `chosen` picks, and tells those that are still to be announced.
+/// Ends the live sessions picked by `chosen`; returns them, and earlier ends not yet published.
 fn end_where(
     sessions: &mut Sessions,
     reason: Reason,

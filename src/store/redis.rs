@@ -1,11 +1,11 @@
 //! The Redis backend: standalone, behind Sentinels, or a Cluster; Redis 7.0 or newer, or Valkey 7.2 or newer.
 //!
-//! - [`address`]: what `REDIS_URL` says, and how a server is dialled.
+//! - [`address`]: the forms of `REDIS_URL`, and how a server is dialled.
 //! - [`keys`]: the key layout, one table. - [`scripts`]: one typed function per Lua script.
-//! - [`connection`]: how calls reach the right master, and what happens when it is gone.
-//! - `feed`: following the feed of ended sessions.
-//! - [`inspect`]: what `token-gateway check` and `/readyz` look at.
-//! - [`survey`]: what the commands for operators look at.
+//! - [`connection`]: how calls reach the right primary, and how they survive its loss.
+//! - `feed`: following the revocation feed.
+//! - [`inspect`]: the checks of `token-gateway check` and `/readyz`.
+//! - [`survey`]: reading for the commands of operators.
 //!
 //! This file maps the [`Store`] trait onto the scripts.
 
@@ -44,21 +44,21 @@ pub struct RedisSettings {
     /// See the table in [`address`]; may hold a password.
     pub url: SecretString,
     pub tls: Tls,
-    /// Who Sentinels are told that we are; nobody, unless they want to know.
+    /// The user name for Sentinels; none, unless they want one.
     pub sentinel_username: Option<String>,
     pub sentinel_password: Option<SecretString>,
-    /// Prefix of every key, without the colon that follows it.
+    /// Prefix of every key, without the colon after it.
     pub prefix: String,
-    /// The longest that one call may take.
+    /// The deadline of one call.
     pub timeout: Duration,
-    /// Calls in flight at once to one master; further ones wait at most 100 ms.
+    /// Calls in flight at once to one primary; further ones wait at most 100 ms.
     pub max_in_flight: usize,
-    /// Replicas that must acknowledge an ended session before its caller is told (0: none).
+    /// Replicas to acknowledge an ended session before its caller gets an answer (0: none).
     pub wait_replicas: usize,
 }
 
 impl RedisSettings {
-    /// As the gateway has it where nothing else is said: keys begin with `tg`, a call may take half a second.
+    /// The gateway's defaults: keys begin with `tg`, and a call may take half a second.
     pub fn new(url: impl Into<SecretString>) -> Self {
         Self {
             url: url.into(),
@@ -72,11 +72,11 @@ impl RedisSettings {
         }
     }
 
-    /// Whether these lead anywhere.
+    /// Whether the settings can be used.
     ///
     /// # Errors
     ///
-    /// Which setting is wrong, and what would be right; never the URL, which may hold a password.
+    /// The wrong setting, and the right form; never the URL, because it may hold a password.
     pub fn check(&self) -> Result<(), String> {
         let parsed =
             address::parse(self.url.expose_secret()).map_err(|problem| format!("REDIS_URL: {problem}"))?;
@@ -101,11 +101,11 @@ impl RedisSettings {
     }
 }
 
-/// Sessions in Redis. Its connections live on the runtime that it was made on.
+/// Sessions in Redis. The connections live on the runtime of the call to [`new`](Self::new).
 pub struct RedisStore {
     connections: Connections,
     keys: Keys,
-    /// The feed of ended sessions: its parts.
+    /// The keys of the feed's partitions.
     feeds: Vec<String>,
     policy: Policy,
     timeout: Duration,
@@ -113,11 +113,11 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Begins to connect in the background; never waits for Redis. Call it on the runtime that will use it.
+    /// Begins to connect in the background; never waits for Redis. Call it on the runtime of all later calls.
     ///
     /// # Errors
     ///
-    /// When the URL is none that is understood.
+    /// When the URL has none of the known forms.
     pub fn new(settings: &RedisSettings, policy: Policy) -> Result<Self, Error> {
         let keys = Keys::new(&settings.prefix);
         let connections = Connections::open(settings, Some(keys.layout()))?;
@@ -126,8 +126,8 @@ impl RedisStore {
         Ok(Self { connections, keys, feeds, policy, timeout, wanted })
     }
 
-    /// Where the ends of the subject's sessions are announced: on the server that knows them, wherever it has a
-    /// part of the feed.
+    /// The partition for the ends of the subject's sessions. It lies on the same server as the sessions, wherever this
+    /// server has a partition.
     fn feed_of(&self, subject: &Subject) -> &str {
         self.connections.beside(&self.keys.sessions(subject), &self.feeds)
     }
@@ -179,9 +179,9 @@ impl Store for RedisStore {
         scripts::set_claims(self, subject, session, claims).await
     }
 
-    /// Appended to the feed first, marked as announced last: a node that dies in between leaves work to
-    /// repeat. Between the two, where `wait_replicas` asks for it, the replicas acknowledge the append and
-    /// with it all that came before, the end itself included (Redis: `WAIT`).
+    /// Appends to the feed first, and marks the tombstones last: a node lost in between leaves work to repeat. Between
+    /// the two, the replicas acknowledge the append, where `wait_replicas` asks for it. The acknowledgement covers all
+    /// earlier writes, the end itself included (Redis: `WAIT`).
     async fn announce(&self, subject: &Subject, ended: &[Ended]) -> Result<(), Error> {
         if ended.is_empty() {
             return Ok(());
@@ -202,9 +202,9 @@ impl Store for RedisStore {
         feed::follow(&self.connections, &self.feeds, self.policy.feed_retention, listener).await;
     }
 
-    /// In a Cluster a node can serve as long as any master answers: the users of the others hear 503.
+    /// In a Cluster a node can serve as long as any primary answers. The users of the others get 503.
     async fn ready(&self) -> Result<Vec<String>, Error> {
-        let patience = self.timeout / 3; // twice, within the deadline of whoever asks
+        let patience = self.timeout / 3; // twice, within the caller's deadline
         match timeout(patience, scripts::open_layout(self)).await {
             Ok(Err(error)) if error.is_corrupt() || !self.connections.is_cluster() => return Err(error),
             Err(_) if !self.connections.is_cluster() => {

@@ -1,9 +1,9 @@
-//! Where Redis is: what `REDIS_URL` says, and how one server is dialled.
+//! Where Redis is: the forms of `REDIS_URL`, and how one server is dialled.
 //!
 //! | `REDIS_URL` | deployment |
 //! |---|---|
-//! | `redis://[user:password@]host[:port][/db]` | one server, or a name that leads to the master |
-//! | `redis+sentinel://[user:password@]host[:port],host[:port]/master-name[/db]` | the master that Sentinels name; user and password are the data servers' |
+//! | `redis://[user:password@]host[:port][/db]` | one server, or a name of the primary |
+//! | `redis+sentinel://[user:password@]host[:port],host[:port]/master-name[/db]` | the primary named by Sentinels; user and password are the data servers' |
 //! | `redis+cluster://[user:password@]host[:port],host[:port]`, or several `redis://` servers, comma-separated | a Cluster, by some of its servers |
 //!
 //! With `rediss` in place of `redis` everything goes over TLS, connections to Sentinels included.
@@ -71,14 +71,14 @@ pub struct Dialer {
     tls: Option<TlsCertificates>,
 }
 
-/// What `REDIS_URL` says.
+/// The contents of `REDIS_URL`.
 pub struct Parsed {
     pub topology: Topology,
     pub redis: RedisConnectionInfo,
     pub tls: bool,
 }
 
-/// What would be right; never the URL, which may hold a password.
+/// The right forms; never the URL, because it may hold a password.
 const FORMS: &str = "must be redis://[user:password@]host[:port][/db], redis+sentinel://host:port,host:port/master-name \
                      or redis+cluster://host:port,host:port; rediss in place of redis for TLS";
 
@@ -86,7 +86,7 @@ const FORMS: &str = "must be redis://[user:password@]host[:port][/db], redis+sen
 ///
 /// # Errors
 ///
-/// What would be right; never the URL, which may hold a password.
+/// The right forms; never the URL, because it may hold a password.
 pub fn parse(url: &str) -> Result<Parsed, &'static str> {
     let (scheme, rest) = url.split_once("://").ok_or(FORMS)?;
     let (tls, kind) = match scheme.strip_prefix("rediss") {
@@ -136,7 +136,7 @@ fn without_repeated_users(servers: &[&str]) -> Result<String, &'static str> {
     Ok(all.collect::<Vec<_>>().join(","))
 }
 
-/// One server as the client library reads it, which decodes user and password.
+/// One server, read by the client library, because it decodes user and password.
 fn server(user: &str, host: &str, port: u16) -> Option<ConnectionInfo> {
     let names_port =
         host.rsplit_once(':').is_some_and(|(before, _)| !before.contains(':') || before.ends_with(']'));
@@ -160,7 +160,7 @@ impl Dialer {
         Self { redis: parsed.redis.clone(), tls: parsed.tls.then(|| certificates(tls)) }
     }
 
-    /// The same way to other servers, which know other users.
+    /// The same way to other servers, with other users.
     pub fn as_user(&self, username: Option<&str>, password: Option<&SecretString>) -> Self {
         let mut redis = RedisConnectionInfo::default().set_skip_set_lib_name();
         if let Some(username) = username {

@@ -1,19 +1,18 @@
 //! How calls reach Redis.
 //!
-//! Redis answers pipelined commands in order, so one connection carries all calls of a worker to one master: no
-//! checkout costs a round trip, and commands that come together travel together.
+//! Redis answers pipelined commands in order, so one connection carries all calls of a worker to one primary. No
+//! checkout costs a round trip, and simultaneous commands travel together.
 //!
-//! - a lane (`lane.rs`) keeps one connection open, in the background, with jittered backoff. It leads to a fixed
-//!   server, or to whichever the Sentinels name (`sentinel.rs`);
-//! - a shard (`shard.rs`) is a lane and a pool (deadpool) that bounds what is in flight on it. The pool's objects are
-//!   handles on the lane's connection; it recycles a handle by comparing two numbers. Beside it are the connections
-//!   that `WAIT` holds up (`waiting.rs`);
-//! - a Cluster (`cluster.rs`, `nodes.rs`) is a shard for each primary, and the map that says which serves a key.
+//! - a link (`lane.rs`) keeps one connection open, in the background, with jittered backoff. It leads to a fixed
+//!   server, or to the primary named by Sentinels (`sentinel.rs`);
+//! - a `Shard` (`shard.rs`) leads to one primary. It is a link and a pool (deadpool) that bounds the calls in flight on
+//!   it. The pool's objects are handles on the link's connection; it recycles a handle by comparing two numbers. Beside
+//!   the pool are the connections held up by `WAIT` (`waiting.rs`);
+//! - a Cluster (`cluster.rs`, `nodes.rs`) is a `Shard` for each primary, and a map from slots to primaries.
 //!
-//! **An error means the outcome is unknown.** A call that may have been cut off is sent once more, as the
-//! same attempt: every script answers a repeated attempt as it answered the first. Redirections and slots on the move
-//! are followed a few times. All of it within a budget (`budget.rs`), so that retries do not run down a server that
-//! has just come back.
+//! **An error means the outcome is unknown.** A call that may have been cut off is sent once more, as the same attempt:
+//! every script answers a repeated attempt as it answered the first. Redirections and slots on the move are followed a
+//! few times. All repetitions share a budget (`budget.rs`): retries must not run down a server that has just come back.
 
 mod budget;
 mod cluster;
@@ -49,10 +48,10 @@ use super::scripts::Call;
 use crate::clock::{Clock, Timestamp};
 use crate::store::Error;
 
-/// The longest that opening a connection may take, its first call included.
+/// The longest time to open a connection, its handshake included.
 const CONNECT: Duration = Duration::from_secs(1);
 
-/// How long a call waits for its turn when as many as allowed are in flight.
+/// How long a call waits for its turn at the limit of calls in flight.
 const TURN: Duration = Duration::from_millis(100);
 
 /// How often a call may be redirected, told to try again, or sent once more.
@@ -71,12 +70,13 @@ enum Routes {
 /// Where a call is sent next.
 enum Route {
     Owner,
-    /// The slot is on the move, and what was asked for has arrived there already.
+    /// The slot is on the move, and the key has arrived there already.
     Ask(Address),
 }
 
 impl Connections {
-    /// Begins to connect in the background, on the current runtime. `layout` is its key; `None` for who only reads the feed.
+    /// Begins to connect in the background, on the current runtime. `layout` is the key of the layout; `None` for a
+    /// subscriber without a store.
     pub fn open(settings: &RedisSettings, layout: Option<String>) -> Result<Self, Error> {
         let parsed = settings.parse()?;
         let dialer = Dialer::new(&parsed, &settings.tls);
@@ -101,24 +101,25 @@ impl Connections {
         Ok(Self { routes, budget: Budget::new() })
     }
 
-    /// Calls a script where `key` lies. `make` is asked anew for each try, because each server has its own clock.
+    /// Calls a script on the server of `key`. `make` is called anew for each try, because each server has its own
+    /// clock.
     pub async fn call(&self, key: &str, make: impl Fn(&Clock) -> Call) -> Result<Reply, Error> {
         let make = &make;
         self.persist(key, |shard, asking| async move { shard.attempt(make, asking).await }).await
     }
 
-    /// Calls a script and, where configured, waits until enough replicas have what it wrote.
+    /// Calls a script and, where configured, waits until enough replicas have its writes.
     pub async fn call_and_wait(&self, key: &str, make: impl Fn(&Clock) -> Call) -> Result<Reply, Error> {
         let make = &make;
         self.persist(key, |shard, asking| async move { shard.attempt_and_wait(make, asking).await }).await
     }
 
-    /// Redis `TIME`, where `key` lies.
+    /// Redis `TIME`, on the server of `key`.
     pub async fn time(&self, key: &str) -> Result<Timestamp, Error> {
         self.persist(key, |shard, _| async move { shard.time().await }).await
     }
 
-    /// What is known of the clock where a key lies.
+    /// A lower bound of `moment` on the clock of the key's server, if known.
     pub fn lower_bound(&self, key: impl FnOnce() -> String, moment: Instant) -> Option<Timestamp> {
         let clock = match &self.routes {
             Routes::One(shard) => shard.lane.clock(),
@@ -127,7 +128,7 @@ impl Connections {
         clock?.lower_bound(moment)
     }
 
-    /// The answers of each master to questions, `None` where the user may not ask.
+    /// The answers of each primary to questions, `None` where the user may not ask.
     pub async fn look(
         &self,
         questions: &Pipeline,
@@ -147,7 +148,7 @@ impl Connections {
         }
     }
 
-    /// Of several keys one that lies on the same master as `key`; where there is none, the one of its range of slots.
+    /// One of `others` on the same primary as `key`; where there is none, the one of its range of slots.
     pub fn beside<'a>(&self, key: &str, others: &'a [String]) -> &'a str {
         let Routes::Cluster { cluster, .. } = &self.routes else { return &others[0] };
         let slot = nodes::slot(key);
@@ -159,7 +160,7 @@ impl Connections {
         std::iter::once(near).chain(others).find(is_beside).unwrap_or(near)
     }
 
-    /// How many masters are known.
+    /// The number of known primaries.
     pub fn masters(&self) -> usize {
         self.shards().len()
     }
@@ -168,8 +169,8 @@ impl Connections {
         matches!(self.routes, Routes::Cluster { .. })
     }
 
-    /// A connection of one's own to the master where `key` lies, and a future that ends when that is no longer the
-    /// right one.
+    /// A connection of one's own to the primary of `key`, and a future to watch it. The future ends when the connection
+    /// is no longer the right one.
     pub async fn exclusive(
         &self,
         key: &str,
@@ -197,7 +198,7 @@ impl Connections {
         }
     }
 
-    /// Carries an attempt out, and the same attempt again where that may help.
+    /// Carries an attempt out, and repeats the same attempt where this may help.
     async fn persist<T, A>(&self, key: &str, attempt: impl Fn(Arc<Shard>, bool) -> A) -> Result<T, Error>
     where
         A: Future<Output = Result<T, Failure>>,
@@ -234,14 +235,14 @@ impl Connections {
     /// Whether the answer of a Cluster's server counts: not if another has taken over from it meanwhile.
     fn is_owner(&self, key: &str, shard: &Arc<Shard>) -> bool {
         match &self.routes {
-            Routes::One(_) => true, // the lane knows
+            Routes::One(_) => true, // the link knows
             Routes::Cluster { cluster, .. } => {
                 cluster.known_owner(nodes::slot(key)).is_none_or(|owner| Arc::ptr_eq(&owner, shard))
             }
         }
     }
 
-    /// What a failure says of the Cluster's slots.
+    /// Updates the map of the Cluster's slots after a failure.
     fn learn(&self, key: &str, failure: &Failure) -> Result<(), Error> {
         match (&self.routes, failure) {
             (Routes::Cluster { cluster, .. }, Failure::Moved(address)) => {
@@ -277,7 +278,7 @@ pub(super) fn unavailable(error: &RedisError) -> Error {
     Error::Unavailable(describe_to(error, "REDIS_URL"))
 }
 
-/// For logs: who is not let in is told the settings that say who asks.
+/// For logs: a refused login comes with the names of the settings for user and password.
 fn describe_to(error: &RedisError, settings: &str) -> String {
     let is_refused = error.kind() == ErrorKind::AuthenticationFailed
         || matches!(code_of(error).as_deref(), Some("NOAUTH" | "WRONGPASS"));
@@ -285,7 +286,7 @@ fn describe_to(error: &RedisError, settings: &str) -> String {
     describe(error) + &hint
 }
 
-/// Sends a command; what the server answers with an error is an error here too.
+/// Sends a command; an error reply of the server is an error here too.
 pub(super) async fn send(connection: &mut MultiplexedConnection, command: &Cmd) -> Result<Value, RedisError> {
     match connection.send_packed_command(command).await? {
         Value::ServerError(error) => Err(error.into()),
@@ -302,7 +303,8 @@ pub(super) fn answered(answer: Value) -> Result<Option<String>, RedisError> {
     }
 }
 
-/// Sends a command; `asking` where it was redirected by `ASK`. The two travel together, so nothing comes between them.
+/// Sends a command; `asking` where it was redirected by `ASK`. `ASKING` and the command travel together, so nothing
+/// comes between them.
 async fn ask(
     connection: &mut MultiplexedConnection,
     command: &Cmd,
@@ -324,12 +326,12 @@ fn is_noscript(answer: &Result<Value, RedisError>) -> bool {
     answer.as_ref().is_err_and(|error| error.code() == Some("NOSCRIPT"))
 }
 
-/// For logs: an error of the server by its code alone, because its text may repeat what was sent.
+/// For logs: an error of the server by its code alone, because its text may repeat parts of the command.
 fn describe(error: &RedisError) -> String {
     code_of(error).map_or_else(|| error.to_string(), |code| format!("Redis answered {code}"))
 }
 
-/// Of several commands that were sent together, that of the first which failed.
+/// The code of an error; for several commands sent together, the code of the first failure.
 fn code_of(error: &RedisError) -> Option<String> {
     let first = || Some(error.clone().into_server_errors()?.first()?.1.code().to_owned());
     error.code().map(str::to_owned).or_else(first)

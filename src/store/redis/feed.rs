@@ -1,9 +1,9 @@
-//! Following the feed of ended sessions: `XRANGE` for what it holds, then `XREAD BLOCK` for what comes.
+//! Following the revocation feed: `XRANGE` for its present events, then `XREAD BLOCK` for new ones.
 //!
-//! Each part of the feed is followed over a connection of its own, to the master where it lies. After every
-//! reconnection it is read anew from its beginning: behind the new connection may be another server, which may lack
-//! what the former one had, and whose ids may be lower. What the gateways remember and it lacks they announce again
-//! within moments, so a follower waits a little before it calls such a part settled.
+//! Each partition of the feed is followed over a connection of its own, to its primary. After every reconnection it is
+//! read anew from its beginning. Behind the new connection may be another server; it may lack events of the former one,
+//! and its ids may be lower. The gateways publish such events again within moments, from their denylists. A subscriber
+//! therefore waits a little before it trusts such a partition.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -22,36 +22,37 @@ use crate::revocations::{Announced, Ended, Listener};
 use crate::session::{Reason, Subject};
 use crate::store::Error;
 
-/// How long Redis holds a question back when there is nothing new, in milliseconds. The feed is known as of the question.
+/// How long Redis holds its answer back when there are no new events, in milliseconds. The moment of the question is
+/// the watermark.
 const BLOCK: u64 = 500;
 
-/// How much longer than that an answer may take, before the connection counts as dead.
+/// How much longer an answer may take, before the connection counts as dead.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Entries per answer.
 const BATCH: usize = 1000;
 
-/// A server that was started later than this before may have lost the end of what it held, in seconds.
+/// A server may have lost its latest entries if its uptime is less than this, in seconds.
 const YOUNG: u64 = 5;
 
-/// Entries go in lots, and by the clock of Redis: what is first after that may be younger than the retention, by less than
-/// this, in milliseconds.
+/// Redis trims entries in lots, and by its own clock. The first entry left may be younger than the retention, by less
+/// than this, in milliseconds.
 const SLACK: u64 = 60_000;
 
-/// Within this gateways have connected to such a server, too, and repeated what it lost.
+/// Within this time the gateways, too, have connected to a server with losses, and repaired them.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// An entry as Redis tells it: its id, and names and values in turn, which may be anything.
+/// An entry from Redis: its id, then names and values in turn, with any content.
 type Entry = (String, Vec<(Vec<u8>, Vec<u8>)>);
 
-/// What `XREAD` tells of one stream: its key, and entries.
+/// One stream in the answer to `XREAD`: its key, and entries.
 type Stream = (String, Vec<Entry>);
 
 /// An entry's id: milliseconds and a number. (Redis: "Entry IDs" of streams)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 struct Id(u64, u64);
 
-/// The feed alone, for who only wants to know what ends. Needs a user that may read it.
+/// The feed alone, for a subscriber without a store. Needs a user with the right to read it.
 pub struct RedisFeed {
     connections: Connections,
     keys: Vec<String>,
@@ -62,7 +63,7 @@ impl RedisFeed {
     ///
     /// # Errors
     ///
-    /// When the URL is none that is understood.
+    /// When the URL has none of the known forms.
     pub fn new(settings: &RedisSettings) -> Result<Self, Error> {
         let keys = Keys::new(&settings.prefix);
         let connections = Connections::open(settings, None)?;
@@ -70,13 +71,13 @@ impl RedisFeed {
         Ok(Self { connections, keys })
     }
 
-    /// Tells of what ends, for as long as it is polled. Entries are needed for `retention`.
+    /// Passes the feed to `listener`, for as long as the future is polled. Entries are needed for `retention`.
     pub async fn follow(&self, retention: Duration, listener: &(dyn Listener + Sync)) {
         follow(&self.connections, &self.keys, retention, listener).await;
     }
 }
 
-/// Follows the feed that lies under `keys`, for as long as it is polled. Entries are needed for `retention`.
+/// Follows the feed under `keys`, for as long as the future is polled. Entries are needed for `retention`.
 pub(super) async fn follow(
     connections: &Connections,
     keys: &[String],
@@ -97,27 +98,27 @@ pub(super) async fn follow(
     join_all(parts.map(Part::follow)).await;
 }
 
-/// A part of the feed, and what was last known of it.
+/// A partition of the feed, and its last known state.
 struct Part<'a> {
     connections: &'a Connections,
     number: usize,
     key: &'a str,
     retention: Duration,
     listener: &'a (dyn Listener + Sync),
-    /// The `run_id` of the server that told it.
+    /// The `run_id` of the server last read from.
     server: String,
-    /// Its last entry.
+    /// The id of the last entry read.
     last: Id,
-    /// When what it may have lost has been repeated.
+    /// When possible losses have been repaired.
     settles: Instant,
 }
 
-/// What a part holds.
+/// A snapshot of a partition.
 struct Whole {
     announced: Vec<Announced>,
     first: Id,
     last: Id,
-    /// Whether it has the entry that was last known.
+    /// Whether it has the last known entry, or may have dropped it for its age.
     continues: bool,
 }
 
@@ -137,7 +138,7 @@ impl Part<'_> {
         }
     }
 
-    /// Returns when the part lies behind another connection now.
+    /// Returns when the partition lies behind another connection now.
     async fn read(&mut self, followed: &mut bool) -> Result<(), Error> {
         let (mut connection, replaced) = self.connections.exclusive(self.key).await?;
         let mut replaced = pin!(replaced);
@@ -160,7 +161,7 @@ impl Part<'_> {
             let known_until = Some(asked).filter(|_| entries.len() < BATCH && self.is_settled());
             self.listener.appended(self.number, announced, known_until);
             self.last = entries.last().and_then(Id::of).unwrap_or(self.last);
-            // Of a feed that was empty: or nobody would notice when all of it is gone again.
+            // An empty feed takes its first entry from here, or nobody would notice when all of it is gone again.
             first = if oldest == Id::default() {
                 entries.first().and_then(Id::of).unwrap_or_default()
             } else {
@@ -169,7 +170,7 @@ impl Part<'_> {
         }
     }
 
-    /// The id of the first entry, and then what comes after the last one: at once, or within `BLOCK`.
+    /// The id of the first entry, then the entries after the last known one: at once, or within `BLOCK`.
     async fn news(&self, connection: &mut MultiplexedConnection) -> Result<(Id, Vec<Entry>), Error> {
         let mut both = redis::pipe();
         both.cmd("XRANGE").arg(self.key).arg("-").arg("+").arg("COUNT").arg(1);
@@ -181,12 +182,12 @@ impl Part<'_> {
         Ok((oldest.first().and_then(Id::of).unwrap_or_default(), entries.collect()))
     }
 
-    /// Whether what was the first entry is gone, and what is first now is not so old that this was for its age.
+    /// Whether the former first entry is gone, and not for its age: the first one now is too young for a trim by age.
     fn was_trimmed(&self, before: Id, now: Id) -> bool {
         before != Id::default() && before != now && (now == Id::default() || now.0 > self.needed() + SLACK)
     }
 
-    /// Reads the whole; returns the id of the first entry.
+    /// Reads a snapshot; returns the id of its first entry.
     async fn catch_up(
         &mut self,
         connection: &mut MultiplexedConnection,
@@ -205,7 +206,7 @@ impl Part<'_> {
         Ok(whole.first)
     }
 
-    /// Whether the feed may lack what was once announced there.
+    /// Whether the partition may lack events once published there.
     fn may_have_lost(&self, server: &Server, whole: &Whole) -> bool {
         if server.is_young {
             return true;
@@ -248,9 +249,9 @@ impl Part<'_> {
     }
 }
 
-/// A server, as far as it tells what it may have lost.
+/// A server's signs of possible losses.
 struct Server {
-    /// Another one after each start.
+    /// It changes with each start.
     run_id: String,
     is_young: bool,
     /// It was a replica before, and may not have had everything.
@@ -303,7 +304,7 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, RedisError>>) -> Resu
     answer.map_err(|error| unavailable(&error))
 }
 
-/// What an entry says; `None` for one that somebody else has put there.
+/// The revocation event of an entry; `None` for a foreign entry.
 fn announced(entry: &Entry) -> Option<Announced> {
     let value = |name: &str| {
         let (_, value) = entry.1.iter().find(|(field, _)| field == name.as_bytes())?;

@@ -1,4 +1,4 @@
-//! What `token-gateway check` looks at: whether this Redis can carry the gateway's promises.
+//! The checks of `token-gateway check`: whether this Redis can carry the gateway's promises.
 
 mod default_user;
 
@@ -22,7 +22,7 @@ pub enum Severity {
     Problem,
 }
 
-/// One thing looked at: what was found, and how to mend it.
+/// One result of a check, and how to mend a fault.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Finding {
     pub severity: Severity,
@@ -36,12 +36,12 @@ impl Finding {
     }
 }
 
-/// What a deployment is measured by, besides what its servers tell.
+/// The demands on a deployment, from its settings.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted {
-    /// Replicas that must acknowledge an ended session.
+    /// Replicas to acknowledge an ended session.
     wait_replicas: usize,
-    /// Another server is to take over from a master that is lost.
+    /// Another server should take over from a lost primary.
     successor: bool,
 }
 
@@ -55,7 +55,7 @@ impl Wanted {
 /// Smallest `hash-max-listpack-value`, in bytes, that keeps a session with claims compact.
 const LISTPACK_VALUE: u64 = 2048;
 
-/// Asks each master about itself. Needs `INFO`; what only `CONFIG GET` tells is left open where that is denied.
+/// Asks each primary about itself. Needs `INFO`. Facts known only from `CONFIG GET` are left open where it is denied.
 pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, Error> {
     let (mut masters, wanted) = (Masters::open(settings).await?, Wanted::of(settings)?);
     let keys = Keys::new(&settings.prefix);
@@ -99,7 +99,7 @@ async fn of_server(
     Ok(findings)
 }
 
-/// The questions to each master, asked in one round trip. The answer to `INFO` comes first.
+/// The questions to each primary, asked in one round trip. The answer to `INFO` comes first.
 pub fn questions(keys: &Keys) -> Pipeline {
     let mut all = redis::pipe();
     all.cmd("INFO");
@@ -107,7 +107,7 @@ pub fn questions(keys: &Keys) -> Pipeline {
     all
 }
 
-/// Dangers to the promises, as the answers tell them; none where they tell nothing.
+/// Dangers to the promises, found in the answers; none without an answer to `INFO`.
 pub fn dangers(answers: &[Option<String>], wanted: Wanted) -> Vec<String> {
     let Some((Some(info), rest)) = answers.split_first() else { return Vec::new() };
     let info = Info(info.clone());
@@ -135,7 +135,7 @@ fn of_info(info: &Info, of_default_user: &[Option<String>], wanted: Wanted) -> V
 struct Info(String);
 
 impl Info {
-    /// Empty where it is not told.
+    /// The value of a field; empty where it is missing.
     fn get(&self, name: &str) -> &str {
         let line = self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.map_or("", str::trim)
@@ -158,7 +158,7 @@ fn version(info: &Info) -> Finding {
     }
 }
 
-/// Its first three numbers; 0 for each that is not told.
+/// The first three numbers of a version; 0 for each missing one.
 fn version_of(text: &str) -> (u32, u32, u32) {
     let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
     let mut next = || parts.next().unwrap_or(0);
@@ -193,7 +193,7 @@ fn persistence(info: &Info) -> Finding {
     Finding::new(Severity::Warning, "appendonly", message)
 }
 
-/// Whether there are as many as somebody counts on.
+/// Whether there are as many replicas as the settings count on.
 fn replicas(info: &Info, wanted: Wanted) -> Finding {
     let (connected, waits) = (info.replicas(), wanted.wait_replicas);
     if connected < waits {
@@ -210,11 +210,11 @@ fn replicas(info: &Info, wanted: Wanted) -> Finding {
     }
 }
 
-/// Whether a master that has lost its replicas stops taking writes. Nothing is said where there is a single one, which
-/// a new master would be waiting for.
+/// Whether a primary without its replicas stops taking writes. With fewer than two replicas there is no finding: after
+/// a failover, the new primary would wait for one that is not there.
 fn min_replicas(info: &Info) -> Option<Finding> {
     const NAME: &str = "min-replicas-to-write";
-    // Only told where both settings are more than 0.
+    // In `INFO` only where both settings are more than 0.
     if !info.get("min_slaves_good_slaves").is_empty() {
         return Some(Finding::new(Severity::Ok, NAME, "in force"));
     }
@@ -259,7 +259,7 @@ async fn coverage(connection: &mut MultiplexedConnection) -> Option<Finding> {
     })
 }
 
-/// What `CONFIG GET` tells; `None` where it is denied.
+/// The answer to `CONFIG GET`; `None` where it is denied.
 async fn setting(connection: &mut MultiplexedConnection, name: &str) -> Option<String> {
     let answer: Result<Vec<String>, _> =
         redis::cmd("CONFIG").arg("GET").arg(name).query_async(connection).await;

@@ -3,8 +3,8 @@
 //! | key | type | TTL | holds |
 //! |---|---|---|---|
 //! | `tg:{sub}:session:<sid>` | hash | refresh lifetime, re-armed at each rotation | the refresh record, or a tombstone |
-//! | `tg:{sub}:sessions` | set | that of its longest-lived member | ids of the subject's live sessions, and of ended ones until they are announced |
-//! | `tg:revocations`; in a Cluster `tg:{feed-N}:revocations`, see [`FEEDS`] | stream | trimmed by age | the feed of ended sessions |
+//! | `tg:{sub}:sessions` | set | as its longest-lived member | ids of the subject's live sessions, and of ended ones until they are published |
+//! | `tg:revocations`; in a Cluster `tg:{feed-N}:revocations`, see [`FEEDS`] | stream | trimmed by age | the revocation feed |
 //! | `tg:schema` | string | none | [`LAYOUT_VERSION`] |
 //!
 //! All keys of one subject share the hash tag `{sub}`, so they sit in one Cluster slot and one script can
@@ -13,12 +13,12 @@
 
 use crate::session::{SessionId, Subject};
 
-/// The layout this node reads and writes. A node refuses to run on a newer one.
+/// The layout this node reads and writes. A node refuses to run on any other.
 pub const LAYOUT_VERSION: u32 = 1;
 
-/// In a Cluster the feed has parts, so that the end of a session can be announced on the server that knows of it, whatever
-/// the others do. The slots of these numbers lie evenly: each primary of a Cluster that gives equal ranges to
-/// up to 15 primaries has at least one.
+/// The partitions of the feed in a Cluster. A session's end can be published on the session's own server, whatever the
+/// others do. The slots of these numbers lie evenly: with equal ranges for up to 15 primaries, each primary has at
+/// least one.
 pub const FEEDS: [u16; 16] = [596, 486, 92, 906, 580, 490, 800, 910, 940, 850, 431, 186, 956, 846, 427, 59];
 
 /// A key of one subject, read back.
@@ -68,7 +68,7 @@ impl Keys {
         format!("{}:revocations", self.prefix)
     }
 
-    /// The parts of the feed in a Cluster.
+    /// The partitions of the feed in a Cluster.
     pub fn feeds(&self) -> Vec<String> {
         FEEDS.iter().map(|number| format!("{}:{{feed-{number}}}:revocations", self.prefix)).collect()
     }
@@ -77,17 +77,17 @@ impl Keys {
         format!("{}:schema", self.prefix)
     }
 
-    /// The pattern of all keys that belong to subjects. Nothing in a prefix means anything to `SCAN MATCH`.
+    /// The pattern of all subjects' keys. No character of a prefix has a meaning in `SCAN MATCH`.
     pub fn of_subjects(&self) -> String {
         format!("{}:{{*", self.prefix)
     }
 
-    /// The pattern of the key of a session whose subject is not known.
+    /// The pattern of the key of a session with an unknown subject.
     pub fn of_session(&self, session: SessionId) -> String {
         format!("{}:{{*}}:session:{session}", self.prefix)
     }
 
-    /// What a key stands for; `None` where it is none of this layout.
+    /// The meaning of a key; `None` for a key outside this layout.
     pub fn read(&self, key: &[u8]) -> Option<Key> {
         let key = std::str::from_utf8(key).ok()?;
         let (subject, rest) = key.strip_prefix(&self.prefix)?.strip_prefix(":{")?.split_once("}:")?;

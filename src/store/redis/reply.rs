@@ -1,4 +1,4 @@
-//! What a script returned: a word, the server's time, then values in the order the script's header says.
+//! The reply of a script: a word, the server's time, then values in the order of the script's header.
 
 use std::str::FromStr;
 use std::vec;
@@ -67,7 +67,7 @@ impl Reply {
         Ok(Some(Timestamp(time)))
     }
 
-    /// Of a key, in milliseconds, as Redis tells it.
+    /// The expiry of a key; Redis sends it in milliseconds.
     pub fn expiry(&mut self) -> Result<Timestamp, Error> {
         let micros = self.parse::<u64>("expiry")?.checked_mul(1000);
         micros.map(Timestamp).ok_or_else(|| Error::Corrupt("stored 'expiry' cannot be read".into()))
@@ -78,7 +78,7 @@ impl Reply {
         Ok(self.text()? == "1")
     }
 
-    /// How many ended now, then sid and reason of these, then of those that ended before.
+    /// The number of sessions ended now, then sid and reason of these, then of earlier ends.
     pub fn ended(&mut self) -> Result<EndedMany, Error> {
         let count: usize = self.parse("count")?;
         let mut all = Vec::new();

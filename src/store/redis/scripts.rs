@@ -76,7 +76,7 @@ pub static ALL: [&Script; 10] = [
     &OPEN_LAYOUT,
 ];
 
-/// One call of a script, kept so that it can be sent by hash, by source, and once more.
+/// One call of a script, kept for sending by hash, by source, and once more.
 pub(super) struct Call {
     script: &'static Script,
     evalsha: Cmd,
@@ -98,7 +98,7 @@ impl Call {
         &self.evalsha
     }
 
-    /// For a server that does not know the script yet. Routed by key, unlike `SCRIPT LOAD`.
+    /// For a server without the script. Routed by key, unlike `SCRIPT LOAD`.
     pub fn eval(&self) -> Cmd {
         let mut eval = redis::cmd("EVAL");
         eval.arg(self.script.source);
@@ -143,12 +143,12 @@ pub(super) fn exchanged(mut reply: Reply, rotation: &Rotation<'_>) -> Result<Rot
     }
 }
 
-/// The record holds what this call has written.
+/// The record was written by this call.
 fn moved_on(reply: &mut Reply, rotation: &Rotation<'_>) -> Result<Successor, Error> {
     granted(reply, rotation.successor, rotation.generation + 1, reply.time)
 }
 
-/// The record holds what an earlier call had written.
+/// The record was written by an earlier call.
 fn replayed(reply: &mut Reply) -> Result<Successor, Error> {
     let (jti, generation, issued_at) = (reply.parse("jti")?, reply.parse("gen")?, reply.time()?);
     granted(reply, jti, generation, issued_at)
@@ -258,7 +258,7 @@ pub(super) async fn get_session(
     looked_up(store.connections.call(&key, |_| get_session_call(&key)).await?, session)
 }
 
-/// Also a call of commands, over a connection of their own.
+/// Also sent by commands of operators, over a connection of their own.
 pub(super) fn get_session_call(record: &str) -> Call {
     Call::new(&GET_SESSION, &[record])
 }
@@ -288,7 +288,7 @@ pub(super) async fn list_sessions(
     listed(store.connections.call(&key, |_| list_sessions_call(&key)).await?)
 }
 
-/// Also a call of commands, over a connection of their own.
+/// Also sent by commands of operators, over a connection of their own.
 pub(super) fn list_sessions_call(set: &str) -> Call {
     Call::new(&LIST_SESSIONS, &[set])
 }
@@ -386,7 +386,7 @@ pub(super) async fn open_layout(store: &RedisStore) -> Result<(), Error> {
     check_layout(store.connections.call(&layout, |_| open_layout_call(&layout)).await?)
 }
 
-/// Also the first call on each new connection.
+/// Also sent in the handshake of a link.
 pub(super) fn open_layout_call(layout: &str) -> Call {
     Call::new(&OPEN_LAYOUT, &[layout]).arg(LAYOUT_VERSION)
 }
@@ -430,7 +430,7 @@ mod tests {
         parts.filter_map(|rest| rest.split(']').next()?.parse().ok()).collect()
     }
 
-    /// Words that begin a reply: `{'word', now` or `move_on('word')`.
+    /// The first words of replies: `{'word', now` or `move_on('word')`.
     fn returned(body: &str) -> BTreeSet<String> {
         let openers = ["{'", "move_on('"];
         let found = openers.iter().flat_map(|opener| {

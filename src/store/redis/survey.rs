@@ -1,8 +1,8 @@
-//! What the commands for operators look at: one session, one subject's, or all there are.
+//! Reading for the commands of operators: one session, one subject's, or all there are.
 //!
-//! Only looks: nothing is written, not even the layout's version. What is said of one session or one subject
-//! comes from the scripts that the gateway asks too. What is said of all comes from `SCAN`, in batches, while
-//! nodes go on working: true of no single moment, but every session that was there all the while is in it.
+//! Only looks: nothing is written, not even the layout's version. Answers about one session or one subject come from
+//! the gateway's own scripts. Answers about all sessions come from `SCAN`, in batches, while nodes go on working. Such
+//! an answer is true of no single moment, but includes every session present all the while.
 
 mod census;
 mod server;
@@ -30,28 +30,28 @@ pub struct Survey {
     layout: Option<String>,
 }
 
-/// One session, with what only operators ask for.
+/// One session, with facts only for operators.
 pub struct Found {
     pub subject: Subject,
     pub lookup: Lookup,
     /// How much longer the record is kept.
     pub ttl: Duration,
-    /// Of a live session.
+    /// Only for a live session.
     pub token: Option<CurrentToken>,
 }
 
-/// The refresh token that a session waits for.
+/// The current refresh token of a session.
 #[derive(Debug, serde::Serialize)]
 pub struct CurrentToken {
     pub jti: Jti,
-    /// The one that it was exchanged for, from the first rotation on.
+    /// Its predecessor, from the first rotation on.
     pub prev: Option<Jti>,
     pub scope: Option<String>,
     pub aud: Option<String>,
 }
 
 impl Survey {
-    /// Connects, and refuses a layout that this release does not know; none at all is fine.
+    /// Connects, and refuses a layout unknown to this release. No layout at all is fine.
     pub async fn open(settings: &RedisSettings) -> Result<Self, Error> {
         let keys = Keys::new(&settings.prefix);
         let (masters, layout) = (Masters::open(settings).await?, keys.layout());
@@ -66,7 +66,7 @@ impl Survey {
         self.layout.as_deref()
     }
 
-    /// How many keys there are, of whomever: how long a walk over all of them is.
+    /// The number of all keys, foreign ones included: the length of a walk over all of them.
     pub async fn size(&mut self) -> Result<u64, Error> {
         let sizes: Vec<u64> = self.ask_every(&redis::cmd("DBSIZE")).await?;
         Ok(sizes.iter().sum())
@@ -86,7 +86,8 @@ impl Survey {
         Ok(Found { subject: subject.clone(), lookup, ttl, token })
     }
 
-    /// What that script does not tell. Asked a moment later, so there is no token if the session has ended since.
+    /// The facts missing from the script's reply. They are asked for a moment later, so there is no token if the
+    /// session has ended since.
     async fn rest(&mut self, key: &str) -> Result<(Duration, Option<CurrentToken>), Error> {
         let mut questions = redis::pipe();
         questions.cmd("PTTL").arg(key).cmd("HMGET").arg(key).arg(&["jti", "prev", "scope", "aud"]);
@@ -99,8 +100,8 @@ impl Survey {
         Ok((ttl, Some(CurrentToken { jti, prev: prev.map(read).transpose()?, scope, aud })))
     }
 
-    /// Whose session it is, by a walk over all keys; more than one only if somebody meddled.
-    /// `progress` hears how many keys have been passed.
+    /// The subjects of a session, by a walk over all keys; more than one only if somebody meddled. `progress` gets the
+    /// number of keys passed.
     pub async fn owners(
         &mut self,
         session: SessionId,
@@ -120,7 +121,7 @@ impl Survey {
         Ok(owners)
     }
 
-    /// The next batch of keys that match, of one master after the other; `None` after the last. A key may come twice.
+    /// The next batch of matching keys, from one primary after the other; `None` after the last. A key may come twice.
     async fn walk(&mut self, cursor: &mut Cursor, pattern: &str) -> Result<Option<Vec<Vec<u8>>>, Error> {
         if cursor.at == Some(0) {
             *cursor = Cursor { master: cursor.master + 1, at: None };
@@ -142,7 +143,7 @@ impl Survey {
         redis::from_redis_value(answer).map_err(|error| failed(error.into()))
     }
 
-    /// One question for all masters.
+    /// One question for all primaries.
     async fn ask_every<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<Vec<T>, Error> {
         let mut answers = Vec::new();
         for (_, connection) in &mut self.masters.all {
@@ -151,7 +152,7 @@ impl Survey {
         Ok(answers)
     }
 
-    /// A question for each key, in one round trip for each master that has some of them; answers in the keys' order.
+    /// A question for each key, in one round trip for each primary with some of them; answers in the keys' order.
     async fn ask_each<T: FromRedisValue>(
         &mut self,
         keys: &[Vec<u8>],
@@ -177,7 +178,7 @@ impl Survey {
     }
 }
 
-/// How far a walk has come: on which master, and where there.
+/// The progress of a walk: the primary, and the place there.
 #[derive(Debug, Default)]
 struct Cursor {
     master: usize,

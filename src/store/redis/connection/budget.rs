@@ -1,12 +1,12 @@
-//! A retry budget: calls that are sent again must stay few beside those that succeed, or what has just come back is
-//! run down by what was held up.
+//! A retry budget: retries must stay few beside successful calls. Otherwise the held-up calls would run down a server
+//! that has just come back.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What one retry costs, in successes.
+/// The price of one retry, in successes.
 const PRICE: u32 = 10;
 
-/// Retries that may be made at once: about what is in flight when a connection is lost.
+/// The most retries at once: about as many as are in flight when a connection is lost.
 const MOST: u32 = 512;
 
 pub(super) struct Budget(AtomicU32);

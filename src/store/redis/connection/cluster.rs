@@ -1,8 +1,8 @@
-//! A Cluster: which server serves a key, learnt in the background, and a shard for each primary.
+//! A Cluster: the map from slots to servers, learnt in the background, and a `Shard` for each primary.
 //!
-//! Each primary has its own connection, its own clock and its own limit on what is in flight, so users of one that is
-//! dead or slow do not hold up the users of the others. The map of slots is asked for every second, more often
-//! while something is amiss, and a redirection changes it at once.
+//! Each primary has its own connection, its own clock and its own limit of calls in flight. Users of a dead or slow
+//! primary do not hold up the users of the others. The map of slots is asked for every second, more often while
+//! something is amiss. A redirection changes it at once.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,7 +28,7 @@ use crate::store::redis::scripts;
 /// How often the map is asked for while all is well.
 const CALM: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether all is well, and the map is asked for where it is not.
+/// How often the state is checked, and the map asked for where something is amiss.
 const TICK: Duration = Duration::from_millis(100);
 
 /// How many servers are asked at once, and how long they may take.
@@ -41,20 +41,20 @@ pub(super) struct Cluster {
     dialer: Dialer,
     over_tls: bool,
     seeds: Vec<Address>,
-    /// The key of the layout; `None` for who only reads the feed.
+    /// The key of the layout; `None` for a subscriber without a store.
     layout: Option<String>,
     map: ArcSwap<Map>,
     shards: Mutex<HashMap<Address, Arc<Shard>>>,
     /// Whether the map was ever asked for.
     tried: watch::Sender<bool>,
-    /// The layout is none that this node knows.
+    /// Set while the layout is unknown to this node.
     refused: ArcSwapOption<Error>,
-    /// Who is asked next.
+    /// The next server to ask.
     turn: AtomicUsize,
     wake: Notify,
 }
 
-/// Who serves which slot.
+/// The primary of each slot.
 struct Map {
     shards: Vec<Arc<Shard>>,
     owners: Vec<Option<u16>>,
@@ -90,7 +90,7 @@ impl Cluster {
         })
     }
 
-    /// The shard that serves a slot; waits for the first map.
+    /// The primary of a slot; waits for the first map.
     pub async fn owner(&self, slot: u16) -> Result<Arc<Shard>, Error> {
         if let Some(refused) = &*self.refused.load() {
             return Err((**refused).clone());
@@ -105,12 +105,12 @@ impl Cluster {
         found.ok_or_else(|| Error::Unavailable(format!("no server of the Cluster serves slot {slot}")))
     }
 
-    /// What is known of it right now.
+    /// The primary of a slot, as far as it is known right now.
     pub fn known_owner(&self, slot: u16) -> Option<Arc<Shard>> {
         self.map.load().owner(slot).cloned()
     }
 
-    /// The shard of a server, for a call that was redirected to it.
+    /// The `Shard` of a server, known already or newly opened, for example after a redirection.
     pub fn at(&self, address: &Address) -> Result<Arc<Shard>, Error> {
         let mut shards = self.shards.lock().expect("no panic while the shards are held");
         if let Some(shard) = shards.get(address) {
@@ -127,7 +127,7 @@ impl Cluster {
         Ok(shard)
     }
 
-    /// A server says that another one serves the slot now.
+    /// Notes a redirection: another server serves the slot now.
     pub fn moved(&self, slot: u16, address: &Address) -> Result<(), Error> {
         let (shard, map) = (self.at(address)?, self.map.load());
         let mut shards = map.shards.clone();
@@ -148,7 +148,7 @@ impl Cluster {
         self.wake.notify_one();
     }
 
-    /// The primaries that serve anything.
+    /// The primaries with slots.
     pub fn shards(&self) -> Vec<Arc<Shard>> {
         self.map.load().shards.clone()
     }
@@ -179,7 +179,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Some servers, others each time: those that are known to answer, then those that were configured.
+    /// Some servers, others each time: first those known to answer, then the configured ones.
     fn to_ask(&self) -> Vec<Address> {
         let shards = self.shards.lock().expect("no panic while the shards are held");
         let up = shards.iter().filter(|(_, shard)| shard.lane.is_up() == Some(true));
@@ -213,12 +213,12 @@ impl Cluster {
         }
     }
 
-    /// The fence of `migrations-notes/README.md`: no server is written to behind a layout that is none of ours. The
-    /// layout lies on one of them; while that does not answer, what it said last holds.
+    /// The fence of `migrations-notes/README.md`: no server is written to behind a foreign layout. The layout lies on
+    /// one server; while it does not answer, its last answer holds.
     ///
     /// # Errors
     ///
-    /// When the layout is none that this node knows.
+    /// When the layout is unknown to this node.
     pub async fn confirm_layout(&self) -> Result<(), Error> {
         let Some(layout) = &self.layout else { return Ok(()) };
         let Some(shard) = self.known_owner(nodes::slot(layout)) else { return Ok(()) };
@@ -234,13 +234,13 @@ impl Cluster {
         }
     }
 
-    /// The same from time to time, over the connection that there is.
+    /// Reads the layout from time to time, over the open link.
     async fn read_layout(&self) {
         let Some(layout) = &self.layout else { return };
         let Some(shard) = self.known_owner(nodes::slot(layout)) else { return };
         let call = |_: &_| scripts::open_layout_call(layout);
         if let Ok(Ok(reply)) = timeout(CONNECT, shard.attempt(&call, false)).await {
-            let _ = self.note(scripts::check_layout(reply)); // told to whoever calls
+            let _ = self.note(scripts::check_layout(reply)); // `owner` returns it to callers
         }
     }
 
@@ -264,7 +264,7 @@ async fn primaries_of(dialer: &Dialer, address: &Address, command: &Cmd) -> Resu
     asking.await.map_err(|error| unavailable(&error))
 }
 
-/// The primaries and their slots, for a command that looks and ends.
+/// The primaries and their slots, for a one-off command.
 pub(super) async fn map(
     dialer: &Dialer,
     seeds: &[Address],

@@ -1,4 +1,4 @@
-//! What became of one attempt, when it was not answered as hoped.
+//! The outcome of an unsuccessful attempt.
 
 use redis::RedisError;
 
@@ -6,12 +6,12 @@ use super::describe;
 use crate::store::Error;
 use crate::store::redis::address::Address;
 
-/// What became of one attempt.
+/// Why an attempt was not successful.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The connection is gone; the attempt may or may not have been carried out.
     Lost(String),
-    /// The server is no master any more, or one without replicas that it must have.
+    /// The server is no primary any more, or lacks the replicas it must have.
     Demoted(String),
     /// Another server serves this slot.
     Moved(Address),
@@ -23,7 +23,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// What an answer of `server` means.
+    /// The meaning of an error reply of `server`.
     pub fn of(error: &RedisError, server: &Address) -> Self {
         let description = describe(error);
         let redirected = error.redirect_node().and_then(|(node, _slot)| redirected(node, server));

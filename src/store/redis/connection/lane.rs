@@ -1,4 +1,4 @@
-//! The lane: one connection to one server that all calls of a worker share, kept open in the background.
+//! The link: one connection to one server, shared by all calls of a worker, and kept open in the background.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -19,44 +19,44 @@ use crate::store::redis::address::{Address, Dialer};
 use crate::store::redis::reply::Reply;
 use crate::store::redis::scripts;
 
-/// How long a connection may be silent before its keeper asks for the time and the role: keeps the clock's bound tight, and
-/// notices a connection that died and a master that was demoted while nobody used it.
+/// How long a connection may be silent before its keeper asks for the time and the role. The answers keep the clock's
+/// bound tight, and reveal a dead connection or a demoted primary while nobody uses it.
 const TICK: Duration = Duration::from_millis(250);
 
-/// The keeper gives a silent connection up when it is not answered within this, or within the deadline of
-/// a call where that is longer.
+/// How long the keeper waits for an answer on a silent connection before it gives the connection up. A call's deadline
+/// counts instead where it is longer.
 const PROBE: Duration = Duration::from_millis(500);
 
-/// How often a new connection is asked for the time besides: the first answer may have been slow, and a bound that is early
-/// by a millisecond takes a theft for a call that was late.
+/// How many more times a new connection is asked for the time. The first answer may have been slow, and a bound too
+/// early by a millisecond takes a theft for a late call.
 const LISTENED: usize = 4;
 
-/// The server that a lane leads to.
+/// The endpoint of a link.
 pub(super) enum Target {
     Fixed(Address),
-    /// Whichever is the master now.
+    /// The present primary, as Sentinels name it.
     Master(Sentinels),
 }
 
-/// The first call on each connection.
+/// The handshake: the first call on each connection.
 pub(super) enum Greeting {
-    /// Reads the layout under this key: what answers is a master, and of a layout that this node knows. Without it
-    /// a node could write behind the fence of `migrations-notes/README.md`.
+    /// Reads the layout under this key. An answer proves the server a primary, and its layout known to this node.
+    /// Without this call a node could write behind the fence of `migrations-notes/README.md`.
     Layout(String),
-    /// Asks for the time, no more: who only reads the feed may do nothing else.
+    /// Asks for the time, no more: the user of a mere subscriber may do nothing else.
     Reader,
-    /// Asks for the time, and has the Cluster read the layout, which lies on one of its servers. What is no master
-    /// redirects every call.
+    /// Asks for the time, and has the Cluster read the layout, from the one server with its key. A server other than a
+    /// primary redirects every call.
     Fenced(Weak<Cluster>),
 }
 
-/// How to open connections like a lane's.
+/// The connector of a link: it dials, and makes the handshake.
 pub(super) struct Opening {
     pub dialer: Dialer,
     pub greeting: Greeting,
 }
 
-/// The one connection that all calls of a worker share.
+/// The one connection to a server, shared by all calls of a worker.
 pub(super) struct Lane {
     target: Target,
     /// It was there from the start, and took no other's place.
@@ -65,7 +65,7 @@ pub(super) struct Lane {
     /// How long a probe may take.
     patience: Duration,
     state: watch::Sender<State>,
-    /// Number of the open connection, 0 while there is none. Handles of any other are stale.
+    /// Number of the open connection, 0 while there is none. Handles with another number are void.
     pub current: AtomicU64,
     /// Wakes the keeper: the connection is lost.
     wake: Notify,
@@ -86,13 +86,13 @@ enum State {
 pub(super) struct Handle {
     pub number: u64,
     pub address: Address,
-    /// The server's.
+    /// The server's clock.
     pub clock: Arc<Clock>,
     connection: MultiplexedConnection,
 }
 
 impl Opening {
-    /// Opens a connection, and tells the clock what it heard.
+    /// Opens a connection, and passes the server's times to `clock`.
     pub async fn open(&self, address: &Address, clock: &Clock) -> Result<MultiplexedConnection, Error> {
         let opened = self.dialer.dial(address, CONNECT).await;
         let mut connection = opened.map_err(|error| unavailable(&error))?;
@@ -145,11 +145,11 @@ impl Target {
         }
     }
 
-    /// The id of the replication of the master that was just reached, where that is to be watched.
+    /// The replication id of the primary just reached; empty for a fixed server, because nobody watches its id.
     ///
     /// # Errors
     ///
-    /// When it was deposed while it was dialled: it may have been asleep.
+    /// When the server was deposed while it was dialled: the server may have been asleep.
     async fn confirm(&self, connection: &mut MultiplexedConnection) -> Result<String, Error> {
         let Self::Master(sentinels) = self else { return Ok(String::new()) };
         let info = send(connection, redis::cmd("INFO").arg("replication")).await;
@@ -189,7 +189,7 @@ impl Lane {
         }
     }
 
-    /// A connection like the lane's, to the server that `handle` leads to, for one use at a time.
+    /// A connection like the link's, to the server of `handle`, for one use at a time.
     pub async fn another(&self, handle: &Handle) -> Result<MultiplexedConnection, Error> {
         let opened = timeout(CONNECT, self.opening.open(&handle.address, &handle.clock)).await;
         opened.unwrap_or_else(|_| Err(Error::Unavailable(format!("no answer within {CONNECT:?}"))))
@@ -203,7 +203,7 @@ impl Lane {
         }
     }
 
-    /// Whether there is an open connection; `None` while that is not known.
+    /// Whether there is an open connection; `None` while this is not known.
     pub fn is_up(&self) -> Option<bool> {
         match &*self.state.borrow() {
             State::Connecting => None,
@@ -220,7 +220,7 @@ impl Lane {
         }
     }
 
-    /// Returns when the connection of this number is no longer the lane's.
+    /// Returns when the connection of this number is no longer the link's.
     pub async fn replaced(&self, number: u64) {
         let is_gone = |state: &State| !matches!(state, State::Up(handle) if handle.number == number);
         let _ = self.state.subscribe().wait_for(is_gone).await;
@@ -239,7 +239,7 @@ impl Lane {
         answers
     }
 
-    /// An answer, if only an error, shows that the connection lives.
+    /// Any answer, even an error, shows that the connection lives.
     fn note<T>(&self, answer: &Result<T, RedisError>) {
         if answer.as_ref().map_or_else(|error| error.code().is_some(), |_| true) {
             self.answered.store(self.opened.elapsed().as_micros() as u64, Ordering::Relaxed);
@@ -254,11 +254,12 @@ impl Lane {
         self.trusted(handle).map(|()| time)
     }
 
-    /// Asks for the time, and whether the server still is a master. No script, so that operators count refreshes.
+    /// Asks for the time, and whether the server still is a primary. Runs no script: operators count scripts as
+    /// refreshes.
     async fn check(&self, handle: &mut Handle) -> Result<(), Failure> {
         self.time(handle).await?;
         if matches!(self.opening.greeting, Greeting::Fenced(_)) {
-            return Ok(()); // another server redirects us
+            return Ok(()); // a demoted server redirects us
         }
         let info = self.ask(handle, redis::cmd("INFO").arg("replication"), false).await;
         let info: redis::InfoDict = match info.and_then(|info| Ok(redis::from_redis_value(info)?)) {
@@ -271,8 +272,8 @@ impl Lane {
         Ok(())
     }
 
-    /// Whether what this connection has answered counts: not if it was given up meanwhile, because a master that was
-    /// deposed may still acknowledge what it was sent.
+    /// Whether an answer of this connection counts. It does not after the connection was given up, because a deposed
+    /// primary may still acknowledge writes.
     pub fn trusted(&self, handle: &Handle) -> Result<(), Failure> {
         if self.current.load(Ordering::Acquire) == handle.number {
             Ok(())
@@ -281,10 +282,10 @@ impl Lane {
         }
     }
 
-    /// Decides what an error means, and gives the connection up where it is of no use any more.
+    /// Decides on the meaning of an error, and gives a useless connection up.
     pub fn judge(&self, handle: &Handle, error: &RedisError) -> Failure {
         match Failure::of(error, &handle.address) {
-            // In a Cluster another server redirects us; this one lacks replicas, perhaps only for a moment.
+            // In a Cluster a demoted server redirects us; this one lacks replicas, perhaps only for a moment.
             Failure::Demoted(cause) if matches!(self.opening.greeting, Greeting::Fenced(_)) => {
                 Failure::TryAgain(cause)
             }
@@ -319,7 +320,7 @@ impl Lane {
         }
     }
 
-    /// When anything was last answered.
+    /// When the last answer came.
     fn answered(&self) -> Instant {
         self.opened + Duration::from_micros(self.answered.load(Ordering::Relaxed))
     }
@@ -330,8 +331,8 @@ fn read_time(value: Value) -> Result<Timestamp, RedisError> {
     Ok(Timestamp(seconds * 1_000_000 + micros))
 }
 
-/// Keeps the lane's connection open for as long as the store lives. `forget` drops what others keep of one that was
-/// given up, so that it closes.
+/// Keeps the link's connection open for as long as the store lives. `forget` drops all other handles on a connection
+/// given up, so it closes.
 pub(super) async fn keep(lane: Arc<Lane>, forget: impl Fn()) {
     for number in 1.. {
         let (handle, replid) = connect(&lane, number).await;
@@ -346,8 +347,8 @@ pub(super) async fn keep(lane: Arc<Lane>, forget: impl Fn()) {
     }
 }
 
-/// Returns when the connection is lost. Asks a silent one, and gives it up when that is not answered either: a black
-/// hole must not swallow every later call too.
+/// Returns when the connection is lost. Probes a silent one, and gives it up without an answer: a black hole must not
+/// swallow every later call too.
 async fn watch_over(lane: &Lane, mut handle: Handle) {
     while lane.current.load(Ordering::Acquire) == handle.number {
         let _ = timeout(TICK, lane.wake.notified()).await;

@@ -1,4 +1,4 @@
-//! Connections of commands that look into a deployment and end.
+//! Connections of one-off commands, to look into a deployment.
 
 use redis::aio::MultiplexedConnection;
 
@@ -8,7 +8,7 @@ use crate::store::Error;
 use crate::store::redis::RedisSettings;
 use crate::store::redis::address::{Address, Dialer, Topology};
 
-/// One to each master; answers have the deadline of a call.
+/// One to each primary; answers have the deadline of a call.
 pub(in crate::store::redis) struct Masters {
     pub all: Vec<(Address, MultiplexedConnection)>,
     owners: Option<Vec<Option<u16>>>,
@@ -40,7 +40,7 @@ impl Masters {
         Ok(Self { all, owners })
     }
 
-    /// The master where a key lies.
+    /// The connection to the primary of a key.
     pub fn of(&mut self, key: &str) -> Result<&mut MultiplexedConnection, Error> {
         let unowned = || Error::Unavailable("a slot of the Cluster is served by nobody".to_owned());
         let index = self.index(key.as_bytes()).ok_or_else(unowned)?;

@@ -1,8 +1,8 @@
-//! Who serves which slot of a Cluster, as its servers say: `CLUSTER NODES`.
+//! The primary of each slot of a Cluster, according to its servers: `CLUSTER NODES`.
 //!
-//! Servers may disagree for a while after a failover, and one that was cut off may still think that the slots are its
-//! own. For each slot the claim of the highest configuration epoch counts, as among the servers themselves. (Redis
-//! Cluster specification: "Hash slots configuration propagation".)
+//! Servers may disagree for a while after a failover, and a cut-off server may still claim its former slots. For each
+//! slot the claim of the highest configuration epoch counts, as among the servers themselves. (Redis Cluster
+//! specification: "Hash slots configuration propagation".)
 
 use std::ops::RangeInclusive;
 
@@ -11,7 +11,7 @@ use crate::store::redis::address::Address;
 /// Slots of a Cluster.
 pub(super) const SLOTS: usize = 16_384;
 
-/// What one server says of another, or of itself.
+/// One server's statement about another, or about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Claim {
     pub address: Address,
@@ -19,7 +19,7 @@ pub(super) struct Claim {
     slots: Vec<RangeInclusive<u16>>,
 }
 
-/// The slot of a key: that of its hash tag, where it has one.
+/// The slot of a key: the slot of its hash tag, where it has one.
 pub(super) fn slot(key: impl AsRef<[u8]>) -> u16 {
     let key = key.as_ref();
     let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
@@ -30,7 +30,7 @@ pub(super) fn slot(key: impl AsRef<[u8]>) -> u16 {
     crc16::State::<crc16::XMODEM>::calculate(hashed) % SLOTS as u16
 }
 
-/// The primaries in one server's answer; `asked` is where it was asked, `over_tls` prefers host names.
+/// The primaries in one server's answer; `asked` is the server's address, `over_tls` prefers host names.
 pub(super) fn claims(answer: &str, asked: &Address, over_tls: bool) -> Vec<Claim> {
     answer.lines().filter_map(|line| claim(line, asked, over_tls)).collect()
 }
@@ -53,7 +53,7 @@ fn range(text: &str) -> Option<RangeInclusive<u16>> {
     (usize::from(last) < SLOTS).then_some(first..=last)
 }
 
-/// A server that does not know its own address is where it was asked.
+/// A server without knowledge of its own address is at `asked`.
 fn address(endpoint: &str, asked: &Address, over_tls: bool) -> Option<Address> {
     let mut parts = endpoint.split(',');
     let (ip, port) = parts.next()?.split('@').next()?.rsplit_once(':')?;
@@ -62,8 +62,8 @@ fn address(endpoint: &str, asked: &Address, over_tls: bool) -> Option<Address> {
     Some(Address { host: host.to_owned(), port: port.parse().ok()? })
 }
 
-/// For each slot the address of its primary, as an index into the list beside it; of several answers the claims of
-/// the highest epoch.
+/// For each slot the address of its primary, as an index into the list beside it. Among several answers the claims of
+/// the highest epoch count.
 pub(super) fn merge(views: Vec<Vec<Claim>>) -> (Vec<Address>, Vec<Option<u16>>) {
     let mut addresses: Vec<Address> = Vec::new();
     let mut owners: Vec<Option<(u64, u16)>> = vec![None; SLOTS];

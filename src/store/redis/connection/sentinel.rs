@@ -1,8 +1,9 @@
-//! Sentinels: which server is the master now.
+//! Sentinels: the address of the present primary.
 //!
-//! All are asked at once, and the answer of the highest configuration epoch counts: a Sentinel that was cut off may
-//! still name a master that the others have deposed. (Redis: "Guidelines for Redis clients with support for Sentinel";
-//! `SENTINEL GET-MASTER-ADDR-BY-NAME`, which in the middle of a failover already names the new one.) What it names must prove itself as the master on each new connection, see `lane.rs`.
+//! All are asked at once, and the answer of the highest configuration epoch counts: a cut-off Sentinel may still name a
+//! primary deposed by the others. (Redis: "Guidelines for Redis clients with support for Sentinel".) In the middle of a
+//! failover, `SENTINEL GET-MASTER-ADDR-BY-NAME` already names the new primary. The named server must prove itself the
+//! primary on each new connection, see `lane.rs`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,43 +22,43 @@ use crate::store::redis::address::{Address, Dialer};
 /// How long a Sentinel may take to answer.
 const ANSWER: Duration = Duration::from_millis(300);
 
-/// How often they, and the replicas, are asked whether another server has become the master.
+/// How often Sentinels and replicas are asked for a new primary.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What says to Sentinels who asks.
+/// The settings of the login at Sentinels.
 const SETTINGS: &str = "REDIS_SENTINEL_USERNAME, REDIS_SENTINEL_PASSWORD";
 
 pub(super) struct Sentinels {
     all: Vec<Peer>,
-    /// The master's name, as they know it.
+    /// The master name, under which Sentinels know the primary.
     name: String,
-    /// To the servers that they watch.
+    /// Dials the servers watched by Sentinels.
     dialer: Dialer,
-    /// The replicas that they have named.
+    /// The replicas last named by Sentinels.
     replicas: Mutex<Vec<Arc<Peer>>>,
 }
 
-/// A server that is asked from time to time, over a connection that is kept as long as it answers.
+/// A server to ask from time to time, over a connection kept for as long as it answers.
 struct Peer {
     address: Address,
     dialer: Dialer,
     connection: Mutex<Option<MultiplexedConnection>>,
 }
 
-/// Host and port, and names and values of what else is known.
+/// Host and port, then names and values of all other fields.
 type Told = (Option<(String, u16)>, HashMap<String, String>);
 
-/// Of each replica, names and values of what is known.
+/// Names and values of the fields of each replica.
 type Replicas = (Vec<HashMap<String, String>>,);
 
-/// Where the master is, as one Sentinel says.
+/// The address of the primary, according to one Sentinel.
 struct Named {
     epoch: u64,
     address: Address,
 }
 
 impl Sentinels {
-    /// `own` leads to them, `dialer` to the servers that they watch.
+    /// `own` dials the Sentinels, `dialer` the servers they watch.
     pub fn new(addresses: &[Address], name: &str, own: &Dialer, dialer: Dialer) -> Self {
         let all = addresses.iter().map(|address| Peer::new(address.clone(), own.clone()));
         Self { all: all.collect(), name: name.to_owned(), dialer, replicas: Mutex::default() }
@@ -81,7 +82,7 @@ impl Sentinels {
         })
     }
 
-    /// Returns when the master at `known`, whose replication has the id `replid`, is no longer the one.
+    /// Returns when the server at `known`, with the replication id `replid`, is no longer the primary.
     pub async fn deposed(&self, known: &Address, replid: &str) {
         loop {
             sleep(LOOK).await;
@@ -91,8 +92,8 @@ impl Sentinels {
         }
     }
 
-    /// Whether a replica has taken over from the master whose replication has this id: a second before Sentinels say
-    /// so, and while the former one, woken up, still acknowledges what will be thrown away.
+    /// Whether a replica has taken over from the primary with this replication id. The replica knows a second before
+    /// Sentinels say so. Meanwhile the former primary, woken up, still acknowledges writes that will be thrown away.
     pub async fn has_successor(&self, replid: &str) -> bool {
         if let Some(named) = self.named_replicas().await {
             let mut replicas = self.replicas.lock().await;
@@ -107,7 +108,7 @@ impl Sentinels {
         join_all(replicas.iter().map(|replica| replica.succeeds(replid))).await.contains(&true)
     }
 
-    /// As one Sentinel says that answers.
+    /// The replicas, according to the first Sentinel to answer.
     async fn named_replicas(&self) -> Option<Vec<Address>> {
         let mut question = redis::pipe();
         question.cmd("SENTINEL").arg("REPLICAS").arg(&self.name);
@@ -125,8 +126,8 @@ impl Peer {
         Self { address, dialer, connection: Mutex::default() }
     }
 
-    /// Over the connection that was kept; over a fresh one where that has been closed, as Sentinels do to a server
-    /// that they promote.
+    /// Over the kept connection, or over a fresh one where the kept one has been closed. Sentinels close connections to
+    /// a server when they promote it.
     async fn ask<T: FromRedisValue>(&self, questions: &Pipeline) -> Result<T, String> {
         let mut kept = self.connection.lock().await;
         let asking = async {

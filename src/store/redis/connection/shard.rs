@@ -1,4 +1,4 @@
-//! A shard: everything that leads to one master, and bounds what is in flight to it.
+//! The way to one primary: a link, and the pools that bound the calls in flight.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -54,7 +54,7 @@ impl Shard {
         Ok(Self { lane, pool, waiting, keeper })
     }
 
-    /// Calls a script over the shared connection, dated by that server's clock.
+    /// Calls a script over the shared connection, dated by the server's clock.
     pub async fn attempt(&self, make: &impl Fn(&Clock) -> Call, asking: bool) -> Result<Reply, Failure> {
         let mut handle = self.handle().await?;
         let (call, asked) = (make(&handle.clock), Instant::now());
@@ -69,7 +69,7 @@ impl Shard {
         Ok(reply)
     }
 
-    /// The same, and where configured waits until enough replicas have what it wrote.
+    /// The same; where configured, it waits until enough replicas have the writes.
     pub async fn attempt_and_wait(
         &self,
         make: &impl Fn(&Clock) -> Call,
@@ -86,7 +86,7 @@ impl Shard {
         self.lane.time(&mut handle).await
     }
 
-    /// A command that looks; `None` where the user may not.
+    /// Sends a command that only reads; `None` where the user may not send it.
     pub async fn look<T: redis::FromRedisValue>(&self, command: &Cmd) -> Result<Option<T>, Failure> {
         let mut handle = self.handle().await?;
         let answer = self.lane.ask(&mut handle, command, false).await;
@@ -96,7 +96,7 @@ impl Shard {
         }
     }
 
-    /// The same for several in one round trip, `None` also where the server does not know the question.
+    /// The same for several in one round trip; `None` also where the server does not know the question.
     pub async fn look_all(&self, questions: &Pipeline) -> Result<Vec<Option<String>>, Failure> {
         let mut handle = self.handle().await?;
         let answers = self.lane.ask_all(&mut handle, questions).await;
@@ -115,14 +115,14 @@ impl Drop for Shard {
     }
 }
 
-/// The pool's objects: handles on the lane's connection.
+/// The pool's objects: handles on the link's connection.
 struct Handles(Arc<Lane>);
 
 impl managed::Manager for Handles {
     type Type = Handle;
     type Error = Error;
 
-    /// Waits for the lane while it is connecting; the caller's deadline bounds that.
+    /// Waits for the link while it is connecting; the caller's deadline bounds the wait.
     async fn create(&self) -> Result<Handle, Error> {
         self.0.handle().await
     }

@@ -1,7 +1,7 @@
-//! `WAIT`: calls whose writes must have reached replicas before anybody is told.
+//! `WAIT`: calls answered only after their writes have reached replicas.
 //!
-//! `WAIT` speaks of the writes of its own connection and holds that up, so these calls go over connections of
-//! their own, one use at a time, to the server that the lane leads to.
+//! `WAIT` covers the writes of its own connection, and holds it up. These calls therefore go over connections of their
+//! own, one use at a time, to the server of the link.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,16 +27,16 @@ pub(super) struct Waiting {
     lane: Arc<Lane>,
     pool: managed::Pool<Connections>,
     replicas: usize,
-    /// Half the deadline of a call, so that too few acknowledgements are told as such.
+    /// Half the deadline of a call: there must be time left to report too few acknowledgements.
     patience: Duration,
 }
 
 /// The pool's objects.
 pub(super) struct Exclusive {
-    /// The lane's: when its connection was replaced, this one is not to be trusted either.
+    /// The link's handle. Once its connection has been replaced, this one must not be trusted either.
     lane: Handle,
     connection: MultiplexedConnection,
-    /// Something was sent whose answer is still to come: a caller has given up.
+    /// An answer is still to come: a caller has given up.
     busy: bool,
 }
 
@@ -52,7 +52,7 @@ impl managed::Manager for Connections {
         Ok(Exclusive { lane, connection, busy: false })
     }
 
-    /// Compares two numbers; no round trip, which a demoted master would answer anyway.
+    /// Compares two numbers. It makes no round trip, because a demoted primary would answer it anyway.
     async fn recycle(&self, one: &mut Exclusive, _: &Metrics) -> managed::RecycleResult<Error> {
         if one.busy || one.lane.number != self.0.current.load(Ordering::Acquire) {
             return Err(RecycleError::message("the connection is held up, or its server was replaced"));

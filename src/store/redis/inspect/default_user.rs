@@ -1,21 +1,21 @@
 //! The rights of the user `default`, on which the append-only file depends.
 //!
-//! While a server loads that file, it checks the commands of each transaction, such as the writes of one script, against
-//! `default`, also where that user is `off`. A command that `default` may not run is skipped, and the server goes on with the
-//! next (redis#14541, valkey#3983). A restart then loses sessions, and brings ended ones back.
+//! While a server loads this file, it checks the commands of each transaction against `default`, even if the user is
+//! `off`. The writes of one script are such a transaction. The server skips a command forbidden to `default`, and goes
+//! on with the next (redis#14541, valkey#3983). A restart then loses sessions, and brings ended ones back.
 
 use redis::Cmd;
 
 use super::{Finding, Info, Severity, version_of};
 use crate::store::redis::keys::Keys;
 
-/// The first release of Valkey that checks nothing while it loads. No release of Redis is known to do so.
+/// The first release of Valkey without checks while it loads. No such release of Redis is known.
 const MENDED_VALKEY: (u32, u32, u32) = (9, 1, 2);
 
 const SUBJECT: &str = "default-user";
 
-/// The writes of the scripts as the file holds them, key and all. A key that expires is deleted in their midst, and from
-/// Redis 7.2 on the first transaction of a file begins with `SELECT`.
+/// The writes of the scripts as the file holds them, key and all. An expired key is deleted in their midst. From Redis
+/// 7.2 on, the first transaction of a file begins with `SELECT`.
 fn writes(keys: &Keys) -> [Vec<String>; 10] {
     let (layout, feed) = (keys.layout(), keys.feed());
     let subject = format!("{layout}:{{subject}}");
@@ -34,12 +34,12 @@ fn writes(keys: &Keys) -> [Vec<String>; 10] {
     ]
 }
 
-/// Whether `default` may do what the file may hold.
+/// Whether `default` may run all commands that the file may hold.
 pub fn questions(keys: &Keys) -> impl Iterator<Item = Cmd> {
     writes(keys).into_iter().map(|words| redis::cmd("ACL").arg("DRYRUN").arg("default").arg(words).to_owned())
 }
 
-/// The finding from the answers; `None` is one that was denied.
+/// The finding from the answers; `None` stands for a denied question.
 pub fn finding(info: &Info, answers: &[Option<String>]) -> Finding {
     let is_mended = version_of(info.get("valkey_version")) >= MENDED_VALKEY;
     let has_file = info.get("aof_enabled") == "1";

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- announce: appends ended sessions of one subject to the revocation feed, and trims the feed by age.
 --
--- Announcing twice is harmless; not announcing is not. Works when Redis is out of memory.
+-- Publishing twice is harmless; not publishing is not. Works when Redis is out of memory.
 --
 -- KEYS[1]  the feed                          tg:revocations
 -- ARGV[1]  retention, milliseconds           1800000

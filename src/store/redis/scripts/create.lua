@@ -1,8 +1,8 @@
 #!lua
 -- create: stores a new session, unless there ever was one under its id.
 --
--- Atomic because a doubled or late create must not revive a session that was ended in between, and because
--- the cap on a subject's sessions must hold under parallel logins.
+-- Atomic because a doubled or late create must not revive a session ended in between. The cap on a subject's
+-- sessions must hold under parallel logins, too.
 --
 -- KEYS[1]  the session's record              tg:{alice}:session:4830719265501837429
 -- KEYS[2]  the subject's sessions            tg:{alice}:sessions
@@ -19,9 +19,9 @@
 -- ARGV[11] aud, or empty                     billing
 --
 -- Returns {word, time, ...}, time being this server's in microseconds:
---   created  created_at, absolute_expires_at or empty, how many were evicted, sid and reason of each of
---            these, then sid and reason of those that ended before and are not announced
---   exists   there is a record or a tombstone under that id
+--   created  created_at, absolute_expires_at or empty, the number of evicted sessions, sid and reason of
+--            each, then sid and reason of earlier ends not yet published
+--   exists   the id has a record or a tombstone already
 --   late     the deadline has passed; nothing was written
 local time = redis.call('TIME')
 local now = string.format('%s%06d', time[1], time[2])
@@ -64,8 +64,8 @@ end)
 for _, sid in ipairs(dead) do
   redis.call('SREM', KEYS[2], sid)
 end
--- The record becomes the tombstone and is never gone in between: while its slot moves to another server, a key
--- that is not there could not be written here.
+-- The record becomes the tombstone and is never gone in between: while its slot moves to another server, a
+-- missing key could not be written here.
 local function bury(key)
   redis.call('HSET', key, 'state', 'ended', 'reason', 'evicted', 'ended_at', now, 'announced', '0')
   redis.call('HDEL', key, 'jti', 'gen', 'prev', 'rotated_at', 'issued_at', 'created_at',

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
 -- end_session: ends one session, leaving a tombstone. Ending an ended one changes nothing.
 --
--- Atomic because a refresh that runs at the same time must come wholly before or wholly after. Works when
--- Redis is out of memory: a tombstone is smaller than the record it replaces.
--- The id stays in the subject's set until the end is announced, so that nobody forgets to.
+-- Atomic because a simultaneous refresh must come wholly before or wholly after. Works when Redis is out of
+-- memory: a tombstone is smaller than the record it replaces.
+-- The id stays in the subject's set until its end is published, so nobody forgets to.
 --
 -- KEYS[1]  the session's record              tg:{alice}:session:4830719265501837429
 -- KEYS[2]  the subject's sessions            tg:{alice}:sessions
@@ -12,7 +12,7 @@
 --
 -- Returns {word, time, ...}, time being this server's in microseconds:
 --   ended    it was live
---   already  reason, announced (0 or 1)
+--   already  reason, `announced` (0 or 1)
 --   unknown  there is no record
 local time = redis.call('TIME')
 local now = string.format('%s%06d', time[1], time[2])
@@ -25,8 +25,8 @@ if not record[1] or (record[4] and tonumber(now) >= tonumber(record[4])) then
   return {'unknown', now}
 end
 
--- The record becomes the tombstone and is never gone in between: while its slot moves to another server, a key
--- that is not there could not be written here.
+-- The record becomes the tombstone and is never gone in between: while its slot moves to another server, a
+-- missing key could not be written here.
 local function bury(key)
   redis.call('HSET', key, 'state', 'ended', 'reason', ARGV[1], 'ended_at', now, 'announced', '0')
   redis.call('HDEL', key, 'jti', 'gen', 'prev', 'rotated_at', 'issued_at', 'created_at',

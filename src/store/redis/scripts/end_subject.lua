@@ -1,9 +1,8 @@
 #!lua flags=allow-oom
 -- end_subject: ends the sessions of a subject, all or all but one.
 --
--- Atomic because a refresh or a login that runs at the same time must come wholly before or wholly after.
--- Spares sessions created after sent_at, so that a late call does not kill a new login. Works when Redis is
--- out of memory.
+-- Atomic because a simultaneous refresh or login must come wholly before or wholly after. Spares sessions created
+-- after sent_at: a late call must not end a new login. Works when Redis is out of memory.
 --
 -- KEYS[1]  the subject's sessions            tg:{alice}:sessions
 -- ARGV[1]  sent_at, microseconds             1790000000000000
@@ -12,13 +11,13 @@
 -- ARGV[4]  tombstone lifetime, milliseconds  86400000
 --
 -- Returns {word, time, ...}, time being this server's in microseconds:
---   ended    how many ended now, then sid and reason of each of these, then sid and reason of those that
---            ended before and are not announced
+--   ended    the number of sessions ended now, sid and reason of each, then sid and reason of earlier ends
+--            not yet published
 local time = redis.call('TIME')
 local now = string.format('%s%06d', time[1], time[2])
 local now_us, sent_at = tonumber(now), tonumber(ARGV[1])
 
--- A session from the future was created by a former master, whose clock was ahead: not after this call was made.
+-- A session from the future was created by a former primary whose clock was ahead, not after this call.
 local function is_older(created_at)
   return created_at <= sent_at or created_at > now_us
 end
@@ -40,8 +39,8 @@ for _, sid in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   end
 end
 
--- The record becomes the tombstone and is never gone in between: while its slot moves to another server, a key
--- that is not there could not be written here.
+-- The record becomes the tombstone and is never gone in between: while its slot moves to another server, a
+-- missing key could not be written here.
 local function bury(key)
   redis.call('HSET', key, 'state', 'ended', 'reason', ARGV[3], 'ended_at', now, 'announced', '0')
   redis.call('HDEL', key, 'jti', 'gen', 'prev', 'rotated_at', 'issued_at', 'created_at',

@@ -1,15 +1,15 @@
 #!lua flags=allow-oom
 -- get_session: one session, live or ended.
 --
--- Writes nothing, but does not say so in its flags: a script that may write is refused by a deposed master
--- and by a replica, and only the master's word counts here.
+-- Writes nothing, but does not say so in its flags. A deposed primary and a replica refuse a script with the
+-- right to write, and only the primary's word counts here.
 --
 -- KEYS[1]  the session's record              tg:{alice}:session:4830719265501837429
 --
 -- Returns {word, time, ...}, time being this server's in microseconds:
 --   live     gen, created_at, rotated_at, expires at (milliseconds), absolute_expires_at, client,
 --            client_id, claims, jti
---   ended    reason, ended_at, announced (0 or 1)
+--   ended    reason, ended_at, `announced` (0 or 1)
 --   unknown  there is no record, or its absolute lifetime is over
 local time = redis.call('TIME')
 local now = string.format('%s%06d', time[1], time[2])

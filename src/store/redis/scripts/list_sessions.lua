@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- list_sessions: the subject's live sessions.
 --
--- One script, so that the list is of one moment. Writes nothing; see get_session.lua for its flags.
+-- One script, so the list is of one moment. Writes nothing; see get_session.lua for its flags.
 --
 -- KEYS[1]  the subject's sessions            tg:{alice}:sessions
 --

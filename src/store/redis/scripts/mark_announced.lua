@@ -1,14 +1,14 @@
 #!lua flags=allow-oom
--- mark_announced: notes in the tombstones that the feed holds them, and drops them from the subject's set.
+-- mark_announced: marks tombstones as published, and drops them from the subject's set.
 --
--- Atomic because the set must keep every tombstone that is still to be announced. Runs after announce.lua,
--- never before: a node that dies in between leaves work to repeat, not work forgotten.
+-- Atomic because the set must keep every unpublished tombstone. Runs after announce.lua, never before: a node
+-- lost in between leaves work to repeat, not work forgotten.
 --
 -- KEYS[1]  the subject's sessions            tg:{alice}:sessions
 -- ARGV[1]  sid of each session, from here on
 --
 -- Returns {word, time}, time being this server's in microseconds:
---   marked   sid of each that lives: a failover since its end has brought it back
+--   marked   sid of each live session: a failover since its end has brought it back
 local time = redis.call('TIME')
 local now = string.format('%s%06d', time[1], time[2])
 local prefix = string.sub(KEYS[1], 1, -2) .. ':'

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- open_layout: reads the version of the key layout, and writes it where there is none.
 --
--- The first call on each connection. Because it may write, a replica and a deposed master refuse it, so a
--- connection that opened the layout leads to a master.
+-- Part of the handshake of a link. A replica and a deposed primary refuse this script, because it may write. An
+-- answer therefore proves the server a primary.
 --
 -- KEYS[1]  the layout version                tg:schema
 -- ARGV[1]  the version this node writes      1

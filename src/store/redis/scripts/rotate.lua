@@ -1,9 +1,9 @@
 #!lua
 -- rotate: exchanges a refresh token for its successor, or says why not.
 --
--- Atomic because two parallel refreshes must never get two successors, and because reuse must end every
--- session before anything else can happen. One Redis round trip. The lines below are tried in this order;
--- each is there because leaving it out produced a counterexample (ARCHITECTURE.md, "Transitions").
+-- Atomic because two parallel refreshes must never get two successors, and because reuse must end every session
+-- before anything else can happen. One Redis round trip. The lines below are tried in this order. Each is there
+-- because leaving it out produced a counterexample (ARCHITECTURE.md, "Transitions").
 --
 -- KEYS[1]  the session's record              tg:{alice}:session:4830719265501837429
 -- KEYS[2]  the subject's sessions            tg:{alice}:sessions
@@ -19,14 +19,14 @@
 --
 -- Returns {word, time, ...}, time being this server's in microseconds:
 --   unknown                  no record, or its absolute lifetime is over
---   ended                    reason, announced (0 or 1)
+--   ended                    reason, `announced` (0 or 1)
 --   rotated, rolled_back     absolute_expires_at, claims; then scope and aud, where the session has either. The
 --                            rest is this call's: jti is the successor, gen one more than presented, issued_at now
 --   replayed                 jti, gen, issued_at, then the same
---   late                     sent before the record last moved: proves nothing, nothing written
+--   late                     sent before the latest rotation: proves nothing, nothing written
 --   suspect                  it would be reuse, and the scope is none: nothing written
---   reused                   how many ended now, then sid and reason of each of these, then sid and
---                            reason of those that ended before and are not announced
+--   reused                   the number of sessions ended now, sid and reason of each, then sid and
+--                            reason of earlier ends not yet published
 local time = redis.call('TIME')
 local now = string.format('%s%06d', time[1], time[2])
 local now_us = tonumber(now)
@@ -98,7 +98,7 @@ if ARGV[7] == 'none' then
   return {'suspect', now}
 end
 
--- A session from the future was created by a former master, whose clock was ahead: not after this call was made.
+-- A session from the future was created by a former primary whose clock was ahead, not after this call.
 local function is_older(created_at)
   return created_at <= sent_at or created_at > now_us
 end
@@ -125,8 +125,8 @@ if ARGV[7] == 'subject' then
   end
 end
 
--- The record becomes the tombstone and is never gone in between: while its slot moves to another server, a key
--- that is not there could not be written here.
+-- The record becomes the tombstone and is never gone in between: while its slot moves to another server, a
+-- missing key could not be written here.
 local function bury(key)
   redis.call('HSET', key, 'state', 'ended', 'reason', 'reuse', 'ended_at', now, 'announced', '0')
   redis.call('HDEL', key, 'jti', 'gen', 'prev', 'rotated_at', 'issued_at', 'created_at',

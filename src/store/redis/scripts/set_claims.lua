@@ -1,8 +1,7 @@
 #!lua
--- set_claims: replaces the claims that one session, or every live session of a subject, carries from its
--- next refresh on.
+-- set_claims: from the next refresh on, replaces the claims of one session or of all a subject's live ones.
 --
--- Atomic because a session that ends at the same time must not come back as a record with claims.
+-- Atomic because a session ending at the same time must not come back as a record with claims.
 --
 -- KEYS[1]  the subject's sessions            tg:{alice}:sessions
 -- ARGV[1]  claims, a JSON object             {"role":"admin"}

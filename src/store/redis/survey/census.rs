@@ -8,13 +8,13 @@ use crate::session::Subject;
 use crate::store::Error;
 use crate::store::redis::keys::Key;
 
-/// What a walk over all keys has found.
+/// The findings of a walk over all keys.
 #[derive(Debug, Default)]
 pub struct Census {
     pub live: u64,
-    /// Ended sessions whose record is still kept.
+    /// Ended sessions with a tombstone.
     pub ended: u64,
-    /// Of these, how many no feed holds yet.
+    /// The number of these not yet published.
     pub unannounced: u64,
     /// Subjects by their number of live sessions.
     pub subjects: HashMap<Subject, u64>,
@@ -25,7 +25,7 @@ pub struct Census {
     pub sets: Sample,
 }
 
-/// Keys of subjects that would stay for ever.
+/// Keys of subjects without an expiry: they would stay for ever.
 #[derive(Debug, Default)]
 pub struct Leaks {
     pub count: u64,
@@ -44,7 +44,7 @@ impl Leaks {
     }
 }
 
-/// Sizes of the keys that the walk met first: their order is that of a hash, so they are a fair sample.
+/// Sizes of the first keys on the walk. Their order is the order of a hash, so they are a fair sample.
 #[derive(Debug, Default)]
 pub struct Sample {
     pub bytes: Vec<u64>,
@@ -59,12 +59,12 @@ impl Sample {
     }
 }
 
-/// What PTTL says of a key that stays for ever.
+/// The answer of `PTTL` for a key without an expiry.
 const FOR_EVER: i64 = -1;
 
 impl Survey {
-    /// Walks over all keys of subjects; `progress` hears how many keys have been passed. Of `sample`
-    /// records, and of as many sets, the memory is measured.
+    /// Walks over all keys of subjects; `progress` gets the number of keys passed. The memory of `sample` records, and
+    /// of as many sets, is measured.
     pub async fn census(&mut self, sample: usize, mut progress: impl FnMut(u64)) -> Result<Census, Error> {
         let (pattern, mut cursor) = (self.keys.of_subjects(), Cursor::default());
         let (mut census, mut seen, hasher) = (Census::default(), HashSet::new(), RandomState::new());

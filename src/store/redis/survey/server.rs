@@ -1,4 +1,4 @@
-//! What Redis says of itself, and of the feed.
+//! Figures of Redis itself, and of the feed.
 
 use redis::Value;
 
@@ -13,7 +13,7 @@ pub struct Memory {
     pub policy: Option<String>,
 }
 
-/// The feed of ended sessions.
+/// The revocation feed.
 #[derive(Debug)]
 pub struct Feed {
     pub entries: u64,
@@ -22,7 +22,7 @@ pub struct Feed {
 }
 
 impl Survey {
-    /// Of all masters together; the policy of one that evicts, where there is one.
+    /// The memory of all primaries together; the policy of an evicting one, where there is one.
     pub async fn memory(&mut self) -> Result<Memory, Error> {
         let mut all = Memory::default();
         for (_, connection) in &mut self.masters.all {
@@ -40,7 +40,7 @@ impl Survey {
         Ok(all)
     }
 
-    /// All parts together.
+    /// All partitions together.
     pub async fn feed(&mut self) -> Result<Feed, Error> {
         let parts = if self.masters.is_cluster() { self.keys.feeds() } else { vec![self.keys.feed()] };
         let mut feed = Feed { entries: 0, oldest: None, newest: None };
