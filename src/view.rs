@@ -104,7 +104,7 @@ pub struct Live {
     pub item: Item,
     #[schema(pattern = "^live$")]
     state: &'static str,
-    /// What every access token of the session carries.
+    /// The claims in every access token of the session.
     #[schema(value_type = Object)]
     pub claims: Value,
 }

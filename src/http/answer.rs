@@ -54,7 +54,7 @@ pub struct Tokens {
     /// Seconds until the refresh token expires.
     refresh_expires_in: u64,
     session_id: SessionId,
-    /// What the access token may do, where the session has scopes.
+    /// Scopes of the access token, where the session has some.
     #[schema(nullable = false)]
     scope: Option<String>,
 }

@@ -45,8 +45,8 @@ pub async fn authorization_server(gateway: Data<Gateway>) -> HttpResponse {
 
 /// The same, for those that ask under this name (OpenID Connect Discovery)
 ///
-/// Section 3 wants two members more. No ID token is ever issued: what is said of their algorithms is true of access
-/// tokens, which is what those who ask here verify.
+/// Section 3 wants two members more. No ID token is ever issued: the algorithms named for ID tokens are those of access
+/// tokens, and verifiers of access tokens ask here.
 #[utoipa::path(
     method(get, head),
     path = "/.well-known/openid-configuration",

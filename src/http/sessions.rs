@@ -36,7 +36,7 @@ pub struct Scope(String);
 /// Longest scope, in bytes.
 const SCOPE_LEN: usize = 1024;
 
-/// A login: who, with what claims, on which device.
+/// A login: its subject, claims and device.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Login, example = json!({"sub": "alice", "claims": {"role": "admin"}, "client": {"ip": "192.0.2.1", "user_agent": "Example/1.0"}}))]
@@ -49,7 +49,7 @@ pub struct Body {
     claims: Option<Map<String, Value>>,
     #[schema(value_type = Option<Client>)]
     client: Option<Object<Client>>,
-    /// Who may refresh the session; the name of the service unless given.
+    /// The client that may refresh the session; the name of the service unless given.
     #[schema(pattern = "^[ -~]*$", max_length = 255)]
     client_id: Option<String>,
     #[schema(value_type = Option<Scope>)]
