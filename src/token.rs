@@ -1,9 +1,9 @@
 //! Tokens, pure: no HTTP, no store, no async, no files.
 //!
-//! - [`secret`], [`jwk`]: what signs. - [`key_set`]: the file that keys live in. - `key`, [`keyring`]: keys at work.
-//!   [`verifying`]: what checks signatures.
-//! - [`claims`], `payload`: what a token says, read and written. - `sign`: minting a pair.
-//! - `jws`: a token taken apart. - [`verify`]: the one place where a string becomes trusted claims.
+//! - [`jwk`]: keys that sign. - [`key_set`]: the file that keys live in. - `key`, [`keyring`]: keys at work.
+//! - [`claims`], `payload`: what a token says, written. - `sign`: minting a pair. - [`open`]: reading one.
+//!
+//! The checks are in [`token_gateway_core::token`]: signatures, and the one place where a string becomes trusted claims.
 //!
 //! Both kinds are JWTs (RFC 7519) in compact form. An *access token* has `typ: at+jwt` (RFC 9068), or `JWT` for an
 //! audience that insists, and is signed by the active key of the key set or with `SIGNING_SECRET`; a *refresh token*
@@ -12,30 +12,26 @@
 
 pub mod claims;
 pub mod jwk;
-mod jws;
 mod key;
 pub mod key_set;
 pub mod keyring;
+pub mod open;
 mod payload;
-pub mod secret;
 mod sign;
-pub mod verify;
-pub mod verifying;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
+use token_gateway_core::checker::Keys;
+use token_gateway_core::token::verify::{AccessToken, RefreshToken, Rejected};
+use token_gateway_core::token::verifying::VerifyingKey;
+use token_gateway_core::token::{Parts, Typ};
 
-pub use jws::Parts;
 pub use keyring::Keyring;
-pub use secret::{InvalidSecret, Secret};
-pub use sign::{Grant, Pair};
-pub use verify::Rejected;
-
-pub use key::Typ;
 use payload::Beginning;
+pub use sign::{Grant, Pair};
 
 /// What the tokens of this gateway are made of, beside keys.
 #[derive(Debug, Clone)]
@@ -60,8 +56,8 @@ impl Tokens {
     pub fn new(settings: &TokenSettings, keyring: Arc<Keyring>) -> Self {
         Self {
             settings: settings.clone(),
-            access_beginning: Beginning::new(&settings.issuer, claims::ACCESS),
-            refresh_beginning: Beginning::new(&settings.issuer, claims::REFRESH),
+            access_beginning: Beginning::new(&settings.issuer, AccessToken::TYPE),
+            refresh_beginning: Beginning::new(&settings.issuer, RefreshToken::TYPE),
             keyring: ArcSwap::new(keyring),
         }
     }
@@ -78,5 +74,13 @@ impl Tokens {
     /// The `typ` of access tokens for this audience.
     pub fn typ(&self, audience: &str) -> Typ {
         if self.settings.jwt_audiences.contains(audience) { Typ::Jwt } else { Typ::AtJwt }
+    }
+}
+
+impl Keys for Tokens {
+    fn find(&self, parts: &Parts<'_>) -> Result<(Arc<VerifyingKey>, Typ), Rejected> {
+        let keys = self.keys();
+        let (key, typ) = keys.find_access(parts)?;
+        Ok((key.clone(), typ))
     }
 }

@@ -1,8 +1,8 @@
 //! What a client sends and how it reads the answer. A chain goes on with the successor that it was given.
 
 use redis::Value;
-use token_gateway::session::{Attempt, Jti};
 use token_gateway::store::redis::scripts::ROTATE;
+use token_gateway_core::session::{Attempt, Jti};
 
 /// Claims of every session: 40 bytes.
 pub const CLAIMS: &str = r#"{"plan":"gratis","role":"administrator"}"#;

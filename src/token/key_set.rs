@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use token_gateway_core::token::Alg;
 
-use super::jwk::{Alg, InvalidKey, PrivateJwk, Signs};
+use super::jwk::{InvalidKey, PrivateJwk, Signs};
 
 /// A key is kept for so long after the last token that it signed has expired, in seconds: clocks differ, and a
 /// replay of a refresh mints again what was minted before.

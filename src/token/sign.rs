@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use token_gateway_core::clock::Timestamp;
+use token_gateway_core::session::{Jti, Subject};
+use token_gateway_core::token::Typ;
+
 use super::Tokens;
-use super::key::Typ;
 use super::payload::{CorruptClaims, Payload};
-use crate::clock::Timestamp;
-use crate::session::{Jti, Subject};
 
 /// A refreshed access token this old is minted anew when its refresh is replayed: by then the client
 /// would be told a lifetime that is mostly over.

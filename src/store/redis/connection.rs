@@ -32,6 +32,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, Value};
+use token_gateway_core::clock::{Clock, Timestamp};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -46,7 +47,6 @@ use super::RedisSettings;
 use super::address::{Address, Dialer, Topology};
 use super::reply::Reply;
 use super::scripts::Call;
-use crate::clock::{Clock, Timestamp};
 use crate::store::Error;
 
 /// The longest that opening a connection may take, its first call included.
