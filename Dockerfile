@@ -4,15 +4,17 @@
 FROM rust:1.95-slim-trixie AS build
 WORKDIR /build
 # The dependencies are a layer of their own, and are compiled anew only when one of them changes. Cargo wants every target
-# that Cargo.toml names to have a file.
+# that Cargo.toml names to have a file, and so does every crate of the workspace.
 COPY Cargo.toml Cargo.lock ./
-RUN for file in src/lib.rs src/main.rs $(sed -n 's/^path = "\(.*\)"$/\1/p' Cargo.toml); do \
+COPY crates/core/Cargo.toml crates/core/
+RUN for file in src/lib.rs src/main.rs $(sed -n 's/^path = "\(.*\)"$/\1/p' Cargo.toml) \
+            $(ls crates/*/Cargo.toml | sed 's|Cargo.toml$|src/lib.rs|'); do \
         mkdir -p "$(dirname "$file")" && echo 'fn main() {}' >"$file"; \
     done \
     && cargo build --release --locked
 COPY . .
 # Newer than what was compiled in their place.
-RUN touch src/lib.rs src/main.rs \
+RUN touch src/lib.rs src/main.rs crates/*/src/lib.rs \
     && cargo build --release --locked \
     && cp target/release/token-gateway /token-gateway
 

@@ -17,9 +17,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
+use token_gateway_core::checker::Rules;
+use token_gateway_core::token::{Alg, Secret};
 
 use self::keys::{KeyFlags, RefreshTtl};
-pub use self::keys::{KeySettings, KeySource, SetSource, Stamp, read_key_set};
+pub use self::keys::{KeySettings, KeySource, SetSource, Stamp, alg_parser, read_key_set};
 use self::secrets::secret;
 pub use self::secrets::{
     REDIS_URL_HELP, SECRETS_HELP, random as random_secret, random_password, variable_is_set,
@@ -32,10 +34,8 @@ use crate::gateway::service_keys::{NewServiceKey, ServiceKeys};
 use crate::store::redis::RedisSettings;
 use crate::store::{Policy, ReuseScope};
 use crate::telemetry::logging::{LogFormat, check_filter};
-use crate::token::jwk::Alg;
 use crate::token::key_set::KeySet;
-use crate::token::{Keyring, Secret, TokenSettings};
-use crate::verify::Rules;
+use crate::token::{Keyring, TokenSettings};
 
 /// Ten years in seconds: lifetimes beyond it are typing errors.
 const TEN_YEARS: u64 = 315_360_000;

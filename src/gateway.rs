@@ -21,16 +21,17 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use token_gateway_core::checker::Checker;
+use token_gateway_core::clock::Timestamp;
+use token_gateway_core::revocations::Revocations;
+use token_gateway_core::session::{SessionId, Subject};
+use token_gateway_core::token::verify::Rejected;
 use tokio::time::timeout_at;
 
 use self::service_keys::ServiceKeys;
-use crate::clock::Timestamp;
-use crate::revocations::Revocations;
-use crate::session::{SessionId, Subject};
 use crate::store::{self, Store};
 use crate::telemetry::metrics::{Metrics, Operation};
-use crate::token::{Pair, Rejected, Tokens};
-use crate::verify::Checker;
+use crate::token::{Pair, Tokens};
 
 /// A working feed is heard at least every second. With a lag beyond this, somebody should look.
 const STALE: Duration = Duration::from_secs(5);

@@ -2,11 +2,10 @@
 //!
 //! A login service proves the identity of a user. From there on the gateway owns the tokens. In reading order:
 //!
-//! - [`session`]: the vocabulary: subject, session, `jti`, attempt, reason.
-//! - [`clock`]: time as the store tells it.
-//! - [`token`]: claims, minting, and the strict checks. Pure.
-//! - [`revocations`]: the denylist, as the feed fills it, and the watermark.
-//! - [`store`]: the trait, the embedded store as its specification, and Redis with its Lua scripts.
+//! - [`token_gateway_core`], a crate of its own: sessions, the clock of the store, the strict checks of tokens, and the
+//!   denylist of ended sessions.
+//! - [`token`]: keys, claims, minting. Pure.
+//! - [`store`]: the trait, the embedded store that specifies it, and Redis with its Lua scripts.
 //! - [`verify`]: access tokens checked from memory, at the gateway and at API nodes.
 //! - [`view`]: sessions as shown over HTTP and by the commands.
 //! - [`gateway`]: the use cases, one file per verb.
@@ -17,21 +16,19 @@
 
 #[cfg(feature = "server")]
 pub mod cli;
-pub mod clock;
 #[cfg(feature = "server")]
 pub mod config;
 #[cfg(feature = "server")]
 pub mod gateway;
 #[cfg(feature = "server")]
 pub mod http;
-pub mod revocations;
-pub mod session;
 #[cfg(feature = "server")]
 pub mod startup;
 #[cfg(feature = "store")]
 pub mod store;
 #[cfg(feature = "server")]
 pub mod telemetry;
+#[cfg(feature = "server")]
 pub mod token;
 pub mod verify;
 #[cfg(feature = "server")]

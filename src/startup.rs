@@ -12,6 +12,8 @@ use actix_web::{App, HttpServer};
 use anyhow::{Context, Result, bail};
 use futures_util::future::join_all;
 use socket2::{Domain, Socket, Type};
+use token_gateway_core::checker::Checker;
+use token_gateway_core::revocations::Revocations;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -21,13 +23,11 @@ use crate::gateway::Gateway;
 use crate::gateway::end::Ender;
 use crate::gateway::ended;
 use crate::http::{self, Lifecycle, Pulse};
-use crate::revocations::Revocations;
 use crate::store::memory::MemoryStore;
 use crate::store::redis::RedisStore;
 use crate::store::{self, Store};
 use crate::telemetry::metrics::Metrics;
 use crate::token::Tokens;
-use crate::verify::Checker;
 
 /// Connections allowed to wait for their acceptance.
 const BACKLOG: i32 = 1024;

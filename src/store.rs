@@ -16,10 +16,9 @@ pub mod redis;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-
-use crate::clock::{Moment, Timestamp};
-use crate::revocations::{Ended, Listener};
-use crate::session::{Jti, Reason, SessionId, Subject};
+use token_gateway_core::clock::{Moment, Timestamp};
+use token_gateway_core::revocations::{Ended, Listener};
+use token_gateway_core::session::{Jti, Reason, SessionId, Subject};
 
 /// The rules of every backend, fixed at start-up.
 #[derive(Debug, Clone)]

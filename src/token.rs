@@ -1,12 +1,13 @@
 //! Tokens, pure: no HTTP, no store, no async, no files.
 //!
-//! - [`secret`], [`jwk`]: secrets and keys.
+//! - [`jwk`]: keys that sign.
 //! - [`key_set`]: the file of keys.
-//! - `key`, [`keyring`]: keys at work. [`verifying`]: checks of signatures.
-//! - [`claims`], `payload`: the claims of a token, read and written.
+//! - `key`, [`keyring`]: keys at work.
+//! - [`claims`], `payload`: the claims of a token, written.
 //! - `sign`: minting a pair.
-//! - `jws`: a token taken apart.
-//! - [`verify`]: the one place where a string becomes trusted claims.
+//! - [`open`]: reading one.
+//!
+//! The checks are in [`token_gateway_core::token`]: signatures, and the one place where a string becomes trusted claims.
 //!
 //! Both kinds are JWTs (RFC 7519) in compact form:
 //!
@@ -17,30 +18,26 @@
 
 pub mod claims;
 pub mod jwk;
-mod jws;
 mod key;
 pub mod key_set;
 pub mod keyring;
+pub mod open;
 mod payload;
-pub mod secret;
 mod sign;
-pub mod verify;
-pub mod verifying;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
+use token_gateway_core::checker::Keys;
+use token_gateway_core::token::verify::{AccessToken, RefreshToken, Rejected};
+use token_gateway_core::token::verifying::VerifyingKey;
+use token_gateway_core::token::{Parts, Typ};
 
-pub use jws::Parts;
 pub use keyring::Keyring;
-pub use secret::{InvalidSecret, Secret};
-pub use sign::{Grant, Pair};
-pub use verify::Rejected;
-
-pub use key::Typ;
 use payload::Beginning;
+pub use sign::{Grant, Pair};
 
 /// Settings of the gateway's tokens, without keys.
 #[derive(Debug, Clone)]
@@ -65,8 +62,8 @@ impl Tokens {
     pub fn new(settings: &TokenSettings, keyring: Arc<Keyring>) -> Self {
         Self {
             settings: settings.clone(),
-            access_beginning: Beginning::new(&settings.issuer, claims::ACCESS),
-            refresh_beginning: Beginning::new(&settings.issuer, claims::REFRESH),
+            access_beginning: Beginning::new(&settings.issuer, AccessToken::TYPE),
+            refresh_beginning: Beginning::new(&settings.issuer, RefreshToken::TYPE),
             keyring: ArcSwap::new(keyring),
         }
     }
@@ -83,5 +80,13 @@ impl Tokens {
     /// The `typ` of access tokens for this audience.
     pub fn typ(&self, audience: &str) -> Typ {
         if self.settings.jwt_audiences.contains(audience) { Typ::Jwt } else { Typ::AtJwt }
+    }
+}
+
+impl Keys for Tokens {
+    fn find(&self, parts: &Parts<'_>) -> Result<(Arc<VerifyingKey>, Typ), Rejected> {
+        let keys = self.keys();
+        let (key, typ) = keys.find_access(parts)?;
+        Ok((key.clone(), typ))
     }
 }

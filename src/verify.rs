@@ -24,36 +24,21 @@
 //! - `Feed` (`verify`; from Redis: `verify-redis`): the source of revocation events. `jwks`: the source of keys.
 //! - `actix` (`verify-actix`): a middleware and an extractor.
 
-mod access;
 #[cfg(feature = "verify-actix")]
 pub mod actix;
-mod checker;
 #[cfg(feature = "verify")]
 mod feed;
 #[cfg(feature = "verify")]
 mod jwks;
-mod seen;
 #[cfg(feature = "verify")]
 mod verifier;
 
-pub use self::access::Access;
-pub use self::checker::{Checker, Keys, Rules};
+pub use token_gateway_core::checker::{Access, Checker, Keys, Refused, Rules};
+pub use token_gateway_core::token::verify::Rejected;
+
 #[cfg(feature = "verify")]
 pub use self::feed::Feed;
 #[cfg(feature = "verify-redis")]
 pub use self::feed::RedisSettings;
 #[cfg(feature = "verify")]
 pub use self::verifier::{Builder, Invalid, Verifier};
-pub use crate::token::verify::Rejected;
-
-/// Why a token is not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    #[error("{0}")]
-    Token(#[from] Rejected),
-    #[error("its session has ended")]
-    Ended,
-    /// No verdict on the token: ask later, or elsewhere.
-    #[error("it cannot be known whether its session has ended")]
-    Unsure,
-}

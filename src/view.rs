@@ -1,13 +1,15 @@
 //! Sessions as shown to people and programs: HTTP and the commands share these names and forms.
 
+pub mod schema;
+
 use serde::Serialize;
 use serde_json::Value;
+use token_gateway_core::clock::Timestamp;
+use token_gateway_core::session::{Reason, SessionId};
+use utoipa::ToSchema;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
-use utoipa::openapi::{Ref, RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::openapi::{Ref, Schema};
 
-use crate::clock::Timestamp;
-use crate::session::{Reason, SessionId, Subject};
 use crate::store::{Lookup, SessionRecord};
 
 /// The live sessions of one subject.
@@ -41,6 +43,7 @@ impl List {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ListedSession)]
 pub struct Item {
+    #[schema(value_type = schema::SessionId)]
     pub session_id: SessionId,
     #[schema(format = DateTime)]
     pub created_at: String,
@@ -117,9 +120,11 @@ pub struct Live {
     "ended_at": "2026-11-24T09:00:00.000Z"
 }))]
 pub struct Ended {
+    #[schema(value_type = schema::SessionId)]
     pub session_id: SessionId,
     #[schema(pattern = "^ended$")]
     state: &'static str,
+    #[schema(value_type = schema::Reason)]
     pub reason: Reason,
     #[schema(format = DateTime)]
     pub ended_at: String,
@@ -160,38 +165,7 @@ fn value(stored: &str) -> Value {
     serde_json::from_str(stored).unwrap_or_default()
 }
 
-impl PartialSchema for SessionId {
-    fn schema() -> RefOr<Schema> {
-        let id = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[1-9][0-9]{18}$"));
-        id.examples(["4830719265501837429"]).build().into()
-    }
-}
-
-impl ToSchema for SessionId {}
-
-impl PartialSchema for Subject {
-    fn schema() -> RefOr<Schema> {
-        // Begins with three dots, or with at most two of them and another character: not `.`, not `..`.
-        let pattern = r"^(\.{3}|\.{0,2}[^.\u0000-\u001f\u007f-\u009f])[^\u0000-\u001f\u007f-\u009f]*$";
-        let subject = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));
-        let what = "1 to 255 bytes of UTF-8 without control characters; not `.` or `..`.";
-        let subject = subject.min_length(Some(1)).max_length(Some(255)).description(Some(what));
-        subject.examples(["alice"]).build().into()
-    }
-}
-
-impl ToSchema for Subject {}
-
-impl PartialSchema for Reason {
-    fn schema() -> RefOr<Schema> {
-        let reasons = Self::ALL.map(Self::as_str);
-        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(reasons)).build().into()
-    }
-}
-
-impl ToSchema for Reason {}
-
-/// The device as the login service stated it at `POST /v1/sessions`; `null` where it stated nothing.
+/// The device, as the login service described it at `POST /v1/sessions`; `null` without a description.
 fn client() -> Schema {
     let nothing = ObjectBuilder::new().schema_type(Type::Null);
     OneOfBuilder::new().item(nothing).item(Ref::from_schema_name("Client")).build().into()

@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 use redis::Value;
 use serde::Serialize;
 use token_gateway::gateway::service_keys::NewServiceKey;
-use token_gateway::session::{Jti, SessionId, Subject};
 use token_gateway::store::redis::keys::Keys;
 use token_gateway::store::redis::scripts::{CREATE, ROTATE};
+use token_gateway_core::session::{Jti, SessionId, Subject};
 
 use crate::chain::{Asking, CLAIMS, Chain, Posting, Refreshing, Rotating, member};
 use crate::load::{Client, closed};

@@ -1,8 +1,8 @@
 //! The requests of a client, and the reading of their answers. Each refresh presents the successor of the last one.
 
 use redis::Value;
-use token_gateway::session::{Attempt, Jti};
 use token_gateway::store::redis::scripts::ROTATE;
+use token_gateway_core::session::{Attempt, Jti};
 
 /// Claims of every session: 40 bytes.
 pub const CLAIMS: &str = r#"{"plan":"gratis","role":"administrator"}"#;

@@ -12,12 +12,9 @@ use async_trait::async_trait;
 use clap::{Args, ValueEnum};
 use redis::aio::MultiplexedConnection;
 use secrecy::ExposeSecret;
-use token_gateway::clock::{Moment, Timestamp};
 use token_gateway::config::{Flags, Settings, StoreSettings};
 use token_gateway::gateway::Gateway;
 use token_gateway::http::{self, Lifecycle, Pulse};
-use token_gateway::revocations::{Ended, Listener, Revocations};
-use token_gateway::session::{Reason, SessionId, Subject};
 use token_gateway::store::redis::RedisStore;
 use token_gateway::store::redis::keys::Keys;
 use token_gateway::store::redis::scripts::ROTATE;
@@ -28,7 +25,10 @@ use token_gateway::store::{
 use token_gateway::telemetry::logging::{self, LogFormat};
 use token_gateway::telemetry::metrics::Metrics;
 use token_gateway::token::Tokens;
-use token_gateway::verify::Checker;
+use token_gateway_core::checker::Checker;
+use token_gateway_core::clock::{Moment, Timestamp};
+use token_gateway_core::revocations::{Ended, Listener, Revocations};
+use token_gateway_core::session::{Reason, SessionId, Subject};
 use tokio::sync::OnceCell;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

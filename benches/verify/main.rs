@@ -18,14 +18,14 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey};
 use base64_simd::URL_SAFE_NO_PAD;
 use clap::Parser;
 use serde::Serialize;
-use token_gateway::clock::Timestamp;
-use token_gateway::revocations::{Listener as _, Revocations};
-use token_gateway::session::{Jti, SessionId, Subject};
-use token_gateway::token::jwk::Alg;
 use token_gateway::token::key_set::KeySet;
 use token_gateway::token::keyring::Secrets;
-use token_gateway::token::{Grant, Keyring, Secret, TokenSettings, Tokens};
-use token_gateway::verify::{Checker, Rules};
+use token_gateway::token::{Grant, Keyring, TokenSettings, Tokens};
+use token_gateway_core::checker::{Checker, Rules};
+use token_gateway_core::clock::Timestamp;
+use token_gateway_core::revocations::{Listener as _, Revocations};
+use token_gateway_core::session::{Jti, SessionId, Subject};
+use token_gateway_core::token::{Alg, Secret};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use token_gateway::clock::Timestamp;
-use token_gateway::token::verify::AccessToken;
+use token_gateway_core::clock::Timestamp;
+use token_gateway_core::token::verify::AccessToken;
 use token_gateway_fuzz::{
     ISSUER, REFRESH_SECRET, SIGNING_SECRET, halves, object, respelled, sealed, with_tokens,
 };

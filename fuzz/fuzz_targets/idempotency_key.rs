@@ -6,7 +6,7 @@ use actix_web::http::header::HeaderValue;
 use actix_web::test::TestRequest;
 use libfuzzer_sys::fuzz_target;
 use token_gateway::http::fuzzing::attempt;
-use token_gateway::session::{Attempt, Jti};
+use token_gateway_core::session::{Attempt, Jti};
 
 const PRESENTED: &str = "4830719265501837429.AAAAAAAAAAAAAAAAAAAAAA";
 

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use token_gateway::session::{Jti, Reason, SessionId, Subject};
+use token_gateway_core::session::{Jti, Reason, SessionId, Subject};
 
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };

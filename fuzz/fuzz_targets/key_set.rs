@@ -4,9 +4,10 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
+use token_gateway::token::Keyring;
 use token_gateway::token::key_set::KeySet;
 use token_gateway::token::keyring::{InvalidKeyring, Secrets};
-use token_gateway::token::{Keyring, Secret};
+use token_gateway_core::token::Secret;
 use token_gateway_fuzz::REFRESH_SECRET;
 
 /// The private members of all kinds of keys (RFC 7518 section 6).

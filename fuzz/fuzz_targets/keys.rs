@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use token_gateway::session::Subject;
 use token_gateway::store::redis::keys::{Key, Keys};
+use token_gateway_core::session::Subject;
 
 fuzz_target!(|data: &[u8]| {
     let keys = Keys::new("tg");

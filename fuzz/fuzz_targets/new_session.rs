@@ -4,12 +4,12 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
-use token_gateway::clock::Timestamp;
 use token_gateway::gateway::issue::Login;
 use token_gateway::http::fuzzing::{NewSession, check_scope, login, parsed};
-use token_gateway::session::Jti;
 use token_gateway::token::Grant;
 use token_gateway::token::claims::RESERVED;
+use token_gateway_core::clock::Timestamp;
+use token_gateway_core::session::Jti;
 use token_gateway_fuzz::{ISSUER, payload, with_tokens};
 
 /// The first token of every session here.

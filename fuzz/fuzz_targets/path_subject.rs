@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use token_gateway::http::fuzzing::subject_in;
-use token_gateway::session::Subject;
+use token_gateway_core::session::Subject;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(segment) = std::str::from_utf8(data) else { return };

@@ -5,12 +5,12 @@
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
-use token_gateway::clock::{Clock, Moment, Timestamp};
-use token_gateway::session::{Jti, Subject};
 use token_gateway::store::redis::fuzzing::{self as scripts, Value};
 use token_gateway::store::{Error, Lookup, Rotated, Rotation, SessionRecord, Successor};
 use token_gateway::token::Grant;
 use token_gateway::view;
+use token_gateway_core::clock::{Clock, Moment, Timestamp};
+use token_gateway_core::session::{Jti, Subject};
 use token_gateway_fuzz::with_tokens;
 
 const SECOND: Duration = Duration::from_secs(1);

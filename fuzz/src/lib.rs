@@ -10,7 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 use token_gateway::token::key_set::KeySet;
 use token_gateway::token::keyring::Secrets;
-use token_gateway::token::{Keyring, Secret, TokenSettings, Tokens};
+use token_gateway::token::{Keyring, TokenSettings, Tokens};
+use token_gateway_core::token::Secret;
 
 pub const ISSUER: &str = "https://issuer.example";
 

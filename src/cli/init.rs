@@ -8,12 +8,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use token_gateway_core::token::Alg;
 
 use self::files::{Reader, create_folder, write_new};
 use super::Usage;
 use crate::config::{random_password, random_secret};
 use crate::gateway::service_keys::{NewServiceKey, sha256_hex};
-use crate::token::jwk::Alg;
 use crate::token::key_set::KeySet;
 
 /// Path of the key set, relative to the folder of the `.env`.

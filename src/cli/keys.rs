@@ -12,12 +12,13 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
+use token_gateway_core::token::Alg;
 
 use self::file::change;
 use super::output::print_json;
 use super::{Usage, settled};
-use crate::config::{KeySettings, variable_is_set};
-use crate::token::jwk::{Alg, PrivateJwk, Signs};
+use crate::config::{KeySettings, alg_parser, variable_is_set};
+use crate::token::jwk::{PrivateJwk, Signs};
 use crate::token::key_set::{KeySet, State};
 use crate::view::rfc3339_seconds;
 
@@ -42,7 +43,7 @@ pub enum Keys {
 #[derive(Debug, Args)]
 pub struct New {
     /// How it signs
-    #[arg(long, default_value = "ES256")]
+    #[arg(long, default_value = "ES256", value_parser = alg_parser())]
     alg: Alg,
     #[command(flatten)]
     making: Making,
@@ -51,7 +52,7 @@ pub struct New {
 #[derive(Debug, Args)]
 pub struct Rotate {
     /// How it signs [default: as the active key]
-    #[arg(long)]
+    #[arg(long, value_parser = alg_parser())]
     alg: Option<Alg>,
     #[command(flatten)]
     making: Making,

@@ -8,10 +8,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
+use token_gateway_core::session::{Jti, SessionId, Subject};
 
 use super::Usage;
 use crate::config::REDIS_URL_HELP;
-use crate::session::{Jti, SessionId, Subject};
 
 #[derive(Debug, Subcommand)]
 pub enum Sessions {

@@ -6,26 +6,20 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use clap::builder::PossibleValue;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use token_gateway_core::token::{Alg, InvalidSecret, Secret};
 
 use super::TEN_YEARS;
 use super::secrets::secret;
-use crate::token::jwk::Alg;
 use crate::token::key_set::{KeySet, Lifetimes};
 use crate::token::keyring::{Keyring, Secrets};
-use crate::token::{InvalidSecret, Secret};
 
 /// A larger file is no key set, in bytes.
 const MAX_FILE_LEN: u64 = 1 << 20;
 
-impl clap::ValueEnum for Alg {
-    fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(self.as_str()))
-    }
+/// Reads the value of a flag `--alg`.
+pub fn alg_parser() -> impl TypedValueParser<Value = Alg> {
+    PossibleValuesParser::new(Alg::ALL.map(Alg::as_str)).try_map(|text| text.parse::<Alg>())
 }
 
 /// The key set file, and its publication.

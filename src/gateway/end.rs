@@ -9,10 +9,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use token_gateway_core::clock::{Moment, Timestamp};
+use token_gateway_core::revocations::{Ended, Revocations};
+use token_gateway_core::session::{Reason, SessionId, Subject};
+
 use super::{Call, Error, Gateway, Refusal};
-use crate::clock::{Moment, Timestamp};
-use crate::revocations::{Ended, Revocations};
-use crate::session::{Reason, SessionId, Subject};
 use crate::store::{self, EndedMany, EndedOne, Store};
 use crate::telemetry::metrics::{Metrics, Operation};
 

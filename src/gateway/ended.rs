@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
+use token_gateway_core::revocations::{Announced, Ended, Listener, Revocations};
+use token_gateway_core::session::{SessionId, Subject};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
 
 use super::Call;
 use super::end::Ender;
-use crate::revocations::{Announced, Ended, Listener, Revocations};
-use crate::session::{SessionId, Subject};
 use crate::store::Store;
 
 /// The feed delivers an end within this, or the end may have been lost.

@@ -1,10 +1,11 @@
 //! Is this token good now, and what does it say? (RFC 7662). Asking changes nothing.
 
+use token_gateway_core::revocations::Ended;
+
 use super::{Call, Error, Gateway};
-use crate::revocations::Ended;
 use crate::store::Lookup;
 use crate::telemetry::metrics::Operation;
-use crate::token::verify::Kind;
+use crate::token::open::Kind;
 
 impl Gateway {
     /// The claims of an active token, a JSON object; `None` for a token that is expired, foreign, malformed or

@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
+use token_gateway_core::clock::Moment;
+use token_gateway_core::session::{Jti, SessionId, Subject};
+
 use super::{Call, Error, Gateway, Issued};
-use crate::clock::Moment;
-use crate::session::{Jti, SessionId, Subject};
 use crate::store::{self, Created, NewSession};
 use crate::telemetry::metrics::Operation;
 use crate::token::Grant;

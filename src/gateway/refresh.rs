@@ -1,12 +1,13 @@
 //! A refresh token is exchanged for its successor: one round trip to the store.
 
+use token_gateway_core::clock::Moment;
+use token_gateway_core::revocations::Ended;
+use token_gateway_core::session::{Attempt, Reason};
+use token_gateway_core::token::verify::RefreshToken;
+
 use super::{Call, Error, Gateway, Issued, Refusal};
-use crate::clock::Moment;
-use crate::revocations::Ended;
-use crate::session::{Attempt, Reason};
 use crate::store::{self, Rotated, Rotation};
 use crate::telemetry::metrics::{Operation, RefreshOutcome};
-use crate::token::verify::RefreshToken;
 use crate::token::{Grant, Pair};
 
 /// A request for RFC 6749 section 6.

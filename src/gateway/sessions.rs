@@ -1,8 +1,9 @@
 //! Reading sessions, and changing their claims.
 
+use token_gateway_core::revocations::Ended;
+use token_gateway_core::session::{SessionId, Subject};
+
 use super::{Call, Error, Gateway, Refusal};
-use crate::revocations::Ended;
-use crate::session::{SessionId, Subject};
 use crate::store::{Lookup, SessionRecord};
 use crate::telemetry::metrics::Operation;
 use crate::token::claims::SessionClaims;

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
+use token_gateway_core::checker::{Access, Refused};
+use token_gateway_core::clock::Timestamp;
+
 use super::{Error, Gateway, Refusal};
-use crate::clock::Timestamp;
 use crate::store;
-use crate::verify::{Access, Refused};
 
 impl Gateway {
     /// Accepts a good token for this gateway's own audience. Waits only just after the start, until the feed has been

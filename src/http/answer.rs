@@ -7,13 +7,13 @@ use actix_web::http::header::{CACHE_CONTROL, ContentType, HeaderValue, PRAGMA};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 use serde_json::Value;
+use token_gateway_core::session::SessionId;
 use utoipa::ToSchema;
 
 use crate::gateway::Issued;
-use crate::session::SessionId;
 use crate::store::{Lookup, SessionRecord};
 use crate::token::Pair;
-use crate::view;
+use crate::view::{self, schema};
 
 pub fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
     uncached(status).json(body)
@@ -53,6 +53,7 @@ pub struct Tokens {
     expires_in: u64,
     /// Seconds until the refresh token expires.
     refresh_expires_in: u64,
+    #[schema(value_type = schema::SessionId)]
     session_id: SessionId,
     /// Scopes of the access token, where the session has some.
     #[schema(nullable = false)]
@@ -89,7 +90,7 @@ pub fn session(session: SessionId, found: &Lookup) -> Option<HttpResponse> {
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"ended": ["4830719265501837429"]}))]
 pub struct Ended<'a> {
-    #[schema(value_type = Vec<SessionId>)]
+    #[schema(value_type = Vec<schema::SessionId>)]
     ended: &'a [SessionId],
 }
 
@@ -97,7 +98,7 @@ pub struct Ended<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"updated": ["4830719265501837429"]}))]
 pub struct Updated<'a> {
-    #[schema(value_type = Vec<SessionId>)]
+    #[schema(value_type = Vec<schema::SessionId>)]
     updated: &'a [SessionId],
 }
 

@@ -6,6 +6,7 @@
 use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use token_gateway_core::session::Reason;
 
 use super::arrival::Arrived;
 use super::error::ApiError;
@@ -13,7 +14,6 @@ use super::request::AnySession;
 use super::{answer, credentials, request};
 use crate::gateway::Gateway;
 use crate::gateway::sessions::Caller;
-use crate::session::Reason;
 use crate::view;
 
 /// `?except=current` spares the session of the caller. Anything else is refused: a typing error must not end all

@@ -11,11 +11,11 @@ use futures_util::StreamExt;
 use percent_encoding::percent_decode_str;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use token_gateway_core::session::{Attempt, SessionId, Subject};
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::error::ApiError;
-use crate::session::{Attempt, SessionId, Subject};
 
 /// The media type of every body but forms.
 pub const JSON: &str = "application/json";

@@ -17,6 +17,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use serde::Serialize;
 use sse_stream::Sse;
+use token_gateway_core::clock::Timestamp;
+use token_gateway_core::revocations::{Announced, Revocations};
+use token_gateway_core::session::{Reason, SessionId, Subject};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{Instant, timeout_at};
@@ -25,11 +28,9 @@ use utoipa::ToSchema;
 use super::credentials;
 use super::error::ApiError;
 use super::health::Lifecycle;
-use crate::clock::Timestamp;
 use crate::gateway::Gateway;
 use crate::gateway::service_keys::Role;
-use crate::revocations::{Announced, Revocations};
-use crate::session::{Reason, SessionId, Subject};
+use crate::view::schema;
 
 /// How often `fresh` comes.
 const PULSE: Duration = Duration::from_millis(500);
@@ -48,6 +49,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub struct Ended<'a> {
     #[schema(value_type = String)]
     sub: &'a Subject,
+    #[schema(value_type = schema::SessionId)]
     sid: SessionId,
     #[schema(value_type = String)]
     reason: Reason,

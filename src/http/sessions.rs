@@ -18,8 +18,8 @@ use super::{answer, credentials};
 use crate::gateway::Gateway;
 use crate::gateway::issue::Login;
 use crate::gateway::service_keys::Role;
-use crate::session::Subject;
 use crate::token::claims::{InvalidClaims, SessionClaims, to_ascii_json};
+use crate::view::schema;
 
 /// The user agent is cut at this many bytes.
 const USER_AGENT_LEN: usize = 256;
@@ -41,7 +41,7 @@ const SCOPE_LEN: usize = 1024;
 #[serde(deny_unknown_fields)]
 #[schema(as = Login, example = json!({"sub": "alice", "claims": {"role": "admin"}, "client": {"ip": "192.0.2.1", "user_agent": "Example/1.0"}}))]
 pub struct Body {
-    #[schema(value_type = Subject)]
+    #[schema(value_type = schema::Subject)]
     sub: String,
     /// Ride in every access token of the session: at most 2048 bytes of JSON, 8 levels deep. Reserved: iss, sub,
     /// aud, exp, nbf, iat, jti, sid, gen, type, client_id, scope, cnf.

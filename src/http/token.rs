@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use token_gateway_core::token::verify::Rejected;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::response::Response;
 use utoipa::{IntoResponses, ToSchema};
@@ -17,7 +18,6 @@ use super::sessions::{Scope, check_scope};
 use super::{answer, credentials, request};
 use crate::gateway::refresh::Refresh;
 use crate::gateway::{Gateway, Refusal};
-use crate::token::Rejected;
 
 /// The form of a refresh. Unknown parameters are ignored, empty ones count as absent; none belongs in the URI.
 #[derive(ToSchema)]

@@ -4,6 +4,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use token_gateway_core::session::{Reason, SessionId, Subject};
 use utoipa::ToSchema;
 
 use super::arrival::Arrived;
@@ -13,9 +14,8 @@ use super::request::AnySession;
 use super::{answer, credentials, request, sessions};
 use crate::gateway::Gateway;
 use crate::gateway::service_keys::Role;
-use crate::session::{Reason, SessionId, Subject};
 use crate::token::claims::SessionClaims;
-use crate::view;
+use crate::view::{self, schema};
 
 /// Replaces the carried claims from the next refresh on.
 #[derive(Deserialize, ToSchema)]
@@ -34,7 +34,7 @@ pub struct Patch {
     path = "/v1/users/{sub}/sessions",
     tag = "Users",
     operation_id = "list_sessions",
-    params(("sub" = Subject, Path)),
+    params(("sub" = schema::Subject, Path)),
     responses((status = 200, description = "The live sessions of the subject", body = view::List)),
     security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
 )]
@@ -53,7 +53,7 @@ pub async fn list(
     path = "/v1/users/{sub}/sessions",
     tag = "Users",
     operation_id = "end_sessions",
-    params(("sub" = Subject, Path)),
+    params(("sub" = schema::Subject, Path)),
     responses((status = 200, description = "What has ended, also when nothing was live", body = answer::Ended)),
     security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
 )]
@@ -72,7 +72,7 @@ pub async fn end_all(
     path = "/v1/users/{sub}/sessions",
     tag = "Users",
     operation_id = "set_claims_of_all",
-    params(("sub" = Subject, Path)),
+    params(("sub" = schema::Subject, Path)),
     request_body = Patch,
     responses((status = 200, description = "The sessions that carry the new claims from their next refresh on", body = answer::Updated)),
     security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
@@ -94,7 +94,7 @@ pub async fn set_claims_of_all(
     path = "/v1/users/{sub}/sessions/{sid}",
     tag = "Users",
     operation_id = "get_session",
-    params(("sub" = Subject, Path), ("sid" = AnySession, Path)),
+    params(("sub" = schema::Subject, Path), ("sid" = AnySession, Path)),
     responses((status = 200, description = "The session, live or ended", body = view::Session), NoSession),
     security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
 )]
@@ -115,7 +115,7 @@ pub async fn get(
     path = "/v1/users/{sub}/sessions/{sid}",
     tag = "Users",
     operation_id = "set_claims",
-    params(("sub" = Subject, Path), ("sid" = AnySession, Path)),
+    params(("sub" = schema::Subject, Path), ("sid" = AnySession, Path)),
     request_body = Patch,
     responses((status = 200, description = "The session with its new claims", body = view::Session), NoSession),
     security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
@@ -139,7 +139,7 @@ pub async fn set_claims(
     path = "/v1/users/{sub}/sessions/{sid}",
     tag = "Users",
     operation_id = "end_session",
-    params(("sub" = Subject, Path), ("sid" = AnySession, Path)),
+    params(("sub" = schema::Subject, Path), ("sid" = AnySession, Path)),
     responses((status = 200, description = "What has ended, also when nothing was live", body = answer::Ended)),
     security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
 )]

@@ -7,13 +7,13 @@
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use token_gateway_core::checker::Access;
 
 use super::answer;
 use super::credentials;
 use super::error::ApiError;
 use super::openapi::refusals;
 use crate::gateway::Gateway;
-use crate::verify::Access;
 
 /// The subject of the request, percent-encoded as in paths.
 const SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");

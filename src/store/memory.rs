@@ -9,6 +9,9 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use token_gateway_core::clock::{Clock, Moment, Timestamp};
+use token_gateway_core::revocations::{Announced, Ended, Listener};
+use token_gateway_core::session::{Jti, Reason, SessionId, Subject};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -16,9 +19,6 @@ use super::{
     Created, EndedMany, EndedOne, Error, Lookup, NewSession, Policy, ReuseScope, Rotated, Rotation,
     SessionRecord, Store, Successor,
 };
-use crate::clock::{Clock, Moment, Timestamp};
-use crate::revocations::{Announced, Ended, Listener};
-use crate::session::{Jti, Reason, SessionId, Subject};
 
 /// A refresh token at most this many generations behind may have been late rather than stolen, though its call came
 /// straight through.

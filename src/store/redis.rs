@@ -25,6 +25,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
+use token_gateway_core::clock::{Moment, Timestamp};
+use token_gateway_core::revocations::{Ended, Listener};
+use token_gateway_core::session::{Reason, SessionId, Subject};
 use tokio::time::timeout;
 
 use self::address::{Dialer, Parsed, Tls};
@@ -34,9 +37,6 @@ use self::keys::Keys;
 use super::{
     Created, EndedMany, EndedOne, Error, Lookup, NewSession, Policy, Rotated, Rotation, SessionRecord, Store,
 };
-use crate::clock::{Moment, Timestamp};
-use crate::revocations::{Ended, Listener};
-use crate::session::{Reason, SessionId, Subject};
 
 /// How to reach Redis.
 #[derive(Debug, Clone)]

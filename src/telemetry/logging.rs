@@ -54,8 +54,10 @@ pub fn check_filter(filter: &str) -> Result<(), String> {
     env_filter::Builder::new().try_parse(filter).map(drop).map_err(|error| error.to_string())
 }
 
+/// This crate, and those beside it.
 fn ours(target: &str) -> bool {
-    target == ACCESS || target == "token_gateway" || target.starts_with("token_gateway::")
+    let name = target.split("::").next().unwrap_or_default();
+    target == ACCESS || name == "token_gateway" || name.starts_with("token_gateway_")
 }
 
 fn text(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {

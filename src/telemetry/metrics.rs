@@ -12,8 +12,7 @@ use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-
-use crate::session::Reason;
+use token_gateway_core::session::Reason;
 
 /// Upper bounds in seconds: the store answers within a millisecond, and is given up after half a second unless set
 /// otherwise.

@@ -1,8 +1,6 @@
 //! The content of a token: typed claims, and the claims of the login service beside them.
 
-use std::borrow::Cow;
-
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 use serde_json::{Map, Value};
 
@@ -10,54 +8,11 @@ use serde_json::{Map, Value};
 pub const RESERVED: [&str; 13] =
     ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "gen", "type", "client_id", "scope", "cnf"];
 
-/// The claim `type` of an access token.
-pub(super) const ACCESS: &str = "access";
-
-/// The claim `type` of a refresh token.
-pub(super) const REFRESH: &str = "refresh";
-
 /// Largest size of a session's claims, as stored, in bytes.
 pub const MAX_CLAIMS_LEN: usize = 2048;
 
 /// Deepest nesting of a session's claims; the claims object itself is level 1.
 pub const MAX_CLAIMS_DEPTH: usize = 8;
-
-/// Any of our tokens, as read. Wrong types, missing members and duplicates are errors here; the JWT library alone would
-/// let them through.
-#[derive(Deserialize)]
-pub(super) struct Presented<'a> {
-    #[serde(borrow)]
-    pub iss: Cow<'a, str>,
-    #[serde(borrow)]
-    pub sub: Cow<'a, str>,
-    #[serde(borrow)]
-    pub aud: Cow<'a, str>,
-    pub exp: u64,
-    pub iat: u64,
-    #[serde(default, deserialize_with = "present")]
-    pub nbf: Option<u64>,
-    #[serde(borrow)]
-    pub jti: Cow<'a, str>,
-    #[serde(borrow)]
-    pub sid: Cow<'a, str>,
-    #[serde(rename = "gen", default, deserialize_with = "present")]
-    pub generation: Option<u64>,
-    #[serde(borrow)]
-    pub client_id: Cow<'a, str>,
-    #[serde(borrow, rename = "type")]
-    pub kind: Cow<'a, str>,
-    #[serde(default, deserialize_with = "present")]
-    pub scope: Option<String>,
-}
-
-/// A member that may be absent, but not `null`.
-pub(super) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(deserializer).map(Some)
-}
 
 /// The claims of a login service for one session, as stored and as signed: a JSON object in printable
 /// ASCII.

@@ -1,7 +1,6 @@
 //! Keys as JSON Web Keys (RFC 7517, RFC 7518 section 6): read strictly, made, and shown without their private members.
 
 use std::fmt;
-use std::str::FromStr;
 
 use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, Pkcs8V1Der};
 use aws_lc_rs::rand;
@@ -15,49 +14,7 @@ use pkcs8::PrivateKeyInfo;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
-
-use super::secret::Secret;
-
-/// The algorithm of a key (RFC 7518 section 3.1, RFC 8037 section 3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Alg {
-    Hs256,
-    Es256,
-    EdDsa,
-    Rs256,
-    Ps256,
-}
-
-impl Alg {
-    pub const ALL: [Self; 5] = [Self::Hs256, Self::Es256, Self::EdDsa, Self::Rs256, Self::Ps256];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Hs256 => "HS256",
-            Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
-            Self::Rs256 => "RS256",
-            Self::Ps256 => "PS256",
-        }
-    }
-
-    fn kty(self) -> &'static str {
-        match self {
-            Self::Hs256 => "oct",
-            Self::Es256 => "EC",
-            Self::EdDsa => "OKP",
-            Self::Rs256 | Self::Ps256 => "RSA",
-        }
-    }
-}
-
-impl FromStr for Alg {
-    type Err = InvalidKey;
-
-    fn from_str(text: &str) -> Result<Self, InvalidKey> {
-        Self::ALL.into_iter().find(|alg| alg.as_str() == text).ok_or(InvalidKey::Alg)
-    }
-}
+use token_gateway_core::token::{Alg, Secret, UnknownAlg};
 
 /// The kind of tokens that a key signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -81,8 +38,8 @@ impl Signs {
 /// Why a key cannot be used: the member at fault and a right value, never the wrong one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
-    #[error("'alg' must be ES256, EdDSA, RS256, PS256 or HS256")]
-    Alg,
+    #[error(transparent)]
+    Alg(#[from] UnknownAlg),
     #[error("'kty' must be {0}, because 'alg' is {1}")]
     Kty(&'static str, &'static str),
     #[error("'crv' must be {0}")]
@@ -190,7 +147,7 @@ pub(super) enum Material {
 impl PrivateJwk {
     fn empty(alg: Alg, signs: Signs, signs_from: u64) -> Self {
         Self {
-            kty: alg.kty().to_owned(),
+            kty: kty(alg).to_owned(),
             alg: alg.as_str().to_owned(),
             public_key_use: Some("sig".to_owned()),
             kid: None,
@@ -258,8 +215,8 @@ impl PrivateJwk {
     /// Checks all members, its own `kid` included.
     pub(super) fn open(&self) -> Result<(Alg, Material), InvalidKey> {
         let alg: Alg = self.alg.parse()?;
-        if self.kty != alg.kty() {
-            return Err(InvalidKey::Kty(alg.kty(), alg.as_str()));
+        if self.kty != kty(alg) {
+            return Err(InvalidKey::Kty(kty(alg), alg.as_str()));
         }
         if self.signs == Signs::Refresh && alg != Alg::Hs256 {
             return Err(InvalidKey::RefreshAlg);
@@ -381,6 +338,16 @@ impl PrivateJwk {
             }),
         };
         jwk::Jwk { common: jwk::CommonParameters::default(), algorithm }
+    }
+}
+
+/// The member `kty` of its keys.
+fn kty(alg: Alg) -> &'static str {
+    match alg {
+        Alg::Hs256 => "oct",
+        Alg::Es256 => "EC",
+        Alg::EdDsa => "OKP",
+        Alg::Rs256 | Alg::Ps256 => "RSA",
     }
 }
 

@@ -8,34 +8,10 @@ use aws_lc_rs::signature::{
     EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair,
 };
 use base64_simd::URL_SAFE_NO_PAD;
+use token_gateway_core::token::verifying::VerifyingKey;
+use token_gateway_core::token::{Alg, Secret, Typ};
 
-use super::jwk::{Alg, InvalidKey, Material, PrivateJwk, Signs};
-use super::secret::Secret;
-use super::verifying::VerifyingKey;
-
-/// The header parameter `typ` (RFC 7515 section 4.1.9): the purpose of a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Typ {
-    /// An access token of RFC 9068.
-    AtJwt,
-    /// An access token for verifiers without support for `at+jwt`.
-    Jwt,
-    /// A refresh token.
-    RtJwt,
-}
-
-impl Typ {
-    pub const ACCESS: [Self; 2] = [Self::AtJwt, Self::Jwt];
-    pub const REFRESH: [Self; 1] = [Self::RtJwt];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::AtJwt => "at+jwt",
-            Self::Jwt => "JWT",
-            Self::RtJwt => "rt+jwt",
-        }
-    }
-}
+use super::jwk::{InvalidKey, Material, PrivateJwk, Signs};
 
 pub(super) struct Key {
     verifying: Arc<VerifyingKey>,
@@ -57,7 +33,7 @@ impl Key {
 
     fn from_secret(kid: Option<String>, typs: &[Typ], secret: &[u8]) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
-        let verifying = Arc::new(VerifyingKey::hmac(kid, typs, key.clone()));
+        let verifying = Arc::new(VerifyingKey::hmac(kid, typs, secret));
         Self { verifying, signs: Signer::Hmac(Box::new(key)) }
     }
 

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use token_gateway_core::token::Alg;
 
-use super::jwk::{Alg, InvalidKey, PrivateJwk, Signs};
+use super::jwk::{InvalidKey, PrivateJwk, Signs};
 
 /// A key stays this many seconds longer than its last token lives, because clocks differ.
 const MARGIN: u64 = 60;

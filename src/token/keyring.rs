@@ -5,14 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use jsonwebtoken::jwk::JwkSet;
+use token_gateway_core::token::verify::Rejected;
+use token_gateway_core::token::verifying::{self, VerifyingKey};
+use token_gateway_core::token::{Alg, Parts, Secret, Typ};
 
-use super::jwk::{Alg, Signs};
-use super::jws::Parts;
-use super::key::{Key, Typ};
+use super::jwk::Signs;
+use super::key::Key;
 use super::key_set::{InvalidKeySet, KeySet};
-use super::secret::Secret;
-use super::verify::Rejected;
-use super::verifying::{self, VerifyingKey};
 
 /// Secrets from settings, beside a key set file or without one.
 #[derive(Debug, Clone, Default)]
@@ -130,15 +129,7 @@ impl Keyring {
     /// The payload of a refresh token, under any of the keys.
     pub(super) fn open_refresh(&self, token: &str) -> Result<Vec<u8>, Rejected> {
         let parts = Parts::split(token)?;
-        if self.refresh[0].key.verifying().wrote(parts.header).is_none() {
-            let header = parts.header()?;
-            if header.alg != Alg::Hs256.as_str() || header.typ != Typ::RtJwt.as_str() {
-                return Err(Rejected::WrongKind);
-            }
-        }
-        let opened = self.refresh.iter().map(|it| it.key.verifying().open(&parts));
-        let mut decided = opened.filter(|opened| !matches!(opened, Err(Rejected::Signature)));
-        decided.next().unwrap_or(Err(Rejected::Signature))
+        verifying::open_refresh(self.refresh.iter().map(|it| it.key.verifying()), &parts)
     }
 }
 

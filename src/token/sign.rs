@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use token_gateway_core::clock::Timestamp;
+use token_gateway_core::session::{Jti, Subject};
+use token_gateway_core::token::Typ;
+
 use super::Tokens;
-use super::key::Typ;
 use super::payload::{CorruptClaims, Payload};
-use crate::clock::Timestamp;
-use crate::session::{Jti, Subject};
 
 /// Beyond this age, a replay of the refresh mints the access token anew. `expires_in` counts from the `iat`, so the
 /// client would overestimate the rest of an older token's life by more than this.

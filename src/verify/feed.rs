@@ -10,13 +10,13 @@ use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sse_stream::{Sse, SseByteStream};
+use token_gateway_core::clock::Timestamp;
+use token_gateway_core::revocations::{Announced, Ended, Listener, Revocations};
+use token_gateway_core::session::Reason;
 use tokio::time::{sleep, timeout, timeout_at};
 
 use super::Invalid;
 use super::verifier::shown;
-use crate::clock::Timestamp;
-use crate::revocations::{Announced, Ended, Listener, Revocations};
-use crate::session::Reason;
 #[cfg(feature = "verify-redis")]
 pub use crate::store::redis::RedisSettings;
 #[cfg(feature = "verify-redis")]

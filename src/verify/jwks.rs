@@ -9,14 +9,14 @@ use arc_swap::ArcSwapOption;
 use futures_util::TryStreamExt;
 use reqwest::header::CACHE_CONTROL;
 use reqwest::{Client, Response, Url};
+use token_gateway_core::token::verify::Rejected;
+use token_gateway_core::token::verifying::{self, VerifyingKey};
+use token_gateway_core::token::{Parts, Typ};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Keys;
 use super::verifier::shown;
-use crate::token::verify::Rejected;
-use crate::token::verifying::{self, VerifyingKey};
-use crate::token::{Parts, Typ};
 
 /// Least time between fetches for unknown keys, however many tokens name such keys.
 const AT_MOST_EVERY: Duration = Duration::from_secs(10);

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
+use token_gateway_core::clock::Timestamp;
+use token_gateway_core::revocations::Revocations;
+use token_gateway_core::token::verify::Rejected;
+use token_gateway_core::token::verifying::{self, VerifyingKey};
+use token_gateway_core::token::{Parts, Secret, Typ};
 use tokio::task::JoinHandle;
 
 use super::jwks::Jwks;
 use super::{Access, Checker, Feed, Keys, Refused, Rules};
-use crate::clock::Timestamp;
-use crate::revocations::Revocations;
-use crate::token::verify::Rejected;
-use crate::token::verifying::{self, VerifyingKey};
-use crate::token::{Parts, Secret, Typ};
 
 /// The default lifetime of access tokens, plus a quarter of an hour.
 const RETENTION: Duration = Duration::from_secs(1800);

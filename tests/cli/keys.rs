@@ -48,7 +48,7 @@ fn the_first_key_signs_at_once_and_its_file_is_nobody_elses() {
             assert!(!keys.run(&["list", "--json"]).contains(private));
         }
     }
-    refused(&Keys::of(token_gateway::token::jwk::Alg::Es256), &["new"], 1, "keys rotate");
+    refused(&Keys::of(token_gateway_core::token::Alg::Es256), &["new"], 1, "keys rotate");
     refused(&Keys::none(), &["new", "--alg", "none"], 2, "--alg");
 }
 

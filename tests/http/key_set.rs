@@ -15,8 +15,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{DecodingKey, Validation, decode, jwk};
 use reqwest::Method;
 use serde_json::{Value, json};
-use token_gateway::token::jwk::{Alg, PrivateJwk, Signs};
+use token_gateway::token::jwk::{PrivateJwk, Signs};
 use token_gateway::token::key_set::KeySet;
+use token_gateway_core::token::Alg;
 
 use super::craft::{Craft, sign_parts};
 use crate::support::api::{Api, read};

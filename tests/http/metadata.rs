@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use token_gateway::token::jwk::Alg;
+use token_gateway_core::token::Alg;
 
 use crate::support::api::{Answer, Api};
 use crate::support::gateway::{Gateway, ISSUER, WEB};

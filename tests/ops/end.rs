@@ -1,6 +1,6 @@
 //! `ops/end` and the scripts beside it, when all is well and when it is not.
 
-use token_gateway::session::Subject;
+use token_gateway_core::session::Subject;
 
 use super::{Ended, Shell};
 use crate::support::gateway::Gateway;

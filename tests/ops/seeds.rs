@@ -1,7 +1,7 @@
 //! Sessions of several users, made by the service's own scripts, on the server of a shell.
 
-use token_gateway::session::{Attempt, Jti, Reason, SessionId, Subject};
 use token_gateway::store::redis::keys::Keys;
+use token_gateway_core::session::{Attempt, Jti, Reason, SessionId, Subject};
 
 use super::Shell;
 

@@ -30,7 +30,7 @@ pub fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn every_target_of_the_package_is_in_the_build_context() {
+fn every_target_of_every_package_is_in_the_build_context() {
     let context = tempfile::tempdir().expect("a folder");
     for name in let_through() {
         copy(&repository(&name), &context.path().join(&name));
@@ -41,8 +41,9 @@ fn every_target_of_the_package_is_in_the_build_context() {
     let output = cargo.current_dir(context.path()).output().expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let targets = metadata["packages"][0]["targets"].as_array().expect("targets");
-    assert!(targets.len() >= 3, "library, binary, tests: {targets:?}");
+    let packages = metadata["packages"].as_array().expect("packages");
+    let targets: Vec<_> = packages.iter().flat_map(|it| it["targets"].as_array().expect("targets")).collect();
+    assert!(packages.len() >= 2 && targets.len() >= 4, "libraries, binary, tests: {targets:?}");
     for target in targets {
         let path = target["src_path"].as_str().expect("a path");
         assert!(Path::new(path).is_file(), "{path}: named by Cargo.toml, kept out by .dockerignore");
@@ -54,6 +55,7 @@ fn every_file_that_a_source_takes_in_is_in_the_build_context() {
     let inside: Vec<_> = let_through().iter().map(|name| repository(name)).collect();
     let mut files = Vec::new();
     sources(&repository("src"), &mut files);
+    sources(&repository("crates"), &mut files);
     let mut taken_in = 0;
     for file in files {
         let text = std::fs::read_to_string(&file).expect("readable");
@@ -142,10 +144,16 @@ fn dependencies_are_a_layer_of_their_own() {
     let fetch = format!("cargo fetch --locked --offline --target {host}");
     let command = command.replace("\\\n", " ").replace("cargo build --release --locked", &fetch);
     let context = tempfile::tempdir().expect("a folder");
-    for name in ["Cargo.toml", "Cargo.lock"] {
-        copy(&repository(name), &context.path().join(name));
+    for copied in before.lines().filter_map(|line| line.strip_prefix("COPY ")) {
+        let (names, folder) = copied.rsplit_once(' ').expect("sources and a folder");
+        for name in names.split(' ') {
+            let file_name = Path::new(name).file_name().expect("a file");
+            copy(&repository(name), &context.path().join(folder).join(file_name));
+        }
     }
     let status = Command::new("sh").args(["-ec", &command]).current_dir(context.path()).status();
     assert!(status.expect("sh runs").success(), "every target has a file: {command}");
-    assert!(context.path().join("src/main.rs").is_file() && context.path().join("proof/main.rs").is_file());
+    for file in ["src/main.rs", "proof/main.rs", "crates/core/src/lib.rs"] {
+        assert!(context.path().join(file).is_file(), "{file}");
+    }
 }

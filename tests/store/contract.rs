@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use token_gateway::clock::{Moment, Timestamp};
-use token_gateway::revocations::Ended;
-use token_gateway::session::{Jti, Reason, SessionId};
 use token_gateway::store::{Created, EndedOne, Lookup, Policy, ReuseScope, Rotated, SessionRecord};
+use token_gateway_core::clock::{Moment, Timestamp};
+use token_gateway_core::revocations::Ended;
+use token_gateway_core::session::{Jti, Reason, SessionId};
 
 use super::{Bench, new_session, policy, subject, successor};
 

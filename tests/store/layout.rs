@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use token_gateway::clock::{Moment, Timestamp};
-use token_gateway::session::Reason;
 use token_gateway::store::Rotated;
+use token_gateway_core::clock::{Moment, Timestamp};
+use token_gateway_core::session::Reason;
 
 use super::{Bench, policy, subject};
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use token_gateway::session::{Jti, SessionId};
 use token_gateway::store::Store;
 use token_gateway::store::memory::MemoryStore;
+use token_gateway_core::session::{Jti, SessionId};
 
 use super::{new_session, policy, subject};
 

@@ -8,12 +8,12 @@ mod model;
 use std::sync::Arc;
 use std::time::Duration;
 
-use token_gateway::clock::{Moment, Timestamp};
-use token_gateway::session::{Jti, SessionId, Subject};
 use token_gateway::store::memory::MemoryStore;
 use token_gateway::store::redis::address::Tls;
 use token_gateway::store::redis::{RedisSettings, RedisStore};
 use token_gateway::store::{Created, NewSession, Policy, ReuseScope, Rotated, Rotation, Store};
+use token_gateway_core::clock::{Moment, Timestamp};
+use token_gateway_core::session::{Jti, SessionId, Subject};
 
 use crate::support::redis::Redis;
 
@@ -147,7 +147,7 @@ pub fn anybody() -> Subject {
 /// The successor in an attempt of this name.
 pub fn successor(presented: Jti, attempt: &str) -> Jti {
     let key = format!("an-attempt-named-{attempt}").parse().expect("long enough");
-    presented.successor(&token_gateway::session::Attempt::Keyed(key))
+    presented.successor(&token_gateway_core::session::Attempt::Keyed(key))
 }
 
 pub fn subject(name: &str) -> Subject {

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use token_gateway::clock::{Moment, Timestamp};
-use token_gateway::revocations::Ended;
-use token_gateway::session::{Jti, Reason, SessionId, Subject};
 use token_gateway::store::{
     Created, EndedMany, Lookup, Policy, ReuseScope, Rotated, Rotation, SessionRecord, Successor,
 };
+use token_gateway_core::clock::{Moment, Timestamp};
+use token_gateway_core::revocations::Ended;
+use token_gateway_core::session::{Jti, Reason, SessionId, Subject};
 use tokio::runtime::Runtime;
 
 use super::{Bench, new_session, policy, subject, successor};

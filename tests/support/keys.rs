@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
-use token_gateway::token::jwk::Alg;
 use token_gateway::token::key_set::KeySet;
+use token_gateway_core::token::Alg;
 
 pub struct Keys {
     _dir: TempDir,

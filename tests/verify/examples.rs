@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
-use token_gateway::token::jwk::Alg;
+use token_gateway_core::token::Alg;
 
 use crate::support::api::Api;
 use crate::support::eventually;

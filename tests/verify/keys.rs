@@ -1,9 +1,9 @@
 //! Keys over HTTP: kept, fetched anew, and fetched at once for an unknown key, but not too often.
 
 use serde_json::Value;
-use token_gateway::token::jwk::Alg;
-use token_gateway::token::verify::Rejected;
 use token_gateway::verify::{Refused, Verifier};
+use token_gateway_core::token::Alg;
+use token_gateway_core::token::verify::Rejected;
 
 use super::{LIMIT, accepted, fresh, over_http};
 use crate::http::craft::Craft;

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use token_gateway::clock::{Moment, Timestamp};
-use token_gateway::session::{Attempt, Jti, Reason, SessionId, Subject};
 use token_gateway::store::memory::MemoryStore;
 use token_gateway::store::{
     Created, EndedOne, Lookup, NewSession, Policy, ReuseScope, Rotated, Rotation, Store,
 };
+use token_gateway_core::clock::{Moment, Timestamp};
+use token_gateway_core::session::{Attempt, Jti, Reason, SessionId, Subject};
 
 use super::Step;
 use crate::record::{Record, Records, SESSIONS, Stamp, Token};

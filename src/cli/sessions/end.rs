@@ -7,6 +7,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
+use token_gateway_core::revocations::{Ended, Revocations};
+use token_gateway_core::session::{Reason, SessionId, Subject};
 
 use super::{subject, wanted};
 use crate::cli::output::{print, print_json, printable};
@@ -14,8 +16,6 @@ use crate::cli::{on_runtime, settled};
 use crate::config::Ending;
 use crate::gateway::Call;
 use crate::gateway::end::Ender;
-use crate::revocations::{Ended, Revocations};
-use crate::session::{Reason, SessionId, Subject};
 use crate::store::redis::{RedisSettings, RedisStore};
 use crate::store::{self, EndedMany, Policy};
 use crate::telemetry::metrics::Metrics;

@@ -4,12 +4,12 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
+use token_gateway_core::session::Subject;
 
 use super::subject;
 use crate::cli::output::{print, print_json, printable, progress, table};
 use crate::cli::{on_runtime, settled};
 use crate::config::Outside;
-use crate::session::Subject;
 use crate::store::redis::survey::{Census, Survey};
 use crate::view;
 

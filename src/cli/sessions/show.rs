@@ -4,12 +4,12 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
+use token_gateway_core::session::{Jti, Subject};
 
 use super::{Wanted, subject, wanted};
 use crate::cli::output::{print, print_json, printable, progress};
 use crate::cli::{on_runtime, settled};
 use crate::config::Outside;
-use crate::session::{Jti, Subject};
 use crate::store::Lookup;
 use crate::store::redis::survey::{CurrentToken, Found, Survey};
 use crate::view;

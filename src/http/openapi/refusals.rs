@@ -9,6 +9,7 @@ use actix_web::ResponseError;
 use actix_web::body::MessageBody;
 use actix_web::http::header::CONTENT_TYPE;
 use serde_json::Value;
+use token_gateway_core::session::InvalidSubject;
 use utoipa::openapi::content::Content;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::header::Header;
@@ -21,7 +22,6 @@ use utoipa::{IntoResponses, Modify};
 use super::super::error::{ApiError, Challenge};
 use super::super::{ANY, PUBLIC, form, request};
 use crate::gateway::service_keys::Role;
-use crate::session::InvalidSubject;
 
 type Responses = BTreeMap<String, RefOr<Response>>;
 

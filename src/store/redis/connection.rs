@@ -31,6 +31,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, Value};
+use token_gateway_core::clock::{Clock, Timestamp};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -45,7 +46,6 @@ use super::RedisSettings;
 use super::address::{Address, Dialer, Topology};
 use super::reply::Reply;
 use super::scripts::Call;
-use crate::clock::{Clock, Timestamp};
 use crate::store::Error;
 
 /// The longest time to open a connection, its handshake included.

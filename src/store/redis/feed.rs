@@ -12,14 +12,14 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, InfoDict, RedisError};
+use token_gateway_core::clock::Timestamp;
+use token_gateway_core::revocations::{Announced, Ended, Listener};
+use token_gateway_core::session::{Reason, Subject};
 use tokio::time::{sleep, timeout};
 
 use super::RedisSettings;
 use super::connection::{Connections, send, unavailable};
 use super::keys::Keys;
-use crate::clock::Timestamp;
-use crate::revocations::{Announced, Ended, Listener};
-use crate::session::{Reason, Subject};
 use crate::store::Error;
 
 /// How long Redis holds its answer back when there are no new events, in milliseconds. The moment of the question is

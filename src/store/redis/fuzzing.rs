@@ -1,10 +1,11 @@
 //! The decoders of script replies as the targets in `fuzz/` call them; in no other build.
 
+use token_gateway_core::session::SessionId;
+
 pub use redis::Value;
 
 use super::reply::Reply;
 use super::scripts;
-use crate::session::SessionId;
 use crate::store::{Created, EndedMany, EndedOne, Error, Lookup, Rotated, Rotation, SessionRecord};
 
 pub fn rotate(reply: Value, rotation: &Rotation<'_>) -> Result<Rotated, Error> {

@@ -11,7 +11,7 @@
 //! touch them atomically. Scripts derive a session's key from the set's: `…:sessions` without its `s`, a
 //! colon, the session id. **A changed key name is a data migration**: see `migrations-notes/`.
 
-use crate::session::{SessionId, Subject};
+use token_gateway_core::session::{SessionId, Subject};
 
 /// The layout this node reads and writes. A node refuses to run on any other.
 pub const LAYOUT_VERSION: u32 = 1;

@@ -4,10 +4,10 @@ use std::str::FromStr;
 use std::vec;
 
 use redis::Value;
+use token_gateway_core::clock::Timestamp;
+use token_gateway_core::revocations::Ended;
+use token_gateway_core::session::SessionId;
 
-use crate::clock::Timestamp;
-use crate::revocations::Ended;
-use crate::session::SessionId;
 use crate::store::{EndedMany, Error};
 
 pub(super) struct Reply {

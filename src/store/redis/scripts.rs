@@ -7,12 +7,12 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis::{Cmd, ToRedisArgs};
+use token_gateway_core::clock::{Moment, Timestamp};
+use token_gateway_core::session::{Jti, Reason, SessionId, Subject};
 
 use super::RedisStore;
 use super::keys::LAYOUT_VERSION;
 use super::reply::Reply;
-use crate::clock::{Moment, Timestamp};
-use crate::session::{Jti, Reason, SessionId, Subject};
 use crate::store::{
     Created, Ended, EndedMany, EndedOne, Error, Lookup, NewSession, Rotated, Rotation, SessionRecord,
     Successor,

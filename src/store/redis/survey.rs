@@ -10,6 +10,7 @@ mod server;
 use std::time::Duration;
 
 use redis::{Cmd, FromRedisValue, RedisError, Value};
+use token_gateway_core::session::{Jti, SessionId, Subject};
 
 pub use self::census::{Census, Leaks, Sample};
 pub use self::server::{Feed, Memory};
@@ -18,7 +19,6 @@ use super::connection::{self, Masters, send};
 use super::keys::{Key, Keys};
 use super::reply::Reply;
 use super::scripts::{self, Call};
-use crate::session::{Jti, SessionId, Subject};
 use crate::store::{Error, Lookup, SessionRecord};
 
 /// How many keys one round trip walks over.

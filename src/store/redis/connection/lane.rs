@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisError, Value};
+use token_gateway_core::clock::{Clock, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use super::cluster::Cluster;
 use super::sentinel::Sentinels;
 use super::{CONNECT, Failure, ask, send, unavailable};
-use crate::clock::{Clock, Timestamp};
 use crate::store::Error;
 use crate::store::redis::address::{Address, Dialer};
 use crate::store::redis::reply::Reply;

@@ -7,12 +7,12 @@ use std::time::Instant;
 use deadpool::managed::{self, Metrics, PoolError, RecycleError, TimeoutType, Timeouts};
 use deadpool_redis::Runtime;
 use redis::{Cmd, Pipeline};
+use token_gateway_core::clock::{Clock, Timestamp};
 use tokio::task::JoinHandle;
 
 use super::lane::{self, Handle, Lane, Opening, Target};
 use super::waiting::Waiting;
 use super::{Failure, TURN, answered, is_noscript};
-use crate::clock::{Clock, Timestamp};
 use crate::store::Error;
 use crate::store::redis::RedisSettings;
 use crate::store::redis::reply::Reply;

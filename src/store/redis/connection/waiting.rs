@@ -11,11 +11,11 @@ use deadpool::managed::{self, Metrics, Object, RecycleError, Timeouts};
 use deadpool_redis::Runtime;
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, Value};
+use token_gateway_core::clock::Clock;
 
 use super::lane::{Handle, Lane};
 use super::shard::pool_error;
 use super::{CONNECT, Failure, TURN, ask, is_noscript};
-use crate::clock::Clock;
 use crate::store::Error;
 use crate::store::redis::reply::Reply;
 use crate::store::redis::scripts::Call;

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
+use token_gateway_core::session::Subject;
+
 use super::{BATCH, Cursor, Survey};
-use crate::session::Subject;
 use crate::store::Error;
 use crate::store::redis::keys::Key;
 

@@ -1,9 +1,9 @@
 //! Figures of Redis itself, and of the feed.
 
 use redis::Value;
+use token_gateway_core::clock::Timestamp;
 
 use super::{Survey, failed, send};
-use crate::clock::Timestamp;
 use crate::store::Error;
 
 /// Redis's memory; nothing where the user may not ask for it.

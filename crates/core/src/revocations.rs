@@ -23,15 +23,20 @@ const FIRST_READ: Duration = Duration::from_secs(5);
 /// An ended session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
+    /// The session.
     pub session: SessionId,
+    /// Why it ended.
     pub reason: Reason,
 }
 
 /// A revocation event: one entry of the feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announced {
+    /// The user of the session.
     pub subject: Subject,
+    /// The session, and the reason.
     pub ended: Ended,
+    /// The time of the entry, on the clock of the store.
     pub at: Timestamp,
 }
 
@@ -87,6 +92,7 @@ struct End {
 }
 
 impl Revocations {
+    /// An empty denylist, which keeps each end for `retention`.
     pub fn new(retention: Duration) -> Self {
         Self {
             retention,
@@ -98,6 +104,7 @@ impl Revocations {
         }
     }
 
+    /// How long an end is remembered.
     pub fn retention(&self) -> Duration {
         self.retention
     }

@@ -14,8 +14,10 @@ pub struct Secret(SecretSlice<u8>);
 /// Why a string is no [`Secret`]. Repeats nothing of the string.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidSecret {
+    /// After `base64:`.
     #[error("is not valid base64 after 'base64:'")]
     NotBase64,
+    /// With so many bytes.
     #[error(
         "has {0} bytes, but needs at least 32; make one with `token-gateway init` or `openssl rand -base64 32`"
     )]
@@ -23,6 +25,11 @@ pub enum InvalidSecret {
 }
 
 impl Secret {
+    /// Reads the text of a setting.
+    ///
+    /// # Errors
+    ///
+    /// When it is shorter than 32 bytes, or no base64 where it says so.
     pub fn parse(text: &str) -> Result<Self, InvalidSecret> {
         let bytes = match text.strip_prefix("base64:") {
             Some(encoded) => STANDARD.decode_to_vec(encoded).map_err(|_| InvalidSecret::NotBase64)?,
@@ -31,12 +38,13 @@ impl Secret {
         if bytes.len() < 32 { Err(InvalidSecret::TooShort(bytes.len())) } else { Ok(Self(bytes.into())) }
     }
 
-    /// The bytes come from a key; its length was checked when the key was read.
-    pub(super) fn from_bytes(bytes: Vec<u8>) -> Self {
+    /// A key whose length was checked when it was read.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes.into())
     }
 
-    pub(super) fn expose(&self) -> &[u8] {
+    /// The bytes themselves.
+    pub fn expose(&self) -> &[u8] {
         self.0.expose_secret()
     }
 }

@@ -13,6 +13,15 @@ const SUBJECT_ESCAPES: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'@').remove(b'+');
 
 /// A user as the login service names it: 1 to 255 bytes of UTF-8, no control characters, not `.` or `..`.
+///
+/// ```
+/// use token_gateway_core::session::Subject;
+///
+/// let subject: Subject = "zoë@example.com".parse()?;
+/// assert_eq!(subject.encoded().to_string(), "zo%C3%AB@example.com");
+/// assert!("a\nb".parse::<Subject>().is_err());
+/// # Ok::<_, token_gateway_core::session::InvalidSubject>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Subject(String);
@@ -23,6 +32,7 @@ pub struct Subject(String);
 pub struct InvalidSubject;
 
 impl Subject {
+    /// The text as the login service wrote it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -91,6 +101,7 @@ pub struct InvalidId;
 pub struct SessionId([u8; SESSION_LEN]);
 
 impl SessionId {
+    /// A new session's id.
     pub fn random() -> Self {
         const LEAST: u128 = 1_000_000_000_000_000_000;
         const SPAN: u128 = (1 << 63) - LEAST;
@@ -98,6 +109,7 @@ impl SessionId {
         number.to_string().parse().expect("19 digits")
     }
 
+    /// The text form.
     pub fn as_str(&self) -> &str {
         as_str(&self.0)
     }
@@ -113,7 +125,17 @@ impl FromStr for SessionId {
     }
 }
 
-/// The id of a refresh token: `<sid>.<22 characters>`. It names its session's record.
+/// The id of a refresh token: `<sid>.<22 characters>`, so that it names its session's record.
+///
+/// ```
+/// use token_gateway_core::session::{Attempt, Jti, SessionId};
+///
+/// let jti = Jti::first(SessionId::random());
+/// let attempt = Attempt::Keyed("0123456789abcdef".parse()?);
+/// assert_eq!(jti.successor(&attempt), jti.successor(&attempt));
+/// assert_ne!(jti.successor(&attempt), jti.successor(&Attempt::once()));
+/// # Ok::<_, token_gateway_core::session::InvalidIdempotencyKey>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Jti([u8; JTI_LEN]);
 
@@ -133,6 +155,7 @@ impl Jti {
         Self::new(session, &random_bytes())
     }
 
+    /// The session that it names.
     pub fn session(&self) -> SessionId {
         let mut digits = [0; SESSION_LEN];
         digits.copy_from_slice(&self.0[..SESSION_LEN]);
@@ -149,6 +172,7 @@ impl Jti {
         Self::new(self.session(), digest::digest(&digest::SHA256, &message).as_ref())
     }
 
+    /// The text form.
     pub fn as_str(&self) -> &str {
         as_str(&self.0)
     }
@@ -192,7 +216,9 @@ text_form!(Jti);
 /// Calls with the same identity are the same attempt.
 #[derive(Clone)]
 pub enum Attempt {
+    /// Repeated by the client under this key.
     Keyed(IdempotencyKey),
+    /// Without a key: bits of one request.
     Once([u8; 16]),
 }
 
@@ -254,8 +280,10 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
     pub const ALL: [Self; 4] = [Self::Logout, Self::Reuse, Self::Admin, Self::Evicted];
 
+    /// The word in the store, the feed and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Logout => "logout",

@@ -15,9 +15,8 @@ use pkcs1::der::Encode;
 use pkcs1::{RsaPublicKey, UintRef};
 use subtle::ConstantTimeEq as _;
 
-use super::jwk::Alg;
+use super::header::{Alg, Typ};
 use super::jws::Parts;
-use super::key::Typ;
 use super::secret::Secret;
 use super::verify::Rejected;
 
@@ -28,6 +27,7 @@ pub(crate) type Digest = [u8; 32];
 pub struct VerifyingKey {
     /// Unique in this process.
     pub(crate) id: u64,
+    /// The only algorithm of its tokens.
     pub alg: Alg,
     /// `None` for a secret from settings, and for all keys of refresh tokens.
     pub kid: Option<String>,
@@ -44,10 +44,13 @@ enum Checks {
 /// Why a key of a JWK Set cannot check our tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableJwk {
+    /// With another algorithm, or for another use.
     #[error("is not a key for signatures of ES256, EdDSA, RS256 or PS256")]
     Algorithm,
+    /// Without a `kid`.
     #[error("has no kid")]
     Nameless,
+    /// With numbers that are no key.
     #[error("is malformed")]
     Malformed,
 }
@@ -55,20 +58,21 @@ pub enum UnusableJwk {
 impl VerifyingKey {
     /// A secret without a `kid`, for access tokens.
     pub fn from_secret(secret: &Secret) -> Self {
-        Self::hmac(None, &Typ::ACCESS, hmac::Key::new(hmac::HMAC_SHA256, secret.expose()))
+        Self::hmac(None, &Typ::ACCESS, secret.expose())
     }
 
-    pub(super) fn hmac(kid: Option<String>, typs: &[Typ], key: hmac::Key) -> Self {
+    /// A secret for tokens of these types.
+    pub fn hmac(kid: Option<String>, typs: &[Typ], secret: &[u8]) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
         Self::new(Alg::Hs256, kid, typs, Checks::Hmac(Box::new(key)))
     }
 
-    /// `public` is an uncompressed point (ES256), 32 bytes (EdDSA), or an RSAPublicKey of PKCS #1 in DER (RS256, PS256).
-    pub(super) fn public(
-        alg: Alg,
-        kid: Option<String>,
-        typs: &[Typ],
-        public: &[u8],
-    ) -> Result<Self, UnusableJwk> {
+    /// A public key for tokens of these types. `public` is a point for ES256, 32 bytes for EdDSA, PKCS #1 for RSA.
+    ///
+    /// # Errors
+    ///
+    /// [`UnusableJwk::Algorithm`] for a secret; [`UnusableJwk::Malformed`] for a key of another form.
+    pub fn public(alg: Alg, kid: Option<String>, typs: &[Typ], public: &[u8]) -> Result<Self, UnusableJwk> {
         let algorithm: &'static dyn VerificationAlgorithm = match alg {
             Alg::Es256 => &ECDSA_P256_SHA256_FIXED,
             Alg::EdDsa => &ED25519,
@@ -81,7 +85,7 @@ impl VerifyingKey {
     }
 
     /// A key of a published JWK Set (RFC 7517), for access tokens.
-    pub fn from_jwk(jwk: &Jwk) -> Result<Self, UnusableJwk> {
+    fn from_jwk(jwk: &Jwk) -> Result<Self, UnusableJwk> {
         if jwk.common.public_key_use.as_ref().is_some_and(|it| *it != PublicKeyUse::Signature) {
             return Err(UnusableJwk::Algorithm);
         }
@@ -124,13 +128,13 @@ impl VerifyingKey {
         Self { id, headers: typs.iter().map(header).collect(), alg, kid, checks }
     }
 
-    /// The beginning of this key's tokens: the encoded header and the dot after it.
-    pub(super) fn header(&self, typ: Typ) -> &str {
+    /// How a token of this key begins: its header, encoded, and the dot that follows.
+    pub fn header(&self, typ: Typ) -> &str {
         self.headers.iter().find(|(it, _)| *it == typ).map_or("", |(_, header)| header)
     }
 
-    /// The `typ` of a token, if its header is byte for byte one of this key's own headers.
-    pub(super) fn wrote(&self, header: &str) -> Option<Typ> {
+    /// The `typ` of a token whose header is, to the letter, one that the gateway writes with this key.
+    fn wrote(&self, header: &str) -> Option<Typ> {
         let same = |(_, own): &&(Typ, String)| own.len() == header.len() + 1 && own.starts_with(header);
         self.headers.iter().find(same).map(|(typ, _)| *typ)
     }
@@ -164,8 +168,12 @@ impl VerifyingKey {
         }
     }
 
-    /// The payload, after a check of the signature.
-    pub(super) fn open(&self, parts: &Parts<'_>) -> Result<Vec<u8>, Rejected> {
+    /// The payload, once the signature holds.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected::Signature`], or [`Rejected::Malformed`] for a part that cannot be decoded.
+    pub fn open(&self, parts: &Parts<'_>) -> Result<Vec<u8>, Rejected> {
         if let Checks::Hmac(_) = &self.checks {
             self.digest(parts)?;
         }
@@ -178,8 +186,12 @@ fn sized(digest: &[u8]) -> Digest {
     digest.try_into().expect("SHA-256 has 32 bytes")
 }
 
-/// The key of an access token, and its `typ`. The `kid` names the key; without a `kid` it is the secret. The token must
-/// name the key's algorithm. Signature and claims are not checked yet.
+/// The key of an access token, and its `typ`: that of its `kid`, or, for a token without one, the secret; the algorithm
+/// is the key's, not the token's. Nothing is checked yet.
+///
+/// # Errors
+///
+/// [`Rejected::UnknownKey`] for a `kid` of no key; [`Rejected::WrongKind`] for another `alg` or `typ` than the key's.
 pub fn find_access<'a>(
     keys: impl Iterator<Item = &'a Arc<VerifyingKey>> + Clone,
     parts: &Parts<'_>,
@@ -198,6 +210,27 @@ pub fn find_access<'a>(
     }
     let typ = key.typ(&header.typ).ok_or(Rejected::WrongKind)?;
     Ok((key, typ))
+}
+
+/// The payload of a refresh token. It names no key, so each is tried.
+///
+/// # Errors
+///
+/// [`Rejected::WrongKind`] for a header of another kind; [`Rejected::Signature`] where no key matches.
+pub fn open_refresh<'a>(
+    keys: impl Iterator<Item = &'a Arc<VerifyingKey>> + Clone,
+    parts: &Parts<'_>,
+) -> Result<Vec<u8>, Rejected> {
+    let is_ours = keys.clone().next().is_some_and(|newest| newest.wrote(parts.header).is_some());
+    if !is_ours {
+        let header = parts.header()?;
+        if header.alg != Alg::Hs256.as_str() || header.typ != Typ::RtJwt.as_str() {
+            return Err(Rejected::WrongKind);
+        }
+    }
+    let opened = keys.map(|key| key.open(parts));
+    let mut decided = opened.filter(|opened| !matches!(opened, Err(Rejected::Signature)));
+    decided.next().unwrap_or(Err(Rejected::Signature))
 }
 
 fn rsa_public_key(modulus: &[u8], exponent: &[u8]) -> Result<Vec<u8>, UnusableJwk> {

@@ -1,50 +1,49 @@
 //! Which tokens the verifier forgets.
 
+use std::iter;
 use std::time::Instant;
+
+use aws_lc_rs::hmac;
+use base64_simd::URL_SAFE_NO_PAD;
+use serde_json::json;
 
 use super::*;
 use crate::revocations::{Announced, Ended, Listener as _};
-use crate::session::{Jti, Reason, SessionId, Subject};
-use crate::token::key_set::KeySet;
-use crate::token::keyring::Secrets;
-use crate::token::{Grant, Keyring, Secret, TokenSettings};
+use crate::session::{Reason, SessionId, Subject};
+use crate::token::verifying::find_access;
 
-fn tokens() -> Arc<Tokens> {
-    let secret = |text| Secret::parse(text).ok();
-    let secrets = Secrets {
-        signing: secret("the-secret-of-access-tokens-in-tests"),
-        refresh: secret("the-secret-of-refresh-tokens-in-tests"),
-        refresh_previous: None,
-    };
-    let keyring = Keyring::new(&secrets, &KeySet::default()).expect("sound keys");
-    let settings = TokenSettings {
-        issuer: "https://auth.example".to_owned(),
-        access_ttl: Duration::from_secs(900),
-        refresh_ttl: Duration::from_secs(604_800),
-        jwt_audiences: Default::default(),
-    };
-    Arc::new(Tokens::new(&settings, Arc::new(keyring)))
+const SECRET: &[u8] = b"the-secret-of-access-tokens-in-tests";
+
+struct OneKey(Arc<VerifyingKey>);
+
+impl OneKey {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(Arc::new(VerifyingKey::hmac(None, &Typ::ACCESS, SECRET))))
+    }
+
+    fn mint(&self, subject: &Subject, session: SessionId) -> String {
+        let now = Timestamp::from_system_clock().seconds();
+        let payload = json!({
+            "iss": "https://auth.example", "type": "access", "sub": subject, "aud": "api", "iat": now, "exp": now + 900,
+            "jti": "any", "sid": session, "client_id": "app",
+        });
+        let mut token = self.0.header(Typ::AtJwt).to_owned();
+        URL_SAFE_NO_PAD.encode_append(payload.to_string().as_bytes(), &mut token);
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET), token.as_bytes());
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_append(tag, &mut token);
+        token
+    }
 }
 
-fn mint(tokens: &Tokens, subject: &Subject, session: SessionId) -> String {
-    let now = Timestamp::from_system_clock();
-    let grant = Grant {
-        subject,
-        jti: &Jti::first(session),
-        generation: 1,
-        issued_at: now,
-        now,
-        absolute_expires_at: None,
-        client_id: "app",
-        audience: "api",
-        scope: None,
-        narrowed: None,
-        claims: "{}",
-    };
-    tokens.mint(&grant).expect("sound claims").access_token
+impl Keys for OneKey {
+    fn find(&self, parts: &Parts<'_>) -> Result<(Arc<VerifyingKey>, Typ), Rejected> {
+        let (key, typ) = find_access(iter::once(&self.0), parts)?;
+        Ok((key.clone(), typ))
+    }
 }
 
-fn checker(tokens: Arc<Tokens>) -> Checker {
+fn checker(keys: Arc<OneKey>) -> Checker {
     let rules = Rules {
         issuer: "https://auth.example".to_owned(),
         audiences: vec!["api".to_owned()],
@@ -55,17 +54,17 @@ fn checker(tokens: Arc<Tokens>) -> Checker {
     let revocations = Arc::new(Revocations::new(Duration::from_secs(1800)));
     revocations.opened(1);
     revocations.whole(0, Vec::new(), Some(Instant::now()));
-    Checker::new(tokens, rules, revocations)
+    Checker::new(keys, rules, revocations)
 }
 
 #[tokio::test]
 async fn a_token_is_dropped_when_its_session_ends_though_nobody_asks_for_it_again() {
-    let tokens = tokens();
-    let checker = checker(tokens.clone());
+    let keys = OneKey::new();
+    let checker = checker(keys.clone());
     let subject: Subject = "alice".parse().expect("a subject");
     let (ended, other) = (SessionId::random(), SessionId::random());
     let [_, kept] = [ended, other].map(|session| {
-        let token = mint(&tokens, &subject, session);
+        let token = keys.mint(&subject, session);
         checker.check(&token, |_| Timestamp::from_system_clock()).expect("a good token");
         token
     });

@@ -4,7 +4,7 @@ use base64_simd::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::claims::present;
+use super::presented::present;
 use super::verify::Rejected;
 
 /// Longer tokens, in bytes, are refused unread. Claims take at most 2 KiB, so our tokens stay far below.
@@ -37,6 +37,8 @@ pub(super) struct Header {
 }
 
 impl<'a> Parts<'a> {
+    /// Takes a token apart. Nothing of it is decoded.
+    ///
     /// # Errors
     ///
     /// [`Rejected::Malformed`] for a text of more than 8 KiB, or without exactly three parts.
@@ -67,7 +69,12 @@ impl<'a> Parts<'a> {
         Ok(header)
     }
 
-    pub(crate) fn payload(&self) -> Result<Vec<u8>, Rejected> {
+    /// The payload, decoded. Nothing of it is checked.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected::Malformed`] for anything but a JSON object in base64url.
+    pub fn payload(&self) -> Result<Vec<u8>, Rejected> {
         decode_object(self.payload)
     }
 

@@ -1,18 +1,22 @@
 //! The decision on an access token, from memory: signature, claims, times, and the end of its session.
 
+mod access;
+mod seen;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::sleep;
 
-use super::seen::Seen;
-use super::{Access, Refused};
+use self::seen::Seen;
 use crate::clock::Timestamp;
 use crate::revocations::Revocations;
 use crate::token::verify::{AccessToken, Rejected};
 use crate::token::verifying::VerifyingKey;
-use crate::token::{Parts, Tokens, Typ};
+use crate::token::{Parts, Typ};
+
+pub use self::access::Access;
 
 /// Capacity for tokens remembered as valid.
 const SEEN: usize = 10_000;
@@ -20,9 +24,27 @@ const SEEN: usize = 10_000;
 /// Least time between two passes that drop the tokens of ended sessions.
 const DROP_EVERY: Duration = Duration::from_millis(100);
 
-/// The source of keys for checking signatures.
+/// Why a token is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The token itself is not good.
+    #[error("{0}")]
+    Token(#[from] Rejected),
+    /// A logout, or another end, came before.
+    #[error("its session has ended")]
+    Ended,
+    /// No verdict on the token: ask later, or elsewhere.
+    #[error("it cannot be known whether its session has ended")]
+    Unsure,
+}
+
+/// Where the keys are that check signatures.
 pub trait Keys: Send + Sync {
-    /// The key of an access token, and its `typ`. Signature and claims are not checked yet.
+    /// The key of an access token, and its `typ`. Nothing is checked yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`find_access`](crate::token::verifying::find_access).
     fn find(&self, parts: &Parts<'_>) -> Result<(Arc<VerifyingKey>, Typ), Rejected>;
 }
 
@@ -50,6 +72,7 @@ pub struct Checker {
 }
 
 impl Checker {
+    /// Checks by these keys and rules, and by the ends that `revocations` remembers.
     pub fn new(keys: Arc<dyn Keys>, rules: Rules, revocations: Arc<Revocations>) -> Self {
         Self { keys, rules, revocations, seen: Seen::new(SEEN) }
     }
@@ -120,14 +143,6 @@ impl Checker {
             Some(_) => Err(Refused::Ended),
             None => Ok(()),
         }
-    }
-}
-
-impl Keys for Tokens {
-    fn find(&self, parts: &Parts<'_>) -> Result<(Arc<VerifyingKey>, Typ), Rejected> {
-        let keys = self.keys();
-        let (key, typ) = keys.find_access(parts)?;
-        Ok((key.clone(), typ))
     }
 }
 

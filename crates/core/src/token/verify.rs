@@ -1,17 +1,13 @@
 //! The strict token checks, in one place for all callers.
 //!
-//! JWT libraries accept more than one thinks: 60 s past `exp`, any `typ`, unknown `crit`, missing or oddly typed `iss`
-//! and `aud`. So the gateway checks everything itself: claims and times here, headers in `jws.rs` and `verifying.rs`,
-//! signatures in `verifying.rs`.
-//!
-//! Leeway: none for `exp`; 10 seconds for `iat` and `nbf`. The `iat` of a refresh token may lie in the future. The
-//! store is the authority there, and its clock may have gone back since, in a failover.
+//! JWT libraries accept more than one thinks (60 s past `exp`, any `typ`, unknown `crit`, missing or oddly typed
+//! `iss` and `aud`), so all of that is checked here, and signatures by the crypto library (`verifying.rs`).
+//! Leeway: none for `exp`; 10 seconds for `iat` and `nbf`. A refresh token's `iat` is not held against it: the
+//! store is the authority there, and its clock may have gone back since (a failover).
 
 use std::time::Duration;
 
-use super::Tokens;
-use super::claims::{self, Presented};
-use super::key::Typ;
+use super::presented::Presented;
 use crate::clock::Timestamp;
 use crate::session::{Jti, SessionId, Subject};
 
@@ -24,18 +20,25 @@ const MAX_GENERATION: u64 = 1 << 52;
 /// Why a token is not trusted. For logs and metrics; a client is told less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
+    /// Not in the compact form, or with a header or claims of another form.
     #[error("malformed")]
     Malformed,
+    /// Another `typ`, `type` or `alg` than the one in demand.
     #[error("another kind of token")]
     WrongKind,
+    /// No key has its `kid`.
     #[error("key unknown")]
     UnknownKey,
+    /// The signature does not match.
     #[error("bad signature")]
     Signature,
+    /// Another `iss` or `aud`.
     #[error("another issuer or audience")]
     Foreign,
+    /// Its `iat` or `nbf` is in the future.
     #[error("not yet valid")]
     NotYetValid,
+    /// Its `exp` has passed.
     #[error("expired")]
     Expired,
 }
@@ -43,10 +46,15 @@ pub enum Rejected {
 /// A refresh token whose signature and claims hold.
 #[derive(Debug)]
 pub struct RefreshToken {
+    /// `sub`
     pub subject: Subject,
+    /// `jti`
     pub jti: Jti,
+    /// `gen`: how often its session was rotated.
     pub generation: u64,
+    /// `client_id`
     pub client_id: String,
+    /// `scope`, as it stands.
     pub scope: Option<String>,
     not_before: u64,
     expires_at: u64,
@@ -55,85 +63,16 @@ pub struct RefreshToken {
 /// An access token whose signature and claims hold.
 #[derive(Debug)]
 pub struct AccessToken {
+    /// `sub`
     pub subject: Subject,
+    /// `sid`
     pub session: SessionId,
+    /// `client_id` (RFC 9068 section 2.2)
     pub client_id: String,
+    /// `scope`, as it stands (RFC 6749 section 3.3).
     pub scope: Option<String>,
     not_before: u64,
     expires_at: u64,
-}
-
-/// A token of either kind, with all its claims.
-pub struct Opened {
-    pub kind: Kind,
-    /// A JSON object: the claims as they stand in the token.
-    pub payload: Vec<u8>,
-}
-
-pub enum Kind {
-    Access(AccessToken),
-    Refresh(RefreshToken),
-}
-
-impl Kind {
-    pub fn subject(&self) -> &Subject {
-        match self {
-            Self::Access(token) => &token.subject,
-            Self::Refresh(token) => &token.subject,
-        }
-    }
-}
-
-impl Tokens {
-    /// Checks a token of either kind, except its times.
-    pub fn open(&self, token: &str) -> Result<Opened, Rejected> {
-        let keys = self.keys();
-        if let Ok((payload, typ)) = keys.open_access(token) {
-            return Ok(Opened { kind: Kind::Access(self.access_token(&payload, typ)?), payload });
-        }
-        let payload = keys.open_refresh(token)?;
-        Ok(Opened { kind: Kind::Refresh(self.refresh_token(&payload)?), payload })
-    }
-
-    /// Checks a refresh token, except its times: a logout with an expired token must still end its session. All other
-    /// callers must use [`RefreshToken::live_at`], too.
-    pub fn open_refresh(&self, token: &str) -> Result<RefreshToken, Rejected> {
-        let payload = self.keys().open_refresh(token)?;
-        self.refresh_token(&payload)
-    }
-
-    fn refresh_token(&self, payload: &[u8]) -> Result<RefreshToken, Rejected> {
-        let claims = check(payload, claims::REFRESH, &self.settings.issuer)?;
-        let jti: Jti = claims.jti.parse().map_err(|_| Rejected::Malformed)?;
-        if claims.aud != self.settings.issuer {
-            return Err(Rejected::Foreign);
-        }
-        if jti.session().as_str() != claims.sid {
-            return Err(Rejected::Malformed);
-        }
-        Ok(RefreshToken {
-            subject: subject(&claims)?,
-            jti,
-            generation: claims.generation.filter(|it| *it <= MAX_GENERATION).ok_or(Rejected::Malformed)?,
-            client_id: claims.client_id.into_owned(),
-            scope: claims.scope,
-            not_before: claims.nbf.unwrap_or(0),
-            expires_at: claims.exp,
-        })
-    }
-
-    /// Checks an access token, except its times; see [`AccessToken::live_at`]. Accepts any audience but the issuer, the
-    /// audience of refresh tokens.
-    pub fn open_access(&self, token: &str) -> Result<AccessToken, Rejected> {
-        let (payload, typ) = self.keys().open_access(token)?;
-        self.access_token(&payload, typ)
-    }
-
-    fn access_token(&self, payload: &[u8], typ: Typ) -> Result<AccessToken, Rejected> {
-        AccessToken::read(payload, &self.settings.issuer, |audience| {
-            if typ == Typ::AtJwt || typ == self.typ(audience) { Ok(()) } else { Err(Rejected::WrongKind) }
-        })
-    }
 }
 
 fn check<'a>(payload: &'a [u8], kind: &str, issuer: &str) -> Result<Presented<'a>, Rejected> {
@@ -148,20 +87,59 @@ fn check<'a>(payload: &'a [u8], kind: &str, issuer: &str) -> Result<Presented<'a
 }
 
 impl RefreshToken {
+    /// The claim `type`.
+    pub const TYPE: &str = "refresh";
+
+    /// Checks the claims of a payload whose signature holds, but not its times; see [`live_at`](Self::live_at).
+    ///
+    /// # Errors
+    ///
+    /// Why the token is not trusted.
+    pub fn read(payload: &[u8], issuer: &str) -> Result<Self, Rejected> {
+        let claims = check(payload, Self::TYPE, issuer)?;
+        let jti: Jti = claims.jti.parse().map_err(|_| Rejected::Malformed)?;
+        if claims.aud != issuer {
+            return Err(Rejected::Foreign);
+        }
+        if jti.session().as_str() != claims.sid {
+            return Err(Rejected::Malformed);
+        }
+        Ok(Self {
+            subject: subject(&claims)?,
+            jti,
+            generation: claims.generation.filter(|it| *it <= MAX_GENERATION).ok_or(Rejected::Malformed)?,
+            client_id: claims.client_id.into_owned(),
+            scope: claims.scope,
+            not_before: claims.nbf.unwrap_or(0),
+            expires_at: claims.exp,
+        })
+    }
+
+    /// The token, where it is valid at `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected::Expired`] or [`Rejected::NotYetValid`].
     pub fn live_at(self, now: Timestamp) -> Result<Self, Rejected> {
         check_times(self.not_before, self.expires_at, now).map(|()| self)
     }
 }
 
 impl AccessToken {
-    /// Checks the claims of a payload, but not its times. The caller has checked the signature; `admit` checks the
-    /// audience.
+    /// The claim `type`.
+    pub const TYPE: &str = "access";
+
+    /// Checks the claims of a payload whose signature holds, its audience by `admit`, but not its times.
+    ///
+    /// # Errors
+    ///
+    /// Why the token is not trusted.
     pub fn read(
         payload: &[u8],
         issuer: &str,
         admit: impl FnOnce(&str) -> Result<(), Rejected>,
     ) -> Result<Self, Rejected> {
-        let claims = check(payload, claims::ACCESS, issuer)?;
+        let claims = check(payload, Self::TYPE, issuer)?;
         admit(&claims.aud)?;
         if claims.aud.is_empty() || claims.aud == issuer {
             return Err(Rejected::Foreign);
@@ -176,10 +154,20 @@ impl AccessToken {
         })
     }
 
+    /// The token, where it is valid at `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected::Expired`] or [`Rejected::NotYetValid`].
     pub fn live_at(self, now: Timestamp) -> Result<Self, Rejected> {
         self.check_live_at(now).map(|()| self)
     }
 
+    /// Whether it is valid at `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected::Expired`] or [`Rejected::NotYetValid`].
     pub fn check_live_at(&self, now: Timestamp) -> Result<(), Rejected> {
         check_times(self.not_before, self.expires_at, now)
     }

@@ -23,10 +23,12 @@ impl Timestamp {
         self.0 / 1_000_000
     }
 
+    /// So much later; at most the end of time.
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(micros(duration)))
     }
 
+    /// So much earlier; at least the beginning of time.
     pub fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(micros(duration)))
     }
@@ -48,6 +50,7 @@ impl Moment {
         self.known_on(clock).unwrap_or_default()
     }
 
+    /// A lower bound of it on a clock; `None` on one that does not know.
     pub fn known_on(self, clock: &Clock) -> Option<Timestamp> {
         match self {
             Self::Local(moment) => clock.lower_bound(moment),
@@ -59,8 +62,19 @@ impl Moment {
 /// The most that two clocks drift apart, as one part in so many: 100 ppm.
 const DRIFT: u64 = 10_000;
 
-/// The clock of a server, as known from its answers. Each connection has a `Clock` of its own, because the next
-/// connection may lead to another server.
+/// Knowledge of a server's clock. Each connection has its own: the next one may lead to another server.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use token_gateway_core::clock::{Clock, Timestamp};
+///
+/// let (clock, asked) = (Clock::default(), Instant::now());
+/// assert_eq!(clock.lower_bound(asked), None);
+///
+/// clock.observe(Timestamp(5_000_000), asked, asked + Duration::from_millis(2));
+/// let bound = clock.lower_bound(asked + Duration::from_millis(12)).expect("an answer came");
+/// assert!(bound > Timestamp(5_009_000) && bound <= Timestamp(5_010_000));
+/// ```
 #[derive(Debug, Default)]
 pub struct Clock {
     known: Mutex<Known>,

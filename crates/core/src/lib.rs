@@ -1,0 +1,8 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+pub mod checker;
+pub mod clock;
+pub mod revocations;
+pub mod session;
+pub mod token;
