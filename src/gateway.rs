@@ -9,10 +9,10 @@
 //! - [`sessions`]: reading sessions, and changing their claims.
 
 pub mod end;
-pub mod ended;
 mod introspect;
 pub mod issue;
 pub mod refresh;
+pub mod repair;
 pub mod service_keys;
 pub mod sessions;
 mod verify;
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use token_gateway_core::checker::Checker;
 use token_gateway_core::clock::Timestamp;
-use token_gateway_core::revocations::Revocations;
+use token_gateway_core::denylist::Denylist;
 use token_gateway_core::session::{SessionId, Subject};
 use token_gateway_core::token::verify::Rejected;
 use tokio::time::timeout_at;
@@ -34,7 +34,7 @@ use crate::telemetry::metrics::{Metrics, Operation};
 use crate::token::{Pair, Tokens};
 
 /// A working feed is heard at least every second. With a lag beyond this, somebody should look.
-const STALE: Duration = Duration::from_secs(5);
+const FEED_LAG_WARNING: Duration = Duration::from_secs(5);
 
 /// Everything a worker needs to serve.
 pub struct Gateway {
@@ -42,7 +42,7 @@ pub struct Gateway {
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) services: Arc<ServiceKeys>,
-    pub(crate) revocations: Arc<Revocations>,
+    pub(crate) denylist: Arc<Denylist>,
     pub(crate) checker: Arc<Checker>,
     pub(crate) settings: GatewaySettings,
 }
@@ -111,11 +111,11 @@ impl Gateway {
         tokens: Arc<Tokens>,
         metrics: Arc<Metrics>,
         services: Arc<ServiceKeys>,
-        revocations: Arc<Revocations>,
+        denylist: Arc<Denylist>,
         checker: Arc<Checker>,
         settings: GatewaySettings,
     ) -> Self {
-        Self { store, tokens, metrics, services, revocations, checker, settings }
+        Self { store, tokens, metrics, services, denylist, checker, settings }
     }
 
     /// Begins the store part of a request that arrived at `arrived`: its one deadline runs from now.
@@ -152,8 +152,8 @@ impl Gateway {
     pub async fn ready(&self) -> Result<Vec<String>, Error> {
         let call = self.begin(Instant::now());
         let mut dangers = self.in_time(call, Operation::Ready, self.store.ready()).await?;
-        let stale = self.revocations.unheard_for();
-        if stale > STALE {
+        let stale = self.denylist.lag();
+        if stale > FEED_LAG_WARNING {
             dangers.push(format!(
                 "the feed of ended sessions has not been heard for {} s: what a failover brings back is not ended again",
                 stale.as_secs()

@@ -46,7 +46,7 @@ use actix_web::dev::HttpServiceFactory;
 use actix_web::web::{ServiceConfig, delete, get, head, patch, post, resource, scope, to};
 use url::Url;
 
-pub use arrival::Pulse;
+pub use arrival::EventLoopLag;
 pub use health::Lifecycle;
 
 use self::error::ApiError;

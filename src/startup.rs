@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use futures_util::future::join_all;
 use socket2::{Domain, Socket, Type};
 use token_gateway_core::checker::Checker;
-use token_gateway_core::revocations::Revocations;
+use token_gateway_core::denylist::Denylist;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -21,8 +21,8 @@ use tokio::time::{sleep, timeout};
 use crate::config::{Settings, StoreSettings};
 use crate::gateway::Gateway;
 use crate::gateway::end::Ender;
-use crate::gateway::ended;
-use crate::http::{self, Lifecycle, Pulse};
+use crate::gateway::repair;
+use crate::http::{self, EventLoopLag, Lifecycle};
 use crate::store::memory::MemoryStore;
 use crate::store::redis::RedisStore;
 use crate::store::{self, Store};
@@ -79,10 +79,10 @@ impl Application {
             node.tokens.clone(),
             node.metrics.clone(),
         ));
-        let following = ended::follow(
+        let following = repair::follow(
             gateway.store.clone(),
-            node.revocations.clone(),
-            Ender::new(gateway.store.clone(), node.metrics.clone(), node.revocations.clone()),
+            node.denylist.clone(),
+            Ender::new(gateway.store.clone(), node.metrics.clone(), node.denylist.clone()),
             settings.gateway.store_timeout,
         );
         let checker = node.checker.clone();
@@ -92,7 +92,7 @@ impl Application {
             // One gateway per worker, because a link lives on the worker's own runtime.
             let gateway = node.gateway(workers).expect("built once already");
             let app = App::new().app_data(Data::new(gateway)).app_data(state.clone());
-            app.app_data(Pulse::start()).configure(http::routes(&issuer))
+            app.app_data(EventLoopLag::start()).configure(http::routes(&issuer))
         })
         .workers(workers)
         .keep_alive(KEEP_ALIVE)
@@ -142,7 +142,7 @@ struct Node {
     settings: Arc<Settings>,
     metrics: Arc<Metrics>,
     tokens: Arc<Tokens>,
-    revocations: Arc<Revocations>,
+    denylist: Arc<Denylist>,
     checker: Arc<Checker>,
     embedded: Option<Arc<MemoryStore>>,
 }
@@ -154,13 +154,13 @@ impl Node {
             StoreSettings::Embedded => Some(Arc::new(MemoryStore::new(settings.policy.clone()))),
         };
         let tokens = Arc::new(Tokens::new(&settings.tokens, settings.keyring.clone()));
-        let revocations = Arc::new(Revocations::new(settings.policy.feed_retention));
-        let checker = Checker::new(tokens.clone(), settings.verify.clone(), revocations.clone());
+        let denylist = Arc::new(Denylist::new(settings.policy.feed_retention));
+        let checker = Checker::new(tokens.clone(), settings.verify.clone(), denylist.clone());
         Ok(Self {
             settings: Arc::new(settings.clone()),
             metrics: Metrics::new(),
             tokens,
-            revocations,
+            denylist,
             checker: Arc::new(checker),
             embedded,
         })
@@ -183,7 +183,7 @@ impl Node {
             self.tokens.clone(),
             self.metrics.clone(),
             settings.services.clone(),
-            self.revocations.clone(),
+            self.denylist.clone(),
             self.checker.clone(),
             settings.gateway.clone(),
         ))

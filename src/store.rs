@@ -1,6 +1,6 @@
 //! Where sessions live: one trait in our own vocabulary, and two backends.
 //!
-//! - [`redis`]: the real one. Every change of state is one atomic Lua script; [`Store::announce`] runs two of them.
+//! - [`redis`]: the real one. Every change of state is one atomic Lua script; [`Store::publish`] runs two of them.
 //! - [`memory`]: in-process, for `dev` and for tests of everything above it. Its sequential code is the
 //!   specification; `tests/store` runs the same operations against both and compares every answer.
 //!
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use token_gateway_core::clock::{Moment, Timestamp};
-use token_gateway_core::revocations::{Ended, Listener};
+use token_gateway_core::denylist::{EndedSession, Listener};
 use token_gateway_core::session::{Jti, Reason, SessionId, Subject};
 
 /// The rules of every backend, fixed at start-up.
@@ -140,7 +140,7 @@ pub trait Store: Send + Sync {
 
     /// Publishes ended sessions in the revocation feed, then marks their tombstones as published. Each of the two steps
     /// is atomic by itself.
-    async fn announce(&self, subject: &Subject, ended: &[Ended]) -> Result<(), Error>;
+    async fn publish(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), Error>;
 
     /// The time, freshly asked, of the server in charge of the subject's sessions.
     async fn now(&self, subject: &Subject) -> Result<Timestamp, Error>;
@@ -239,9 +239,9 @@ pub struct Successor {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EndedMany {
     /// Ended by this call.
-    pub now: Vec<Ended>,
+    pub now: Vec<EndedSession>,
     /// Ended earlier, by a node cut short before it published them.
-    pub before: Vec<Ended>,
+    pub before: Vec<EndedSession>,
 }
 
 impl EndedMany {
@@ -249,7 +249,7 @@ impl EndedMany {
         self.now.is_empty() && self.before.is_empty()
     }
 
-    pub fn all(&self) -> Vec<Ended> {
+    pub fn all(&self) -> Vec<EndedSession> {
         self.now.iter().chain(&self.before).cloned().collect()
     }
 }

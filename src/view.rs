@@ -86,7 +86,7 @@ impl Item {
 #[serde(untagged)]
 pub enum Session {
     Live(Box<Live>),
-    Ended(Ended),
+    Ended(EndedView),
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -119,7 +119,7 @@ pub struct Live {
     "reason": "logout",
     "ended_at": "2026-11-24T09:00:00.000Z"
 }))]
-pub struct Ended {
+pub struct EndedView {
     #[schema(value_type = schema::SessionId)]
     pub session_id: SessionId,
     #[schema(pattern = "^ended$")]
@@ -138,7 +138,7 @@ impl Session {
                 let live = Live { item: Item::new(record), state: "live", claims: value(claims) };
                 Some(Self::Live(Box::new(live)))
             }
-            Lookup::Ended { reason, ended_at, .. } => Some(Self::Ended(Ended {
+            Lookup::Ended { reason, ended_at, .. } => Some(Self::Ended(EndedView {
                 session_id: session,
                 state: "ended",
                 reason: *reason,

@@ -27,7 +27,7 @@ const RULES: [(&str, &[&str]); 20] = [
             "store/redis",
             "verify",
             "core/checker",
-            "core/revocations.rs",
+            "core/denylist.rs",
         ],
     ),
     ("quick_cache::", &["core/checker/seen.rs"]),

@@ -14,7 +14,7 @@ use redis::aio::MultiplexedConnection;
 use secrecy::ExposeSecret;
 use token_gateway::config::{Flags, Settings, StoreSettings};
 use token_gateway::gateway::Gateway;
-use token_gateway::http::{self, Lifecycle, Pulse};
+use token_gateway::http::{self, EventLoopLag, Lifecycle};
 use token_gateway::store::redis::RedisStore;
 use token_gateway::store::redis::keys::Keys;
 use token_gateway::store::redis::scripts::ROTATE;
@@ -27,7 +27,7 @@ use token_gateway::telemetry::metrics::Metrics;
 use token_gateway::token::Tokens;
 use token_gateway_core::checker::Checker;
 use token_gateway_core::clock::{Moment, Timestamp};
-use token_gateway_core::revocations::{Ended, Listener, Revocations};
+use token_gateway_core::denylist::{Denylist, EndedSession, Listener};
 use token_gateway_core::session::{Reason, SessionId, Subject};
 use tokio::sync::OnceCell;
 
@@ -66,7 +66,10 @@ async fn serve(kind: Kind, settings: Settings, listener: TcpListener) -> Result<
             (kind != Kind::Empty).then(|| Data::new(gateway(kind, &settings).expect("sound settings")));
         app.configure(|config| {
             if let Some(gateway) = gateway {
-                config.app_data(gateway).app_data(Data::new(Lifecycle::default())).app_data(Pulse::start());
+                config
+                    .app_data(gateway)
+                    .app_data(Data::new(Lifecycle::default()))
+                    .app_data(EventLoopLag::start());
                 http::routes(&settings.gateway.issuer)(config);
             }
         })
@@ -99,14 +102,14 @@ fn gateway(kind: Kind, settings: &Settings) -> Result<Gateway> {
     let store =
         Other { inner, way, keys: Keys::new("tg"), script: redis::Script::new(ROTATE.source), settled };
     let tokens = Arc::new(Tokens::new(&settings.tokens, settings.keyring.clone()));
-    let revocations = Arc::new(Revocations::new(settings.policy.feed_retention));
+    let denylist = Arc::new(Denylist::new(settings.policy.feed_retention));
     Ok(Gateway::new(
         Arc::new(store),
         tokens.clone(),
         Metrics::new(),
         settings.services.clone(),
-        revocations.clone(),
-        Arc::new(Checker::new(tokens, settings.verify.clone(), revocations)),
+        denylist.clone(),
+        Arc::new(Checker::new(tokens, settings.verify.clone(), denylist)),
         settings.gateway.clone(),
     ))
 }
@@ -214,8 +217,8 @@ impl Store for Other {
         self.inner.set_claims(sub, sid, claims).await
     }
 
-    async fn announce(&self, subject: &Subject, ended: &[Ended]) -> Result<(), Error> {
-        self.inner.announce(subject, ended).await
+    async fn publish(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), Error> {
+        self.inner.publish(subject, ended).await
     }
 
     async fn now(&self, subject: &Subject) -> Result<Timestamp, Error> {

@@ -23,7 +23,7 @@ use token_gateway::token::keyring::Secrets;
 use token_gateway::token::{Grant, Keyring, TokenSettings, Tokens};
 use token_gateway_core::checker::{Checker, Rules};
 use token_gateway_core::clock::Timestamp;
-use token_gateway_core::revocations::{Listener as _, Revocations};
+use token_gateway_core::denylist::{Denylist, Listener as _};
 use token_gateway_core::session::{Jti, SessionId, Subject};
 use token_gateway_core::token::{Alg, Secret};
 
@@ -168,9 +168,9 @@ impl Bare {
 }
 
 fn checker(keys: Arc<Tokens>) -> Checker {
-    let revocations = Arc::new(Revocations::new(Duration::from_secs(1800)));
-    revocations.opened(1);
-    revocations.whole(0, Vec::new(), Some(Instant::now()));
+    let denylist = Arc::new(Denylist::new(Duration::from_secs(1800)));
+    denylist.opened(1);
+    denylist.snapshot(0, Vec::new(), Some(Instant::now()));
     let rules = Rules {
         issuer: ISSUER.to_owned(),
         audiences: vec!["api".to_owned()],
@@ -178,7 +178,7 @@ fn checker(keys: Arc<Tokens>) -> Checker {
         max_stale: Duration::from_secs(3600),
         goes_on_when_stale: false,
     };
-    Checker::new(keys, rules, revocations)
+    Checker::new(keys, rules, denylist)
 }
 
 fn mint(keys: &Tokens, n: usize) -> String {

@@ -23,10 +23,10 @@ use crate::token::key_set::{KeySet, State};
 use crate::view::rfc3339_seconds;
 
 /// Time for nodes to notice a changed file, with room for differences between the machines' clocks.
-const NOTICE: Duration = Duration::from_secs(5);
+const KEY_FILE_NOTICE: Duration = Duration::from_secs(5);
 
-/// The default in place of `NOTICE`, with room to spare.
-const COMFORT: Duration = Duration::from_secs(60);
+/// The default in place of `KEY_FILE_NOTICE`, with room to spare.
+const KEY_DELAY_MARGIN: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Subcommand)]
 pub enum Keys {
@@ -216,7 +216,9 @@ fn reason_to_stay(state: State, is_only: bool, now: u64) -> Option<String> {
         State::Waiting(_) if is_only => {
             Some("is the only one of its kind, and signs already where no secret does".to_owned())
         }
-        State::Waiting(from) if from <= now + NOTICE.as_secs() => Some("is about to sign".to_owned()),
+        State::Waiting(from) if from <= now + KEY_FILE_NOTICE.as_secs() => {
+            Some("is about to sign".to_owned())
+        }
         State::Waiting(_) | State::Retired => None,
     }
 }
@@ -237,16 +239,16 @@ impl Making {
     /// The time before the new key signs: at least as long as a verifier may lack the key.
     fn delay(&self) -> Result<Duration> {
         let cached = if self.refresh { Duration::ZERO } else { self.settings.keys.jwks_max_age() };
-        let least = cached + NOTICE;
+        let least = cached + KEY_FILE_NOTICE;
         match self.delay_seconds.map(Duration::from_secs) {
             Some(delay) if delay < least => Err(Usage(format!(
                 "--delay-seconds: must be at least {}: JWKS_MAX_AGE_SECONDS, and {} seconds for nodes to notice",
                 least.as_secs(),
-                NOTICE.as_secs()
+                KEY_FILE_NOTICE.as_secs()
             ))
             .into()),
             Some(delay) => Ok(delay),
-            None => Ok(cached + COMFORT),
+            None => Ok(cached + KEY_DELAY_MARGIN),
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use token_gateway_core::clock::{Moment, Timestamp};
-use token_gateway_core::revocations::{Ended, Revocations};
+use token_gateway_core::denylist::{Denylist, EndedSession};
 use token_gateway_core::session::{Reason, SessionId, Subject};
 
 use super::{Call, Error, Gateway, Refusal};
@@ -59,7 +59,7 @@ impl Gateway {
         self.in_time(call, Operation::End, part).await.map(ids)
     }
 
-    pub(super) async fn announce(
+    pub(super) async fn publish(
         &self,
         call: Call,
         subject: Subject,
@@ -69,7 +69,7 @@ impl Gateway {
             return Ok(());
         }
         let ender = self.ender();
-        uninterrupted(call, async move { ender.announce(&subject, &ended).await }).await
+        uninterrupted(call, async move { ender.publish(&subject, &ended).await }).await
     }
 
     /// Publishes this tombstone, and all other unpublished ones of the subject.
@@ -77,7 +77,7 @@ impl Gateway {
         &self,
         call: Call,
         subject: Subject,
-        met: Ended,
+        met: EndedSession,
     ) -> Result<Vec<SessionId>, store::Error> {
         let ender = self.ender();
         uninterrupted(call, async move { ender.settle(&subject, met).await.map(ids) }).await
@@ -89,18 +89,18 @@ impl Gateway {
         &self,
         call: Call,
         subject: &Subject,
-        met: Ended,
+        met: EndedSession,
     ) -> Result<Vec<SessionId>, Error> {
         self.end_session(call, subject.clone(), met.session, met.reason).await
     }
 
     /// The end of the session, if it is on the denylist.
-    pub(super) fn remembered(&self, subject: &Subject, session: SessionId) -> Option<Ended> {
-        self.revocations.reason(subject, session).map(|reason| Ended { session, reason })
+    pub(super) fn remembered(&self, subject: &Subject, session: SessionId) -> Option<EndedSession> {
+        self.denylist.reason(subject, session).map(|reason| EndedSession { session, reason })
     }
 
     fn ender(&self) -> Ender {
-        Ender::new(self.store.clone(), self.metrics.clone(), self.revocations.clone())
+        Ender::new(self.store.clone(), self.metrics.clone(), self.denylist.clone())
     }
 }
 
@@ -123,13 +123,13 @@ async fn uninterrupted<T: Send + 'static>(
 pub struct Ender {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
-    revocations: Arc<Revocations>,
+    denylist: Arc<Denylist>,
 }
 
 impl Ender {
-    /// `revocations` is the denylist for the ended sessions.
-    pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>, revocations: Arc<Revocations>) -> Self {
-        Self { store, metrics, revocations }
+    /// `denylist` is the denylist for the ended sessions.
+    pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>, denylist: Arc<Denylist>) -> Self {
+        Self { store, metrics, denylist }
     }
 
     /// Ends one session. Returns the sessions whose ends this call has published.
@@ -143,12 +143,12 @@ impl Ender {
         let part = async move {
             match self.store.end_session(&subject, session, reason).await? {
                 EndedOne::Ended => {
-                    let ended = EndedMany { now: vec![Ended { session, reason }], before: Vec::new() };
-                    self.announce(&subject, &ended).await?;
+                    let ended = EndedMany { now: vec![EndedSession { session, reason }], before: Vec::new() };
+                    self.publish(&subject, &ended).await?;
                     Ok(ended)
                 }
                 EndedOne::Already { reason, announced: false } => {
-                    self.settle(&subject, Ended { session, reason }).await
+                    self.settle(&subject, EndedSession { session, reason }).await
                 }
                 EndedOne::Already { announced: true, .. } | EndedOne::Unknown => Ok(EndedMany::default()),
             }
@@ -165,27 +165,32 @@ impl Ender {
         session: SessionId,
     ) -> Result<EndedMany, store::Error> {
         let ended = self.clone().end_session(call, subject.clone(), session, Reason::Logout).await?;
-        if !ended.is_empty() || self.revocations.is_told(&subject, session) {
+        if !ended.is_empty() || self.denylist.is_published(&subject, session) {
             return Ok(ended);
         }
-        let lost = vec![Ended { session, reason: Reason::Logout }];
+        let lost = vec![EndedSession { session, reason: Reason::Logout }];
         let part = async move {
-            self.revocations.remember(&subject, &lost);
-            self.store.announce(&subject, &lost).await
+            self.denylist.remember(&subject, &lost);
+            self.store.publish(&subject, &lost).await
         };
         uninterrupted(call, part).await.map(|()| ended)
     }
 
     /// Repairs an end that its record or the feed has lost. Returns whether the record had lost it.
-    pub async fn end_again(self, call: Call, subject: Subject, lost: Ended) -> Result<bool, store::Error> {
+    pub async fn end_again(
+        self,
+        call: Call,
+        subject: Subject,
+        lost: EndedSession,
+    ) -> Result<bool, store::Error> {
         let part = async move {
             match self.store.end_session(&subject, lost.session, lost.reason).await? {
                 EndedOne::Ended => {
                     let ended = EndedMany { now: vec![lost], before: Vec::new() };
-                    self.announce(&subject, &ended).await.map(|()| true)
+                    self.publish(&subject, &ended).await.map(|()| true)
                 }
                 EndedOne::Already { .. } | EndedOne::Unknown => {
-                    self.store.announce(&subject, &[lost]).await.map(|()| false)
+                    self.store.publish(&subject, &[lost]).await.map(|()| false)
                 }
             }
         };
@@ -208,29 +213,29 @@ impl Ender {
             self.store.now(&subject).await?;
             let sent_at = Moment::Local(Instant::now());
             let ended = self.store.end_subject(&subject, except, reason, sent_at).await?;
-            self.announce(&subject, &ended).await?;
+            self.publish(&subject, &ended).await?;
             Ok(ended)
         };
         uninterrupted(call, part).await
     }
 
-    async fn announce(&self, subject: &Subject, ended: &EndedMany) -> Result<(), store::Error> {
+    async fn publish(&self, subject: &Subject, ended: &EndedMany) -> Result<(), store::Error> {
         for one in &ended.now {
             self.metrics.session_ended(one.reason);
         }
         let all = ended.all();
-        self.revocations.remember(subject, &all);
-        self.store.announce(subject, &all).await
+        self.denylist.remember(subject, &all);
+        self.store.publish(subject, &all).await
     }
 
-    async fn settle(&self, subject: &Subject, met: Ended) -> Result<EndedMany, store::Error> {
+    async fn settle(&self, subject: &Subject, met: EndedSession) -> Result<EndedMany, store::Error> {
         // No session was created before the epoch, so this ends nothing and returns the unpublished tombstones.
         let mut waiting =
             self.store.end_subject(subject, None, met.reason, Moment::Stored(Timestamp(0))).await?;
         if !waiting.before.iter().any(|one| one.session == met.session) {
             waiting.before.push(met);
         }
-        self.announce(subject, &waiting).await?;
+        self.publish(subject, &waiting).await?;
         Ok(waiting)
     }
 }

@@ -1,6 +1,6 @@
 //! Is this token good now, and what does it say? (RFC 7662). Asking changes nothing.
 
-use token_gateway_core::revocations::Ended;
+use token_gateway_core::denylist::EndedSession;
 
 use super::{Call, Error, Gateway};
 use crate::store::Lookup;
@@ -29,7 +29,7 @@ impl Gateway {
                 Ok(Some(opened.payload))
             }
             Lookup::Ended { reason, announced: false, .. } => {
-                let settling = self.settle(call, subject, Ended { session, reason });
+                let settling = self.settle(call, subject, EndedSession { session, reason });
                 self.in_time(call, Operation::End, settling).await.map(|_| None)
             }
             Lookup::Live { .. } | Lookup::Ended { .. } | Lookup::Unknown => Ok(None),

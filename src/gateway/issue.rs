@@ -50,7 +50,7 @@ impl Gateway {
             Created::Exists => return Err(unavailable("the new session's id is taken").into()),
         };
         // The login stands even if the evictions cannot be published now. The next request to meet them publishes them.
-        if let Err(error) = self.announce(call, login.subject.clone(), ended).await {
+        if let Err(error) = self.publish(call, login.subject.clone(), ended).await {
             log::warn!("evicted sessions are not announced yet: {error}");
         }
         self.metrics.sessions_created.inc();

@@ -1,7 +1,7 @@
 //! A refresh token is exchanged for its successor: one round trip to the store.
 
 use token_gateway_core::clock::Moment;
-use token_gateway_core::revocations::Ended;
+use token_gateway_core::denylist::EndedSession;
 use token_gateway_core::session::{Attempt, Reason};
 use token_gateway_core::token::verify::RefreshToken;
 
@@ -113,13 +113,13 @@ impl Gateway {
             Rotated::Reused(ended) => {
                 self.metrics.refreshed(RefreshOutcome::Reused);
                 log::warn!("session {session}: refresh token reused, {} sessions ended", ended.now.len());
-                self.announce(call, token.subject.clone(), ended.clone()).await?;
+                self.publish(call, token.subject.clone(), ended.clone()).await?;
             }
             Rotated::Ended { reason, announced: false } => {
                 if *reason == Reason::Reuse {
                     log::warn!("session {session}: ended by a reuse whose answer was lost");
                 }
-                self.settle(call, token.subject.clone(), Ended { session, reason: *reason }).await?;
+                self.settle(call, token.subject.clone(), EndedSession { session, reason: *reason }).await?;
             }
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! Reading sessions, and changing their claims.
 
-use token_gateway_core::revocations::Ended;
+use token_gateway_core::denylist::EndedSession;
 use token_gateway_core::session::{SessionId, Subject};
 
 use super::{Call, Error, Gateway, Refusal};
@@ -41,7 +41,7 @@ impl Gateway {
         match self.in_time(call, Operation::Read, self.store.get(&subject, session)).await? {
             Lookup::Live { .. } => Ok(Caller::Live { subject, session }),
             Lookup::Ended { reason, announced: false, .. } => {
-                let settling = self.settle(call, subject.clone(), Ended { session, reason });
+                let settling = self.settle(call, subject.clone(), EndedSession { session, reason });
                 let announced = self.in_time(call, Operation::End, settling).await?;
                 Ok(Caller::JustAnnounced { subject, announced })
             }

@@ -13,8 +13,8 @@ impl Gateway {
     /// read.
     pub async fn verify(&self, token: &str) -> Result<Access, Error> {
         match self.verdict(token) {
-            Err(Error::Store(_)) if self.revocations.stale().is_none() => {
-                self.revocations.read_first().await;
+            Err(Error::Store(_)) if self.denylist.stale().is_none() => {
+                self.denylist.read_first().await;
                 self.verdict(token)
             }
             decided => decided,

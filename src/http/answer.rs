@@ -88,8 +88,8 @@ pub fn session(session: SessionId, found: &Lookup) -> Option<HttpResponse> {
 
 /// The sessions that have ended, some of them perhaps by an earlier call whose answer was lost.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({"ended": ["4830719265501837429"]}))]
-pub struct Ended<'a> {
+#[schema(as = Ended, example = json!({"ended": ["4830719265501837429"]}))]
+pub struct EndedSessions<'a> {
     #[schema(value_type = Vec<schema::SessionId>)]
     ended: &'a [SessionId],
 }
@@ -103,7 +103,7 @@ pub struct Updated<'a> {
 }
 
 pub fn ended(sessions: &[SessionId]) -> HttpResponse {
-    json(StatusCode::OK, &Ended { ended: sessions })
+    json(StatusCode::OK, &EndedSessions { ended: sessions })
 }
 
 pub fn updated(sessions: &[SessionId]) -> HttpResponse {

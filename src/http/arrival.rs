@@ -17,17 +17,17 @@ use actix_web::dev::Payload;
 use actix_web::{Error, FromRequest, HttpRequest};
 
 /// The period of the timer.
-const BEAT: Duration = Duration::from_millis(50);
+const TICK: Duration = Duration::from_millis(50);
 
 /// A delay beyond this is late: the worker is busy.
-const LATE: Duration = Duration::from_millis(25);
+const TICK_DELAY: Duration = Duration::from_millis(25);
 
 /// Busy times shorter than this are ignored: no client gives up, retries and moves on within them. For as long after
 /// the last late timer, requests from the busy time may still come.
-const STALL: Duration = Duration::from_millis(250);
+const EVENT_LOOP_STALL: Duration = Duration::from_millis(250);
 
 /// Measures the event-loop lag of one worker.
-pub struct Pulse {
+pub struct EventLoopLag {
     last: Cell<Instant>,
     busy: Cell<Option<Busy>>,
 }
@@ -39,7 +39,7 @@ struct Busy {
     last_late_beat: Instant,
 }
 
-impl Pulse {
+impl EventLoopLag {
     fn new(now: Instant) -> Self {
         Self { last: Cell::new(now), busy: Cell::new(None) }
     }
@@ -59,14 +59,14 @@ impl Pulse {
     }
 
     fn is_late(&self, now: Instant) -> bool {
-        now.duration_since(self.last.get()) > BEAT + LATE
+        now.duration_since(self.last.get()) > TICK + TICK_DELAY
     }
 
     /// The start of the busy time around `now`: it ends then, or still lasts.
     fn busy_since(&self, now: Instant) -> Instant {
         let last = self.last.get();
         match self.busy.get() {
-            Some(busy) if last.min(now).duration_since(busy.last_late_beat) <= STALL => busy.since,
+            Some(busy) if last.min(now).duration_since(busy.last_late_beat) <= EVENT_LOOP_STALL => busy.since,
             _ => last,
         }
     }
@@ -77,21 +77,21 @@ impl Pulse {
             (self.busy_since(now), now)
         } else {
             match self.busy.get() {
-                Some(busy) if now.duration_since(busy.last_late_beat) <= STALL => {
+                Some(busy) if now.duration_since(busy.last_late_beat) <= EVENT_LOOP_STALL => {
                     (busy.since, busy.last_late_beat)
                 }
                 _ => return now,
             }
         };
-        if until.duration_since(since) > STALL { since } else { now }
+        if until.duration_since(since) > EVENT_LOOP_STALL { since } else { now }
     }
 }
 
-async fn beat(pulse: Weak<Pulse>) {
+async fn beat(pulse: Weak<EventLoopLag>) {
     while let Some(pulse) = pulse.upgrade() {
         pulse.beat(Instant::now());
         drop(pulse);
-        actix_web::rt::time::sleep(BEAT).await;
+        actix_web::rt::time::sleep(TICK).await;
     }
 }
 
@@ -104,7 +104,7 @@ impl FromRequest for Arrived {
 
     fn from_request(http: &HttpRequest, _: &mut Payload) -> Self::Future {
         let now = Instant::now();
-        let pulse = http.app_data::<Rc<Pulse>>();
+        let pulse = http.app_data::<Rc<EventLoopLag>>();
         ready(Ok(Self(pulse.map_or(now, |pulse| pulse.date(now)))))
     }
 }
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn a_request_met_after_a_stall_is_dated_before_it() {
         let start = Instant::now();
-        let (pulse, at) = (Pulse::new(start), |ms| at(start, ms));
+        let (pulse, at) = (EventLoopLag::new(start), |ms| at(start, ms));
         assert_eq!(pulse.date(at(60)), at(60));
         assert_eq!(pulse.date(at(5060)), start, "met before the beat that notices the gap");
         pulse.beat(at(5070));
@@ -134,11 +134,11 @@ mod tests {
     #[test]
     fn a_request_met_while_a_backlog_drains_is_dated_before_the_backlog() {
         let start = Instant::now();
-        let (pulse, at) = (Pulse::new(start), |ms| at(start, ms));
+        let (pulse, at) = (EventLoopLag::new(start), |ms| at(start, ms));
         for ms in (100..3000).step_by(100) {
             for met in (ms - 99..ms).step_by(9) {
                 let date = pulse.date(at(met));
-                assert!(date == start || met <= 325, "met at {met} ms"); // `STALL`, and one late timer
+                assert!(date == start || met <= 325, "met at {met} ms"); // `EVENT_LOOP_STALL`, and one late timer
             }
             pulse.beat(at(ms));
         }
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn a_hiccup_changes_nothing() {
         let start = Instant::now();
-        let (pulse, at) = (Pulse::new(start), |ms| at(start, ms));
+        let (pulse, at) = (EventLoopLag::new(start), |ms| at(start, ms));
         pulse.beat(at(200));
         assert_eq!(pulse.date(at(201)), at(201));
         for ms in (250..2000).step_by(50) {

@@ -72,7 +72,7 @@ pub async fn list(
         nullable = false,
         example = "current",
     )),
-    responses((status = 200, description = "What has ended, also when nothing was live", body = answer::Ended)),
+    responses((status = 200, description = "What has ended, also when nothing was live", body = answer::EndedSessions)),
     security(("access_token" = [])),
 )]
 pub async fn end_all(
@@ -103,7 +103,7 @@ pub async fn end_all(
     tag = "Own sessions",
     operation_id = "end_own_session",
     params(("sid" = AnySession, Path)),
-    responses((status = 200, description = "What has ended, also when nothing was live", body = answer::Ended)),
+    responses((status = 200, description = "What has ended, also when nothing was live", body = answer::EndedSessions)),
     security(("access_token" = [])),
 )]
 pub async fn end_one(

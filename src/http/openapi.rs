@@ -56,7 +56,7 @@ use super::{
         docs::page,
         docs::asset,
     ),
-    components(schemas(error::Body, revocations::Ended, sessions::Client, request::AnySession)),
+    components(schemas(error::Body, revocations::EndedEvent, sessions::Client, request::AnySession)),
     modifiers(&Schemes, &Refusals, &Bodiless),
 )]
 pub struct Document;

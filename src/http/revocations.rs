@@ -18,7 +18,7 @@ use futures_util::stream;
 use serde::Serialize;
 use sse_stream::Sse;
 use token_gateway_core::clock::Timestamp;
-use token_gateway_core::revocations::{Announced, Revocations};
+use token_gateway_core::denylist::{Denylist, RevocationEvent};
 use token_gateway_core::session::{Reason, SessionId, Subject};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
@@ -33,20 +33,20 @@ use crate::gateway::service_keys::Role;
 use crate::view::schema;
 
 /// How often `fresh` comes.
-const PULSE: Duration = Duration::from_millis(500);
+const FEED_HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// A node with a longer lag is not fresh.
-const FRESH: Duration = Duration::from_secs(3);
+const FEED_LAG_LIMIT: Duration = Duration::from_secs(3);
 
 /// The clocks of the primaries of a Cluster differ by less. A resumed stream begins so much before its `Last-Event-ID`.
-const SKEW: Duration = Duration::from_secs(60);
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The data of an event `ended`.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EndedEvent, example = json!({"sub": "alice", "sid": "4830719265501837429", "reason": "logout", "at": 1_790_000_000_000_u64}))]
-pub struct Ended<'a> {
+pub struct EndedEvent<'a> {
     #[schema(value_type = String)]
     sub: &'a Subject,
     #[schema(value_type = schema::SessionId)]
@@ -87,10 +87,11 @@ pub async fn follow(
 ) -> Result<HttpResponse, ApiError> {
     credentials::service(&http, &gateway.services, Role::Feed)?;
     let since = since(&http)?;
-    let fresh = fresh(&gateway.revocations).ok_or(ApiError::Unavailable)?;
-    let (held, news) = gateway.revocations.subscribe(since);
+    let fresh = fresh(&gateway.denylist).ok_or(ApiError::Unavailable)?;
+    let (held, news) = gateway.denylist.subscribe(since);
     let told = held.iter().flat_map(ended).chain(fresh).collect();
-    let following = Following { gateway, lifecycle, news, first: Some(told), pulse: Instant::now() + PULSE };
+    let following =
+        Following { gateway, lifecycle, news, first: Some(told), pulse: Instant::now() + FEED_HEARTBEAT };
     let events = stream::unfold(following, |mut following| async {
         let event = following.next().await?;
         Some((Ok::<_, actix_web::Error>(Bytes::from(event)), following))
@@ -108,14 +109,14 @@ fn since(http: &HttpRequest) -> Result<Timestamp, ApiError> {
     let millis: Option<u64> = id.to_str().ok().filter(|id| id.len() <= 16).and_then(|id| id.parse().ok());
     let millis =
         millis.ok_or_else(|| ApiError::field("Last-Event-ID", "must be the id of an event 'fresh'"))?;
-    Ok(Timestamp(millis.saturating_mul(1000)).minus(SKEW))
+    Ok(Timestamp(millis.saturating_mul(1000)).minus(CLOCK_SKEW))
 }
 
 /// A stream that is open.
 struct Following {
     gateway: Data<Gateway>,
     lifecycle: Data<Lifecycle>,
-    news: Receiver<Announced>,
+    news: Receiver<RevocationEvent>,
     first: Option<Vec<u8>>,
     pulse: Instant,
 }
@@ -144,8 +145,8 @@ impl Following {
 
     /// The events up to this moment, and `fresh` as their end.
     fn beat(&mut self, mut told: Vec<u8>) -> Option<Vec<u8>> {
-        self.pulse = Instant::now() + PULSE;
-        let fresh = fresh(&self.gateway.revocations)?; // before looking: an event in between is sent later, not lost
+        self.pulse = Instant::now() + FEED_HEARTBEAT;
+        let fresh = fresh(&self.gateway.denylist)?; // before looking: an event in between is sent later, not lost
         loop {
             match self.news.try_recv() {
                 Ok(news) => told.extend(ended(&news)),
@@ -159,15 +160,19 @@ impl Following {
     }
 }
 
-fn ended(one: &Announced) -> Vec<u8> {
-    let data =
-        Ended { sub: &one.subject, sid: one.ended.session, reason: one.ended.reason, at: one.at.0 / 1000 };
+fn ended(one: &RevocationEvent) -> Vec<u8> {
+    let data = EndedEvent {
+        sub: &one.subject,
+        sid: one.ended.session,
+        reason: one.ended.reason,
+        at: one.at.0 / 1000,
+    };
     event("ended", None, &data)
 }
 
 /// `None` while this node does not know.
-fn fresh(known: &Revocations) -> Option<Vec<u8>> {
-    let stale = known.stale().filter(|stale| *stale < FRESH)?;
+fn fresh(known: &Denylist) -> Option<Vec<u8>> {
+    let stale = known.stale().filter(|stale| *stale < FEED_LAG_LIMIT)?;
     let data = Fresh { stale_ms: stale.as_millis() as u64, now_ms: known.clock() / 1000 };
     Some(event("fresh", Some(known.latest().0 / 1000), &data))
 }

@@ -54,7 +54,7 @@ pub async fn list(
     tag = "Users",
     operation_id = "end_sessions",
     params(("sub" = schema::Subject, Path)),
-    responses((status = 200, description = "What has ended, also when nothing was live", body = answer::Ended)),
+    responses((status = 200, description = "What has ended, also when nothing was live", body = answer::EndedSessions)),
     security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
 )]
 pub async fn end_all(
@@ -140,7 +140,7 @@ pub async fn set_claims(
     tag = "Users",
     operation_id = "end_session",
     params(("sub" = schema::Subject, Path), ("sid" = AnySession, Path)),
-    responses((status = 200, description = "What has ended, also when nothing was live", body = answer::Ended)),
+    responses((status = 200, description = "What has ended, also when nothing was live", body = answer::EndedSessions)),
     security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
 )]
 pub async fn end_one(

@@ -12,7 +12,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::token::{Keyring, Tokens};
 
 /// Time between two looks at the file.
-const LOOK: Duration = Duration::from_secs(1);
+const KEY_FILE_POLL: Duration = Duration::from_secs(1);
 
 /// After this call `SIGHUP` ends the process no more.
 pub(super) fn hangups() -> std::io::Result<Signal> {
@@ -30,7 +30,7 @@ pub(super) async fn follow(
     tell("keys", &tokens.keys());
     loop {
         let asked = tokio::select! {
-            () = sleep(LOOK) => false,
+            () = sleep(KEY_FILE_POLL) => false,
             _ = hangups.recv() => true,
         };
         let now = source.stamp();

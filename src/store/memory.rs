@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use token_gateway_core::clock::{Clock, Moment, Timestamp};
-use token_gateway_core::revocations::{Announced, Ended, Listener};
+use token_gateway_core::denylist::{EndedSession, Listener, RevocationEvent};
 use token_gateway_core::session::{Jti, Reason, SessionId, Subject};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -62,7 +62,7 @@ struct Live {
 type Sessions = HashMap<SessionId, Record>;
 
 /// A subscriber hears from the feed at least this often, even without a new event.
-const PULSE: Duration = Duration::from_secs(1);
+const WATERMARK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The revocation feed.
 struct Feed {
@@ -74,13 +74,13 @@ struct Feed {
 #[derive(Default)]
 struct Entries {
     /// The events within the retention, the newest last.
-    held: VecDeque<Announced>,
+    held: VecDeque<RevocationEvent>,
     /// The number of older events, trimmed by now.
     trimmed: usize,
 }
 
 impl Feed {
-    fn append(&self, entries: impl Iterator<Item = Announced>, oldest: Timestamp) {
+    fn append(&self, entries: impl Iterator<Item = RevocationEvent>, oldest: Timestamp) {
         let mut all = self.lock();
         all.held.extend(entries);
         while all.held.front().is_some_and(|entry| entry.at < oldest) {
@@ -91,7 +91,7 @@ impl Feed {
     }
 
     /// The events after the first `known`, and the number of all.
-    fn after(&self, known: usize) -> (Vec<Announced>, usize) {
+    fn after(&self, known: usize) -> (Vec<RevocationEvent>, usize) {
         let all = self.lock();
         let new = all.held.iter().skip(known.saturating_sub(all.trimmed)).cloned().collect();
         (new, all.trimmed + all.held.len())
@@ -293,7 +293,7 @@ fn end_reused(
         }),
     };
     sessions.insert(own, Record::tombstone(Reason::Reuse, now, policy));
-    ended.now.push(Ended { session: own, reason: Reason::Reuse });
+    ended.now.push(EndedSession { session: own, reason: Reason::Reuse });
     ended
 }
 
@@ -310,10 +310,10 @@ fn end_where(
         match record {
             Record::Live(live) if chosen(session, live) => {
                 *record = Record::tombstone(reason, now, policy);
-                ended.now.push(Ended { session, reason });
+                ended.now.push(EndedSession { session, reason });
             }
             Record::Ended { reason, announced: false, .. } => {
-                ended.before.push(Ended { session, reason: *reason });
+                ended.before.push(EndedSession { session, reason: *reason });
             }
             _ => {}
         }
@@ -468,9 +468,10 @@ impl Store for MemoryStore {
         })
     }
 
-    async fn announce(&self, subject: &Subject, ended: &[Ended]) -> Result<(), Error> {
+    async fn publish(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), Error> {
         let at = self.read_clock();
-        let entries = ended.iter().map(|one| Announced { subject: subject.clone(), ended: one.clone(), at });
+        let entries =
+            ended.iter().map(|one| RevocationEvent { subject: subject.clone(), ended: one.clone(), at });
         self.feed.append(entries, at.minus(self.policy.feed_retention));
         self.with(subject, |sessions, _, _| {
             for one in ended {
@@ -493,12 +494,12 @@ impl Store for MemoryStore {
         listener.opened(1);
         let mut news = self.feed.appended.subscribe();
         let (held, mut known) = self.feed.after(0);
-        listener.whole(0, held, Some(Instant::now()));
+        listener.snapshot(0, held, Some(Instant::now()));
         loop {
-            let _ = timeout(PULSE, news.changed()).await; // its sender lives as long as this
+            let _ = timeout(WATERMARK_INTERVAL, news.changed()).await; // its sender lives as long as this
             let (more, all) = self.feed.after(known);
             known = all;
-            listener.appended(0, more, Some(Instant::now()));
+            listener.events(0, more, Some(Instant::now()));
         }
     }
 

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use token_gateway_core::clock::{Moment, Timestamp};
-use token_gateway_core::revocations::{Ended, Listener};
+use token_gateway_core::denylist::{EndedSession, Listener};
 use token_gateway_core::session::{Reason, SessionId, Subject};
 use tokio::time::timeout;
 
@@ -182,12 +182,12 @@ impl Store for RedisStore {
     /// Appends to the feed first, and marks the tombstones last: a node lost in between leaves work to repeat. Between
     /// the two, the replicas acknowledge the append, where `wait_replicas` asks for it. The acknowledgement covers all
     /// earlier writes, the end itself included (Redis: `WAIT`).
-    async fn announce(&self, subject: &Subject, ended: &[Ended]) -> Result<(), Error> {
+    async fn publish(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), Error> {
         if ended.is_empty() {
             return Ok(());
         }
-        scripts::announce(self, subject, ended).await?;
-        scripts::mark_announced(self, subject, ended).await
+        scripts::publish(self, subject, ended).await?;
+        scripts::mark_published(self, subject, ended).await
     }
 
     async fn now(&self, subject: &Subject) -> Result<Timestamp, Error> {

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sse_stream::{Sse, SseByteStream};
 use token_gateway_core::clock::Timestamp;
-use token_gateway_core::revocations::{Announced, Ended, Listener, Revocations};
+use token_gateway_core::denylist::{Denylist, EndedSession, Listener, RevocationEvent};
 use token_gateway_core::session::Reason;
 use tokio::time::{sleep, timeout, timeout_at};
 
@@ -23,13 +23,13 @@ pub use crate::store::redis::RedisSettings;
 use crate::store::redis::feed::RedisFeed;
 
 /// Without an event `fresh` for this long, the stream is opened again. Another node may then serve it.
-const SILENCE: Duration = Duration::from_secs(4);
+const FEED_SILENCE_LIMIT: Duration = Duration::from_secs(4);
 
 /// A stream with more lag is given up for a new one: somewhere on the way it was held up.
-const BEHIND: Duration = Duration::from_secs(6);
+const FEED_LAG_LIMIT: Duration = Duration::from_secs(6);
 
 /// Time limit for opening a stream.
-const CONNECT: Duration = Duration::from_secs(5);
+const FEED_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The revocation feed.
 pub struct Feed(Source);
@@ -81,7 +81,7 @@ impl Feed {
     }
 
     /// Passes all revocation events to `known`, as long as it is polled.
-    pub(super) async fn follow(self, client: Client, known: Arc<Revocations>) {
+    pub(super) async fn follow(self, client: Client, known: Arc<Denylist>) {
         match self.0 {
             Source::Http { url, key } => Http { url, key, client, known, last: None }.follow().await,
             #[cfg(feature = "verify-redis")]
@@ -98,7 +98,7 @@ struct Http {
     url: Url,
     key: SecretString,
     client: Client,
-    known: Arc<Revocations>,
+    known: Arc<Denylist>,
     /// The id of the last event `fresh`.
     last: Option<String>,
 }
@@ -113,7 +113,7 @@ struct Since {
 }
 
 impl Since {
-    fn known_until(&mut self, fresh: &FreshEvent) -> Option<Instant> {
+    fn watermark(&mut self, fresh: &FreshEvent) -> Option<Instant> {
         let later = fresh.now_ms.saturating_sub(*self.first.get_or_insert(fresh.now_ms));
         let told = self.asked.checked_add(Duration::from_millis(later))?;
         told.min(Instant::now()).checked_sub(Duration::from_millis(fresh.stale_ms))
@@ -132,11 +132,11 @@ struct EndedEvent {
 
 impl EndedEvent {
     /// `None` for an event without a valid session or subject.
-    fn read(data: &str) -> Option<Announced> {
+    fn read(data: &str) -> Option<RevocationEvent> {
         let event: Self = serde_json::from_str(data).ok()?;
-        let ended = Ended { session: event.sid.parse().ok()?, reason: Reason::told(&event.reason) };
+        let ended = EndedSession { session: event.sid.parse().ok()?, reason: Reason::told(&event.reason) };
         let at = Timestamp(event.at.saturating_mul(1000));
-        Some(Announced { subject: event.sub.parse().ok()?, ended, at })
+        Some(RevocationEvent { subject: event.sub.parse().ok()?, ended, at })
     }
 }
 
@@ -149,11 +149,11 @@ struct FreshEvent {
 /// Why a stream is over.
 #[derive(Debug, thiserror::Error)]
 enum Over {
-    #[error("it was not fresh for {SILENCE:?}")]
+    #[error("it was not fresh for {FEED_SILENCE_LIMIT:?}")]
     Silent,
     #[error("{0}")]
     Http(reqwest::Error),
-    #[error("it is more than {BEHIND:?} behind")]
+    #[error("it is more than {FEED_LAG_LIMIT:?} behind")]
     Behind,
     #[error("it is no stream of events")]
     Malformed,
@@ -197,15 +197,18 @@ impl Http {
             request = request.header("Last-Event-ID", last);
         }
         let mut since = Since { asked: Instant::now(), first: None };
-        let answer = timeout(CONNECT, request.send()).await.map_err(|_| Over::Silent)??.error_for_status()?;
+        let answer = timeout(FEED_CONNECT_TIMEOUT, request.send())
+            .await
+            .map_err(|_| Over::Silent)??
+            .error_for_status()?;
         let mut events = SseByteStream::new(answer.bytes_stream());
-        let mut deadline = Instant::now() + SILENCE;
+        let mut deadline = Instant::now() + FEED_SILENCE_LIMIT;
         loop {
             let event = timeout_at(deadline.into(), events.try_next()).await.map_err(|_| Over::Silent)?;
             let Some(event) = event.map_err(|_| Over::Malformed)? else { return Ok(()) };
             if self.take(event, &mut since)? {
                 *followed = true;
-                deadline = Instant::now() + SILENCE;
+                deadline = Instant::now() + FEED_SILENCE_LIMIT;
             }
         }
     }
@@ -220,11 +223,11 @@ impl Http {
             }
             Some("fresh") => {
                 let fresh: FreshEvent = serde_json::from_str(&data).map_err(|_| Over::Malformed)?;
-                let known_until = since.known_until(&fresh);
-                if known_until.is_none_or(|known| known.elapsed() > BEHIND) {
+                let watermark = since.watermark(&fresh);
+                if watermark.is_none_or(|known| known.elapsed() > FEED_LAG_LIMIT) {
                     return Err(Over::Behind);
                 }
-                self.known.hear(0, &[], known_until);
+                self.known.hear(0, &[], watermark);
                 self.last = event.id;
                 Ok(true)
             }

@@ -19,20 +19,20 @@ use super::Keys;
 use super::verifier::shown;
 
 /// Least time between fetches for unknown keys, however many tokens name such keys.
-const AT_MOST_EVERY: Duration = Duration::from_secs(10);
+const JWKS_COOLDOWN: Duration = Duration::from_secs(10);
 
 /// Time between fetches when the server does not say how long the set keeps (`Cache-Control: max-age`).
-const REFRESH: Duration = Duration::from_secs(300);
+const JWKS_MAX_AGE_DEFAULT: Duration = Duration::from_secs(300);
 
 /// Bounds for the server's `max-age`.
-const SHORTEST: Duration = Duration::from_secs(10);
-const LONGEST: Duration = Duration::from_secs(3600);
+const JWKS_MAX_AGE_LEAST: Duration = Duration::from_secs(10);
+const JWKS_MAX_AGE_MOST: Duration = Duration::from_secs(3600);
 
 /// Time between fetches after a failure.
-const AGAIN: Duration = Duration::from_secs(5);
+const JWKS_RETRY: Duration = Duration::from_secs(5);
 
 /// Time limit for an answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const JWKS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The largest set accepted, in bytes.
 const MAX_LEN: usize = 256 * 1024;
@@ -56,7 +56,7 @@ struct Published {
 /// Why there are no new keys. Holds nothing of the answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    #[error("no answer within {PATIENCE:?}")]
+    #[error("no answer within {JWKS_TIMEOUT:?}")]
     Slow,
     #[error("{0}")]
     Http(reqwest::Error),
@@ -102,10 +102,12 @@ impl Jwks {
             let mut asked = self.asked.lock().await;
             *asked = Some(Instant::now());
             let pause = match self.fetch().await {
-                Ok(fresh_for) => fresh_for.unwrap_or(REFRESH).clamp(SHORTEST, LONGEST),
+                Ok(fresh_for) => {
+                    fresh_for.unwrap_or(JWKS_MAX_AGE_DEFAULT).clamp(JWKS_MAX_AGE_LEAST, JWKS_MAX_AGE_MOST)
+                }
                 Err(failure) => {
                     log::warn!("cannot read the JWK Set at {}, trying on: {failure}", shown(&self.url));
-                    AGAIN
+                    JWKS_RETRY
                 }
             };
             drop(asked);
@@ -122,7 +124,7 @@ impl Jwks {
 
     async fn look(&self) {
         let mut asked = self.asked.lock().await;
-        if asked.is_some_and(|asked| asked.elapsed() < AT_MOST_EVERY) {
+        if asked.is_some_and(|asked| asked.elapsed() < JWKS_COOLDOWN) {
             return;
         }
         *asked = Some(Instant::now());
@@ -133,7 +135,7 @@ impl Jwks {
 
     /// Returns how long the set may be kept. A failure keeps the former keys.
     async fn fetch(&self) -> Result<Option<Duration>, Failure> {
-        let fetched = timeout(PATIENCE, self.get()).await.unwrap_or(Err(Failure::Slow));
+        let fetched = timeout(JWKS_TIMEOUT, self.get()).await.unwrap_or(Err(Failure::Slow));
         let taken = fetched.and_then(|(json, fresh_for)| self.take(json).map(|()| fresh_for));
         self.failed.store(taken.is_err(), Ordering::Release);
         taken

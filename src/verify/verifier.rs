@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use token_gateway_core::clock::Timestamp;
-use token_gateway_core::revocations::Revocations;
+use token_gateway_core::denylist::Denylist;
 use token_gateway_core::token::verify::Rejected;
 use token_gateway_core::token::verifying::{self, VerifyingKey};
 use token_gateway_core::token::{Parts, Secret, Typ};
@@ -36,7 +36,7 @@ pub struct Verifier(Arc<Inner>);
 
 struct Inner {
     checker: Arc<Checker>,
-    revocations: Arc<Revocations>,
+    denylist: Arc<Denylist>,
     /// `None` when the key is a secret.
     jwks: Option<Arc<Jwks>>,
     tasks: Vec<JoinHandle<()>>,
@@ -100,7 +100,7 @@ impl Verifier {
             Err(Refused::Token(Rejected::UnknownKey)) => self.look_again().await,
             Err(Refused::Unsure) if has_not_started() => {
                 self.look_again().await;
-                self.0.revocations.read_first().await;
+                self.0.denylist.read_first().await;
             }
             decided => return decided,
         }
@@ -139,7 +139,7 @@ impl Verifier {
 
     /// The feed's lag; `None` until the first snapshot is read.
     pub fn stale(&self) -> Option<Duration> {
-        self.0.revocations.stale()
+        self.0.denylist.stale()
     }
 
     /// Whether the feed's lag is beyond the limit. `/readyz` of an API node should report it.
@@ -222,7 +222,7 @@ impl Builder {
         }
         let client = Client::builder().redirect(Policy::none()).build();
         let client = client.map_err(|error| Invalid(format!("HTTP: {error}")))?;
-        let revocations = Arc::new(Revocations::new(self.retention));
+        let denylist = Arc::new(Denylist::new(self.retention));
         let (jwks, keys): (_, Arc<dyn Keys>) = match source {
             Source::Jwks(url) => {
                 let jwks = Arc::new(Jwks::new(url, client.clone()));
@@ -230,14 +230,14 @@ impl Builder {
             }
             Source::Secret(secret) => (None, Arc::new(Fixed(Arc::new(VerifyingKey::from_secret(&secret))))),
         };
-        let mut tasks = vec![tokio::spawn(feed.follow(client, revocations.clone()))];
+        let mut tasks = vec![tokio::spawn(feed.follow(client, denylist.clone()))];
         tasks.extend(jwks.clone().map(|jwks| tokio::spawn(jwks.keep())));
-        let checker = Arc::new(Checker::new(keys, self.rules, revocations.clone()));
+        let checker = Arc::new(Checker::new(keys, self.rules, denylist.clone()));
         tasks.push(tokio::spawn({
             let checker = checker.clone();
             async move { checker.drop_ended().await }
         }));
-        Ok(Verifier(Arc::new(Inner { checker, revocations, jwks, tasks })))
+        Ok(Verifier(Arc::new(Inner { checker, denylist, jwks, tasks })))
     }
 }
 

@@ -87,11 +87,11 @@ impl Seed {
         assert_eq!(reply[0], "ended");
     }
 
-    fn announce(&self, shell: &Shell) {
+    fn publish(&self, shell: &Shell) {
         let (subject, session) = (self.subject.encoded().to_string(), self.session());
         let args = ["1800000", &subject, session.as_str(), Reason::Logout.as_str()];
-        shell.script("announce", &["tg:revocations"], &args);
-        shell.script("mark_announced", &[&self.set()], &[session.as_str()]);
+        shell.script("publish", &["tg:revocations"], &args);
+        shell.script("mark_published", &[&self.set()], &[session.as_str()]);
     }
 }
 
@@ -103,7 +103,7 @@ impl Seeds {
         hostile[0].rotate(shell, 1);
         let (told, untold) = (Seed::new(shell, "carol"), Seed::new(shell, "dave"));
         told.end(shell);
-        told.announce(shell);
+        told.publish(shell);
         untold.end(shell);
         let others = (0..12).map(|n| Seed::new(shell, &format!("user-{n}@example.com"))).collect();
         Self { hostile, told, untold, others, primaries }

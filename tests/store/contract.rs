@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use token_gateway::store::{Created, EndedOne, Lookup, Policy, ReuseScope, Rotated, SessionRecord};
 use token_gateway_core::clock::{Moment, Timestamp};
-use token_gateway_core::revocations::Ended;
+use token_gateway_core::denylist::EndedSession;
 use token_gateway_core::session::{Jti, Reason, SessionId};
 
 use super::{Bench, new_session, policy, subject, successor};
@@ -79,7 +79,7 @@ async fn rotated(bench: &Bench, name: &str, jti: Jti, generation: u64, attempt: 
     }
 }
 
-fn sorted(ended: &[Ended]) -> Vec<SessionId> {
+fn sorted(ended: &[EndedSession]) -> Vec<SessionId> {
     let mut ids: Vec<_> = ended.iter().map(|one| one.session).collect();
     ids.sort();
     ids
@@ -253,8 +253,8 @@ async fn ending_twice_changes_nothing_and_tells_what_was_not_announced(bench: &B
     assert_eq!(bench.store.end_session(&alice, session, Reason::Logout).await, Ok(EndedOne::Ended));
     let again = bench.store.end_session(&alice, session, Reason::Admin).await;
     assert_eq!(again, Ok(EndedOne::Already { reason: Reason::Logout, announced: false }));
-    let ended = [Ended { session, reason: Reason::Logout }];
-    bench.store.announce(&alice, &ended).await.unwrap();
+    let ended = [EndedSession { session, reason: Reason::Logout }];
+    bench.store.publish(&alice, &ended).await.unwrap();
     let again = bench.store.end_session(&alice, session, Reason::Admin).await;
     assert_eq!(again, Ok(EndedOne::Already { reason: Reason::Logout, announced: true }));
     let nobody = bench.store.end_session(&alice, SessionId::random(), Reason::Logout).await;
@@ -294,7 +294,7 @@ async fn what_was_not_announced_is_told_again_until_it_is(bench: &Bench) {
         bench.store.end_subject(&alice, None, Reason::Admin, Moment::Stored(Timestamp(0))).await.unwrap();
     assert_eq!((waiting.now.len(), sorted(&waiting.before)), (0, ids(&[first, second])));
     assert!(waiting.before.iter().all(|one| one.reason == Reason::Logout), "{waiting:?}");
-    bench.store.announce(&alice, &waiting.before[..1]).await.unwrap();
+    bench.store.publish(&alice, &waiting.before[..1]).await.unwrap();
     let waiting_still =
         bench.store.end_subject(&alice, None, Reason::Admin, Moment::Stored(Timestamp(0))).await.unwrap();
     assert_eq!(waiting_still.before, waiting.before[1..]);
@@ -356,7 +356,7 @@ async fn the_least_recently_refreshed_makes_room(bench: &Bench) {
     let deadline = bench.moment().await.plus(Duration::from_secs(5));
     let created = bench.store.create(&new_session(&alice, fourth, deadline)).await.unwrap();
     let Created::Created { ended, .. } = created else { panic!("not created: {created:?}") };
-    assert_eq!(ended.now, [Ended { session: second.session(), reason: Reason::Evicted }]);
+    assert_eq!(ended.now, [EndedSession { session: second.session(), reason: Reason::Evicted }]);
     let listed: Vec<_> = bench.store.list(&alice).await.unwrap().iter().map(|one| one.session).collect();
     assert_eq!(listed, [fourth.session(), first.session(), third.session()]);
 }

@@ -78,7 +78,7 @@ async fn an_announced_end_is_in_the_feed_and_out_of_the_set() {
         .end_subject(&alice, None, Reason::Admin, Moment::Stored(bench.moment().await))
         .await
         .unwrap();
-    bench.store.announce(&alice, &ended.all()).await.unwrap();
+    bench.store.publish(&alice, &ended.all()).await.unwrap();
     let entries: Vec<(String, HashMap<String, String>)> = redis.ask(&["XRANGE", "tg:revocations", "-", "+"]);
     assert_eq!(entries.len(), 1);
     let (sub, sid) = ("al%2Fice".to_owned(), jti.session().to_string());
@@ -104,7 +104,7 @@ async fn the_feed_is_trimmed_by_age() {
         .end_subject(&alice, None, Reason::Admin, Moment::Stored(bench.moment().await))
         .await
         .unwrap();
-    bench.store.announce(&alice, &ended.all()).await.unwrap();
+    bench.store.publish(&alice, &ended.all()).await.unwrap();
     let length: u64 = redis.ask(&["XLEN", "tg:revocations"]);
     assert!(length < 150, "trimmed to whole macro nodes of 100 entries: {length}");
 }

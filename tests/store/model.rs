@@ -10,7 +10,7 @@ use token_gateway::store::{
     Created, EndedMany, Lookup, Policy, ReuseScope, Rotated, Rotation, SessionRecord, Successor,
 };
 use token_gateway_core::clock::{Moment, Timestamp};
-use token_gateway_core::revocations::Ended;
+use token_gateway_core::denylist::EndedSession;
 use token_gateway_core::session::{Jti, Reason, SessionId, Subject};
 use tokio::runtime::Runtime;
 
@@ -184,7 +184,7 @@ impl Story {
                     .end_subject(&subject, None, Reason::Admin, Moment::Stored(Timestamp(0)))
                     .await
                     .unwrap();
-                store.announce(&subject, &waiting.before).await.unwrap();
+                store.publish(&subject, &waiting.before).await.unwrap();
                 (told_ended(waiting), None)
             }
             Step::SetClaims { subject, token } => {
@@ -300,7 +300,7 @@ fn told_grant(grant: &Successor) -> String {
 }
 
 fn told_ended(ended: EndedMany) -> String {
-    let told = |mut list: Vec<Ended>| {
+    let told = |mut list: Vec<EndedSession>| {
         list.sort_by_key(|one| one.session);
         format!("{list:?}")
     };

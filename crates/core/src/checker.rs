@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use self::seen::Seen;
 use crate::clock::Timestamp;
-use crate::revocations::Revocations;
+use crate::denylist::Denylist;
 use crate::token::verify::{AccessToken, Rejected};
 use crate::token::verifying::VerifyingKey;
 use crate::token::{Parts, Typ};
@@ -67,14 +67,14 @@ pub struct Rules {
 pub struct Checker {
     keys: Arc<dyn Keys>,
     rules: Rules,
-    revocations: Arc<Revocations>,
+    denylist: Arc<Denylist>,
     seen: Seen,
 }
 
 impl Checker {
-    /// Checks by these keys and rules, and by the ends that `revocations` remembers.
-    pub fn new(keys: Arc<dyn Keys>, rules: Rules, revocations: Arc<Revocations>) -> Self {
-        Self { keys, rules, revocations, seen: Seen::new(SEEN) }
+    /// Checks by these keys and rules, and by the ends that `denylist` remembers.
+    pub fn new(keys: Arc<dyn Keys>, rules: Rules, denylist: Arc<Denylist>) -> Self {
+        Self { keys, rules, denylist, seen: Seen::new(SEEN) }
     }
 
     /// Checks a token at the time `now`, from memory: no request is sent, and nothing is waited for.
@@ -103,7 +103,7 @@ impl Checker {
         if self.rules.goes_on_when_stale {
             return Ok(access);
         }
-        if access.token().lifetime() > self.revocations.retention() {
+        if access.token().lifetime() > self.denylist.retention() {
             log::error!("session {}: a token lives longer than ends are remembered", access.session());
             return Err(Refused::Unsure);
         }
@@ -112,16 +112,16 @@ impl Checker {
 
     /// Whether the feed's lag is beyond the limit of the rules.
     pub fn is_stale(&self) -> bool {
-        self.revocations.stale().is_none_or(|stale| stale > self.rules.max_stale)
+        self.denylist.stale().is_none_or(|stale| stale > self.rules.max_stale)
     }
 
     /// Forgets the tokens of ended sessions, as long as it is polled. [`check`](Self::check) refuses them before that.
     pub async fn drop_ended(&self) {
-        let mut news = self.revocations.news();
+        let mut news = self.denylist.news();
         while !matches!(news.recv().await, Err(RecvError::Closed)) {
             sleep(DROP_EVERY).await;
             news = news.resubscribe(); // one pass covers all events of the pause
-            self.seen.retain(|access| self.revocations.reason(access.subject(), access.session()).is_none());
+            self.seen.retain(|access| self.denylist.reason(access.subject(), access.session()).is_none());
         }
     }
 
@@ -139,7 +139,7 @@ impl Checker {
 
     fn verdict(&self, access: &Access, now: Timestamp) -> Result<(), Refused> {
         access.token().check_live_at(now)?;
-        match self.revocations.reason(access.subject(), access.session()) {
+        match self.denylist.reason(access.subject(), access.session()) {
             Some(_) => Err(Refused::Ended),
             None => Ok(()),
         }

@@ -3,6 +3,6 @@
 
 pub mod checker;
 pub mod clock;
-pub mod revocations;
+pub mod denylist;
 pub mod session;
 pub mod token;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
-use token_gateway_core::revocations::{Ended, Revocations};
+use token_gateway_core::denylist::{Denylist, EndedSession};
 use token_gateway_core::session::{Reason, SessionId, Subject};
 
 use super::{subject, wanted};
@@ -93,7 +93,7 @@ impl End {
             };
         }
         let line = |word: &'static str| {
-            move |one: &Ended| format!("{word} {} {}\n", one.session, one.reason.as_str())
+            move |one: &EndedSession| format!("{word} {} {}\n", one.session, one.reason.as_str())
         };
         ended.now.iter().map(line("ended")).chain(ended.before.iter().map(line("announced"))).collect()
     }
@@ -108,7 +108,7 @@ async fn end(
 ) -> Result<EndedMany, store::Error> {
     let retention = policy.feed_retention;
     let store = RedisStore::new(redis, policy)?;
-    let ender = Ender::new(Arc::new(store), Metrics::new(), Arc::new(Revocations::new(retention)));
+    let ender = Ender::new(Arc::new(store), Metrics::new(), Arc::new(Denylist::new(retention)));
     let call = Call::new(Instant::now(), redis.timeout);
     match extent {
         Extent::One(session) => ender.end_session(call, subject, session, Reason::Admin).await,
@@ -123,6 +123,6 @@ fn confirmed(subject: &Subject) -> Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-fn ids(ended: &[Ended]) -> Vec<SessionId> {
+fn ids(ended: &[EndedSession]) -> Vec<SessionId> {
     ended.iter().map(|one| one.session).collect()
 }

@@ -3,7 +3,7 @@
 //! Redis answers pipelined commands in order, so one connection carries all calls of a worker to one primary. No
 //! checkout costs a round trip, and simultaneous commands travel together.
 //!
-//! - a link (`lane.rs`) keeps one connection open, in the background, with jittered backoff. It leads to a fixed
+//! - a link (`link.rs`) keeps one connection open, in the background, with jittered backoff. It leads to a fixed
 //!   server, or to the primary named by Sentinels (`sentinel.rs`);
 //! - a `Shard` (`shard.rs`) leads to one primary. It is a link and a pool (deadpool) that bounds the calls in flight on
 //!   it. The pool's objects are handles on the link's connection; it recycles a handle by comparing two numbers. Beside
@@ -17,7 +17,7 @@
 mod budget;
 mod cluster;
 mod failure;
-mod lane;
+mod link;
 mod masters;
 mod nodes;
 mod sentinel;
@@ -38,7 +38,7 @@ use tokio::time::{sleep, timeout};
 use self::budget::Budget;
 use self::cluster::Cluster;
 use self::failure::Failure;
-use self::lane::{Greeting, Opening, Target};
+use self::link::{Connector, Handshake, Target};
 pub(super) use self::masters::Masters;
 use self::sentinel::Sentinels;
 use self::shard::Shard;
@@ -82,7 +82,7 @@ impl Connections {
         let dialer = Dialer::new(&parsed, &settings.tls);
         let one = |target, dialer| {
             let opening =
-                Opening { dialer, greeting: layout.clone().map_or(Greeting::Reader, Greeting::Layout) };
+                Connector { dialer, handshake: layout.clone().map_or(Handshake::Reader, Handshake::Layout) };
             Shard::open(settings, target, opening, true).map(|shard| Routes::One(Arc::new(shard)))
         };
         let routes = match parsed.topology {
@@ -122,8 +122,8 @@ impl Connections {
     /// A lower bound of `moment` on the clock of the key's server, if known.
     pub fn lower_bound(&self, key: impl FnOnce() -> String, moment: Instant) -> Option<Timestamp> {
         let clock = match &self.routes {
-            Routes::One(shard) => shard.lane.clock(),
-            Routes::Cluster { cluster, .. } => cluster.known_owner(nodes::slot(key()))?.lane.clock(),
+            Routes::One(shard) => shard.link.clock(),
+            Routes::Cluster { cluster, .. } => cluster.known_owner(nodes::slot(key()))?.link.clock(),
         };
         clock?.lower_bound(moment)
     }
@@ -176,9 +176,9 @@ impl Connections {
         key: &str,
     ) -> Result<(MultiplexedConnection, impl Future<Output = ()>), Error> {
         let shard = self.find(key, &Route::Owner).await?.0;
-        let handle = shard.lane.handle().await?;
-        let connection = shard.lane.another(&handle).await?;
-        Ok((connection, async move { shard.lane.replaced(handle.number).await }))
+        let handle = shard.link.handle().await?;
+        let connection = shard.link.another(&handle).await?;
+        Ok((connection, async move { shard.link.replaced(handle.number).await }))
     }
 
     /// The Cluster's slots may lie elsewhere by now.

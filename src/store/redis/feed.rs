@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, InfoDict, RedisError};
 use token_gateway_core::clock::Timestamp;
-use token_gateway_core::revocations::{Announced, Ended, Listener};
+use token_gateway_core::denylist::{EndedSession, Listener, RevocationEvent};
 use token_gateway_core::session::{Reason, Subject};
 use tokio::time::{sleep, timeout};
 
@@ -27,7 +27,7 @@ use crate::store::Error;
 const BLOCK: u64 = 500;
 
 /// How much longer an answer may take, before the connection counts as dead.
-const PATIENCE: Duration = Duration::from_secs(1);
+const FEED_READ_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Entries per answer.
 const BATCH: usize = 1000;
@@ -40,7 +40,7 @@ const YOUNG: u64 = 5;
 const SLACK: u64 = 60_000;
 
 /// Within this time the gateways, too, have connected to a server with losses, and repaired them.
-const SETTLE: Duration = Duration::from_secs(2);
+const FEED_SETTLING: Duration = Duration::from_secs(2);
 
 /// An entry from Redis: its id, then names and values in turn, with any content.
 type Entry = (String, Vec<(Vec<u8>, Vec<u8>)>);
@@ -115,7 +115,7 @@ struct Part<'a> {
 
 /// A snapshot of a partition.
 struct Whole {
-    announced: Vec<Announced>,
+    announced: Vec<RevocationEvent>,
     first: Id,
     last: Id,
     /// Whether it has the last known entry, or may have dropped it for its age.
@@ -152,14 +152,14 @@ impl Part<'_> {
                 answer = self.news(&mut connection) => answer?,
                 () = &mut replaced => return Ok(()),
             };
-            let announced = entries.iter().filter_map(announced).collect();
+            let announced = entries.iter().filter_map(event_of).collect();
             if self.was_trimmed(first, oldest) {
-                self.listener.appended(self.number, announced, None);
+                self.listener.events(self.number, announced, None);
                 first = self.catch_up(&mut connection, followed).await?;
                 continue;
             }
-            let known_until = Some(asked).filter(|_| entries.len() < BATCH && self.is_settled());
-            self.listener.appended(self.number, announced, known_until);
+            let watermark = Some(asked).filter(|_| entries.len() < BATCH && self.is_settled());
+            self.listener.events(self.number, announced, watermark);
             self.last = entries.last().and_then(Id::of).unwrap_or(self.last);
             // An empty feed takes its first entry from here, or nobody would notice when all of it is gone again.
             first = if oldest == Id::default() {
@@ -195,13 +195,13 @@ impl Part<'_> {
     ) -> Result<Id, Error> {
         let asked = Instant::now();
         let server = Server::ask(connection).await?;
-        let whole = self.whole(connection).await?;
+        let whole = self.snapshot(connection).await?;
         if self.may_have_lost(&server, &whole) {
-            self.settles = Instant::now() + SETTLE;
+            self.settles = Instant::now() + FEED_SETTLING;
         }
         (self.server, self.last) = (server.run_id, whole.last);
-        let known_until = Some(asked).filter(|_| self.is_settled());
-        self.listener.whole(self.number, whole.announced, known_until);
+        let watermark = Some(asked).filter(|_| self.is_settled());
+        self.listener.snapshot(self.number, whole.announced, watermark);
         *followed = true;
         Ok(whole.first)
     }
@@ -222,7 +222,7 @@ impl Part<'_> {
         Instant::now() >= self.settles
     }
 
-    async fn whole(&self, connection: &mut MultiplexedConnection) -> Result<Whole, Error> {
+    async fn snapshot(&self, connection: &mut MultiplexedConnection) -> Result<Whole, Error> {
         let mut whole = Whole {
             announced: Vec::new(),
             first: Id::default(),
@@ -238,7 +238,7 @@ impl Part<'_> {
                 whole.first = entries.first().and_then(Id::of).unwrap_or_default();
             }
             whole.continues |= entries.iter().filter_map(Id::of).any(|id| id == self.last);
-            whole.announced.extend(entries.iter().filter_map(announced));
+            whole.announced.extend(entries.iter().filter_map(event_of));
             whole.last = last;
         }
     }
@@ -298,22 +298,22 @@ async fn ask<T: FromRedisValue>(connection: &mut MultiplexedConnection, command:
 }
 
 async fn in_time<T>(answer: impl Future<Output = Result<T, RedisError>>) -> Result<T, Error> {
-    let patience = Duration::from_millis(BLOCK) + PATIENCE;
+    let patience = Duration::from_millis(BLOCK) + FEED_READ_TIMEOUT;
     let answer = timeout(patience, answer).await;
     let answer = answer.map_err(|_| Error::Unavailable(format!("no answer within {patience:?}")))?;
     answer.map_err(|error| unavailable(&error))
 }
 
 /// The revocation event of an entry; `None` for a foreign entry.
-fn announced(entry: &Entry) -> Option<Announced> {
+fn event_of(entry: &Entry) -> Option<RevocationEvent> {
     let value = |name: &str| {
         let (_, value) = entry.1.iter().find(|(field, _)| field == name.as_bytes())?;
         std::str::from_utf8(value).ok()
     };
-    let ended = Ended {
+    let ended = EndedSession {
         session: value("sid")?.parse().ok()?,
         reason: Reason::told(value("reason").unwrap_or_default()),
     };
     let at = Timestamp(Id::of(entry)?.0.checked_mul(1000)?);
-    Some(Announced { subject: Subject::from_encoded(value("sub")?)?, ended, at })
+    Some(RevocationEvent { subject: Subject::from_encoded(value("sub")?)?, ended, at })
 }

@@ -5,7 +5,7 @@ use std::vec;
 
 use redis::Value;
 use token_gateway_core::clock::Timestamp;
-use token_gateway_core::revocations::Ended;
+use token_gateway_core::denylist::EndedSession;
 use token_gateway_core::session::SessionId;
 
 use crate::store::{EndedMany, Error};
@@ -84,7 +84,7 @@ impl Reply {
         let mut all = Vec::new();
         while !self.is_empty() {
             let session: SessionId = self.parse("sid")?;
-            all.push(Ended { session, reason: self.parse("reason")? });
+            all.push(EndedSession { session, reason: self.parse("reason")? });
         }
         if count > all.len() {
             return Err(Error::Corrupt("a script's reply is too short".into()));

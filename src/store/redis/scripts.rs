@@ -14,7 +14,7 @@ use super::RedisStore;
 use super::keys::LAYOUT_VERSION;
 use super::reply::Reply;
 use crate::store::{
-    Created, Ended, EndedMany, EndedOne, Error, Lookup, NewSession, Rotated, Rotation, SessionRecord,
+    Created, EndedMany, EndedOne, EndedSession, Error, Lookup, NewSession, Rotated, Rotation, SessionRecord,
     Successor,
 };
 
@@ -58,8 +58,8 @@ script!(END_SUBJECT, "end_subject", "ended");
 script!(GET_SESSION, "get_session", "live", "ended", "unknown");
 script!(LIST_SESSIONS, "list_sessions", "sessions");
 script!(SET_CLAIMS, "set_claims", "updated");
-script!(ANNOUNCE, "announce", "appended");
-script!(MARK_ANNOUNCED, "mark_announced", "marked");
+script!(PUBLISH, "publish", "appended");
+script!(MARK_PUBLISHED, "mark_published", "marked");
 script!(OPEN_LAYOUT, "open_layout", "layout");
 
 /// All scripts, in reading order.
@@ -71,8 +71,8 @@ pub static ALL: [&Script; 10] = [
     &GET_SESSION,
     &LIST_SESSIONS,
     &SET_CLAIMS,
-    &ANNOUNCE,
-    &MARK_ANNOUNCED,
+    &PUBLISH,
+    &MARK_PUBLISHED,
     &OPEN_LAYOUT,
 ];
 
@@ -347,10 +347,14 @@ pub(super) fn updated(mut reply: Reply) -> Result<Vec<SessionId>, Error> {
     }
 }
 
-pub(super) async fn announce(store: &RedisStore, subject: &Subject, ended: &[Ended]) -> Result<(), Error> {
+pub(super) async fn publish(
+    store: &RedisStore,
+    subject: &Subject,
+    ended: &[EndedSession],
+) -> Result<(), Error> {
     let feed = store.feed_of(subject);
     let call = |_: &_| {
-        let call = Call::new(&ANNOUNCE, &[feed])
+        let call = Call::new(&PUBLISH, &[feed])
             .arg(store.policy.feed_retention.as_millis() as u64)
             .arg(subject.encoded().to_string());
         ended.iter().fold(call, |call, one| call.arg(one.session.as_str()).arg(one.reason.as_str()))
@@ -362,14 +366,14 @@ pub(super) async fn announce(store: &RedisStore, subject: &Subject, ended: &[End
     }
 }
 
-pub(super) async fn mark_announced(
+pub(super) async fn mark_published(
     store: &RedisStore,
     subject: &Subject,
-    ended: &[Ended],
+    ended: &[EndedSession],
 ) -> Result<(), Error> {
     let set = store.keys.sessions(subject);
     let call = |_: &_| {
-        ended.iter().fold(Call::new(&MARK_ANNOUNCED, &[&set]), |call, one| call.arg(one.session.as_str()))
+        ended.iter().fold(Call::new(&MARK_PUBLISHED, &[&set]), |call, one| call.arg(one.session.as_str()))
     };
     let reply = store.connections.call(&set, call).await?;
     match reply.word() {
@@ -471,8 +475,8 @@ mod tests {
             "end_subject",
             "get_session",
             "list_sessions",
-            "announce",
-            "mark_announced",
+            "publish",
+            "mark_published",
             "open_layout",
         ];
         assert_eq!(allowed, expected);

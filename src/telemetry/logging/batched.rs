@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How long a line may wait for others. A process that is killed loses no more than this.
-const BATCH: Duration = Duration::from_millis(5);
+const LOG_BATCH: Duration = Duration::from_millis(5);
 
 /// Bytes that may wait. Beyond this, logging threads wait, too, until standard error is read.
 const MOST: usize = 1 << 20;
@@ -55,7 +55,7 @@ fn write_on() {
     loop {
         let waiting = LINES.waiting.lock().expect("nobody panics while lines wait");
         drop(LINES.arrived.wait_while(waiting, |waiting| waiting.is_empty()));
-        thread::sleep(BATCH);
+        thread::sleep(LOG_BATCH);
         drain();
     }
 }

@@ -8,7 +8,7 @@ use base64_simd::URL_SAFE_NO_PAD;
 use serde_json::json;
 
 use super::*;
-use crate::revocations::{Announced, Ended, Listener as _};
+use crate::denylist::{EndedSession, Listener as _, RevocationEvent};
 use crate::session::{Reason, SessionId, Subject};
 use crate::token::verifying::find_access;
 
@@ -51,10 +51,10 @@ fn checker(keys: Arc<OneKey>) -> Checker {
         max_stale: Duration::from_secs(3600),
         goes_on_when_stale: false,
     };
-    let revocations = Arc::new(Revocations::new(Duration::from_secs(1800)));
-    revocations.opened(1);
-    revocations.whole(0, Vec::new(), Some(Instant::now()));
-    Checker::new(keys, rules, revocations)
+    let denylist = Arc::new(Denylist::new(Duration::from_secs(1800)));
+    denylist.opened(1);
+    denylist.snapshot(0, Vec::new(), Some(Instant::now()));
+    Checker::new(keys, rules, denylist)
 }
 
 #[tokio::test]
@@ -69,10 +69,10 @@ async fn a_token_is_dropped_when_its_session_ends_though_nobody_asks_for_it_agai
         token
     });
     assert_eq!(checker.seen.len(), 2);
-    let ended = Ended { session: ended, reason: Reason::Logout };
+    let ended = EndedSession { session: ended, reason: Reason::Logout };
     let announcing = async {
         let at = Timestamp::from_system_clock();
-        checker.revocations.appended(0, vec![Announced { subject: subject.clone(), ended, at }], None);
+        checker.denylist.events(0, vec![RevocationEvent { subject: subject.clone(), ended, at }], None);
         while checker.seen.len() > 1 {
             tokio::task::yield_now().await;
         }

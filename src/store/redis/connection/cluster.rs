@@ -15,7 +15,7 @@ use redis::Cmd;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
-use super::lane::{Greeting, Opening, Target};
+use super::link::{Connector, Handshake, Target};
 use super::nodes::{self, Claim, SLOTS};
 use super::shard::Shard;
 use super::{CONNECT, Failure, send, unavailable};
@@ -26,14 +26,14 @@ use crate::store::redis::reply::Reply;
 use crate::store::redis::scripts;
 
 /// How often the map is asked for while all is well.
-const CALM: Duration = Duration::from_secs(1);
+const SLOT_MAP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often the state is checked, and the map asked for where something is amiss.
-const TICK: Duration = Duration::from_millis(100);
+const SLOT_MAP_RETRY: Duration = Duration::from_millis(100);
 
 /// How many servers are asked at once, and how long they may take.
 const ASKED: usize = 3;
-const ANSWER: Duration = Duration::from_millis(300);
+const SLOT_MAP_TIMEOUT: Duration = Duration::from_millis(300);
 
 pub(super) struct Cluster {
     this: Weak<Self>,
@@ -116,7 +116,8 @@ impl Cluster {
         if let Some(shard) = shards.get(address) {
             return Ok(shard.clone());
         }
-        let opening = Opening { dialer: self.dialer.clone(), greeting: Greeting::Fenced(self.this.clone()) };
+        let opening =
+            Connector { dialer: self.dialer.clone(), handshake: Handshake::Fenced(self.this.clone()) };
         let shard = Arc::new(Shard::open(
             &self.settings,
             Target::Fixed(address.clone()),
@@ -156,7 +157,7 @@ impl Cluster {
     fn is_whole(&self) -> bool {
         let map = self.map.load();
         map.owners.iter().all(Option::is_some)
-            && map.shards.iter().all(|shard| shard.lane.is_up() == Some(true))
+            && map.shards.iter().all(|shard| shard.link.is_up() == Some(true))
     }
 
     async fn refresh(&self) -> Result<(), Error> {
@@ -182,7 +183,7 @@ impl Cluster {
     /// Some servers, others each time: first those known to answer, then the configured ones.
     fn to_ask(&self) -> Vec<Address> {
         let shards = self.shards.lock().expect("no panic while the shards are held");
-        let up = shards.iter().filter(|(_, shard)| shard.lane.is_up() == Some(true));
+        let up = shards.iter().filter(|(_, shard)| shard.link.is_up() == Some(true));
         let mut up: Vec<Address> = up.map(|(address, _)| address.clone()).collect();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let mut seeds = self.seeds.clone();
@@ -198,14 +199,14 @@ impl Cluster {
 
     async fn view(&self, address: &Address) -> Result<Vec<Claim>, Error> {
         let command = command();
-        let answer = timeout(ANSWER, self.ask(address, &command)).await;
+        let answer = timeout(SLOT_MAP_TIMEOUT, self.ask(address, &command)).await;
         let answer = answer.unwrap_or_else(|_| Err(Error::Unavailable(format!("{address}: no answer"))));
         answer.map(|answer| nodes::claims(&answer, address, self.over_tls))
     }
 
     async fn ask(&self, address: &Address, command: &Cmd) -> Result<String, Error> {
         let known = self.shards.lock().expect("no panic while the shards are held").get(address).cloned();
-        match known.filter(|shard| shard.lane.is_up() == Some(true)) {
+        match known.filter(|shard| shard.link.is_up() == Some(true)) {
             Some(shard) => shard.look(command).await.map_err(Failure::into_error)?.ok_or_else(|| {
                 Error::Unavailable("the user may not ask CLUSTER NODES; allow +cluster|nodes".to_owned())
             }),
@@ -222,13 +223,13 @@ impl Cluster {
     pub async fn confirm_layout(&self) -> Result<(), Error> {
         let Some(layout) = &self.layout else { return Ok(()) };
         let Some(shard) = self.known_owner(nodes::slot(layout)) else { return Ok(()) };
-        let Some(address) = shard.lane.fixed() else { return Ok(()) };
+        let Some(address) = shard.link.fixed() else { return Ok(()) };
         let asking = async {
-            let mut connection = self.dialer.dial(address, ANSWER).await.ok()?;
+            let mut connection = self.dialer.dial(address, SLOT_MAP_TIMEOUT).await.ok()?;
             let answer = send(&mut connection, &scripts::open_layout_call(layout).eval()).await.ok()?;
             Some(Reply::new(answer).and_then(scripts::check_layout))
         };
-        match timeout(ANSWER, asking).await {
+        match timeout(SLOT_MAP_TIMEOUT, asking).await {
             Ok(Some(read)) => self.note(read),
             Ok(None) | Err(_) => Ok(()),
         }
@@ -258,7 +259,7 @@ fn command() -> Cmd {
 
 async fn primaries_of(dialer: &Dialer, address: &Address, command: &Cmd) -> Result<String, Error> {
     let asking = async {
-        let mut connection = dialer.dial(address, ANSWER).await?;
+        let mut connection = dialer.dial(address, SLOT_MAP_TIMEOUT).await?;
         Ok(redis::from_redis_value(send(&mut connection, command).await?)?)
     };
     asking.await.map_err(|error| unavailable(&error))
@@ -296,12 +297,12 @@ pub(super) async fn keep(cluster: Arc<Cluster>) {
         cluster.read_layout().await;
         cluster.tried.send_replace(true);
         let mut woken = false;
-        while !woken && cluster.is_whole() && asked.elapsed() < CALM {
-            woken = timeout(TICK, cluster.wake.notified()).await.is_ok();
+        while !woken && cluster.is_whole() && asked.elapsed() < SLOT_MAP_INTERVAL {
+            woken = timeout(SLOT_MAP_RETRY, cluster.wake.notified()).await.is_ok();
         }
         if !woken {
-            let _ = timeout(TICK, cluster.wake.notified()).await;
+            let _ = timeout(SLOT_MAP_RETRY, cluster.wake.notified()).await;
         }
-        sleep(TICK / 5).await; // many redirections at once are one reason
+        sleep(SLOT_MAP_RETRY / 5).await; // many redirections at once are one reason
     }
 }

@@ -3,7 +3,7 @@
 //! All are asked at once, and the answer of the highest configuration epoch counts: a cut-off Sentinel may still name a
 //! primary deposed by the others. (Redis: "Guidelines for Redis clients with support for Sentinel".) In the middle of a
 //! failover, `SENTINEL GET-MASTER-ADDR-BY-NAME` already names the new primary. The named server must prove itself the
-//! primary on each new connection, see `lane.rs`.
+//! primary on each new connection, see `link.rs`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::store::Error;
 use crate::store::redis::address::{Address, Dialer};
 
 /// How long a Sentinel may take to answer.
-const ANSWER: Duration = Duration::from_millis(300);
+const SENTINEL_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// How often Sentinels and replicas are asked for a new primary.
-const LOOK: Duration = Duration::from_millis(100);
+const SENTINEL_POLL: Duration = Duration::from_millis(100);
 
 /// The settings of the login at Sentinels.
 const SETTINGS: &str = "REDIS_SENTINEL_USERNAME, REDIS_SENTINEL_PASSWORD";
@@ -85,7 +85,7 @@ impl Sentinels {
     /// Returns when the server at `known`, with the replication id `replid`, is no longer the primary.
     pub async fn deposed(&self, known: &Address, replid: &str) {
         loop {
-            sleep(LOOK).await;
+            sleep(SENTINEL_POLL).await;
             if self.master().await.is_ok_and(|master| master != *known) || self.has_successor(replid).await {
                 return;
             }
@@ -137,9 +137,11 @@ impl Peer {
                     answer => return answer,
                 }
             }
-            put(self.dialer.dial(&self.address, ANSWER).await?, questions, &mut kept).await
+            put(self.dialer.dial(&self.address, SENTINEL_TIMEOUT).await?, questions, &mut kept).await
         };
-        let answer = timeout(ANSWER, asking).await.map_err(|_| format!("no answer within {ANSWER:?}"))?;
+        let answer = timeout(SENTINEL_TIMEOUT, asking)
+            .await
+            .map_err(|_| format!("no answer within {SENTINEL_TIMEOUT:?}"))?;
         answer.map_err(|error| describe_to(&error, SETTINGS))
     }
 

@@ -10,7 +10,7 @@ use redis::{Cmd, Pipeline};
 use token_gateway_core::clock::{Clock, Timestamp};
 use tokio::task::JoinHandle;
 
-use super::lane::{self, Handle, Lane, Opening, Target};
+use super::link::{self, Connector, Handle, Link, Target};
 use super::waiting::Waiting;
 use super::{Failure, TURN, answered, is_noscript};
 use crate::store::Error;
@@ -19,7 +19,7 @@ use crate::store::redis::reply::Reply;
 use crate::store::redis::scripts::Call;
 
 pub(super) struct Shard {
-    pub lane: Arc<Lane>,
+    pub link: Arc<Link>,
     pool: managed::Pool<Handles>,
     waiting: Option<Waiting>,
     keeper: JoinHandle<()>,
@@ -31,11 +31,11 @@ impl Shard {
     pub fn open(
         settings: &RedisSettings,
         target: Target,
-        opening: Opening,
+        opening: Connector,
         is_original: bool,
     ) -> Result<Self, Error> {
-        let lane = Arc::new(Lane::new(target, opening, settings.timeout, is_original));
-        let pool = managed::Pool::builder(Handles(lane.clone()))
+        let link = Arc::new(Link::new(target, opening, settings.timeout, is_original));
+        let pool = managed::Pool::builder(Handles(link.clone()))
             .max_size(settings.max_in_flight)
             .timeouts(Timeouts { wait: Some(TURN), create: None, recycle: None })
             .runtime(Runtime::Tokio1)
@@ -43,27 +43,27 @@ impl Shard {
             .map_err(|error| Error::Unavailable(error.to_string()))?;
         let waiting = match settings.wait_replicas {
             0 => None,
-            replicas => Some(Waiting::new(lane.clone(), replicas, settings.timeout)?),
+            replicas => Some(Waiting::new(link.clone(), replicas, settings.timeout)?),
         };
         let (handles, exclusive) = (pool.clone(), waiting.as_ref().map(Waiting::connections));
         let forget = move || {
             handles.retain(|_, _| false);
             exclusive.iter().for_each(|pool| drop(pool.retain(|_, _| false)));
         };
-        let keeper = tokio::spawn(lane::keep(lane.clone(), forget));
-        Ok(Self { lane, pool, waiting, keeper })
+        let keeper = tokio::spawn(link::keep(link.clone(), forget));
+        Ok(Self { link, pool, waiting, keeper })
     }
 
     /// Calls a script over the shared connection, dated by the server's clock.
     pub async fn attempt(&self, make: &impl Fn(&Clock) -> Call, asking: bool) -> Result<Reply, Failure> {
         let mut handle = self.handle().await?;
         let (call, asked) = (make(&handle.clock), Instant::now());
-        let mut answer = self.lane.ask(&mut handle, call.evalsha(), asking).await;
+        let mut answer = self.link.ask(&mut handle, call.evalsha(), asking).await;
         if is_noscript(&answer) {
-            answer = self.lane.ask(&mut handle, &call.eval(), asking).await;
+            answer = self.link.ask(&mut handle, &call.eval(), asking).await;
         }
-        let value = answer.map_err(|error| self.lane.judge(&handle, &error))?;
-        self.lane.trusted(&handle)?;
+        let value = answer.map_err(|error| self.link.judge(&handle, &error))?;
+        self.link.trusted(&handle)?;
         let reply = Reply::new(value).map_err(Failure::Final)?;
         handle.clock.observe(reply.time, asked, Instant::now());
         Ok(reply)
@@ -83,25 +83,25 @@ impl Shard {
 
     pub async fn time(&self) -> Result<Timestamp, Failure> {
         let mut handle = self.handle().await?;
-        self.lane.time(&mut handle).await
+        self.link.time(&mut handle).await
     }
 
     /// Sends a command that only reads; `None` where the user may not send it.
     pub async fn look<T: redis::FromRedisValue>(&self, command: &Cmd) -> Result<Option<T>, Failure> {
         let mut handle = self.handle().await?;
-        let answer = self.lane.ask(&mut handle, command, false).await;
+        let answer = self.link.ask(&mut handle, command, false).await;
         match answer.and_then(|value| Ok(redis::from_redis_value(value)?)) {
             Err(error) if error.code() == Some("NOPERM") => Ok(None),
-            answer => answer.map(Some).map_err(|error| self.lane.judge(&handle, &error)),
+            answer => answer.map(Some).map_err(|error| self.link.judge(&handle, &error)),
         }
     }
 
     /// The same for several in one round trip; `None` also where the server does not know the question.
     pub async fn look_all(&self, questions: &Pipeline) -> Result<Vec<Option<String>>, Failure> {
         let mut handle = self.handle().await?;
-        let answers = self.lane.ask_all(&mut handle, questions).await;
+        let answers = self.link.ask_all(&mut handle, questions).await;
         let answers = answers.and_then(|answers| answers.into_iter().map(answered).collect());
-        answers.map_err(|error| self.lane.judge(&handle, &error))
+        answers.map_err(|error| self.link.judge(&handle, &error))
     }
 
     async fn handle(&self) -> Result<managed::Object<Handles>, Failure> {
@@ -116,7 +116,7 @@ impl Drop for Shard {
 }
 
 /// The pool's objects: handles on the link's connection.
-struct Handles(Arc<Lane>);
+struct Handles(Arc<Link>);
 
 impl managed::Manager for Handles {
     type Type = Handle;

@@ -13,7 +13,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{RedisError, Value};
 use token_gateway_core::clock::Clock;
 
-use super::lane::{Handle, Lane};
+use super::link::{Handle, Link};
 use super::shard::pool_error;
 use super::{CONNECT, Failure, TURN, ask, is_noscript};
 use crate::store::Error;
@@ -24,7 +24,7 @@ use crate::store::redis::scripts::Call;
 const EXCLUSIVE: usize = 8;
 
 pub(super) struct Waiting {
-    lane: Arc<Lane>,
+    link: Arc<Link>,
     pool: managed::Pool<Connections>,
     replicas: usize,
     /// Half the deadline of a call: there must be time left to report too few acknowledgements.
@@ -34,27 +34,27 @@ pub(super) struct Waiting {
 /// The pool's objects.
 pub(super) struct Exclusive {
     /// The link's handle. Once its connection has been replaced, this one must not be trusted either.
-    lane: Handle,
+    link: Handle,
     connection: MultiplexedConnection,
     /// An answer is still to come: a caller has given up.
     busy: bool,
 }
 
-pub(super) struct Connections(Arc<Lane>);
+pub(super) struct Connections(Arc<Link>);
 
 impl managed::Manager for Connections {
     type Type = Exclusive;
     type Error = Error;
 
     async fn create(&self) -> Result<Exclusive, Error> {
-        let lane = self.0.handle().await?;
-        let connection = self.0.another(&lane).await?;
-        Ok(Exclusive { lane, connection, busy: false })
+        let link = self.0.handle().await?;
+        let connection = self.0.another(&link).await?;
+        Ok(Exclusive { link, connection, busy: false })
     }
 
     /// Compares two numbers. It makes no round trip, because a demoted primary would answer it anyway.
     async fn recycle(&self, one: &mut Exclusive, _: &Metrics) -> managed::RecycleResult<Error> {
-        if one.busy || one.lane.number != self.0.current.load(Ordering::Acquire) {
+        if one.busy || one.link.number != self.0.current.load(Ordering::Acquire) {
             return Err(RecycleError::message("the connection is held up, or its server was replaced"));
         }
         Ok(())
@@ -62,14 +62,14 @@ impl managed::Manager for Connections {
 }
 
 impl Waiting {
-    pub fn new(lane: Arc<Lane>, replicas: usize, call_timeout: Duration) -> Result<Self, Error> {
-        let pool = managed::Pool::builder(Connections(lane.clone()))
+    pub fn new(link: Arc<Link>, replicas: usize, call_timeout: Duration) -> Result<Self, Error> {
+        let pool = managed::Pool::builder(Connections(link.clone()))
             .max_size(EXCLUSIVE)
             .timeouts(Timeouts { wait: Some(TURN), create: Some(CONNECT), recycle: None })
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| Error::Unavailable(error.to_string()))?;
-        Ok(Self { lane, pool, replicas, patience: call_timeout / 2 })
+        Ok(Self { link, pool, replicas, patience: call_timeout / 2 })
     }
 
     pub fn connections(&self) -> managed::Pool<Connections> {
@@ -78,18 +78,18 @@ impl Waiting {
 
     pub async fn attempt(&self, make: &impl Fn(&Clock) -> Call, asking: bool) -> Result<Reply, Failure> {
         let mut one = self.pool.get().await.map_err(pool_error)?;
-        let call = make(&one.lane.clock);
+        let call = make(&one.link.clock);
         one.busy = true;
         match self.run(&call, &mut one.connection, asking).await {
             Ok((reply, acknowledged)) => {
                 one.busy = false;
-                self.lane.trusted(&one.lane)?;
+                self.link.trusted(&one.link)?;
                 self.enough(acknowledged)?;
                 Reply::new(reply).map_err(Failure::Final)
             }
             Err(error) => {
                 let broken = Object::take(one);
-                Err(self.lane.judge(&broken.lane, &error))
+                Err(self.link.judge(&broken.link, &error))
             }
         }
     }

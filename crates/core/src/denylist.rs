@@ -22,7 +22,7 @@ const FIRST_READ: Duration = Duration::from_secs(5);
 
 /// An ended session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
+pub struct EndedSession {
     /// The session.
     pub session: SessionId,
     /// Why it ended.
@@ -31,11 +31,11 @@ pub struct Ended {
 
 /// A revocation event: one entry of the feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Announced {
+pub struct RevocationEvent {
     /// The user of the session.
     pub subject: Subject,
     /// The session, and the reason.
-    pub ended: Ended,
+    pub ended: EndedSession,
     /// The time of the entry, on the clock of the store.
     pub at: Timestamp,
 }
@@ -46,24 +46,24 @@ pub trait Listener {
     fn opened(&self, parts: usize);
 
     /// A snapshot of one partition, read anew. An event published there within the retention and missing now has been
-    /// lost. `known_until` is the watermark: all events published before it have been passed on. It is `None` for as
+    /// lost. `watermark` is the watermark: all events published before it have been passed on. It is `None` for as
     /// long as lost events may be about to be repaired.
-    fn whole(&self, part: usize, held: Vec<Announced>, known_until: Option<Instant>);
+    fn snapshot(&self, part: usize, held: Vec<RevocationEvent>, watermark: Option<Instant>);
 
     /// New events; called at least every second, even without any.
-    fn appended(&self, part: usize, more: Vec<Announced>, known_until: Option<Instant>);
+    fn events(&self, part: usize, more: Vec<RevocationEvent>, watermark: Option<Instant>);
 }
 
 /// The denylist of a process, shared by all its threads.
 #[derive(Debug)]
-pub struct Revocations {
+pub struct Denylist {
     /// How long an end is kept.
     retention: Duration,
     memory: RwLock<Memory>,
     began: Instant,
     /// The watermark of all partitions together, in microseconds since `began`; 0 as long as one of them has none.
-    known_until: AtomicU64,
-    news: broadcast::Sender<Announced>,
+    watermark: AtomicU64,
+    news: broadcast::Sender<RevocationEvent>,
     /// Whether every partition has had a watermark.
     read_first: watch::Sender<bool>,
 }
@@ -74,7 +74,7 @@ struct Memory {
     /// it.
     ends: HashMap<SessionId, Vec<End>>,
     /// Ends by this node, not yet checked: has the feed brought them?
-    own: VecDeque<(Instant, Subject, Ended)>,
+    own: VecDeque<(Instant, Subject, EndedSession)>,
     latest: Timestamp,
     /// When old ends were last dropped.
     swept: Option<Instant>,
@@ -85,20 +85,20 @@ struct Memory {
 #[derive(Debug, Clone)]
 struct End {
     subject: Subject,
-    ended: Ended,
+    ended: EndedSession,
     learnt: Instant,
     /// The partition with its latest event, and the time of this event; `None` before the first one.
     told: Option<(usize, Timestamp)>,
 }
 
-impl Revocations {
+impl Denylist {
     /// An empty denylist, which keeps each end for `retention`.
     pub fn new(retention: Duration) -> Self {
         Self {
             retention,
             memory: RwLock::default(),
             began: Instant::now(),
-            known_until: AtomicU64::new(0),
+            watermark: AtomicU64::new(0),
             news: broadcast::Sender::new(BACKLOG),
             read_first: watch::Sender::new(false),
         }
@@ -117,7 +117,7 @@ impl Revocations {
     }
 
     /// Whether the feed has brought an event of the session.
-    pub fn is_told(&self, subject: &Subject, session: SessionId) -> bool {
+    pub fn is_published(&self, subject: &Subject, session: SessionId) -> bool {
         let memory = self.read();
         let mut ends = memory.ends.get(&session).into_iter().flatten();
         ends.any(|end| end.subject == *subject && end.told.is_some())
@@ -135,21 +135,21 @@ impl Revocations {
 
     /// The lag: ends published within this time may be unknown. `None` as long as a partition has no watermark.
     pub fn stale(&self) -> Option<Duration> {
-        match self.known_until.load(Ordering::Acquire) {
+        match self.watermark.load(Ordering::Acquire) {
             0 => None,
             micros => Some(self.began.elapsed().saturating_sub(Duration::from_micros(micros))),
         }
     }
 
     /// The lag. Before there is a watermark it counts from the start; before the feed is opened it is zero.
-    pub fn unheard_for(&self) -> Duration {
+    pub fn lag(&self) -> Duration {
         self.stale().unwrap_or_else(|| {
             if self.read().heard.is_empty() { Duration::ZERO } else { self.began.elapsed() }
         })
     }
 
     /// Adds the ends by this node; the store has them already.
-    pub fn remember(&self, subject: &Subject, ended: &[Ended]) {
+    pub fn remember(&self, subject: &Subject, ended: &[EndedSession]) {
         let mut memory = self.write();
         for one in ended {
             memory.learn(subject, one, None);
@@ -159,18 +159,18 @@ impl Revocations {
     }
 
     /// Own ends without an event from the feed for longer than `patience`. Each is returned once.
-    pub fn untold(&self, patience: Duration) -> Vec<(Subject, Ended)> {
+    pub fn unpublished(&self, patience: Duration) -> Vec<(Subject, EndedSession)> {
         let mut memory = self.write();
         let due = memory.own.partition_point(|(learnt, ..)| learnt.elapsed() > patience);
         let due: Vec<_> = memory.own.drain(..due).collect();
         drop(memory);
-        let untold = due.into_iter().map(|(_, subject, ended)| (subject, ended));
-        untold.filter(|(subject, ended)| !self.is_told(subject, ended.session)).collect()
+        let unpublished = due.into_iter().map(|(_, subject, ended)| (subject, ended));
+        unpublished.filter(|(subject, ended)| !self.is_published(subject, ended.session)).collect()
     }
 
     /// The ends within the retention that are missing from `held`: their latest event came from this partition, or no
     /// event has come yet.
-    pub fn missing(&self, part: usize, held: &[Announced]) -> Vec<(Subject, Ended)> {
+    pub fn missing(&self, part: usize, held: &[RevocationEvent]) -> Vec<(Subject, EndedSession)> {
         let held: HashSet<_> = held.iter().map(|one| (one.ended.session, &one.subject)).collect();
         let needed = Timestamp::from_system_clock().minus(self.retention); // older ones are gone for their age
         let memory = self.read();
@@ -183,23 +183,26 @@ impl Revocations {
     }
 
     /// The events published since `since`, in no order, and a receiver of all later ones.
-    pub fn subscribe(&self, since: Timestamp) -> (Vec<Announced>, broadcast::Receiver<Announced>) {
+    pub fn subscribe(
+        &self,
+        since: Timestamp,
+    ) -> (Vec<RevocationEvent>, broadcast::Receiver<RevocationEvent>) {
         let news = self.news.subscribe(); // before looking: an event in between comes twice, and is not lost
         let memory = self.read();
         let known = memory.ends.values().flatten().filter_map(|end| {
             let (_, at) = end.told.filter(|(_, at)| *at >= since)?;
-            Some(Announced { subject: end.subject.clone(), ended: end.ended.clone(), at })
+            Some(RevocationEvent { subject: end.subject.clone(), ended: end.ended.clone(), at })
         });
         (known.collect(), news)
     }
 
     /// A receiver of all events from now on.
-    pub fn news(&self) -> broadcast::Receiver<Announced> {
+    pub fn news(&self) -> broadcast::Receiver<RevocationEvent> {
         self.news.subscribe()
     }
 
-    /// Adds events from a partition, and moves its watermark to `known_until`, if there is one.
-    pub fn hear(&self, part: usize, announced: &[Announced], known_until: Option<Instant>) {
+    /// Adds events from a partition, and moves its watermark to `watermark`, if there is one.
+    pub fn hear(&self, part: usize, announced: &[RevocationEvent], watermark: Option<Instant>) {
         let mut memory = self.write();
         for one in announced {
             if memory.learn(&one.subject, &one.ended, Some((part, one.at))) {
@@ -208,11 +211,11 @@ impl Revocations {
         }
         memory.sweep(self.retention);
         if let Some(heard) = memory.heard.get_mut(part) {
-            *heard = known_until.max(*heard);
+            *heard = watermark.max(*heard);
         }
         let until = memory.heard.iter().min().copied().flatten(); // `None` is the least
         let until = until.map_or(0, |until| until.saturating_duration_since(self.began).as_micros().max(1));
-        self.known_until.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Release);
+        self.watermark.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Release);
         drop(memory);
         if until > 0 {
             self.read_first.send_if_modified(|read| !std::mem::replace(read, true));
@@ -235,29 +238,29 @@ impl Revocations {
     }
 }
 
-impl Listener for Revocations {
+impl Listener for Denylist {
     fn opened(&self, parts: usize) {
         self.write().heard = vec![None; parts];
     }
 
-    fn whole(&self, part: usize, held: Vec<Announced>, known_until: Option<Instant>) {
-        self.hear(part, &held, known_until);
+    fn snapshot(&self, part: usize, held: Vec<RevocationEvent>, watermark: Option<Instant>) {
+        self.hear(part, &held, watermark);
     }
 
-    fn appended(&self, part: usize, more: Vec<Announced>, known_until: Option<Instant>) {
-        self.hear(part, &more, known_until);
+    fn events(&self, part: usize, more: Vec<RevocationEvent>, watermark: Option<Instant>) {
+        self.hear(part, &more, watermark);
     }
 }
 
 impl End {
-    fn named(&self) -> (Subject, Ended) {
+    fn named(&self) -> (Subject, EndedSession) {
         (self.subject.clone(), self.ended.clone())
     }
 }
 
 impl Memory {
     /// Returns whether this was the first event of the end.
-    fn learn(&mut self, subject: &Subject, ended: &Ended, told: Option<(usize, Timestamp)>) -> bool {
+    fn learn(&mut self, subject: &Subject, ended: &EndedSession, told: Option<(usize, Timestamp)>) -> bool {
         let ends = self.ends.entry(ended.session).or_default();
         let known = ends.iter().position(|end| end.subject == *subject).unwrap_or_else(|| {
             ends.push(End {

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- announce: appends ended sessions of one subject to the revocation feed, and trims the feed by age.
+-- publish: appends ended sessions of one subject to the revocation feed, and trims the feed by age.
 --
 -- Publishing twice is harmless; not publishing is not. Works when Redis is out of memory.
 --

@@ -21,15 +21,15 @@ use crate::store::redis::scripts;
 
 /// How long a connection may be silent before its keeper asks for the time and the role. The answers keep the clock's
 /// bound tight, and reveal a dead connection or a demoted primary while nobody uses it.
-const TICK: Duration = Duration::from_millis(250);
+const LINK_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long the keeper waits for an answer on a silent connection before it gives the connection up. A call's deadline
 /// counts instead where it is longer.
-const PROBE: Duration = Duration::from_millis(500);
+const LINK_CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How many more times a new connection is asked for the time. The first answer may have been slow, and a bound too
 /// early by a millisecond takes a theft for a late call.
-const LISTENED: usize = 4;
+const CLOCK_SAMPLES: usize = 4;
 
 /// The endpoint of a link.
 pub(super) enum Target {
@@ -39,7 +39,7 @@ pub(super) enum Target {
 }
 
 /// The handshake: the first call on each connection.
-pub(super) enum Greeting {
+pub(super) enum Handshake {
     /// Reads the layout under this key. An answer proves the server a primary, and its layout known to this node.
     /// Without this call a node could write behind the fence of `migrations-notes/README.md`.
     Layout(String),
@@ -51,17 +51,17 @@ pub(super) enum Greeting {
 }
 
 /// The connector of a link: it dials, and makes the handshake.
-pub(super) struct Opening {
+pub(super) struct Connector {
     pub dialer: Dialer,
-    pub greeting: Greeting,
+    pub handshake: Handshake,
 }
 
 /// The one connection to a server, shared by all calls of a worker.
-pub(super) struct Lane {
+pub(super) struct Link {
     target: Target,
     /// It was there from the start, and took no other's place.
     is_original: bool,
-    opening: Opening,
+    opening: Connector,
     /// How long a probe may take.
     patience: Duration,
     state: watch::Sender<State>,
@@ -91,15 +91,15 @@ pub(super) struct Handle {
     connection: MultiplexedConnection,
 }
 
-impl Opening {
+impl Connector {
     /// Opens a connection, and passes the server's times to `clock`.
     pub async fn open(&self, address: &Address, clock: &Clock) -> Result<MultiplexedConnection, Error> {
         let opened = self.dialer.dial(address, CONNECT).await;
         let mut connection = opened.map_err(|error| unavailable(&error))?;
         let asked = Instant::now();
-        let time = self.greeting.exchange(&mut connection).await?;
+        let time = self.handshake.exchange(&mut connection).await?;
         clock.observe(time, asked, Instant::now());
-        for _ in 0..LISTENED {
+        for _ in 0..CLOCK_SAMPLES {
             let asked = Instant::now();
             let time = send(&mut connection, &redis::cmd("TIME")).await.and_then(read_time);
             clock.observe(time.map_err(|error| unavailable(&error))?, asked, Instant::now());
@@ -108,7 +108,7 @@ impl Opening {
     }
 }
 
-impl Greeting {
+impl Handshake {
     async fn exchange(&self, connection: &mut MultiplexedConnection) -> Result<Timestamp, Error> {
         let failed = |error: RedisError| unavailable(&error);
         match self {
@@ -163,13 +163,13 @@ impl Target {
     }
 }
 
-impl Lane {
-    pub fn new(target: Target, opening: Opening, call_timeout: Duration, is_original: bool) -> Self {
+impl Link {
+    pub fn new(target: Target, opening: Connector, call_timeout: Duration, is_original: bool) -> Self {
         Self {
             target,
             is_original,
             opening,
-            patience: PROBE.max(call_timeout),
+            patience: LINK_CHECK_TIMEOUT.max(call_timeout),
             state: watch::Sender::new(State::Connecting),
             current: AtomicU64::new(0),
             wake: Notify::new(),
@@ -258,7 +258,7 @@ impl Lane {
     /// refreshes.
     async fn check(&self, handle: &mut Handle) -> Result<(), Failure> {
         self.time(handle).await?;
-        if matches!(self.opening.greeting, Greeting::Fenced(_)) {
+        if matches!(self.opening.handshake, Handshake::Fenced(_)) {
             return Ok(()); // a demoted server redirects us
         }
         let info = self.ask(handle, redis::cmd("INFO").arg("replication"), false).await;
@@ -286,7 +286,7 @@ impl Lane {
     pub fn judge(&self, handle: &Handle, error: &RedisError) -> Failure {
         match Failure::of(error, &handle.address) {
             // In a Cluster a demoted server redirects us; this one lacks replicas, perhaps only for a moment.
-            Failure::Demoted(cause) if matches!(self.opening.greeting, Greeting::Fenced(_)) => {
+            Failure::Demoted(cause) if matches!(self.opening.handshake, Handshake::Fenced(_)) => {
                 Failure::TryAgain(cause)
             }
             Failure::Lost(cause) | Failure::Demoted(cause) => {
@@ -333,15 +333,15 @@ fn read_time(value: Value) -> Result<Timestamp, RedisError> {
 
 /// Keeps the link's connection open for as long as the store lives. `forget` drops all other handles on a connection
 /// given up, so it closes.
-pub(super) async fn keep(lane: Arc<Lane>, forget: impl Fn()) {
+pub(super) async fn keep(link: Arc<Link>, forget: impl Fn()) {
     for number in 1.. {
-        let (handle, replid) = connect(&lane, number).await;
+        let (handle, replid) = connect(&link, number).await;
         log::info!("connected to Redis at {}", handle.address);
-        lane.publish(handle.clone());
+        link.publish(handle.clone());
         let address = handle.address.clone();
         tokio::select! {
-            () = watch_over(&lane, handle) => {}
-            () = lane.target.left(&address, &replid) => lane.give_up(number, "another server is the master now"),
+            () = watch_over(&link, handle) => {}
+            () = link.target.left(&address, &replid) => link.give_up(number, "another server is the master now"),
         }
         forget();
     }
@@ -349,29 +349,29 @@ pub(super) async fn keep(lane: Arc<Lane>, forget: impl Fn()) {
 
 /// Returns when the connection is lost. Probes a silent one, and gives it up without an answer: a black hole must not
 /// swallow every later call too.
-async fn watch_over(lane: &Lane, mut handle: Handle) {
-    while lane.current.load(Ordering::Acquire) == handle.number {
-        let _ = timeout(TICK, lane.wake.notified()).await;
-        if lane.answered().elapsed() >= TICK {
-            probe(lane, &mut handle).await;
+async fn watch_over(link: &Link, mut handle: Handle) {
+    while link.current.load(Ordering::Acquire) == handle.number {
+        let _ = timeout(LINK_CHECK_INTERVAL, link.wake.notified()).await;
+        if link.answered().elapsed() >= LINK_CHECK_INTERVAL {
+            probe(link, &mut handle).await;
         }
     }
 }
 
-async fn probe(lane: &Lane, handle: &mut Handle) {
+async fn probe(link: &Link, handle: &mut Handle) {
     let (began, number) = (Instant::now(), handle.number);
     tokio::select! {
-        answer = timeout(lane.patience, lane.check(handle)) => {
-            if answer.is_err() && lane.answered() < began {
-                lane.give_up(number, "no answer");
+        answer = timeout(link.patience, link.check(handle)) => {
+            if answer.is_err() && link.answered() < began {
+                link.give_up(number, "no answer");
             }
         }
-        () = lane.replaced(number) => {}
+        () = link.replaced(number) => {}
     }
 }
 
 /// Tries until it succeeds, first at once, then with jittered backoff.
-async fn connect(lane: &Lane, number: u64) -> (Handle, String) {
+async fn connect(link: &Link, number: u64) -> (Handle, String) {
     let pauses = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(25))
         .with_max_delay(Duration::from_millis(300))
@@ -380,7 +380,7 @@ async fn connect(lane: &Lane, number: u64) -> (Handle, String) {
         .build();
     let mut told = false;
     for pause in pauses {
-        let error = match timeout(CONNECT, open(lane, number)).await {
+        let error = match timeout(CONNECT, open(link, number)).await {
             Ok(Ok(opened)) => return opened,
             Ok(Err(error)) => error,
             Err(_) => Error::Unavailable(format!("no answer within {CONNECT:?}")),
@@ -389,17 +389,17 @@ async fn connect(lane: &Lane, number: u64) -> (Handle, String) {
             log::warn!("cannot connect to Redis, trying on: {error}");
             told = true;
         }
-        lane.state.send_replace(State::Down(error));
+        link.state.send_replace(State::Down(error));
         sleep(pause).await;
     }
     unreachable!("the backoff never ends")
 }
 
-async fn open(lane: &Lane, number: u64) -> Result<(Handle, String), Error> {
-    let is_first = number == 1 && lane.is_original;
+async fn open(link: &Link, number: u64) -> Result<(Handle, String), Error> {
+    let is_first = number == 1 && link.is_original;
     let clock = if is_first { Clock::default() } else { Clock::of_a_successor() };
-    let (address, clock) = (lane.target.address().await?, Arc::new(clock));
-    let mut connection = lane.opening.open(&address, &clock).await?;
-    let replid = lane.target.confirm(&mut connection).await?;
+    let (address, clock) = (link.target.address().await?, Arc::new(clock));
+    let mut connection = link.opening.open(&address, &clock).await?;
+    let replid = link.target.confirm(&mut connection).await?;
     Ok((Handle { number, address, clock, connection }, replid))
 }

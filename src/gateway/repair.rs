@@ -1,7 +1,7 @@
 //! Repair of ends that a failover lost.
 //!
 //! A failover may lose an acknowledged end, and bring the session back. Each node keeps a denylist of its own ends and
-//! of those in the feed ([`Revocations`]), and refuses these sessions. It repairs ends missing at a new primary or in
+//! of those in the feed ([`Denylist`]), and refuses these sessions. It repairs ends missing at a new primary or in
 //! the feed: it ends the session there, and publishes the end.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
-use token_gateway_core::revocations::{Announced, Ended, Listener, Revocations};
+use token_gateway_core::denylist::{Denylist, EndedSession, Listener, RevocationEvent};
 use token_gateway_core::session::{SessionId, Subject};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
@@ -19,90 +19,90 @@ use super::end::Ender;
 use crate::store::Store;
 
 /// The feed delivers an end within this, or the end may have been lost.
-const TOLD_WITHIN: Duration = Duration::from_secs(2);
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(2);
 
 /// How many repairs run at once.
-const AT_ONCE: usize = 32;
+const REPAIRS_AT_ONCE: usize = 32;
 
 /// Follows the feed and repairs lost ends, for as long as it is polled.
-pub async fn follow(store: Arc<dyn Store>, known: Arc<Revocations>, ender: Ender, patience: Duration) {
+pub async fn follow(store: Arc<dyn Store>, known: Arc<Denylist>, ender: Ender, patience: Duration) {
     let (lost, again) = unbounded_channel();
-    let follower = Follower { known, lost, chased: Chased::default() };
+    let follower = Subscriber { known, lost, repairs: Repairs::default() };
     tokio::join!(store.follow(&follower), end_again(again, &follower, ender, patience));
 }
 
-struct Follower {
-    known: Arc<Revocations>,
-    lost: UnboundedSender<(Subject, Ended)>,
-    chased: Chased,
+struct Subscriber {
+    known: Arc<Denylist>,
+    lost: UnboundedSender<(Subject, EndedSession)>,
+    repairs: Repairs,
 }
 
 /// The sessions under repair. `true` where a session was missing once more meanwhile: the awaited answer may come from
 /// a primary that is gone.
 #[derive(Default)]
-struct Chased(Mutex<HashMap<(Subject, SessionId), bool>>);
+struct Repairs(Mutex<HashMap<(Subject, SessionId), bool>>);
 
-impl Chased {
+impl Repairs {
     /// Begins a repair; returns whether none was under way.
     fn begin(&self, whose: &(Subject, SessionId)) -> bool {
-        let mut chased = self.0.lock().expect("no panic while it is held");
-        let is_new = !chased.contains_key(whose);
-        chased.insert(whose.clone(), !is_new);
+        let mut repairs = self.0.lock().expect("no panic while it is held");
+        let is_new = !repairs.contains_key(whose);
+        repairs.insert(whose.clone(), !is_new);
         is_new
     }
 
     /// Marks a repair as done; returns whether another one must follow.
     fn done(&self, whose: &(Subject, SessionId)) -> bool {
-        let mut chased = self.0.lock().expect("no panic while it is held");
-        let again = chased.get_mut(whose).is_some_and(std::mem::take);
+        let mut repairs = self.0.lock().expect("no panic while it is held");
+        let again = repairs.get_mut(whose).is_some_and(std::mem::take);
         if !again {
-            chased.remove(whose);
+            repairs.remove(whose);
         }
         again
     }
 }
 
-impl Follower {
-    fn chase(&self, lost: Vec<(Subject, Ended)>) {
+impl Subscriber {
+    fn repair(&self, lost: Vec<(Subject, EndedSession)>) {
         for (subject, ended) in lost {
-            if self.chased.begin(&(subject.clone(), ended.session)) {
+            if self.repairs.begin(&(subject.clone(), ended.session)) {
                 let _ = self.lost.send((subject, ended)); // its receiver lives as long as this
             }
         }
     }
 }
 
-impl Listener for Follower {
+impl Listener for Subscriber {
     fn opened(&self, parts: usize) {
         self.known.opened(parts);
     }
 
-    fn whole(&self, part: usize, held: Vec<Announced>, known_until: Option<Instant>) {
-        self.chase(self.known.missing(part, &held));
-        self.known.whole(part, held, known_until);
+    fn snapshot(&self, part: usize, held: Vec<RevocationEvent>, watermark: Option<Instant>) {
+        self.repair(self.known.missing(part, &held));
+        self.known.snapshot(part, held, watermark);
     }
 
-    fn appended(&self, part: usize, more: Vec<Announced>, known_until: Option<Instant>) {
-        self.known.appended(part, more, known_until);
-        self.chase(self.known.untold(TOLD_WITHIN));
+    fn events(&self, part: usize, more: Vec<RevocationEvent>, watermark: Option<Instant>) {
+        self.known.events(part, more, watermark);
+        self.repair(self.known.unpublished(PUBLISHED_WITHIN));
     }
 }
 
 /// Tries each repair until it is done, or until every access token of the session has expired.
 async fn end_again(
-    lost: UnboundedReceiver<(Subject, Ended)>,
-    follower: &Follower,
+    lost: UnboundedReceiver<(Subject, EndedSession)>,
+    follower: &Subscriber,
     ender: Ender,
     patience: Duration,
 ) {
     let lost = stream::unfold(lost, |mut lost| async { lost.recv().await.map(|one| (one, lost)) });
     let retention = follower.known.retention();
-    let ending = lost.for_each_concurrent(AT_ONCE, |(subject, ended)| {
+    let ending = lost.for_each_concurrent(REPAIRS_AT_ONCE, |(subject, ended)| {
         let ender = ender.clone();
         async move {
             loop {
                 insist(&ender, &subject, &ended, patience, retention).await;
-                if !follower.chased.done(&(subject.clone(), ended.session)) {
+                if !follower.repairs.done(&(subject.clone(), ended.session)) {
                     break;
                 }
             }
@@ -111,7 +111,13 @@ async fn end_again(
     ending.await;
 }
 
-async fn insist(ender: &Ender, subject: &Subject, ended: &Ended, patience: Duration, retention: Duration) {
+async fn insist(
+    ender: &Ender,
+    subject: &Subject,
+    ended: &EndedSession,
+    patience: Duration,
+    retention: Duration,
+) {
     let began = Instant::now();
     while began.elapsed() < retention {
         let call = Call::new(Instant::now(), patience);
@@ -131,10 +137,10 @@ mod tests {
     #[test]
     fn what_is_being_ended_again_is_ended_once_and_once_more_if_it_was_lost_meanwhile() {
         let whose = ("alice".parse().expect("a subject"), "1000000000000000001".parse().expect("an id"));
-        let chased = Chased::default();
-        assert!(chased.begin(&whose) && !chased.done(&whose));
-        assert!(chased.begin(&whose) && !chased.begin(&whose));
-        assert!(chased.done(&whose), "it was missing again before it had been ended again");
-        assert!(!chased.done(&whose) && chased.begin(&whose));
+        let repairs = Repairs::default();
+        assert!(repairs.begin(&whose) && !repairs.done(&whose));
+        assert!(repairs.begin(&whose) && !repairs.begin(&whose));
+        assert!(repairs.done(&whose), "it was missing again before it had been ended again");
+        assert!(!repairs.done(&whose) && repairs.begin(&whose));
     }
 }

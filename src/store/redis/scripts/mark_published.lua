@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- mark_announced: marks tombstones as published, and drops them from the subject's set.
+-- mark_published: marks tombstones as published, and drops them from the subject's set.
 --
--- Atomic because the set must keep every unpublished tombstone. Runs after announce.lua, never before: a node
+-- Atomic because the set must keep every unpublished tombstone. Runs after publish.lua, never before: a node
 -- lost in between leaves work to repeat, not work forgotten.
 --
 -- KEYS[1]  the subject's sessions            tg:{alice}:sessions
