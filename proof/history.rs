@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::support::api::{Tokens, claims};
+use token_gateway_testkit::api::{Tokens, claims};
 
 /// A refresh token, by the order in which it was first seen.
 pub type TokenId = u32;

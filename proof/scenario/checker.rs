@@ -1,9 +1,10 @@
 //! The checker itself: histories that break a promise make it complain, and those that keep them do not.
 
+use token_gateway_testkit::gateway::ISSUER;
+
 use super::{Finding, Run};
 use crate::check::{Rules, check, success_while_cut_off};
 use crate::history::{Event, History, Outcome, Wish};
-use crate::support::gateway::ISSUER;
 
 /// A hand-made refresh token: only what a history reads of it.
 fn token(jti: &str, generation: u64) -> String {

@@ -8,11 +8,11 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
+use token_gateway_testkit::eventually;
 
 use super::config::{service, texts};
 use super::parts::{Stack, Store, gateway};
 use super::text_of;
-use crate::support::eventually;
 
 const PAGES: [&str; 2] = ["README.md", "docs/stack.md"];
 

@@ -1,4 +1,6 @@
 //! Servers that the tests start themselves, on free loopback ports, and stop by process id.
+//!
+//! Tests tell the path of the gateway by a [`Binary`](gateway::Binary).
 
 pub mod api;
 pub mod balancer;
