@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use reqwest::Method;
+use token_gateway_testkit::api::{Answer, Api, Tokens};
 use tokio::time::{sleep, timeout};
 
 use crate::history::{Event, History, Outcome, Wish, foreign};
-use crate::support::api::{Answer, Api, Tokens};
 
 /// The time for which a client waits for an answer.
 const PATIENCE: Duration = Duration::from_millis(1500);

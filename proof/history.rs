@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::support::api::{Tokens, claims};
+use token_gateway_testkit::api::{Tokens, claims};
 
 /// A refresh token, numbered in the order of first sight.
 pub type TokenId = u32;

@@ -9,9 +9,6 @@ mod history;
 mod report;
 mod scenario;
 mod store;
-#[path = "../tests/support/mod.rs"]
-#[allow(dead_code)] // shared with the other tests; they use the rest
-mod support;
 
 use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,9 +18,12 @@ use std::time::Instant;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use token_gateway_testkit::gateway::Binary;
 
 use self::report::Report;
 use self::scenario::{ALL, Finding, Run, Scenario};
+
+const GATEWAY: Binary = Binary(env!("CARGO_BIN_EXE_token-gateway"));
 
 /// Puts the promises to the proof. Exit codes: 0 all hold, 1 one was broken, 2 wrong usage.
 #[derive(Parser)]

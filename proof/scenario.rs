@@ -14,11 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
+use token_gateway_testkit::gateway::Gateway;
 
+use crate::GATEWAY;
 use crate::check::Broken;
 use crate::client::Fleet;
 use crate::store::{Deployment, Topology};
-use crate::support::gateway::Gateway;
 
 /// The length, the seed and the progress bar of a scenario.
 #[derive(Clone)]
@@ -137,7 +138,7 @@ const SETTINGS: [(&str, &str); 3] = [("REDIS_TIMEOUT_MS", "400"), ("RUST_LOG", Q
 const QUIET: &str = "token_gateway=error,token_gateway::gateway=warn,token_gateway::startup=info";
 
 fn nodes(deployment: &Deployment, count: usize) -> Vec<Gateway> {
-    (0..count).map(|_| Gateway::on(&deployment.url(), &SETTINGS)).collect()
+    (0..count).map(|_| GATEWAY.on(&deployment.url(), &SETTINGS)).collect()
 }
 
 fn fleet(nodes: &[Gateway], abort_one_in: u32) -> Arc<Fleet> {

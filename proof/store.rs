@@ -6,11 +6,10 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-
-use crate::support::cluster::Cluster;
-use crate::support::proxy::{Plan, Proxy};
-use crate::support::redis::{Login, Redis};
-use crate::support::sentinel::Sentinel;
+use token_gateway_testkit::cluster::Cluster;
+use token_gateway_testkit::proxy::{Plan, Proxy};
+use token_gateway_testkit::redis::{Login, Redis};
+use token_gateway_testkit::sentinel::Sentinel;
 
 /// The proxy disturbs about one call of a script in so many.
 const ONE_IN: u32 = 12;
@@ -76,7 +75,7 @@ impl Deployment {
     pub fn start(topology: Topology) -> Self {
         let kind = match topology {
             Topology::Standalone => {
-                let port = crate::support::free_port();
+                let port = token_gateway_testkit::free_port();
                 let options = ["--busy-reply-threshold", "100"];
                 Kind::Standalone(Redis::start_behind(
                     Proxy::before(port),
@@ -143,7 +142,7 @@ impl Deployment {
             (Loss::InOrder | Loss::Relieved, Kind::Standalone(_)) => {}
         }
         let (promoted_at, promoted) =
-            crate::support::wait_for("a promotion", Duration::from_secs(60), || {
+            token_gateway_testkit::wait_for("a promotion", Duration::from_secs(60), || {
                 let is_master =
                     |n: &&usize| self.servers()[**n].info("role").is_some_and(|role| role == "master");
                 replicas.iter().find(is_master).map(|n| (Instant::now(), *n))
@@ -228,11 +227,15 @@ impl Deployment {
             let of_role = self.servers().iter().filter(|it| it.info("role").is_some_and(|told| told == role));
             of_role.map(|server| server.info(name)?.parse().ok()).collect()
         };
-        crate::support::wait_for("replicas have what their masters have", Duration::from_secs(30), || {
-            let masters = offsets("master", "master_repl_offset")?;
-            let replicas = offsets("slave", "slave_repl_offset")?;
-            replicas.iter().all(|offset| masters.contains(offset)).then_some(())
-        });
+        token_gateway_testkit::wait_for(
+            "replicas have what their masters have",
+            Duration::from_secs(30),
+            || {
+                let masters = offsets("master", "master_repl_offset")?;
+                let replicas = offsets("slave", "slave_repl_offset")?;
+                replicas.iter().all(|offset| masters.contains(offset)).then_some(())
+            },
+        );
     }
 
     fn did(&self, what: &'static str) {

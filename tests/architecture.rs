@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// `core/token/` is `crates/core/src/token/`.
 const RULES: [(&str, &[&str]); 20] = [
     ("jsonwebtoken::", &["token/", "core/token/"]),
-    ("redis::", &["store/redis"]),
+    ("redis::", &["store/redis", "testkit/"]),
     ("deadpool_redis::", &["store/redis"]),
     ("deadpool::", &["store/redis"]),
     ("actix_web::", &["http", "startup", "cli", "verify/actix.rs"]),
@@ -28,10 +28,11 @@ const RULES: [(&str, &[&str]); 20] = [
             "verify",
             "core/checker",
             "core/denylist.rs",
+            "testkit/",
         ],
     ),
     ("quick_cache::", &["core/checker/seen.rs"]),
-    ("reqwest::", &["verify/"]),
+    ("reqwest::", &["verify/", "testkit/"]),
     ("sse_stream::", &["http/revocations.rs", "verify/feed.rs"]),
     (
         "crate::store::redis",

@@ -2,10 +2,10 @@
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use token_gateway_testkit::api::{Api, Tokens};
+use token_gateway_testkit::redis::Redis;
 
-use crate::support::api::{Api, Tokens};
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 /// Refreshes before the look at the node's memory.
 const REFRESHES: usize = 1_000_000;
@@ -21,7 +21,7 @@ fn sent_by_clients(redis: &Redis) -> u64 {
 #[tokio::test]
 async fn a_refresh_is_one_round_trip() {
     let redis = Redis::start();
-    let gateway = Gateway::start_with(&redis, &[("WORKERS", "1")]);
+    let gateway = GATEWAY.start_with(&redis, &[("WORKERS", "1")]);
     let api = gateway.api();
     let mut tokens = api.login("alice").await;
     tokens = api.refresh(&tokens.refresh).await.tokens();
@@ -54,7 +54,7 @@ fn memory_usage(redis: &Redis, tokens: &Tokens) -> u64 {
 #[tokio::test]
 async fn a_session_with_40_bytes_of_claims_takes_at_most_650_bytes_after_one_rotation_and_after_1000() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let claims = json!({"role": "administrator", "plan": "gratis"});
     assert_eq!(claims.to_string().len(), 40);
@@ -69,7 +69,7 @@ async fn a_session_with_40_bytes_of_claims_takes_at_most_650_bytes_after_one_rot
 #[tokio::test]
 async fn a_session_with_300_bytes_of_claims_and_a_user_agent_takes_at_most_900_bytes() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let claims = json!({ "note": "x".repeat(289) });
     assert_eq!(claims.to_string().len(), 300);
     let client = json!({"user_agent": "Example/4.2.1 (iPhone; iOS 26.1; Scale/3.00)"});
@@ -81,7 +81,7 @@ async fn a_session_with_300_bytes_of_claims_and_a_user_agent_takes_at_most_900_b
 #[tokio::test]
 async fn four_thousand_sessions_take_no_more_of_the_servers_memory_than_they_are_said_to() {
     let redis = Redis::start_with(&["--appendonly", "no"]);
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let used = || {
         let info: String = redis.ask(&["INFO", "memory"]);
@@ -103,7 +103,7 @@ async fn four_thousand_sessions_take_no_more_of_the_servers_memory_than_they_are
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_stays_below_40_megabytes() {
     let redis = Redis::start_with(&["--appendonly", "no"]);
-    let gateway = Gateway::start_with(&redis, &[("RUST_LOG", "warn,token_gateway::startup=info")]);
+    let gateway = GATEWAY.start_with(&redis, &[("RUST_LOG", "warn,token_gateway::startup=info")]);
     let api = gateway.api();
     let chains = 32;
     let refresh_on = |n: usize| {

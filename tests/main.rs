@@ -28,5 +28,16 @@ mod planted;
 mod prose;
 mod stack;
 mod store;
-mod support;
 mod verify;
+
+use token_gateway::token::key_set::KeySet;
+use token_gateway_core::token::Alg;
+use token_gateway_testkit::gateway::Binary;
+use token_gateway_testkit::keys::Keys;
+
+const GATEWAY: Binary = Binary(env!("CARGO_BIN_EXE_token-gateway"));
+
+/// A key set of one key, which signs.
+fn keys_of(alg: Alg) -> Keys {
+    Keys::with(GATEWAY, &KeySet::generate(alg).to_text())
+}

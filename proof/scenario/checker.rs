@@ -1,9 +1,10 @@
 //! The checks themselves: they complain about a history if it breaks a promise, and about no other.
 
+use token_gateway_testkit::gateway::ISSUER;
+
 use super::{Finding, Run};
 use crate::check::{Rules, check, success_while_cut_off};
 use crate::history::{Event, History, Outcome, Wish};
-use crate::support::gateway::ISSUER;
 
 /// A hand-made refresh token, with no claims but those a history reads.
 fn token(jti: &str, generation: u64) -> String {

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use futures_util::future::join_all;
+use token_gateway_testkit::api::claims;
+use token_gateway_testkit::redis::Redis;
 
 use super::{Finding, Run, fleet, nodes};
 use crate::client::Fleet;
 use crate::history::Outcome;
 use crate::store::{Deployment, Loss, Topology};
-use crate::support::api::claims;
-use crate::support::redis::Redis;
 
 /// Clients at once; in a Cluster all of them on the lost primary.
 const CLIENTS: usize = 16;

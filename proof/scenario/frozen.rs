@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use futures_util::future::join_all;
 use reqwest::Method;
+use token_gateway_testkit::redis::Redis;
 use tokio::time::sleep;
 
 use super::load::Load;
 use super::{Finding, Run, fleet};
+use crate::GATEWAY;
 use crate::client::{Chain, Fleet};
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
 
 /// Crowds while Redis is frozen, after the first.
 const CROWDS: usize = 5;
@@ -36,7 +36,7 @@ const STEADY: usize = 32;
 pub async fn prove(run: Run) -> Finding {
     run.bar.set_length(3);
     let (redis, mut rng) = (Redis::start_with(&["--appendfsync", "no"]), Rng::with_seed(run.seed));
-    let node = Gateway::on(&redis.url(), &[("RUST_LOG", super::QUIET)]);
+    let node = GATEWAY.on(&redis.url(), &[("RUST_LOG", super::QUIET)]);
     let fleet = fleet(std::slice::from_ref(&node), 0);
     let crowd = join_all((0..CROWD).map(|n| {
         let (fleet, mut rng) = (fleet.clone(), rng.fork());

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use futures_util::future::join_all;
 use reqwest::Method;
+use token_gateway_testkit::gateway::Gateway;
 
 use super::{Finding, Run, fleet, nodes, words_of};
 use crate::check::{Rules, check, success_while_cut_off};
 use crate::client::{Chain, Fleet};
 use crate::history::Outcome;
 use crate::store::{Deployment, Topology};
-use crate::support::gateway::Gateway;
 
 /// Clients at once, each with a session of its own.
 const CLIENTS: usize = 48;

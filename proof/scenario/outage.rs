@@ -4,13 +4,13 @@
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use token_gateway_testkit::redis::Redis;
 use tokio::time::sleep;
 
 use super::load::Load;
 use super::{Finding, Run, fleet};
+use crate::GATEWAY;
 use crate::check::{Rules, check, success_while_cut_off};
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
 
 const CLIENTS: usize = 100;
 const NODES: u64 = 2;
@@ -30,7 +30,7 @@ const WINDOW: Duration = Duration::from_millis(250);
 pub async fn prove(run: Run) -> Finding {
     run.bar.set_length(3);
     let (mut redis, mut rng) = (Redis::start(), Rng::with_seed(run.seed));
-    let gateways: Vec<_> = (0..NODES).map(|_| Gateway::on(&redis.url(), &super::SETTINGS)).collect();
+    let gateways: Vec<_> = (0..NODES).map(|_| GATEWAY.on(&redis.url(), &super::SETTINGS)).collect();
     let fleet = fleet(&gateways, 0);
     let load = Load::start(&fleet, CLIENTS, REST, &mut rng).await;
     let before = load.rate(8 * WINDOW).await;

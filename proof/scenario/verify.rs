@@ -9,14 +9,15 @@ use fastrand::Rng;
 use futures_util::future::join_all;
 use token_gateway::store::redis::RedisSettings;
 use token_gateway::verify::{Feed, Refused, Verifier};
+use token_gateway_testkit::gateway::{Gateway, ISSUER, SIGNING_SECRET, WEB};
+use token_gateway_testkit::proxy::Proxy;
+use token_gateway_testkit::redis::{Login, Redis};
 use tokio::time::sleep;
 
 use super::{Finding, Run, fleet};
+use crate::GATEWAY;
 use crate::client::{Chain, Fleet};
 use crate::history::Outcome;
-use crate::support::gateway::{Gateway, ISSUER, SIGNING_SECRET, WEB};
-use crate::support::proxy::Proxy;
-use crate::support::redis::{Login, Redis};
 
 /// Logouts under way at once.
 const AT_ONCE: usize = 4;
@@ -44,7 +45,7 @@ pub async fn prove(run: Run) -> Finding {
 
 fn over_http(gateway: &Gateway) -> Feed {
     let url = format!("http://{}/v1/revocations", gateway.address());
-    Feed::http(&url, WEB.key.as_str()).expect("a URL")
+    Feed::http(&url, WEB.key).expect("a URL")
 }
 
 fn from_redis(url: String) -> Feed {
@@ -72,7 +73,7 @@ async fn fresh(verifier: &Verifier) -> bool {
 /// through the feed in Redis.
 async fn calm(run: &Run, logouts: u64, finding: &mut Finding) {
     let redis = Redis::start();
-    let gateways: Vec<_> = (0..2).map(|_| Gateway::on(&redis.url(), &super::SETTINGS)).collect();
+    let gateways: Vec<_> = (0..2).map(|_| GATEWAY.on(&redis.url(), &super::SETTINGS)).collect();
     let fleet = fleet(&gateways[..1], 0);
     let verifiers = [verifier(over_http(&gateways[1])), verifier(from_redis(redis.url()))];
     for verifier in &verifiers {
@@ -147,13 +148,13 @@ enum Disturbance {
 
 async fn disturbed(run: &Run, finding: &mut Finding) {
     let mut rng = Rng::with_seed(run.seed);
-    let port = crate::support::free_port();
+    let port = token_gateway_testkit::free_port();
     let mut redis =
         Redis::start_behind(Proxy::before(port), port, Login::Anybody, &["--appendonly", "no"], |_| {
             Vec::new()
         });
     // The proxy cuts off a subscriber of the feed in Redis, and no gateway.
-    let gateways: Vec<_> = (0..2).map(|_| Gateway::on(&redis.url(), &super::SETTINGS)).collect();
+    let gateways: Vec<_> = (0..2).map(|_| GATEWAY.on(&redis.url(), &super::SETTINGS)).collect();
     let fleet = fleet(&gateways, 0);
     let kept = [verifier(over_http(&gateways[1])), verifier(from_redis(redis.proxy().url()))];
     let rounds = run.count(40);

@@ -11,10 +11,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use reqwest::Method;
 use serde_json::{Value, json};
+use token_gateway_testkit::api::{Answer, Api, Tokens, decided, fresh_key, read};
+use token_gateway_testkit::gateway::{Gateway, ISSUER, SIGNING_SECRET, WEB};
 
+use crate::GATEWAY;
 use crate::http::craft::Craft;
-use crate::support::api::{Answer, Api, Tokens, decided, fresh_key, read};
-use crate::support::gateway::{Gateway, ISSUER, SIGNING_SECRET, WEB};
 
 fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs()
@@ -41,7 +42,7 @@ async fn show(api: &Api, token: &str) -> Answer {
 /// `typ: at+jwt`; `iss exp aud sub client_id iat jti`. (RFC 9068 2.1, 2.2)
 #[tokio::test]
 async fn every_access_token_is_an_at_jwt_with_the_claims_of_rfc_9068() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let (login, key) = (api.issue(&json!({"sub": "alice", "client_id": "app"})).await.tokens(), fresh_key());
     let refreshed = api.refresh_as(&login.refresh, &key).await.tokens();
@@ -74,7 +75,7 @@ fn pipe(path: &Path) {
 #[tokio::test]
 async fn nothing_in_a_header_makes_the_gateway_look_elsewhere_for_a_key() {
     const THEIRS: &str = "a-secret-that-the-sender-chose-0123456789";
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let (api, dir) = (gateway.api(), tempfile::tempdir().expect("a folder"));
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.set_nonblocking(true).expect("it can be asked without waiting");
@@ -148,7 +149,7 @@ fn wrong_values(name: &str) -> Vec<Value> {
 /// can hold a token for any of the services.
 #[tokio::test]
 async fn a_claim_that_is_missing_or_of_another_type_is_401() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let access = Craft::access(&api.login("alice").await.access);
     for name in ["aud", "iss", "exp", "nbf", "iat"] {
@@ -186,7 +187,7 @@ async fn show_ahead(api: &Api, access: &Craft, name: &str, ahead: u64) -> Answer
 async fn the_leeway_is_the_documented_ten_seconds_and_none_for_exp() {
     const README: &str = include_str!("../../README.md");
     assert!(README.contains("10 seconds of leeway for `nbf` and `iat`, none for `exp`"), "it is documented");
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let access = Craft::access(&api.login("alice").await.access);
     for name in ["nbf", "iat"] {
@@ -240,7 +241,7 @@ async fn expect_refused_everywhere(gateway: &Gateway, what: &str, token: &str) {
 #[tokio::test]
 async fn monstrous_tokens_are_refused_in_bounded_memory() {
     const BOUND: u64 = 32 * 1024 * 1024;
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let tokens = api.login("alice").await;
     let access = Craft::access(&tokens.access);
@@ -260,12 +261,12 @@ async fn monstrous_tokens_are_refused_in_bounded_memory() {
 /// did. (RFC 6750 3)
 #[tokio::test]
 async fn a_401_tells_an_error_only_where_a_bearer_token_came() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let (tokens, ended) = (api.login("alice").await, api.login("alice").await);
     assert_eq!(api.revoke(&ended.access).await.status, 200);
     let expired = Craft::access(&tokens.access).claim("exp", json!(now())).sign();
-    for bad in ["bad", &tokens.refresh, &ended.access, &expired, &WEB.key, ""] {
+    for bad in ["bad", &tokens.refresh, &ended.access, &expired, WEB.key, ""] {
         for path in ["", "?except=current", "/1000000000000000001"] {
             let method = if path.is_empty() { Method::GET } else { Method::DELETE };
             expect_refused(bad, &api.me(method, path, bad).await);
@@ -287,7 +288,7 @@ async fn a_401_tells_an_error_only_where_a_bearer_token_came() {
 /// Scheme is case-insensitive; a token in the query is refused; two Authorization headers → 400.
 #[tokio::test]
 async fn a_token_counts_once_in_the_header_under_any_case_of_the_scheme() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let tokens = api.login("alice").await;
     let with = |values: &[&str], query: &str| {

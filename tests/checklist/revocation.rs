@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::json;
+use token_gateway_testkit::api::{Answer, Api, Tokens};
+use token_gateway_testkit::redis::Redis;
 
+use crate::GATEWAY;
 use crate::http::craft::Craft;
-use crate::support::api::{Answer, Api, Tokens};
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
 
 const NOBODYS_SECRET: &str = "a-secret-that-nobody-here-has-ever-seen";
 
@@ -35,7 +35,7 @@ fn made_useless(craft: &Craft, genuine: &str) -> Vec<String> {
 /// (RFC 7009 2.1, 2.2)
 #[tokio::test]
 async fn whatever_the_token_the_answer_is_the_same_200() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let genuine = api.login("alice").await;
     let mut tokens = made_useless(&Craft::access(&genuine.access), &genuine.access);
@@ -88,7 +88,7 @@ async fn repeated_until_it_works(api: &Api, token: &str) {
 
 /// Ways in which the storage of one session fails. `record` is the session's key.
 fn fail(redis: &mut Redis, how: &str, record: &str) {
-    let nowhere = crate::support::free_port().to_string();
+    let nowhere = token_gateway_testkit::free_port().to_string();
     match how {
         "frozen" => redis.freeze(),
         "stopped" => redis.stop(),
@@ -117,7 +117,7 @@ fn mend(redis: &mut Redis, how: &str, record: &str) {
 #[tokio::test]
 async fn however_storage_fails_no_revocation_is_200_and_the_repeated_call_works() {
     let mut redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     for how in ["frozen", "stopped", "read-only", "damaged", "not announced"] {
         let old = api.refresh(&api.login("alice").await.refresh).await.tokens();

@@ -7,11 +7,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::json;
+use token_gateway_testkit::api::Api;
+use token_gateway_testkit::gateway::{Gateway, WEB};
+use token_gateway_testkit::redis::Redis;
 
+use crate::GATEWAY;
 use crate::architecture::sources;
-use crate::support::api::Api;
-use crate::support::gateway::{Gateway, WEB};
-use crate::support::redis::Redis;
 
 const PASSWORD: &str = "password-that-must-not-be-shown";
 const WRONG_PASSWORD: &str = "wrong-password-that-must-not-be-shown";
@@ -31,7 +32,7 @@ fn talkative(redis: &Redis, password: &str) -> Gateway {
     let url = format!("redis://gateway:{password}@127.0.0.1:{}", redis.port());
     let [signing, refresh, previous] =
         [SIGNING, REFRESH, PREVIOUS].map(|secret| format!("base64:{}", STANDARD.encode(secret)));
-    Gateway::start_with(
+    GATEWAY.start_with(
         redis,
         &[
             ("REDIS_URL", &url),
@@ -47,7 +48,7 @@ fn talkative(redis: &Redis, password: &str) -> Gateway {
 /// Everything secret, as it is and as it travels.
 fn secrets() -> Vec<String> {
     let pair = |key: &str| STANDARD.encode(format!("web:{key}"));
-    let mut secrets = vec![WEB.key.clone(), pair(&WEB.key), pair(WRONG_KEY)];
+    let mut secrets = vec![WEB.key.to_owned(), pair(WEB.key), pair(WRONG_KEY)];
     for secret in [PASSWORD, WRONG_PASSWORD, SIGNING, REFRESH, PREVIOUS, WRONG_KEY] {
         secrets.extend([secret.to_owned(), STANDARD.encode(secret), format!("{:?}", secret.as_bytes())]);
     }
@@ -58,11 +59,11 @@ fn secrets() -> Vec<String> {
 async fn good_and_bad_days(api: &Api, redis: &mut Redis) -> String {
     let login = |key: &str| api.request(Method::POST, "/v1/sessions").basic_auth("web", Some(key));
     let body = json!({"sub": "alice"});
-    let tokens = api.send(login(&WEB.key).json(&body)).await.tokens();
+    let tokens = api.send(login(WEB.key).json(&body)).await.tokens();
     let in_body = [("token", "x"), ("client_id", "web"), ("client_secret", WRONG_KEY)];
     let mut bad = vec![
         api.send(login(WRONG_KEY).json(&body)).await,
-        api.send(login(&WEB.key).body(WEB.key.clone())).await,
+        api.send(login(WEB.key).body(WEB.key.to_owned())).await,
         api.send(api.form("/oauth/revoke", &in_body)).await,
         api.send(api.refresh_request(&tokens.refresh).basic_auth("web", Some(WRONG_KEY))).await,
         api.send(api.refresh_request(SIGNING)).await,

@@ -3,11 +3,12 @@
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use token_gateway_testkit::api::{Api, Tokens, claims};
+use token_gateway_testkit::gateway::WEB;
+use token_gateway_testkit::redis::Redis;
 
+use crate::GATEWAY;
 use crate::http::craft::Craft;
-use crate::support::api::{Api, Tokens, claims};
-use crate::support::gateway::{Gateway, WEB};
-use crate::support::redis::Redis;
 
 const PATH: &str = "/oauth/token";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -15,7 +16,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// POST with a form body only; GET, PUT, DELETE → 405 with `Allow`. (RFC 6749 3.2)
 #[tokio::test]
 async fn only_post_with_a_form_body_is_served() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let token = api.login("alice").await.refresh;
     let form = format!("grant_type=refresh_token&refresh_token={token}");
@@ -48,7 +49,7 @@ fn one_of_each(api: &Api, token: &str) -> Vec<(u16, RequestBuilder)> {
         (400, api.form(PATH, &[("grant_type", "password"), ("refresh_token", token)])),
         (400, api.refresh_request("nonsense")),
         (401, api.refresh_request(token).bearer_auth("wrong")),
-        (400, api.refresh_request(token).bearer_auth(&WEB.key).bearer_auth(&WEB.key)),
+        (400, api.refresh_request(token).bearer_auth(WEB.key).bearer_auth(WEB.key)),
         (200, api.refresh_request(token)),
     ]
 }
@@ -57,7 +58,7 @@ fn one_of_each(api: &Api, token: &str) -> Vec<(u16, RequestBuilder)> {
 #[tokio::test]
 async fn neither_success_nor_error_may_be_cached() {
     let mut redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let login = api.issue(&json!({"sub": "alice"})).await;
     let mut answers = vec![(201, login)];
@@ -79,7 +80,7 @@ async fn neither_success_nor_error_may_be_cached() {
 /// (RFC 6749 3.1, 3.2)
 #[tokio::test]
 async fn a_parameter_counts_once_when_it_is_known_and_not_empty() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let token = api.issue(&json!({"sub": "alice", "scope": "read"})).await.tokens().refresh;
     let form = format!("grant_type=refresh_token&refresh_token={token}&scope=read&client_id=web&odd=1");
@@ -131,7 +132,7 @@ fn in_chunks(length: usize) -> String {
 /// JSON, 4xx, never 5xx.
 #[tokio::test]
 async fn no_byte_in_a_body_and_no_length_of_it_is_more_than_a_4xx() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     for body in bodies_with_every_byte() {
         let answer = api.send(api.raw_form(PATH, body.clone())).await;
@@ -166,7 +167,7 @@ fn timed(token: &str, iat: u64, exp: &Value) -> String {
 #[tokio::test]
 async fn after_five_rotations_at_once_each_older_token_is_seen_as_reuse_whatever_its_times_say() {
     let redis = Redis::start();
-    let gateways = [Gateway::start(&redis), Gateway::start(&redis)];
+    let gateways = [GATEWAY.start(&redis), GATEWAY.start(&redis)];
     let nodes = [gateways[0].api(), gateways[1].api()];
     for older in 0..5 {
         for ahead in [None, Some(0), Some(5)] {

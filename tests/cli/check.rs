@@ -1,14 +1,14 @@
 //! `token-gateway check`.
 
 use serde_json::Value;
+use token_gateway_testkit::free_port;
+use token_gateway_testkit::redis::Redis;
 
 use super::{Ended, bare, run};
-use crate::support::free_port;
-use crate::support::gateway::command;
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 pub(super) fn check(url: &str, settings: &[(&str, &str)], json: bool) -> Ended {
-    let mut check = command("check", settings);
+    let mut check = GATEWAY.command("check", settings);
     check.env("REDIS_URL", url);
     if json {
         check.arg("--json");
@@ -112,6 +112,6 @@ fn wrong_settings_are_a_problem_and_redis_is_looked_at_all_the_same() {
 
 #[test]
 fn the_embedded_store_is_a_warning() {
-    let ended = run(command("check", &[("STORE", "embedded")]).arg("--json"));
+    let ended = run(GATEWAY.command("check", &[("STORE", "embedded")]).arg("--json"));
     assert_eq!((ended.code, severity(&ended, "store").as_str()), (0, "warning"));
 }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use serde_json::json;
+use token_gateway_testkit::api::Tokens;
+use token_gateway_testkit::cluster::Cluster;
+use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::wait_for;
 
 use super::check::{check, problems};
 use super::{json_at, operator_at, run, text_at};
-use crate::support::api::Tokens;
-use crate::support::cluster::Cluster;
-use crate::support::gateway::Gateway;
-use crate::support::wait_for;
+use crate::GATEWAY;
 
 /// Three primaries, and on each of them users with two sessions.
 struct Populated {
@@ -23,7 +24,7 @@ impl Populated {
     async fn start() -> Self {
         let cluster = Cluster::start();
         let url = cluster.gateway_url();
-        let node = Gateway::on(&url, &[("WORKERS", "1")]);
+        let node = GATEWAY.on(&url, &[("WORKERS", "1")]);
         let (api, mut users) = (node.api(), Vec::new());
         for n in 0..12 {
             let user = format!("user-{n}");

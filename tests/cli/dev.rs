@@ -5,11 +5,11 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use reqwest::Method;
 use serde_json::Value;
+use token_gateway_testkit::api::Api;
+use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::redis::Redis;
 
 use super::bare;
-use crate::support::api::Api;
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
 
 /// A running `dev`, and its output up to the last line of its guide.
 struct Dev {

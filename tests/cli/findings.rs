@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use token_gateway_testkit::api::{Answer, Api};
+use token_gateway_testkit::cluster::Cluster;
+use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::sentinel::Sentinel;
+use token_gateway_testkit::{eventually, wait_for};
 
 use super::check::check;
+use crate::GATEWAY;
 use crate::faults::replica_of;
-use crate::support::api::{Answer, Api};
-use crate::support::cluster::Cluster;
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
-use crate::support::sentinel::Sentinel;
-use crate::support::{eventually, wait_for};
 
 /// Settings for `check` alone, because only operators may ask for them.
 const ASKED_OF_CONFIG: [&str; 2] = ["hash-max-listpack-value", "cluster-require-full-coverage"];
@@ -34,7 +35,7 @@ async fn readiness(node: &Gateway) -> Answer {
 
 /// A node with its full readiness at the admin address.
 fn node(url: &str, settings: &[(&str, &str)]) -> Gateway {
-    Gateway::on(url, &[settings, &[("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1")]].concat())
+    GATEWAY.on(url, &[settings, &[("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1")]].concat())
 }
 
 /// `check` finds this and nothing else amiss. A node is ready all the same, and reports it in the same words.

@@ -1,14 +1,15 @@
 //! `token-gateway healthcheck`.
 
+use token_gateway_testkit::free_port;
+use token_gateway_testkit::redis::Redis;
+
 use super::{bare, run};
-use crate::support::free_port;
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 #[test]
 fn it_asks_the_node_and_exits_with_0_or_1() {
     let mut redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let port = gateway.address().rsplit_once(':').unwrap().1.to_owned();
     let by_address = run(bare(&["healthcheck"]).env("BIND_ADDR", gateway.address()));
     assert_eq!((by_address.code, by_address.stdout.trim()), (0, "ready"));

@@ -6,10 +6,10 @@ use std::process::Command;
 
 use reqwest::Method;
 use serde_json::json;
+use token_gateway_testkit::api::{claims, read};
+use token_gateway_testkit::gateway::Gateway;
 
 use super::{Ended, bare, run};
-use crate::support::api::{claims, read};
-use crate::support::gateway::Gateway;
 
 fn init(path: &Path, args: &[&str]) -> Ended {
     run(bare(&["init", "--output"]).arg(path).args(args))

@@ -4,11 +4,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::time::Duration;
 
 use serde_json::Value;
+use token_gateway_testkit::keys::Keys;
+use token_gateway_testkit::wait_for;
 
 use super::{Ended, run};
-use crate::support::gateway::Gateway;
-use crate::support::keys::Keys;
-use crate::support::wait_for;
+use crate::{GATEWAY, keys_of};
 
 fn list(keys: &Keys, settings: &[(&str, &str)]) -> Vec<Value> {
     let ended = run(keys.command(&["list", "--json"]).envs(settings.iter().copied()));
@@ -34,7 +34,7 @@ fn refused(keys: &Keys, args: &[&str], code: i32, expected: &str) -> Ended {
 #[test]
 fn the_first_key_signs_at_once_and_its_file_is_nobody_elses() {
     for alg in ["ES256", "EdDSA", "RS256", "PS256", "HS256"] {
-        let keys = Keys::none();
+        let keys = Keys::none(GATEWAY);
         let said = keys.run(&["new", "--alg", alg]);
         let [key] = &list(&keys, &[])[..] else { panic!("one key") };
         assert_eq!(
@@ -48,13 +48,13 @@ fn the_first_key_signs_at_once_and_its_file_is_nobody_elses() {
             assert!(!keys.run(&["list", "--json"]).contains(private));
         }
     }
-    refused(&Keys::of(token_gateway_core::token::Alg::Es256), &["new"], 1, "keys rotate");
-    refused(&Keys::none(), &["new", "--alg", "none"], 2, "--alg");
+    refused(&keys_of(token_gateway_core::token::Alg::Es256), &["new"], 1, "keys rotate");
+    refused(&Keys::none(GATEWAY), &["new", "--alg", "none"], 2, "--alg");
 }
 
 #[test]
 fn a_rotation_publishes_now_signs_later_and_keeps_the_old_key_until_its_tokens_have_expired() {
-    let keys = Keys::none();
+    let keys = Keys::none(GATEWAY);
     keys.run(&["new", "--alg", "ES256"]);
     keys.run(&["rotate", "--delay-seconds", "6", "--alg", "EdDSA"]);
     assert_eq!(states(&keys), ["active", "waiting"]);
@@ -79,10 +79,10 @@ fn a_rotation_publishes_now_signs_later_and_keeps_the_old_key_until_its_tokens_h
 #[test]
 fn a_key_of_which_no_token_lives_is_taken_out_by_retire_and_by_the_next_rotation() {
     for command in [&["retire", "--json"][..], &["rotate", "--json"]] {
-        let keys = Keys::none();
+        let keys = Keys::none(GATEWAY);
         keys.run(&["new"]);
         let mut set: Value = serde_json::from_str(&keys.text()).unwrap();
-        let more = Keys::none();
+        let more = Keys::none(GATEWAY);
         more.run(&["new"]);
         let second: Value = serde_json::from_str(&more.text()).unwrap();
         set["keys"].as_array_mut().unwrap().push(second["keys"][0].clone());
@@ -100,11 +100,11 @@ fn a_key_of_which_no_token_lives_is_taken_out_by_retire_and_by_the_next_rotation
 
 #[test]
 fn a_new_key_waits_at_least_as_long_as_verifiers_may_keep_the_old_set() {
-    let keys = Keys::none();
+    let keys = Keys::none(GATEWAY);
     keys.run(&["new"]);
     refused(&keys, &["rotate", "--delay-seconds", "5"], 2, "--delay-seconds");
     keys.run(&["rotate", "--delay-seconds", "6"]);
-    let other = Keys::none();
+    let other = Keys::none(GATEWAY);
     other.run(&["new"]);
     let ended = run(other.command(&["rotate", "--delay-seconds", "300"]).env("JWKS_MAX_AGE_SECONDS", "300"));
     assert_eq!(ended.code, 2, "{ended:?}");
@@ -113,7 +113,7 @@ fn a_new_key_waits_at_least_as_long_as_verifiers_may_keep_the_old_set() {
 #[test]
 fn where_a_secret_signs_it_must_be_said_when_the_first_key_takes_over() {
     for (name, args) in [("SIGNING_SECRET", &["new"][..]), ("REFRESH_SECRET", &["new", "--refresh"])] {
-        let keys = Keys::none();
+        let keys = Keys::none(GATEWAY);
         let ended = run(keys.command(args).env(name, "x".repeat(32)));
         assert_eq!(ended.code, 2, "{ended:?}");
         assert!(ended.stderr.contains("--delay-seconds") && ended.stderr.contains(name), "{ended:?}");
@@ -125,10 +125,10 @@ fn where_a_secret_signs_it_must_be_said_when_the_first_key_takes_over() {
 
 #[test]
 fn a_refresh_key_has_a_life_of_its_own_and_lives_as_long_as_refresh_tokens() {
-    let keys = Keys::none();
+    let keys = Keys::none(GATEWAY);
     keys.run(&["new"]);
     // Running nodes with the first key have a secret for refresh tokens, and must notice this one first.
-    let other = Keys::none();
+    let other = Keys::none(GATEWAY);
     other.run(&["new"]);
     other.run(&["new", "--refresh"]);
     assert_eq!(states(&other), ["active", "waiting"]);
@@ -145,7 +145,7 @@ fn a_refresh_key_has_a_life_of_its_own_and_lives_as_long_as_refresh_tokens() {
 
 #[test]
 fn members_permissions_and_owner_of_the_file_survive_a_change() {
-    let keys = Keys::none();
+    let keys = Keys::none(GATEWAY);
     keys.run(&["new"]);
     let mut set: Value = serde_json::from_str(&keys.text()).unwrap();
     set["note"] = "ours".into();
@@ -165,7 +165,7 @@ fn members_permissions_and_owner_of_the_file_survive_a_change() {
 
 #[test]
 fn changes_at_the_same_time_lose_no_key() {
-    let keys = Keys::none();
+    let keys = Keys::none(GATEWAY);
     let children: Vec<_> = (0..8)
         .map(|n| {
             let args: &[&str] = if n % 2 == 0 { &["new"] } else { &["new", "--refresh"] };
@@ -184,7 +184,7 @@ fn changes_at_the_same_time_lose_no_key() {
 
 #[test]
 fn a_broken_or_missing_file_is_refused_with_its_name_and_not_overwritten() {
-    let keys = Keys::none();
+    let keys = Keys::none(GATEWAY);
     keys.write("{\"keys\": [");
     for command in [&["list"][..], &["new"], &["rotate"], &["retire"]] {
         let ended = run(&mut keys.command(command));
@@ -200,14 +200,14 @@ fn a_broken_or_missing_file_is_refused_with_its_name_and_not_overwritten() {
 
 #[test]
 fn a_key_that_leaked_is_replaced_at_once_by_a_rotation_and_force() {
-    let keys = Keys::none();
+    let keys = Keys::none(GATEWAY);
     keys.run(&["new"]);
     keys.run(&["rotate"]);
     let listed = list(&keys, &[]);
     let kid = |n: usize| listed[n]["kid"].as_str().unwrap();
     keys.run(&["retire", kid(0), "--force"]);
     refused(&keys, &["retire", kid(1)], 1, "is the only one of its kind");
-    let gateway = Gateway::embedded_with(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")]);
+    let gateway = GATEWAY.embedded_with(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")]);
     wait_for("the waiting key signs", Duration::from_secs(10), || {
         gateway.log().contains(&format!("signing with key '{}'", kid(1))).then_some(())
     });
@@ -215,7 +215,7 @@ fn a_key_that_leaked_is_replaced_at_once_by_a_rotation_and_force() {
 
 #[test]
 fn a_link_stays_a_link_and_what_it_leads_to_is_changed() {
-    let keys = Keys::none();
+    let keys = Keys::none(GATEWAY);
     keys.run(&["new"]);
     let link = keys.folder().join("link.json");
     std::os::unix::fs::symlink(keys.path(), &link).unwrap();
@@ -227,7 +227,7 @@ fn a_link_stays_a_link_and_what_it_leads_to_is_changed() {
 
 #[test]
 fn a_folder_that_is_missing_is_made_for_its_owner_alone_and_nothing_but_the_file_is_left_in_it() {
-    let keys = Keys::none();
+    let keys = Keys::none(GATEWAY);
     let folder = keys.folder().join("a/b");
     let ended = run(keys.command(&["new"]).env("SIGNING_KEYS", folder.join("keys.json")));
     assert_eq!(ended.code, 0, "{ended:?}");

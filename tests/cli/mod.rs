@@ -23,9 +23,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-
-use crate::support::redis::Redis;
-use crate::support::wait_for;
+use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::wait_for;
 
 /// The end of a command, and its output.
 #[derive(Debug)]

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use token_gateway_testkit::free_port;
+use token_gateway_testkit::redis::Redis;
+
 use super::help::SETTINGS;
 use super::{bare, fill, operator, run};
-use crate::support::free_port;
-use crate::support::redis::Redis;
 
 const SID: &str = "1000000000000000000";
 

@@ -1,7 +1,9 @@
 //! A wrong setting stops the start with exit code 2 and one line with the name of the setting.
 
+use token_gateway_testkit::gateway::{ISSUER, REFRESH_SECRET, SIGNING_SECRET};
+
 use super::{Ended, bare, run};
-use crate::support::gateway::{ISSUER, REFRESH_SECRET, SIGNING_SECRET, command};
+use crate::GATEWAY;
 
 /// Demands exit code 2 and one line with `name` in it; hands it back.
 #[track_caller]
@@ -15,7 +17,7 @@ fn expect_refusal(ended: &Ended, name: &str) -> String {
 
 #[track_caller]
 fn refuses(settings: &[(&str, &str)], name: &str) -> String {
-    expect_refusal(&run(&mut command("serve", settings)), name)
+    expect_refusal(&run(&mut GATEWAY.command("serve", settings)), name)
 }
 
 #[test]
@@ -57,11 +59,11 @@ fn a_value_out_of_range_or_of_a_wrong_form_names_its_setting() {
 #[test]
 fn a_flag_with_a_wrong_value_is_named_too() {
     for (flag, value) in [("--access-ttl-seconds", "0"), ("--bind-addr", "x"), ("--store", "x")] {
-        let mut serve = command("serve", &[]);
+        let mut serve = GATEWAY.command("serve", &[]);
         expect_refusal(&run(serve.args([flag, value])), flag);
     }
     for unknown in ["--unknown", "--signing-secret", "-x", "extra"] {
-        expect_refusal(&run(command("serve", &[]).arg(unknown)), unknown);
+        expect_refusal(&run(GATEWAY.command("serve", &[]).arg(unknown)), unknown);
     }
     expect_refusal(&run(&mut bare(&["serv"])), "serv");
 }
@@ -70,7 +72,7 @@ fn a_flag_with_a_wrong_value_is_named_too() {
 fn what_is_required_and_missing_is_named() {
     for name in ["ISSUER", "SIGNING_SECRET", "REFRESH_SECRET", "SERVICE_KEYS"] {
         refuses(&[(name, "")], name);
-        expect_refusal(&run(command("serve", &[]).env_remove(name)), name);
+        expect_refusal(&run(GATEWAY.command("serve", &[]).env_remove(name)), name);
     }
 }
 
@@ -180,9 +182,9 @@ fn tls_files_that_are_of_no_use_are_refused() {
 fn a_secret_is_no_flag_and_is_not_repeated_when_somebody_tries() {
     for flag in ["--signing-secret", "--refresh-secret", "--service-keys", "--redis-url"] {
         let glued = format!("{flag}={REFRESH_SECRET}x");
-        let line = expect_refusal(&run(command("serve", &[]).arg(glued)), flag);
+        let line = expect_refusal(&run(GATEWAY.command("serve", &[]).arg(glued)), flag);
         assert!(!line.contains(REFRESH_SECRET), "{line}");
-        let line = expect_refusal(&run(command("serve", &[]).args([flag, SIGNING_SECRET])), flag);
+        let line = expect_refusal(&run(GATEWAY.command("serve", &[]).args([flag, SIGNING_SECRET])), flag);
         assert!(!line.contains(SIGNING_SECRET), "{line}");
     }
 }

@@ -1,7 +1,9 @@
 //! Secrets come from the environment or from files.
 
+use token_gateway_testkit::gateway::{Gateway, REFRESH_SECRET, SIGNING_SECRET, WEB};
+
 use super::{file, run};
-use crate::support::gateway::{Gateway, REFRESH_SECRET, SIGNING_SECRET, WEB, command};
+use crate::GATEWAY;
 
 const SECRETS: [&str; 5] =
     ["REDIS_URL", "SIGNING_SECRET", "REFRESH_SECRET", "REFRESH_SECRET_PREVIOUS", "SERVICE_KEYS"];
@@ -11,13 +13,13 @@ async fn every_secret_may_come_from_a_file_with_a_trailing_newline() {
     let (_a, signing) = file(&format!("{SIGNING_SECRET}\n"));
     let (_b, refresh) = file(&format!("{REFRESH_SECRET}\r\n"));
     let (_c, keys) = file(&format!("{}\n", WEB.entry));
-    let mut serve = command("serve", &[("STORE", "embedded")]);
+    let mut serve = GATEWAY.command("serve", &[("STORE", "embedded")]);
     for (name, path) in [("SIGNING_SECRET", signing), ("REFRESH_SECRET", refresh), ("SERVICE_KEYS", keys)] {
         serve.env_remove(name).env(format!("{name}_FILE"), path);
     }
     let gateway = Gateway::run(serve);
     let tokens = gateway.api().login("alice").await;
-    let plain = Gateway::embedded();
+    let plain = GATEWAY.embedded();
     let answer = plain.api().revoke(&tokens.refresh).await;
     assert_eq!(answer.status, 200);
     let resigned = crate::http::craft::Craft::refresh(&tokens.refresh).sign();
@@ -32,7 +34,7 @@ fn a_secret_given_twice_is_refused_by_name() {
             (name, "another-secret-that-nobody-has-012345"),
             (&format!("{name}_FILE"), path.to_str().unwrap()),
         ];
-        let ended = run(&mut command("serve", &both));
+        let ended = run(&mut GATEWAY.command("serve", &both));
         assert_eq!((ended.code, ended.stderr.lines().count()), (2, 1), "{ended:?}");
         assert!(ended.stderr.contains(name) && ended.stderr.contains("both"), "{ended:?}");
         assert!(!ended.stderr.contains("nobody"), "{ended:?}");
@@ -49,7 +51,7 @@ fn a_secret_file_that_cannot_be_read_or_is_empty_is_refused_by_name() {
         for path in [&missing, &empty, &binary, &dir.path().to_owned()] {
             let file = format!("{name}_FILE");
             let settings = [(name, ""), (&file, path.to_str().unwrap())];
-            let ended = run(&mut command("serve", &settings));
+            let ended = run(&mut GATEWAY.command("serve", &settings));
             assert_eq!((ended.code, ended.stderr.lines().count()), (2, 1), "{path:?} {ended:?}");
             assert!(ended.stderr.contains(&file), "{ended:?}");
         }

@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use serde_json::json;
+use token_gateway_testkit::sentinel::Sentinel;
+use token_gateway_testkit::wait_for;
 
 use super::check::{check, problems};
 use super::{json_at, operator_at, run};
-use crate::support::gateway::Gateway;
-use crate::support::sentinel::Sentinel;
-use crate::support::wait_for;
+use crate::GATEWAY;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn they_look_at_the_master_and_after_a_failover_at_the_new_one() {
     let sentinel = Sentinel::start();
     let url = sentinel.gateway_url();
-    let node = Gateway::on(&url, &[("WORKERS", "1")]);
+    let node = GATEWAY.on(&url, &[("WORKERS", "1")]);
     let (kept, ended) = (node.api().login("alice").await, node.api().login("alice").await);
     assert_eq!(node.api().revoke(&ended.refresh).await.status, 200);
     for failed_over in [false, true] {

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{bare, run};
-use crate::support::gateway::Gateway;
+use crate::GATEWAY;
 
 #[tokio::test]
 async fn a_new_key_opens_what_its_roles_say() {
@@ -14,7 +14,7 @@ async fn a_new_key_opens_what_its_roles_say() {
     let (key, entry) = (made["key"].as_str().unwrap(), made["entry"].as_str().unwrap());
     assert_eq!(made["name"], "shop.v2");
     assert!(entry.starts_with("shop.v2+issue=") && !entry.contains(key), "{entry}");
-    let gateway = Gateway::embedded_with(&[("SERVICE_KEYS", entry)]);
+    let gateway = GATEWAY.embedded_with(&[("SERVICE_KEYS", entry)]);
     let api = gateway.api();
     let login = api.request(Method::POST, "/v1/sessions").bearer_auth(key).json(&json!({"sub": "alice"}));
     assert_eq!(api.send(login).await.status, 201);

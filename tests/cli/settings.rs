@@ -3,13 +3,14 @@
 use std::net::TcpListener;
 
 use serde_json::json;
+use token_gateway_testkit::api::{Api, claims};
+use token_gateway_testkit::free_port;
+use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::redis::Redis;
 
 use super::help::SETTINGS;
 use super::run;
-use crate::support::api::{Api, claims};
-use crate::support::free_port;
-use crate::support::gateway::{Gateway, command};
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 #[tokio::test]
 async fn an_empty_variable_counts_as_unset() {
@@ -17,7 +18,7 @@ async fn an_empty_variable_counts_as_unset() {
     let files = ["SIGNING_SECRET_FILE", "REFRESH_SECRET_FILE", "SERVICE_KEYS_FILE"];
     let optional = SETTINGS.into_iter().filter(|name| !needed.contains(name));
     let empty: Vec<_> = optional.chain(files).map(|name| (name, "")).collect();
-    let gateway = Gateway::embedded_with(&empty);
+    let gateway = GATEWAY.embedded_with(&empty);
     let answer = gateway.api().issue(&json!({"sub": "alice"})).await;
     assert_eq!(
         (&answer.json()["expires_in"], &answer.json()["refresh_expires_in"]),
@@ -30,7 +31,7 @@ async fn an_empty_variable_counts_as_unset() {
 async fn a_flag_wins_over_the_environment() {
     let settings =
         [("STORE", "redis"), ("ACCESS_TTL_SECONDS", "60"), ("AUDIENCE", "env"), ("RUST_LOG", "nonsense=")];
-    let mut serve = command("serve", &settings);
+    let mut serve = GATEWAY.command("serve", &settings);
     serve.args([
         "--store",
         "embedded",
@@ -49,17 +50,17 @@ async fn a_flag_wins_over_the_environment() {
 #[tokio::test]
 async fn port_alone_listens_on_every_address_and_bind_addr_wins_over_it() {
     let port = free_port().to_string();
-    let gateway = Gateway::embedded_with(&[("BIND_ADDR", ""), ("PORT", &port)]);
+    let gateway = GATEWAY.embedded_with(&[("BIND_ADDR", ""), ("PORT", &port)]);
     assert_eq!(gateway.address(), format!("0.0.0.0:{port}"));
     assert_eq!(Api::new(&format!("127.0.0.1:{port}")).issue(&json!({"sub": "alice"})).await.status, 201);
-    let gateway = Gateway::embedded_with(&[("PORT", &port)]);
+    let gateway = GATEWAY.embedded_with(&[("PORT", &port)]);
     assert!(gateway.address().starts_with("127.0.0.1:") && !gateway.address().ends_with(&port));
 }
 
 #[tokio::test]
 async fn the_flag_port_wins_over_the_variable_bind_addr() {
     let (port, other) = (free_port().to_string(), format!("127.0.0.1:{}", free_port()));
-    let mut serve = command("serve", &[("STORE", "embedded"), ("BIND_ADDR", &other)]);
+    let mut serve = GATEWAY.command("serve", &[("STORE", "embedded"), ("BIND_ADDR", &other)]);
     serve.args(["--port", &port]);
     assert_eq!(Gateway::run(serve).address(), format!("0.0.0.0:{port}"));
 }
@@ -69,7 +70,7 @@ fn an_address_in_use_stops_the_start_with_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for (name, bind) in [("BIND_ADDR", address.as_str()), ("ADMIN_ADDR", "127.0.0.1:0")] {
-        let ended = run(&mut command(
+        let ended = run(&mut GATEWAY.command(
             "serve",
             &[("STORE", "embedded"), ("RUST_LOG", "off"), ("BIND_ADDR", bind), ("ADMIN_ADDR", &address)],
         ));
@@ -83,14 +84,14 @@ fn an_address_in_use_stops_the_start_with_one_line() {
 
 #[test]
 fn the_embedded_store_says_loudly_that_it_forgets() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     assert!(
         gateway.log().contains("WARN") && gateway.log().contains("forgets every session"),
         "{}",
         gateway.log()
     );
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     assert!(!gateway.log().contains("forgets"), "{}", gateway.log());
 }
 
@@ -98,7 +99,7 @@ fn the_embedded_store_says_loudly_that_it_forgets() {
 fn a_layout_that_is_too_new_stops_the_start() {
     let redis = Redis::start();
     redis.ask::<()>(&["SET", "tg:schema", "2"]);
-    let ended = run(&mut command("serve", &[("REDIS_URL", &redis.url())]));
+    let ended = run(&mut GATEWAY.command("serve", &[("REDIS_URL", &redis.url())]));
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(ended.stderr.lines().last().unwrap().contains("layout"), "{ended:?}");
     assert!(ended.stderr.contains(" WARN "), "what was logged before that is written, too: {ended:?}");
@@ -109,6 +110,6 @@ fn a_layout_that_is_too_new_stops_the_start() {
 async fn a_refused_start_leaves_the_prefix_setting_to_choose_another() {
     let redis = Redis::start();
     redis.ask::<()>(&["SET", "tg:schema", "2"]);
-    let gateway = Gateway::start_with(&redis, &[("REDIS_PREFIX", "other")]);
+    let gateway = GATEWAY.start_with(&redis, &[("REDIS_PREFIX", "other")]);
     assert_eq!(gateway.api().issue(&json!({"sub": "alice"})).await.status, 201);
 }

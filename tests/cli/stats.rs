@@ -1,15 +1,15 @@
 //! `token-gateway stats`.
 
 use serde_json::json;
+use token_gateway_testkit::redis::Redis;
 
 use super::{fill, json, operator, run, text};
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 #[tokio::test]
 async fn it_counts_sessions_subjects_and_what_has_ended() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     for sub in ["alice", "alice", "alice", "a}:{b ü%"] {
         api.login(sub).await;

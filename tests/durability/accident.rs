@@ -3,11 +3,11 @@
 use std::fs::OpenOptions;
 use std::time::Duration;
 
-use crate::support::api::{Tokens, claims};
-use crate::support::cluster::Cluster;
-use crate::support::redis::{Login, Redis};
-use crate::support::sentinel::Sentinel;
-use crate::support::{free_port, wait_for};
+use token_gateway_testkit::api::{Tokens, claims};
+use token_gateway_testkit::cluster::Cluster;
+use token_gateway_testkit::redis::{Login, Redis};
+use token_gateway_testkit::sentinel::Sentinel;
+use token_gateway_testkit::{free_port, wait_for};
 
 /// Servers know the users of the documentation, and nodes are `gateway`.
 const LOGIN: Login = Login::Users;

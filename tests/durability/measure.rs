@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use reqwest::Method;
+use token_gateway_testkit::api::{Api, Tokens, claims, decided};
+use token_gateway_testkit::eventually;
+use token_gateway_testkit::gateway::Gateway;
 
 use super::Outcome;
 use super::accident::{Accident, Deployment};
-use crate::support::api::{Api, Tokens, claims, decided};
-use crate::support::eventually;
-use crate::support::gateway::Gateway;
+use crate::GATEWAY;
 
 type Settings<'a> = &'a [(&'a str, &'a str)];
 
@@ -40,7 +41,7 @@ async fn tried<T>(run: impl AsyncFn() -> Option<T>) -> T {
 
 /// No call gets a 200, and none leaves a trace.
 async fn refused(mut deployment: Deployment, accident: Accident, settings: Settings<'_>) -> Outcome {
-    let node = Gateway::on(&deployment.url(), settings);
+    let node = GATEWAY.on(&deployment.url(), settings);
     let api = node.api();
     let (first, second) = (api.login("alice").await, api.login("alice").await);
     deployment.prepare(accident);
@@ -51,7 +52,7 @@ async fn refused(mut deployment: Deployment, accident: Accident, settings: Setti
     for session in [&first, &second] {
         assert!(is_current(&deployment, session), "it was carried out all the same");
     }
-    let api = Gateway::on(&deployment.url(), settings);
+    let api = GATEWAY.on(&deployment.url(), settings);
     assert_eq!(api.api().refresh_until_decided(&first.refresh).await.status, 200);
     assert_eq!(decided(|| async { api.api().revoke(&second.refresh).await }).await.status, 200);
     Outcome::of(["not acknowledged"; 3])
@@ -67,13 +68,13 @@ async fn with_new_nodes(
     accident: Accident,
     settings: Settings<'_>,
 ) -> Option<(&'static str, &'static str)> {
-    let node = Gateway::on(&deployment.url(), settings);
+    let node = GATEWAY.on(&deployment.url(), settings);
     let acknowledged = acknowledged(&mut deployment, &node.api(), accident, !settings.is_empty()).await;
     drop(node);
     let Acknowledged { refreshed, ended, .. } = acknowledged?;
     deployment.suffer(accident);
     let is_kept = is_current(&deployment, &refreshed);
-    let node = Gateway::on(&deployment.url(), settings);
+    let node = GATEWAY.on(&deployment.url(), settings);
     let refresh = match (node.api().refresh_until_decided(&refreshed.refresh).await.status.as_u16(), is_kept)
     {
         (200, true) => "kept",
@@ -90,13 +91,13 @@ async fn with_a_node_that_ran_on(
     accident: Accident,
     settings: Settings<'_>,
 ) -> Option<&'static str> {
-    let nodes = [Gateway::on(&deployment.url(), settings), Gateway::on(&deployment.url(), settings)];
+    let nodes = [GATEWAY.on(&deployment.url(), settings), GATEWAY.on(&deployment.url(), settings)];
     let acknowledged = acknowledged(&mut deployment, &nodes[0].api(), accident, !settings.is_empty()).await;
     let Acknowledged { ended, at, .. } = acknowledged?;
     heard(&nodes[1], &ended).await;
     deployment.suffer(accident);
     let shown = nodes[1].api().refresh_until_decided(&ended.refresh).await;
-    let again = Gateway::on(&deployment.url(), settings).api().refresh_until_decided(&ended.refresh).await;
+    let again = GATEWAY.on(&deployment.url(), settings).api().refresh_until_decided(&ended.refresh).await;
     Some(match (shown.status.as_u16(), again.status.as_u16(), deployment.end_of(&ended)) {
         (400, 400, Some(now)) if now != at => "ended again",
         (400, 400, _) => "kept",

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
+use token_gateway_testkit::api::{Api, Tokens, decided, fresh_key};
+use token_gateway_testkit::cluster::Cluster;
+use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::wait_for;
 
 use super::{admit_gateway, nothing_was_refused};
-use crate::support::api::{Api, Tokens, decided, fresh_key};
-use crate::support::cluster::Cluster;
-use crate::support::gateway::Gateway;
-use crate::support::wait_for;
+use crate::GATEWAY;
 
 fn set_of(user: &str) -> String {
     format!("tg:{{{user}}}:sessions")
@@ -23,7 +24,7 @@ async fn refreshed(api: &Api, tokens: &Tokens) -> Tokens {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_call_works_for_users_of_every_primary_and_what_one_node_ends_the_other_refuses() {
     let cluster = Cluster::with_replicas(&[]);
-    let nodes = [(); 2].map(|()| Gateway::on(&cluster.gateway_url(), &[("WORKERS", "1")]));
+    let nodes = [(); 2].map(|()| GATEWAY.on(&cluster.gateway_url(), &[("WORKERS", "1")]));
     let [one, two] = nodes.each_ref().map(Gateway::api);
     let mut primaries = std::collections::BTreeSet::new();
     for n in 0..30 {
@@ -47,14 +48,14 @@ async fn every_call_works_for_users_of_every_primary_and_what_one_node_ends_the_
     assert!(announced.iter().all(|feeds| *feeds > 0), "each primary has its part of the feed: {announced:?}");
 }
 
-fn feeds_of(server: &crate::support::redis::Redis) -> Vec<String> {
+fn feeds_of(server: &token_gateway_testkit::redis::Redis) -> Vec<String> {
     server.ask(&["KEYS", "tg:{feed-*}:revocations"])
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_that_is_away_is_noticed_by_its_own_users_only() {
     let mut cluster = Cluster::with_replicas(&[]);
-    let node = Gateway::on(&cluster.gateway_url(), &[("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1")]);
+    let node = GATEWAY.on(&cluster.gateway_url(), &[("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1")]);
     let (api, admin) = (node.api(), Api::new(&node.admin()));
     let dead = cluster.primary_of(&set_of("user-0"));
     let mut tokens = Vec::new();
@@ -89,7 +90,7 @@ async fn a_primary_that_is_away_is_noticed_by_its_own_users_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn while_a_slot_moves_calls_are_answered_or_503_and_nothing_is_half_ended() {
     let cluster = Cluster::with_replicas(&[]);
-    let node = Gateway::on(&cluster.gateway_url(), &[("WORKERS", "1")]);
+    let node = GATEWAY.on(&cluster.gateway_url(), &[("WORKERS", "1")]);
     let api = node.api();
     let mut mine = api.login("alice").await;
     let mut others = Vec::new();
@@ -128,7 +129,7 @@ async fn while_a_slot_moves_calls_are_answered_or_503_and_nothing_is_half_ended(
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_ends_a_session_while_its_slot_moves_leaves_a_tombstone() {
     let cluster = Cluster::with_replicas(&[]);
-    let node = Gateway::on(&cluster.gateway_url(), &[("WORKERS", "1")]);
+    let node = GATEWAY.on(&cluster.gateway_url(), &[("WORKERS", "1")]);
     let api = node.api();
     for reason in ["logout", "admin", "reuse"] {
         let first = api.login(reason).await;
@@ -153,7 +154,7 @@ async fn whatever_ends_a_session_while_its_slot_moves_leaves_a_tombstone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_of_refreshes_goes_on_through_moved_slots_flushed_scripts_and_a_failover() {
     let cluster = Cluster::with_replicas(&[]);
-    let node = Gateway::on(&cluster.gateway_url(), &[("WORKERS", "1")]);
+    let node = GATEWAY.on(&cluster.gateway_url(), &[("WORKERS", "1")]);
     let api = node.api();
     let mut tokens = api.login("alice").await;
     cluster.begin_move(&set_of("alice")).finish();
@@ -173,7 +174,7 @@ async fn a_chain_of_refreshes_goes_on_through_moved_slots_flushed_scripts_and_a_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_layout_that_is_none_of_ours_stops_all_writes_to_every_primary() {
     let cluster = Cluster::with_replicas(&[]);
-    let node = Gateway::on(&cluster.gateway_url(), &[("WORKERS", "1")]);
+    let node = GATEWAY.on(&cluster.gateway_url(), &[("WORKERS", "1")]);
     let api = node.api();
     let users: Vec<String> = (0..12).map(|n| format!("user-{n}")).collect();
     let mut tokens = Vec::new();
@@ -201,7 +202,7 @@ async fn a_user_with_the_least_rights_can_do_everything() {
         admit_gateway(server, &["+asking", "+cluster|nodes"]);
     }
     let url = cluster.gateway_url().replace("redis+cluster://", "redis+cluster://gateway:of-the-tests@");
-    let node = Gateway::on(&url, &[("REDIS_WAIT_REPLICAS", "1"), ("WORKERS", "1")]);
+    let node = GATEWAY.on(&url, &[("REDIS_WAIT_REPLICAS", "1"), ("WORKERS", "1")]);
     let api = node.api();
     for n in 0..12 {
         let user = format!("user-{n}");

@@ -2,11 +2,12 @@
 
 use futures_util::future::join_all;
 use reqwest::Method;
+use token_gateway_testkit::api::{Api, Tokens};
+use token_gateway_testkit::eventually;
+use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::redis::Redis;
 
-use crate::support::api::{Api, Tokens};
-use crate::support::eventually;
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 async fn in_flight(node: &Gateway, count: usize) {
     let line = format!("store_in_flight {count}\n");
@@ -31,7 +32,7 @@ async fn who_finds_as_many_in_flight_as_may_be_is_503_long_before_the_deadline()
         ("WORKERS", "1"),
         ("ADMIN_ADDR", "127.0.0.1:0"),
     ];
-    let node = Gateway::start_with(&redis, &settings);
+    let node = GATEWAY.start_with(&redis, &settings);
     let api = node.api();
     let users: Vec<String> = (0..12).map(|n| format!("user-{n}")).collect();
     let mut logins = Vec::new();

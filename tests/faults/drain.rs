@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use reqwest::Method;
+use token_gateway_testkit::api::Api;
+use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::wait_for;
 
-use crate::support::api::Api;
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
-use crate::support::wait_for;
+use crate::GATEWAY;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_cuts_no_request_off_and_fails_readiness_first() {
     let redis = Redis::start();
     let mut gateway =
-        Gateway::start_with(&redis, &[("REDIS_TIMEOUT_MS", "10000"), ("ADMIN_ADDR", "127.0.0.1:0")]);
+        GATEWAY.start_with(&redis, &[("REDIS_TIMEOUT_MS", "10000"), ("ADMIN_ADDR", "127.0.0.1:0")]);
     let api = gateway.api();
     let users: Vec<String> = (0..20).map(|n| format!("user-{n}")).collect();
     let logins = join_all(users.iter().map(|user| api.login(user))).await;

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use reqwest::Method;
+use token_gateway_testkit::api::Api;
+use token_gateway_testkit::eventually;
+use token_gateway_testkit::redis::Redis;
 
-use crate::support::api::Api;
-use crate::support::eventually;
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 /// The second node learns of the end, beside unreadable entries, before it starts and after.
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn an_entry_that_cannot_be_read_stops_nobody() {
         }
     };
     spoil();
-    let (here, there) = (Gateway::start(&redis), Gateway::start(&redis));
+    let (here, there) = (GATEWAY.start(&redis), GATEWAY.start(&redis));
     for subject in ["alice", "bob"] {
         let tokens = here.api().login(subject).await;
         let key = format!("tg:{{{subject}}}:session:{}", tokens.session);
@@ -44,7 +44,7 @@ async fn an_entry_that_cannot_be_read_stops_nobody() {
 async fn a_node_that_may_not_read_the_feed_serves_and_says_so() {
     let redis = Redis::start();
     redis.ask::<String>(&["ACL", "SETUSER", "default", "-xrange"]);
-    let gateway = Gateway::start_with(&redis, &[("ADMIN_ADDR", "127.0.0.1:0")]);
+    let gateway = GATEWAY.start_with(&redis, &[("ADMIN_ADDR", "127.0.0.1:0")]);
     let admin = Api::new(&gateway.admin());
     let warned = async |wanted: bool| {
         eventually("the warning comes and goes", Duration::from_secs(20), async || {

@@ -1,6 +1,6 @@
 //! Where the proxy sees a command or a reply end.
 
-use crate::support::proxy::frame::{Foreign, Kind, kind, length};
+use token_gateway_testkit::proxy::frame::{Foreign, Kind, kind, length};
 
 #[test]
 fn a_frame_ends_where_its_last_element_does() {

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
+use token_gateway_testkit::api::{Api, fresh_key};
+use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::proxy::Proxy;
+use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::wait_for;
 
-use crate::support::api::{Api, fresh_key};
-use crate::support::gateway::Gateway;
-use crate::support::proxy::Proxy;
-use crate::support::redis::Redis;
-use crate::support::wait_for;
+use crate::GATEWAY;
 
 /// Two nodes, with a proxy to hold back the calls of the first to Redis.
 struct Pair {
@@ -27,8 +28,8 @@ impl Pair {
         let proxy = Proxy::before(redis.port());
         let url = proxy.url();
         let settings = [("REDIS_URL", url.as_str()), ("WORKERS", "1"), ("ADMIN_ADDR", "127.0.0.1:0")];
-        let held = Gateway::start_with(&redis, &settings);
-        let free = Gateway::start(&redis);
+        let held = GATEWAY.start_with(&redis, &settings);
+        let free = GATEWAY.start(&redis);
         Self { redis, proxy, held, free }
     }
 
@@ -87,7 +88,7 @@ async fn only_session(api: &Api, sub: &str) -> String {
 async fn a_client_that_hangs_up_in_the_middle_of_a_refresh_retries_on_another_node_and_gets_the_one_successor()
  {
     let redis = Redis::start();
-    let (one, two) = (Gateway::start(&redis), Gateway::start(&redis));
+    let (one, two) = (GATEWAY.start(&redis), GATEWAY.start(&redis));
     let first = two.api().login("alice").await;
     let (key, before) = (fresh_key(), redis.calls("evalsha"));
     drop(send_refresh(&one, &first.refresh, &key));
@@ -166,7 +167,7 @@ async fn a_login_that_arrives_after_its_deadline_creates_nothing() {
 #[tokio::test]
 async fn a_replay_one_moment_after_a_rotation_on_another_node_is_seen_as_what_it_is() {
     let redis = Redis::start();
-    let (one, two) = (Gateway::start(&redis), Gateway::start(&redis));
+    let (one, two) = (GATEWAY.start(&redis), GATEWAY.start(&redis));
     for round in 0..200 {
         let user = format!("user-{round}");
         let first = one.api().login(&user).await;
@@ -179,7 +180,7 @@ async fn a_replay_one_moment_after_a_rotation_on_another_node_is_seen_as_what_it
 #[tokio::test]
 async fn a_refresh_that_waited_in_a_stalled_node_accuses_nobody() {
     let redis = Redis::start();
-    let (stalled, free) = (Gateway::start_with(&redis, &[("WORKERS", "1")]), Gateway::start(&redis));
+    let (stalled, free) = (GATEWAY.start_with(&redis, &[("WORKERS", "1")]), GATEWAY.start(&redis));
     let first = stalled.api().login("alice").await;
     let (first, key) = (stalled.api().refresh(&first.refresh).await.tokens(), fresh_key());
     stalled.freeze();

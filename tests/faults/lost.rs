@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
+use token_gateway_testkit::proxy::{Fault, Proxy};
+use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::wait_for;
+
 use super::outage::{connections, replica_of};
-use crate::support::gateway::Gateway;
-use crate::support::proxy::{Fault, Proxy};
-use crate::support::redis::Redis;
-use crate::support::wait_for;
+use crate::GATEWAY;
 
 #[tokio::test]
 async fn a_refresh_whose_answer_was_lost_is_sent_once_more_as_the_same_attempt() {
     let redis = Redis::start();
     let proxy = Proxy::before(redis.port());
-    let gateway = Gateway::start_with(&redis, &[("REDIS_URL", &proxy.url()), ("WORKERS", "1")]);
+    let gateway = GATEWAY.start_with(&redis, &[("REDIS_URL", &proxy.url()), ("WORKERS", "1")]);
     let api = gateway.api();
     for round in 0..5 {
         let first = api.login(&format!("user-{round}")).await;
@@ -27,7 +28,7 @@ async fn a_refresh_whose_answer_was_lost_is_sent_once_more_as_the_same_attempt()
 #[tokio::test]
 async fn an_end_that_redis_has_lost_is_repeated_though_nobody_asks() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let tokens = gateway.api().login("alice").await;
     let key = format!("tg:{{alice}}:session:{}", tokens.session);
     redis.ask::<u64>(&["COPY", &key, "as-it-was"]);
@@ -47,7 +48,7 @@ async fn an_end_that_redis_has_lost_is_repeated_though_nobody_asks() {
 async fn what_is_acknowledged_over_a_connection_that_was_given_up_does_not_count() {
     let redis = Redis::start();
     let settings = [("REDIS_WAIT_REPLICAS", "1"), ("WORKERS", "1"), ("REDIS_TIMEOUT_MS", "8000")];
-    let gateway = Gateway::start_with(&redis, &settings);
+    let gateway = GATEWAY.start_with(&redis, &settings);
     let tokens = gateway.api().login("alice").await;
     let replica = replica_of(&redis);
     // One connection each for the worker, the subscriber and the feed.

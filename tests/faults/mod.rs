@@ -18,11 +18,11 @@ mod supervisor;
 mod tls;
 
 use serde_json::json;
+use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::users::rule_of_the_gateway;
 
 pub use self::outage::replica_of;
-use crate::support::gateway::{Gateway, command};
-use crate::support::redis::Redis;
-use crate::support::users::rule_of_the_gateway;
+use crate::GATEWAY;
 
 /// Lets the user `gateway` in with the password `of-the-tests`, and with its rights in `ops/redis/users.acl`.
 fn admit_gateway(server: &Redis, also: &[&str]) {
@@ -40,9 +40,9 @@ fn nothing_was_refused(servers: &[Redis]) {
 
 /// A node without access to Redis answers 503, and `check` ends with 1; the messages of both.
 async fn lets_nobody_in(url: &str, settings: &[(&str, &str)]) -> [String; 2] {
-    let node = Gateway::on(url, settings);
+    let node = GATEWAY.on(url, settings);
     node.api().issue(&json!({"sub": "alice"})).await.expect_error(503, "temporarily_unavailable");
-    let check = command("check", settings).env("REDIS_URL", url).output().expect("it ends");
+    let check = GATEWAY.command("check", settings).env("REDIS_URL", url).output().expect("it ends");
     let said = String::from_utf8(check.stdout).expect("text");
     assert_eq!(check.status.code(), Some(1), "{said}");
     [node.log(), said]

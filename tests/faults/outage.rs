@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
+use token_gateway_testkit::api::{Answer, Api, Tokens, fresh_key};
+use token_gateway_testkit::gateway::REFRESH_SECRET;
+use token_gateway_testkit::proxy::Proxy;
+use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::wait_for;
 
-use crate::support::api::{Answer, Api, Tokens, fresh_key};
-use crate::support::gateway::{Gateway, REFRESH_SECRET};
-use crate::support::proxy::Proxy;
-use crate::support::redis::Redis;
-use crate::support::wait_for;
+use crate::GATEWAY;
 
 /// One of each call to the store.
 async fn every_call(api: &Api, tokens: &Tokens) -> Vec<(&'static str, Answer)> {
@@ -60,7 +61,7 @@ async fn answered_within_a_second(api: &Api, tokens: &Tokens) {
 #[tokio::test]
 async fn with_redis_stopped_every_call_is_503_and_afterwards_the_same_refresh_token_works() {
     let mut redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let tokens = api.login("alice").await;
     redis.stop();
@@ -78,7 +79,7 @@ async fn with_redis_stopped_every_call_is_503_and_afterwards_the_same_refresh_to
 async fn a_gateway_that_starts_before_redis_serves_once_redis_is_there() {
     let mut redis = Redis::start();
     redis.stop();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     api.issue(&json!({"sub": "alice"})).await.expect_error(503, "temporarily_unavailable");
     redis.run();
@@ -89,7 +90,7 @@ async fn a_gateway_that_starts_before_redis_serves_once_redis_is_there() {
 #[tokio::test]
 async fn with_redis_frozen_calls_are_503_in_time_and_all_is_well_after_the_thaw() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let tokens = api.login("alice").await;
     redis.freeze();
@@ -107,7 +108,7 @@ async fn with_redis_frozen_calls_are_503_in_time_and_all_is_well_after_the_thaw(
 async fn a_connection_that_became_a_black_hole_is_replaced() {
     let redis = Redis::start();
     let proxy = Proxy::before(redis.port());
-    let gateway = Gateway::start_with(&redis, &[("REDIS_URL", &proxy.url()), ("WORKERS", "1")]);
+    let gateway = GATEWAY.start_with(&redis, &[("REDIS_URL", &proxy.url()), ("WORKERS", "1")]);
     let api = gateway.api();
     let (tokens, key) = (api.login("alice").await, fresh_key());
     proxy.swallow();
@@ -120,7 +121,7 @@ async fn a_connection_that_became_a_black_hole_is_replaced() {
 #[tokio::test]
 async fn after_script_flush_the_same_refresh_token_works() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let mut tokens = api.login("alice").await;
     for _ in 0..3 {
@@ -136,13 +137,13 @@ async fn after_script_flush_the_same_refresh_token_works() {
 #[tokio::test]
 async fn a_token_that_was_rotated_stays_refused_after_a_restart_of_gateway_and_redis() {
     let mut redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let first = gateway.api().login("alice").await;
     let second = gateway.api().refresh(&first.refresh).await.tokens();
     drop(gateway);
     redis.stop();
     redis.run();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     gateway.api().refresh(&first.refresh).await.expect_error(400, "invalid_grant");
     gateway.api().refresh(&second.refresh).await.expect_error(400, "invalid_grant");
 }
@@ -150,7 +151,7 @@ async fn a_token_that_was_rotated_stays_refused_after_a_restart_of_gateway_and_r
 #[tokio::test]
 async fn with_redis_out_of_memory_logins_and_refreshes_are_503_and_logouts_still_work() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let (one, two, three) = (api.login("alice").await, api.login("alice").await, api.login("bob").await);
     redis.ask::<String>(&["CONFIG", "SET", "maxmemory", "1"]);
@@ -176,7 +177,7 @@ pub fn connections(redis: &Redis, which: impl Fn(&str) -> bool) -> BTreeSet<Stri
 #[tokio::test]
 async fn a_master_that_was_demoted_is_503_and_its_connection_is_replaced() {
     let redis = Redis::start();
-    let gateway = Gateway::start_with(&redis, &[("WORKERS", "1")]);
+    let gateway = GATEWAY.start_with(&redis, &[("WORKERS", "1")]);
     let api = gateway.api();
     let tokens = api.login("alice").await;
     // One connection each for the worker, the subscriber and the feed.
@@ -185,7 +186,7 @@ async fn a_master_that_was_demoted_is_503_and_its_connection_is_replaced() {
     });
     let before = connections(&redis, |_| true);
     // A replica of an address without a server: read-only, and its data stays.
-    let nowhere = crate::support::free_port().to_string();
+    let nowhere = token_gateway_testkit::free_port().to_string();
     redis.ask::<String>(&["REPLICAOF", "127.0.0.1", &nowhere]);
     every_call_is_unavailable(&api, &tokens).await;
     wait_for("none of them is kept, for there may be another master", Duration::from_secs(5), || {
@@ -201,7 +202,7 @@ async fn a_master_that_was_demoted_is_503_and_its_connection_is_replaced() {
 async fn a_replica_is_no_master() {
     let master = Redis::start();
     let replica = replica_of(&master);
-    let gateway = Gateway::start(&replica);
+    let gateway = GATEWAY.start(&replica);
     let api = gateway.api();
     assert_eq!(api.send(api.request(Method::GET, "/readyz")).await.status, 503);
     api.issue(&json!({"sub": "alice"})).await.expect_error(503, "temporarily_unavailable");
@@ -211,7 +212,7 @@ async fn a_replica_is_no_master() {
 #[tokio::test]
 async fn an_empty_redis_refuses_every_token_and_lets_nobody_in() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let tokens = api.login("alice").await;
     redis.ask::<String>(&["FLUSHALL"]);
@@ -223,7 +224,7 @@ async fn an_empty_redis_refuses_every_token_and_lets_nobody_in() {
 #[tokio::test]
 async fn a_record_that_cannot_be_read_is_503_and_no_verdict() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let tokens = api.login("alice").await;
     let key = format!("tg:{{alice}}:session:{}", tokens.session);
@@ -239,7 +240,7 @@ async fn a_record_that_cannot_be_read_is_503_and_no_verdict() {
 #[tokio::test]
 async fn a_logout_that_could_not_be_announced_is_503_and_may_be_repeated() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let (one, two, three) = (api.login("alice").await, api.login("alice").await, api.login("bob").await);
     redis.ask::<String>(&["SET", "tg:revocations", "in the way"]);
@@ -268,7 +269,7 @@ pub fn replica_of(master: &Redis) -> Redis {
 #[tokio::test]
 async fn a_logout_waits_for_the_replicas_it_was_told_to_wait_for() {
     let redis = Redis::start();
-    let gateway = Gateway::start_with(&redis, &[("REDIS_WAIT_REPLICAS", "1")]);
+    let gateway = GATEWAY.start_with(&redis, &[("REDIS_WAIT_REPLICAS", "1")]);
     let api = gateway.api();
     let tokens = api.login("alice").await;
     api.revoke(&tokens.refresh).await.expect_error(503, "temporarily_unavailable");
@@ -288,7 +289,7 @@ fn a_node_refuses_to_run_on_a_newer_layout() {
     redis.ask::<String>(&["SET", "tg:schema", "2"]);
     let url = redis.url();
     let settings = [("REDIS_URL", url.as_str()), ("REFRESH_SECRET", REFRESH_SECRET)];
-    let output = crate::support::gateway::command("serve", &settings).output().expect("it ends by itself");
+    let output = GATEWAY.command("serve", &settings).output().expect("it ends by itself");
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("layout is version '2'") && error.contains("migrations-notes"), "{error}");
@@ -297,7 +298,7 @@ fn a_node_refuses_to_run_on_a_newer_layout() {
 #[tokio::test]
 async fn a_running_node_stops_serving_when_the_layout_becomes_newer() {
     let mut redis = Redis::start();
-    let gateway = Gateway::start_with(&redis, &[("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1")]);
+    let gateway = GATEWAY.start_with(&redis, &[("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1")]);
     let (api, admin) = (gateway.api(), Api::new(&gateway.admin()));
     let tokens = api.login("alice").await;
     redis.ask::<String>(&["SET", "tg:schema", "2"]);
@@ -317,7 +318,7 @@ async fn logouts_that_were_swallowed_keep_no_place_in_flight() {
     let proxy = Proxy::before(redis.port());
     let url = proxy.url();
     let settings = [("REDIS_URL", url.as_str()), ("WORKERS", "1"), ("REDIS_MAX_IN_FLIGHT", "4")];
-    let gateway = Gateway::start_with(&redis, &settings);
+    let gateway = GATEWAY.start_with(&redis, &settings);
     let api = gateway.api();
     let tokens = join_all(["a", "b", "c", "d"].map(|user| api.login(user))).await;
     proxy.swallow();
@@ -335,7 +336,7 @@ async fn announcements_that_were_swallowed_while_waiting_for_replicas_use_up_no_
     let proxy = Proxy::before(redis.port());
     let url = proxy.url();
     let settings = [("REDIS_URL", url.as_str()), ("WORKERS", "1"), ("REDIS_WAIT_REPLICAS", "1")];
-    let gateway = Gateway::start_with(&redis, &settings);
+    let gateway = GATEWAY.start_with(&redis, &settings);
     let api = gateway.api();
     let _replica = replica_of(&redis);
     let users: Vec<String> = (0..20).map(|n| format!("user-{n}")).collect();
@@ -357,7 +358,7 @@ async fn announcements_that_were_swallowed_while_waiting_for_replicas_use_up_no_
 async fn a_login_whose_eviction_cannot_be_announced_is_answered_all_the_same() {
     let redis = Redis::start();
     let settings = [("MAX_SESSIONS_PER_SUBJECT", "1"), ("REDIS_WAIT_REPLICAS", "1")];
-    let gateway = Gateway::start_with(&redis, &settings);
+    let gateway = GATEWAY.start_with(&redis, &settings);
     let api = gateway.api();
     let evicted = api.login("alice").await;
     let began = Instant::now();
@@ -371,7 +372,7 @@ async fn a_login_whose_eviction_cannot_be_announced_is_answered_all_the_same() {
 #[tokio::test]
 async fn a_repeated_logout_everywhere_is_200_only_when_nothing_is_left() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     for path in ["", "?except=current"] {
         let (own, other) = (api.login("alice").await, api.login("alice").await);
@@ -387,9 +388,9 @@ async fn a_repeated_logout_everywhere_is_200_only_when_nothing_is_left() {
 #[tokio::test]
 async fn a_node_that_never_heard_of_redis_gives_no_verdict_on_times() {
     let mut redis = Redis::start();
-    let tokens = Gateway::start(&redis).api().login("alice").await;
+    let tokens = GATEWAY.start(&redis).api().login("alice").await;
     redis.stop();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     every_call_is_unavailable(&api, &tokens).await;
     redis.run();
@@ -400,7 +401,7 @@ async fn a_node_that_never_heard_of_redis_gives_no_verdict_on_times() {
 #[tokio::test]
 async fn an_eviction_policy_that_loses_sessions_is_said_loudly() {
     let redis = Redis::start_with(&["--maxmemory-policy", "allkeys-lru"]);
-    let gateway = Gateway::start_with(&redis, &[("ADMIN_ADDR", "127.0.0.1:0")]);
+    let gateway = GATEWAY.start_with(&redis, &[("ADMIN_ADDR", "127.0.0.1:0")]);
     let admin = Api::new(&gateway.admin());
     let readiness = admin.send(admin.request(Method::GET, "/readyz")).await;
     assert!(

@@ -1,13 +1,14 @@
 //! Servers and Sentinels with passwords.
 
+use token_gateway_testkit::chain::Chain;
+use token_gateway_testkit::sentinel::{PASSWORD, Sentinel, WATCHERS_PASSWORD};
+
 use super::{admit_gateway, lets_nobody_in, nothing_was_refused};
-use crate::support::chain::Chain;
-use crate::support::gateway::Gateway;
-use crate::support::sentinel::{PASSWORD, Sentinel, WATCHERS_PASSWORD};
+use crate::GATEWAY;
 
 /// A session goes on over a failover; the node has told nobody its credentials.
 async fn serves(sentinel: &Sentinel, url: &str, settings: &[(&str, &str)]) {
-    let node = Gateway::on(url, settings);
+    let node = GATEWAY.on(url, settings);
     let mut chain = Chain::begin(node.api(), "alice").await;
     chain.refresh().await;
     let master = sentinel.fail_over();

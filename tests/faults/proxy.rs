@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, RedisError, Script};
-
-use crate::support::proxy::{Fault, Plan, Proxy};
-use crate::support::redis::Redis;
-use crate::support::wait_for;
+use token_gateway_testkit::proxy::{Fault, Plan, Proxy};
+use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::wait_for;
 
 /// A server, and a client behind the proxy; scripts count themselves in `n`.
 struct Setup {

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use reqwest::Method;
+use token_gateway_testkit::api::{Answer, Api, Tokens, decided, fresh_key};
+use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::redis::Redis;
 use tokio::join;
 
-use crate::support::api::{Answer, Api, Tokens, decided, fresh_key};
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 /// Rounds of a race by default; a round is a handful of requests.
 const ROUNDS: usize = 300;
@@ -23,7 +24,7 @@ impl Nodes {
     fn start() -> Self {
         let redis = Redis::start_with(&["--appendonly", "no"]);
         let quiet = [("RUST_LOG", "token_gateway=info"), ("WORKERS", "1")];
-        let gateways = (0..3).map(|_| Gateway::start_with(&redis, &quiet)).collect();
+        let gateways = (0..3).map(|_| GATEWAY.start_with(&redis, &quiet)).collect();
         Self { _redis: redis, gateways }
     }
 

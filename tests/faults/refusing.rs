@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use reqwest::Method;
+use token_gateway_testkit::api::Api;
+use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::proxy::{Fault, Proxy};
+use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::{eventually, wait_for};
 
 use super::outage::{connections, every_call_is_unavailable, ready_again};
-use crate::support::api::Api;
-use crate::support::gateway::Gateway;
-use crate::support::proxy::{Fault, Proxy};
-use crate::support::redis::Redis;
-use crate::support::{eventually, wait_for};
+use crate::GATEWAY;
 
 const SETTINGS: [(&str, &str); 2] = [("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1")];
 
@@ -29,7 +30,7 @@ async fn while_redis_loads_every_call_is_503_and_afterwards_the_same_refresh_tok
     const FILL: &str = "for n = 1, 20000 do redis.call('SET', 'filler:' .. n, n) end";
     let slow = ["--key-load-delay", "2000", "--loading-process-events-interval-bytes", "1024"];
     let mut redis = Redis::start_with(&[&["--appendonly", "no"], &slow[..]].concat());
-    let node = Gateway::start_with(&redis, &SETTINGS);
+    let node = GATEWAY.start_with(&redis, &SETTINGS);
     let api = node.api();
     let tokens = api.login("alice").await;
     redis.ask::<()>(&["EVAL", FILL, "0"]);
@@ -52,7 +53,7 @@ async fn while_redis_loads_every_call_is_503_and_afterwards_the_same_refresh_tok
 #[tokio::test(flavor = "multi_thread")]
 async fn while_a_script_keeps_redis_busy_every_call_is_503_and_no_connection_is_given_up() {
     let redis = Redis::start_with(&["--busy-reply-threshold", "100"]);
-    let node = Gateway::start_with(&redis, &SETTINGS);
+    let node = GATEWAY.start_with(&redis, &SETTINGS);
     let api = node.api();
     let tokens = api.login("alice").await;
     let mut spinning = redis.connect();
@@ -72,7 +73,7 @@ async fn while_a_script_keeps_redis_busy_every_call_is_503_and_no_connection_is_
 
 /// A node behind a proxy to Redis, with all its connections: one each for the worker, the subscriber and the feed.
 fn node_behind(proxy: &Proxy, redis: &Redis) -> Gateway {
-    let node = Gateway::on(&proxy.url(), &[("WORKERS", "1")]);
+    let node = GATEWAY.on(&proxy.url(), &[("WORKERS", "1")]);
     let all = || (connections(redis, |_| true).len() == 3).then_some(());
     wait_for("its connections", Duration::from_secs(5), all);
     node

@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use reqwest::Method;
+use token_gateway_testkit::api::{Answer, Api, Tokens};
+use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::wait_for;
 
-use crate::support::api::{Answer, Api, Tokens};
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
-use crate::support::wait_for;
+use crate::GATEWAY;
 
 struct Store {
     redis: Redis,
@@ -24,7 +25,7 @@ struct Snapshot {
 impl Store {
     fn start() -> Self {
         let redis = Redis::start();
-        let node = Gateway::start_with(&redis, &[("ADMIN_ADDR", "127.0.0.1:0")]);
+        let node = GATEWAY.start_with(&redis, &[("ADMIN_ADDR", "127.0.0.1:0")]);
         Self { redis, node }
     }
 
@@ -135,7 +136,7 @@ async fn a_session_that_was_lost_is_refused_without_an_alarm() {
 #[tokio::test]
 async fn an_end_that_was_lost_is_refused_and_repeated_by_a_node_that_knows_of_it() {
     let store = Store::start();
-    let second = Gateway::start(&store.redis);
+    let second = GATEWAY.start(&store.redis);
     let tokens = store.api().login("alice").await;
     let before = store.snapshot(&tokens);
     let both = || store.redis.info("blocked_clients").filter(|blocked| blocked == "2");

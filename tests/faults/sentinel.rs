@@ -1,15 +1,16 @@
 //! Real Sentinels: a session's refreshes go on through any trouble of the primary, and of some of the Sentinels.
 
 use reqwest::Method;
+use token_gateway_testkit::api::decided;
+use token_gateway_testkit::chain::Chain;
+use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::sentinel::Sentinel;
 
-use crate::support::api::decided;
-use crate::support::chain::Chain;
-use crate::support::gateway::Gateway;
-use crate::support::sentinel::Sentinel;
+use crate::GATEWAY;
 
 /// A node with metrics, on the primary that Sentinels name.
 fn node(sentinel: &Sentinel) -> Gateway {
-    Gateway::on(&sentinel.gateway_url(), &[("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1")])
+    GATEWAY.on(&sentinel.gateway_url(), &[("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1")])
 }
 
 async fn nobody_was_accused(node: &Gateway) {

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
-
-use crate::support::cluster::Cluster;
-use crate::support::proxy::Plan;
-use crate::support::redis::Redis;
-use crate::support::sentinel::Sentinel;
-use crate::support::wait_for;
+use token_gateway_testkit::cluster::Cluster;
+use token_gateway_testkit::proxy::Plan;
+use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::sentinel::Sentinel;
+use token_gateway_testkit::wait_for;
 
 /// Disturbs gateways, which concerns nobody else.
 fn befall_gateways(servers: &[Redis]) {

@@ -2,15 +2,16 @@
 
 use reqwest::Method;
 use serde_json::json;
+use token_gateway_testkit::api::Tokens;
+use token_gateway_testkit::api::decided;
+use token_gateway_testkit::chain::Chain;
+use token_gateway_testkit::cluster::Cluster;
+use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::sentinel::Sentinel;
+use token_gateway_testkit::tls::{Certificates, borrowed};
 
 use super::lets_nobody_in;
-use crate::support::api::Tokens;
-use crate::support::api::decided;
-use crate::support::chain::Chain;
-use crate::support::cluster::Cluster;
-use crate::support::gateway::{Gateway, command};
-use crate::support::sentinel::Sentinel;
-use crate::support::tls::{Certificates, borrowed};
+use crate::GATEWAY;
 
 #[tokio::test]
 async fn a_node_reaches_redis_over_tls_and_shows_its_certificate() {
@@ -27,7 +28,7 @@ async fn a_node_reaches_redis_over_tls_and_shows_its_certificate() {
     let mut all = vec![("REDIS_URL", url.as_str())];
     let settings = certificates.node_settings();
     all.extend(borrowed(&settings));
-    let check = command("check", &all).output().expect("it ends");
+    let check = GATEWAY.command("check", &all).output().expect("it ends");
     let text = String::from_utf8_lossy(&check.stdout);
     assert!(check.status.success() && text.contains("role"), "{text}");
 }
@@ -49,7 +50,7 @@ async fn without_the_right_certificates_nothing_is_believed_and_nothing_is_told(
         ("the system's CAs", own.to_vec()),
     ];
     for (what, settings) in cases {
-        let node = Gateway::on(&url, &settings);
+        let node = GATEWAY.on(&url, &settings);
         let answer = node.api().issue(&json!({"sub": "alice"})).await;
         answer.expect_error(503, "temporarily_unavailable");
         let log = node.log();
@@ -63,7 +64,7 @@ async fn without_the_right_certificates_nothing_is_believed_and_nothing_is_told(
 async fn a_plain_connection_to_a_tls_port_is_503() {
     let certificates = Certificates::make();
     let (_redis, port) = certificates.redis();
-    let node = Gateway::on(&format!("redis://127.0.0.1:{port}"), &[]);
+    let node = GATEWAY.on(&format!("redis://127.0.0.1:{port}"), &[]);
     node.api().issue(&json!({"sub": "alice"})).await.expect_error(503, "temporarily_unavailable");
 }
 
@@ -90,7 +91,7 @@ async fn believes_no_other(url: &str, certificates: &Certificates) {
 }
 
 fn node_with(certificates: &Certificates, url: &str) -> Gateway {
-    Gateway::on(url, &borrowed(&certificates.node_settings()))
+    GATEWAY.on(url, &borrowed(&certificates.node_settings()))
 }
 
 #[tokio::test(flavor = "multi_thread")]

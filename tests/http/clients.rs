@@ -4,9 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
+use token_gateway_testkit::api::{Answer, Api, claims};
+use token_gateway_testkit::gateway::{ISSUE_ONLY, WEB};
 
-use crate::support::api::{Answer, Api, claims};
-use crate::support::gateway::{Gateway, ISSUE_ONLY, WEB};
+use crate::GATEWAY;
 
 fn basic(request: RequestBuilder, credentials: &str) -> RequestBuilder {
     request.header("Authorization", format!("Basic {}", STANDARD.encode(credentials)))
@@ -20,14 +21,14 @@ async fn refresh_by(api: &Api, token: &str, client: &[(&str, &str)]) -> Answer {
 
 #[tokio::test]
 async fn a_client_may_authenticate_by_header_or_body_or_only_name_itself() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let mut token = api.login("alice").await.refresh;
     let requests: [&dyn Fn(&str) -> RequestBuilder; 6] = [
-        &|token| api.refresh_request(token).bearer_auth(&WEB.key),
+        &|token| api.refresh_request(token).bearer_auth(WEB.key),
         &|token| basic(api.refresh_request(token), &format!("web:{}", WEB.key)),
         &|token| api.refresh_request(token).header("Authorization", format!("bEARER  {}", WEB.key)),
-        &|token| with_body(&api, token, &[("client_id", "web"), ("client_secret", &WEB.key)]),
+        &|token| with_body(&api, token, &[("client_id", "web"), ("client_secret", WEB.key)]),
         &|token| with_body(&api, token, &[("client_id", "web")]),
         &|token| api.refresh_request(token),
     ];
@@ -46,14 +47,14 @@ fn with_body(api: &Api, token: &str, client: &[(&str, &str)]) -> RequestBuilder 
 /// 2.3.1)
 #[tokio::test]
 async fn credentials_twice_are_invalid_request() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let token = api.login("alice").await.refresh;
-    let secret = [("client_id", "web"), ("client_secret", WEB.key.as_str())];
-    let in_both = with_body(&api, &token, &secret).bearer_auth(&WEB.key);
+    let secret = [("client_id", "web"), ("client_secret", WEB.key)];
+    let in_both = with_body(&api, &token, &secret).bearer_auth(WEB.key);
     let basic_in_both = basic(with_body(&api, &token, &secret[1..]), &format!("web:{}", WEB.key));
-    let two_headers = api.refresh_request(&token).bearer_auth(&WEB.key).bearer_auth(&WEB.key);
-    let another_id = with_body(&api, &token, &[("client_id", "issuer")]).bearer_auth(&WEB.key);
+    let two_headers = api.refresh_request(&token).bearer_auth(WEB.key).bearer_auth(WEB.key);
+    let another_id = with_body(&api, &token, &[("client_id", "issuer")]).bearer_auth(WEB.key);
     let nameless = with_body(&api, &token, &secret[1..]);
     for request in [in_both, basic_in_both, two_headers, another_id, nameless] {
         api.send(request).await.expect_error(400, "invalid_request");
@@ -65,7 +66,7 @@ async fn credentials_twice_are_invalid_request() {
 /// 2.3.1)
 #[tokio::test]
 async fn credentials_in_the_uri_are_refused() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let token = api.login("alice").await.refresh;
     let body = format!("grant_type=refresh_token&refresh_token={token}");
@@ -78,7 +79,7 @@ async fn credentials_in_the_uri_are_refused() {
     ] {
         let answer = api.send(api.raw_form(&format!("/oauth/token?{query}"), body.clone())).await;
         answer.expect_error(400, "invalid_request");
-        assert!(!answer.text.contains(&token[20..]) && !answer.text.contains(&WEB.key), "{answer:?}");
+        assert!(!answer.text.contains(&token[20..]) && !answer.text.contains(WEB.key), "{answer:?}");
     }
     let all_in_query = api.raw_form(&format!("/oauth/token?{body}"), "");
     api.send(all_in_query).await.expect_error(400, "invalid_request");
@@ -91,7 +92,7 @@ async fn basic_credentials_work_raw_and_form_decoded() {
     const KEY: &str = "key with :%+ \u{e9}";
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, KEY.as_bytes());
     let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    let gateway = Gateway::embedded_with(&[("SERVICE_KEYS", &format!("odd-name={hash}"))]);
+    let gateway = GATEWAY.embedded_with(&[("SERVICE_KEYS", &format!("odd-name={hash}"))]);
     let api = gateway.api();
     let raw = format!("odd-name:{KEY}");
     let encoded = "odd%2Dname:key+with+%3A%25%2B+%C3%A9";
@@ -111,7 +112,7 @@ async fn basic_credentials_work_raw_and_form_decoded() {
 /// 5.2)
 #[tokio::test]
 async fn invalid_client_is_401_and_challenges_with_the_scheme_that_was_used() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let token = api.login("alice").await.refresh;
     let wrong = [("client_id", "web"), ("client_secret", "wrong")];
@@ -136,14 +137,14 @@ async fn invalid_client_is_401_and_challenges_with_the_scheme_that_was_used() {
 /// revoked. (RFC 6749 6, 10.4)
 #[tokio::test]
 async fn a_token_shown_by_another_client_is_invalid_grant_and_neither_rotated_nor_revoked() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let login = api.issue(&json!({"sub": "alice", "client_id": "app-a"})).await.tokens();
-    let other = [("client_id", "issuer"), ("client_secret", ISSUE_ONLY.key.as_str())];
+    let other = [("client_id", "issuer"), ("client_secret", ISSUE_ONLY.key)];
     refresh_by(&api, &login.refresh, &[("client_id", "app-b")]).await.expect_error(400, "invalid_grant");
     refresh_by(&api, &login.refresh, &[("client_id", "App-A")]).await.expect_error(400, "invalid_grant");
     refresh_by(&api, &login.refresh, &other).await.expect_error(400, "invalid_grant");
-    let by_header = api.refresh_request(&login.refresh).bearer_auth(&ISSUE_ONLY.key);
+    let by_header = api.refresh_request(&login.refresh).bearer_auth(ISSUE_ONLY.key);
     api.send(by_header).await.expect_error(400, "invalid_grant");
     let session = &api.user(Method::GET, "alice", "").await.json()["sessions"][0];
     assert_eq!((&session["generation"], &session["client_id"]), (&json!(0), &json!("app-a")));
@@ -154,7 +155,7 @@ async fn a_token_shown_by_another_client_is_invalid_grant_and_neither_rotated_no
 
 #[tokio::test]
 async fn an_old_token_shown_by_another_client_raises_no_alarm() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let first = api.login("alice").await;
     let second = api.refresh(&first.refresh).await.tokens();

@@ -4,9 +4,8 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
-
-use crate::support::api::read;
-use crate::support::gateway::{REFRESH_SECRET, SIGNING_SECRET};
+use token_gateway_testkit::api::read;
+use token_gateway_testkit::gateway::{REFRESH_SECRET, SIGNING_SECRET};
 
 /// A token of ours taken apart, to be put together again with a change.
 #[derive(Clone)]

@@ -1,9 +1,9 @@
 //! `/docs`: a page with all its files on the node itself.
 
 use reqwest::Method;
+use token_gateway_testkit::api::{Answer, Api};
 
-use crate::support::api::{Answer, Api};
-use crate::support::gateway::Gateway;
+use crate::GATEWAY;
 
 async fn get(api: &Api, path: &str) -> Answer {
     api.send(api.request(Method::GET, path)).await
@@ -17,7 +17,7 @@ fn attributes<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
 
 #[tokio::test]
 async fn the_page_and_its_files_come_from_the_node_and_name_no_other_host() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     for path in ["/docs", "/docs/"] {
         let page = get(&api, path).await; // the client follows a redirect
@@ -42,7 +42,7 @@ async fn the_page_and_its_files_come_from_the_node_and_name_no_other_host() {
 
 #[tokio::test]
 async fn the_page_shows_the_document_and_asks_nobody_else() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let start = get(&api, "/docs/swagger-initializer.js").await;
     assert!(start.text.contains(r#""url": "../openapi.json""#), "{}", start.text);
@@ -55,7 +55,7 @@ async fn the_page_shows_the_document_and_asks_nobody_else() {
 
 #[tokio::test]
 async fn what_is_not_there_is_404_or_405_in_our_json_and_all_is_observed() {
-    let gateway = Gateway::embedded_with(&[("ADMIN_ADDR", "127.0.0.1:0")]);
+    let gateway = GATEWAY.embedded_with(&[("ADMIN_ADDR", "127.0.0.1:0")]);
     let api = gateway.api();
     for path in ["/docs/nothing", "/docs/..%2fopenapi.json", "/docs/%FF", "/docs/a/b", "/docs//"] {
         get(&api, path).await.expect_error(404, "not_found");

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
+use token_gateway_testkit::api::{Answer, Api};
+use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::{eventually, wait_for};
 
-use crate::support::api::{Answer, Api};
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
-use crate::support::{eventually, wait_for};
+use crate::GATEWAY;
 
 async fn get(api: &Api, path: &str) -> Answer {
     api.send(api.request(Method::GET, path)).await
@@ -17,7 +17,7 @@ async fn get(api: &Api, path: &str) -> Answer {
 #[tokio::test]
 async fn a_node_is_alive_and_ready_in_one_word() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     for (path, word) in [("/livez", "alive"), ("/readyz", "ready")] {
         let answer = get(&api, path).await;
@@ -32,7 +32,7 @@ async fn a_node_is_alive_and_ready_in_one_word() {
 #[tokio::test]
 async fn without_redis_a_node_is_alive_but_unready_and_the_admin_address_says_why() {
     let mut redis = Redis::start();
-    let gateway = Gateway::start_with(&redis, &[("ADMIN_ADDR", "127.0.0.1:0")]);
+    let gateway = GATEWAY.start_with(&redis, &[("ADMIN_ADDR", "127.0.0.1:0")]);
     let (api, admin) = (gateway.api(), Api::new(&gateway.admin()));
     assert_eq!(
         get(&admin, "/readyz").await.json(),
@@ -54,7 +54,7 @@ async fn without_redis_a_node_is_alive_but_unready_and_the_admin_address_says_wh
 
 #[tokio::test]
 async fn an_unknown_path_is_404_in_our_json() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     for path in
         ["/", "/oauth", "/oauth/token/", "/v1/sessions/1", "/v1/me", "/metrics", "/%00", "/OAuth/Token"]
@@ -67,7 +67,7 @@ async fn an_unknown_path_is_404_in_our_json() {
 
 #[tokio::test]
 async fn metrics_are_on_the_admin_address_and_nothing_else_of_the_api_is() {
-    let gateway = Gateway::embedded_with(&[("ADMIN_ADDR", "127.0.0.1:0")]);
+    let gateway = GATEWAY.embedded_with(&[("ADMIN_ADDR", "127.0.0.1:0")]);
     let admin = Api::new(&gateway.admin());
     let metrics = get(&admin, "/metrics").await;
     assert_eq!(metrics.status, 200);
@@ -81,7 +81,7 @@ async fn metrics_are_on_the_admin_address_and_nothing_else_of_the_api_is() {
 
 #[tokio::test]
 async fn metrics_count_what_happened() {
-    let gateway = Gateway::embedded_with(&[("ADMIN_ADDR", "127.0.0.1:0"), ("MAX_SESSIONS_PER_SUBJECT", "2")]);
+    let gateway = GATEWAY.embedded_with(&[("ADMIN_ADDR", "127.0.0.1:0"), ("MAX_SESSIONS_PER_SUBJECT", "2")]);
     let (api, admin) = (gateway.api(), Api::new(&gateway.admin()));
     let first = api.login("alice").await;
     let second = api.refresh_as(&first.refresh, "the-key-of-this-attempt").await.tokens();
@@ -121,7 +121,7 @@ async fn metrics_count_what_happened() {
 
 #[tokio::test]
 async fn reuse_is_counted_with_every_session_it_ended() {
-    let gateway = Gateway::embedded_with(&[("ADMIN_ADDR", "127.0.0.1:0")]);
+    let gateway = GATEWAY.embedded_with(&[("ADMIN_ADDR", "127.0.0.1:0")]);
     let (api, admin) = (gateway.api(), Api::new(&gateway.admin()));
     let first = api.login("alice").await;
     api.login("alice").await;
@@ -136,7 +136,7 @@ async fn reuse_is_counted_with_every_session_it_ended() {
 #[tokio::test]
 async fn a_health_check_that_goes_well_leaves_no_line_and_one_that_does_not_leaves_one() {
     let mut redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     for path in ["/livez", "/readyz"] {
         for method in [Method::GET, Method::HEAD] {

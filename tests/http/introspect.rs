@@ -2,18 +2,19 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use token_gateway_testkit::api::{Answer, Api, claims};
+use token_gateway_testkit::gateway::{Gateway, ISSUE_ONLY, WEB};
+use token_gateway_testkit::redis::Redis;
 
 use super::craft::Craft;
-use crate::support::api::{Answer, Api, claims};
-use crate::support::gateway::{Gateway, ISSUE_ONLY, WEB};
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 async fn ask(api: &Api, token: &str) -> Answer {
     ask_with(api, &[("token", token)]).await
 }
 
 async fn ask_with(api: &Api, form: &[(&str, &str)]) -> Answer {
-    let answer = api.send(api.form("/oauth/introspect", form).bearer_auth(&WEB.key)).await;
+    let answer = api.send(api.form("/oauth/introspect", form).bearer_auth(WEB.key)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -40,7 +41,7 @@ fn told(token: &str) -> Value {
 /// Active: claims as in the JWT, same types. `no-store`. GET refused.
 #[tokio::test]
 async fn of_an_active_token_the_claims_are_told_as_they_stand_in_it() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let body = json!({"sub": "Zo\u{eb}", "scope": "a b", "aud": "shop", "claims": {"n": 1.5, "deep": [{"x": null}], "active": "no"}});
     let tokens = api.issue(&body).await.tokens();
@@ -56,7 +57,7 @@ async fn of_an_active_token_the_claims_are_told_as_they_stand_in_it() {
 /// Without credentials → 401 with `WWW-Authenticate`.
 #[tokio::test]
 async fn without_credentials_it_is_401_and_without_the_role_403() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let tokens = api.login("alice").await;
     let form = || api.form("/oauth/introspect", &[("token", &tokens.access)]);
@@ -67,19 +68,19 @@ async fn without_credentials_it_is_401_and_without_the_role_403() {
     answer.expect_error(401, "invalid_client");
     assert!(answer.header("www-authenticate").is_some_and(|it| it.starts_with("Basic ")), "{answer:?}");
     api.send(form().bearer_auth(&tokens.access)).await.expect_error(401, "invalid_client");
-    api.send(form().bearer_auth(&ISSUE_ONLY.key)).await.expect_error(403, "insufficient_scope");
+    api.send(form().bearer_auth(ISSUE_ONLY.key)).await.expect_error(403, "insufficient_scope");
     let query = api.request(Method::GET, &format!("/oauth/introspect?token={}", tokens.access));
-    let answer = api.send(query.bearer_auth(&WEB.key)).await;
+    let answer = api.send(query.bearer_auth(WEB.key)).await;
     answer.expect_error(405, "invalid_request");
     assert_eq!(answer.header("allow"), Some("POST"));
-    let missing = api.send(api.form("/oauth/introspect", &[]).bearer_auth(&WEB.key)).await;
+    let missing = api.send(api.form("/oauth/introspect", &[]).bearer_auth(WEB.key)).await;
     missing.expect_error(400, "invalid_request");
 }
 
 /// Expired, ended, foreign, malformed, truncated → 200 and exactly `{"active":false}`.
 #[tokio::test]
 async fn expired_ended_foreign_malformed_and_truncated_tokens_are_inactive() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let tokens = api.login("alice").await;
     let (access, refresh) = (Craft::access(&tokens.access), Craft::refresh(&tokens.refresh));
@@ -111,7 +112,7 @@ async fn expired_ended_foreign_malformed_and_truncated_tokens_are_inactive() {
 #[tokio::test]
 async fn a_rotated_refresh_token_is_inactive_and_asking_neither_rotates_nor_raises_the_alarm() {
     let redis = Redis::start();
-    let gateways = [Gateway::start(&redis), Gateway::start(&redis)];
+    let gateways = [GATEWAY.start(&redis), GATEWAY.start(&redis)];
     let [api, other] = gateways.each_ref().map(Gateway::api);
     let old = api.login("alice").await;
     let new = api.refresh(&old.refresh).await.tokens();
@@ -142,12 +143,12 @@ async fn a_rotated_refresh_token_is_inactive_and_asking_neither_rotates_nor_rais
 #[tokio::test]
 async fn not_knowing_is_503_and_never_inactive() {
     let mut redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let tokens = api.login("alice").await;
     redis.stop();
     for token in [&tokens.access, &tokens.refresh] {
-        let request = api.form("/oauth/introspect", &[("token", token)]).bearer_auth(&WEB.key);
+        let request = api.form("/oauth/introspect", &[("token", token)]).bearer_auth(WEB.key);
         api.send(request).await.expect_error(503, "temporarily_unavailable");
     }
 }

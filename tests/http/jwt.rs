@@ -7,10 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use reqwest::Method;
 use serde_json::{Value, json};
+use token_gateway_testkit::api::{Api, Tokens};
+use token_gateway_testkit::gateway::{Gateway, REFRESH_SECRET, SIGNING_SECRET};
 
 use super::craft::{Craft, sign_parts};
-use crate::support::api::{Api, Tokens};
-use crate::support::gateway::{Gateway, REFRESH_SECRET, SIGNING_SECRET};
+use crate::GATEWAY;
 
 fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs()
@@ -27,7 +28,7 @@ struct Target {
 
 impl Target {
     async fn new() -> Self {
-        let gateway = Gateway::embedded();
+        let gateway = GATEWAY.embedded();
         let api = gateway.api();
         let tokens = api.issue(&json!({"sub": "alice", "claims": {"pad": "???>>>~~~"}})).await.tokens();
         let (access, refresh) = (Craft::access(&tokens.access), Craft::refresh(&tokens.refresh));
@@ -407,14 +408,14 @@ async fn bytes_that_are_no_utf_8_are_refused() {
 async fn the_previous_refresh_secret_still_opens_tokens_but_never_signs() {
     const NEW: &str = "the-new-refresh-secret-0123456789abcdef";
     let settings = [("REFRESH_SECRET", NEW), ("REFRESH_SECRET_PREVIOUS", REFRESH_SECRET)];
-    let gateway = Gateway::embedded_with(&settings);
+    let gateway = GATEWAY.embedded_with(&settings);
     let api = gateway.api();
     let tokens = api.login("alice").await;
     let under_old = Craft::refresh(&tokens.refresh).sign();
     assert_ne!(under_old, tokens.refresh);
     let refreshed = api.refresh(&under_old).await.tokens();
     assert_eq!(Craft::refresh(&refreshed.refresh).under(NEW).sign().len(), refreshed.refresh.len());
-    let gateway = Gateway::embedded_with(&[("REFRESH_SECRET", NEW)]);
+    let gateway = GATEWAY.embedded_with(&[("REFRESH_SECRET", NEW)]);
     let api = gateway.api();
     let tokens = api.login("alice").await;
     api.refresh(&Craft::refresh(&tokens.refresh).sign()).await.expect_error(400, "invalid_grant");

@@ -18,16 +18,17 @@ use serde_json::{Value, json};
 use token_gateway::token::jwk::{PrivateJwk, Signs};
 use token_gateway::token::key_set::KeySet;
 use token_gateway_core::token::Alg;
+use token_gateway_testkit::api::{Api, read};
+use token_gateway_testkit::gateway::{Gateway, ISSUER, REFRESH_SECRET, SIGNING_SECRET};
+use token_gateway_testkit::keys::Keys;
+use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::{signal, wait_for};
 
 use super::craft::{Craft, sign_parts};
-use crate::support::api::{Api, read};
-use crate::support::gateway::{Gateway, ISSUER, REFRESH_SECRET, SIGNING_SECRET};
-use crate::support::keys::Keys;
-use crate::support::redis::Redis;
-use crate::support::{signal, wait_for};
+use crate::{GATEWAY, keys_of};
 
 fn start(keys: &Keys) -> Gateway {
-    Gateway::embedded_with(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")])
+    GATEWAY.embedded_with(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")])
 }
 
 async fn jwks(api: &Api) -> Value {
@@ -52,7 +53,7 @@ async fn is_accepted(api: &Api, access: &str) -> bool {
 #[tokio::test]
 async fn tokens_of_every_algorithm_are_verified_with_nothing_but_the_published_keys() {
     for alg in [Alg::Es256, Alg::EdDsa, Alg::Rs256, Alg::Ps256] {
-        let keys = Keys::of(alg);
+        let keys = keys_of(alg);
         let gateway = start(&keys);
         let api = gateway.api();
         let tokens = api.login("alice").await;
@@ -70,7 +71,7 @@ async fn tokens_of_every_algorithm_are_verified_with_nothing_but_the_published_k
 /// also during rotation; no symmetric key.
 #[tokio::test]
 async fn every_published_key_has_kty_kid_use_alg_and_no_private_member() {
-    let keys = Keys::none();
+    let keys = Keys::none(GATEWAY);
     let algs = [Alg::Es256, Alg::EdDsa, Alg::Rs256, Alg::Ps256].into_iter().zip(1..);
     let mut all: Vec<_> = algs.map(|(alg, from)| PrivateJwk::generate(alg, Signs::Access, from)).collect();
     all.push(PrivateJwk::generate(Alg::Hs256, Signs::Access, 5));
@@ -109,7 +110,7 @@ fn thumbprint(key: &Value) -> String {
 #[tokio::test]
 async fn a_published_key_is_no_hmac_secret_and_an_algorithm_is_not_exchanged_for_another() {
     for alg in [Alg::Es256, Alg::Rs256] {
-        let keys = Keys::of(alg);
+        let keys = keys_of(alg);
         let gateway = start(&keys);
         let api = gateway.api();
         let good = api.login("alice").await.access;
@@ -140,7 +141,7 @@ async fn a_published_key_is_no_hmac_secret_and_an_algorithm_is_not_exchanged_for
 #[tokio::test]
 async fn rs256_and_ps256_of_one_key_are_not_exchanged() {
     for (alg, other) in [(Alg::Rs256, "PS256"), (Alg::Ps256, "RS256")] {
-        let keys = Keys::of(alg);
+        let keys = keys_of(alg);
         let gateway = start(&keys);
         let api = gateway.api();
         let craft = Craft::access(&api.login("alice").await.access);
@@ -222,11 +223,11 @@ fn sealed(craft: &Craft, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
 
 #[tokio::test]
 async fn a_kid_chooses_its_own_key_and_a_strange_one_none() {
-    let keys = Keys::none();
+    let keys = Keys::none(GATEWAY);
     let [one, two] = [1, 2].map(|from| PrivateJwk::generate(Alg::Es256, Signs::Access, from));
     keys.write(&set(&[&one, &two]));
     // With a secret beside the set: not even then does a strange kid lead to the secret.
-    let gateway = Gateway::embedded_with(&[("SIGNING_KEYS", keys.path())]);
+    let gateway = GATEWAY.embedded_with(&[("SIGNING_KEYS", keys.path())]);
     let api = gateway.api();
     let craft = Craft::access(&api.login("alice").await.access);
     for (n, own, other) in [(0, &one, &two), (1, &two, &one)] {
@@ -273,7 +274,7 @@ async fn a_changed_file_is_noticed_without_a_restart_and_tokens_of_the_former_ke
         PrivateJwk::generate(Alg::Es256, Signs::Access, 1),
         PrivateJwk::generate(Alg::EdDsa, Signs::Access, 2),
     );
-    let keys = Keys::none();
+    let keys = Keys::none(GATEWAY);
     keys.write(&set(&[&one]));
     let gateway = start(&keys);
     let api = gateway.api();
@@ -293,9 +294,9 @@ async fn a_changed_file_is_noticed_without_a_restart_and_tokens_of_the_former_ke
 
 #[tokio::test]
 async fn a_broken_file_changes_nothing_and_is_told_without_what_it_holds() {
-    let keys = Keys::of(Alg::Es256);
+    let keys = keys_of(Alg::Es256);
     let good = keys.text();
-    let gateway = Gateway::embedded_with(&[
+    let gateway = GATEWAY.embedded_with(&[
         ("SIGNING_KEYS", keys.path()),
         ("SIGNING_SECRET", ""),
         ("ADMIN_ADDR", "127.0.0.1:0"),
@@ -331,7 +332,7 @@ async fn a_broken_file_changes_nothing_and_is_told_without_what_it_holds() {
 
 #[tokio::test]
 async fn sighup_without_a_key_set_file_stops_nobody() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     signal("-HUP", gateway.id());
     wait_for("it says so", Duration::from_secs(10), || gateway.log().contains("read again").then_some(()));
     gateway.api().login("alice").await;
@@ -340,16 +341,16 @@ async fn sighup_without_a_key_set_file_stops_nobody() {
 #[tokio::test]
 async fn a_key_set_takes_over_from_the_secret_and_nodes_that_know_only_the_secret_go_on_until_then() {
     let redis = Redis::start();
-    let secret_only = Gateway::start(&redis);
+    let secret_only = GATEWAY.start(&redis);
     let by_secret = secret_only.api().login("alice").await;
     let far = now() + 3600;
     let (waiting, due) = (
         PrivateJwk::generate(Alg::Es256, Signs::Access, far),
         PrivateJwk::generate(Alg::EdDsa, Signs::Access, 1),
     );
-    let keys = Keys::none();
+    let keys = Keys::none(GATEWAY);
     keys.write(&set(&[&waiting]));
-    let both = Gateway::start_with(&redis, &[("SIGNING_KEYS", keys.path())]);
+    let both = GATEWAY.start_with(&redis, &[("SIGNING_KEYS", keys.path())]);
     let api = both.api();
     let access = api.refresh(&by_secret.refresh).await.tokens().access;
     assert_eq!(read(&access).0["alg"], "HS256", "the secret signs until the key does");
@@ -379,9 +380,9 @@ fn by_setting(refresh: &str) -> bool {
 #[tokio::test]
 async fn a_refresh_key_of_the_set_takes_over_and_old_refresh_tokens_stay_good() {
     let redis = Redis::start();
-    let keys = Keys::of(Alg::Es256);
+    let keys = keys_of(Alg::Es256);
     let gateways = [(); 2]
-        .map(|()| Gateway::start_with(&redis, &[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")]));
+        .map(|()| GATEWAY.start_with(&redis, &[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")]));
     let [one, two] = gateways.each_ref().map(Gateway::api);
     let tokens = one.login("alice").await;
     assert!(by_setting(&tokens.refresh));
@@ -401,7 +402,7 @@ async fn a_refresh_key_of_the_set_takes_over_and_old_refresh_tokens_stay_good() 
 
 #[tokio::test]
 async fn an_audience_may_have_typ_jwt_and_a_token_of_another_may_not() {
-    let gateway = Gateway::embedded_with(&[("TYP_JWT_AUDIENCES", "legacy,old")]);
+    let gateway = GATEWAY.embedded_with(&[("TYP_JWT_AUDIENCES", "legacy,old")]);
     let api = gateway.api();
     let legacy = api.issue(&json!({"sub": "alice", "aud": "legacy"})).await.tokens();
     assert_eq!(read(&legacy.access).0["typ"], "JWT");
@@ -420,7 +421,7 @@ async fn an_audience_may_have_typ_jwt_and_a_token_of_another_may_not() {
 #[tokio::test]
 async fn what_cannot_sign_is_refused_at_the_start_by_name() {
     let refused = |settings: &[(&str, &str)], expected: &str| {
-        let output = crate::support::gateway::command("serve", settings).output().expect("it runs");
+        let output = GATEWAY.command("serve", settings).output().expect("it runs");
         let line = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!((output.status.code(), line.lines().count()), (Some(2), 1), "{line}");
         assert!(line.contains(expected), "{line}");
@@ -428,7 +429,7 @@ async fn what_cannot_sign_is_refused_at_the_start_by_name() {
             assert!(!line.contains(secret), "{line}");
         }
     };
-    let keys = Keys::none();
+    let keys = Keys::none(GATEWAY);
     refused(&[("SIGNING_KEYS", keys.path())], "SIGNING_KEYS");
     keys.write(r#"{"keys": []}"#);
     refused(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")], "SIGNING_SECRET: is missing");

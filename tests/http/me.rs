@@ -4,9 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
+use token_gateway_testkit::api::Api;
+use token_gateway_testkit::gateway::WEB;
 
-use crate::support::api::Api;
-use crate::support::gateway::{Gateway, WEB};
+use crate::GATEWAY;
 
 /// Milliseconds since 1970 of an RFC 3339 text in UTC.
 fn millis(value: &Value) -> i64 {
@@ -17,7 +18,7 @@ fn millis(value: &Value) -> i64 {
 
 #[tokio::test]
 async fn a_list_shows_each_own_session_in_full_and_nobody_elses() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let client = json!({"ip": "192.0.2.1", "user_agent": "test/1", "label": "phone"});
     let phone = api.issue(&json!({"sub": "alice", "client": client, "client_id": "mobile"})).await.tokens();
@@ -55,7 +56,7 @@ async fn a_list_shows_each_own_session_in_full_and_nobody_elses() {
 
 #[tokio::test]
 async fn the_times_of_a_list_fit_together() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let tokens = api.login("alice").await;
     let tokens = api.refresh(&tokens.refresh).await.tokens();
@@ -70,7 +71,7 @@ async fn the_times_of_a_list_fit_together() {
 
 #[tokio::test]
 async fn ending_one_session_spares_the_others_and_is_repeatable() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let (here, there) = (api.login("alice").await, api.login("alice").await);
     let path = format!("/{}", there.session);
@@ -86,7 +87,7 @@ async fn ending_one_session_spares_the_others_and_is_repeatable() {
 
 #[tokio::test]
 async fn ending_everywhere_ends_the_callers_session_too() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let (here, there, bob) = (api.login("alice").await, api.login("alice").await, api.login("bob").await);
     let mut both = [here.session.clone(), there.session.clone()];
@@ -103,7 +104,7 @@ async fn ending_everywhere_ends_the_callers_session_too() {
 
 #[tokio::test]
 async fn ending_everywhere_else_spares_the_callers_session() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let (here, there) = (api.login("alice").await, api.login("alice").await);
     assert_eq!(api.me(Method::DELETE, "?except=current", &here.access).await.ended(), [there.session]);
@@ -114,7 +115,7 @@ async fn ending_everywhere_else_spares_the_callers_session() {
 
 #[tokio::test]
 async fn an_unknown_exception_is_refused_and_ends_nothing() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let tokens = api.login("alice").await;
     for query in ["?except=", "?except=Current", "?except=all", "?except=current&except=current", "?except"] {
@@ -127,7 +128,7 @@ async fn an_unknown_exception_is_refused_and_ends_nothing() {
 
 #[tokio::test]
 async fn somebody_elses_session_cannot_be_ended() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let (alice, bob) = (api.login("alice").await, api.login("bob").await);
     for id in [bob.session.as_str(), "1000000000000000001", "nonsense", "%00", "..%2f"] {
@@ -138,7 +139,7 @@ async fn somebody_elses_session_cannot_be_ended() {
 
 #[tokio::test]
 async fn without_an_access_token_it_is_401_and_error_is_told_only_where_one_came() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let tokens = api.login("alice").await;
     for method in [Method::GET, Method::DELETE] {
@@ -160,7 +161,7 @@ async fn without_an_access_token_it_is_401_and_error_is_told_only_where_one_came
 
 #[tokio::test]
 async fn other_credentials_are_no_access_token() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let tokens = api.login("alice").await;
     let basic = format!("Basic {}", STANDARD.encode(format!("web:{}", WEB.key)));
@@ -176,7 +177,7 @@ async fn other_credentials_are_no_access_token() {
 
 #[tokio::test]
 async fn other_methods_are_405_with_allow() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let tokens = api.login("alice").await;
     let allow =

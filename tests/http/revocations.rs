@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
+use token_gateway_testkit::eventually;
+use token_gateway_testkit::gateway::{Gateway, ISSUE_ONLY, WEB};
+use token_gateway_testkit::redis::Redis;
 use tokio::time::timeout;
 
-use crate::support::eventually;
-use crate::support::gateway::{Gateway, ISSUE_ONLY, WEB};
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 /// An event: its name, its id, and its data.
 type Event = (String, Option<String>, Value);
@@ -23,7 +24,7 @@ impl Events {
     /// Opens a stream as soon as the node has read the feed.
     async fn open(gateway: &Gateway, last: Option<&str>) -> Self {
         let answer = eventually("a stream is open", Duration::from_secs(10), async || {
-            let request = gateway.api().request(Method::GET, "/v1/revocations").bearer_auth(&WEB.key);
+            let request = gateway.api().request(Method::GET, "/v1/revocations").bearer_auth(WEB.key);
             let request = last.into_iter().fold(request, |request, id| request.header("Last-Event-ID", id));
             let answer = request.send().await.expect("an answer");
             (answer.status() != 503).then_some(answer)
@@ -71,7 +72,7 @@ fn read(event: &str) -> Event {
 
 #[tokio::test]
 async fn a_stream_begins_with_all_that_has_ended_and_goes_on_with_what_ends() {
-    for gateway in [Gateway::embedded(), Gateway::start(&Redis::start())] {
+    for gateway in [GATEWAY.embedded(), GATEWAY.start(&Redis::start())] {
         let api = gateway.api();
         let (before, after) = (api.login("alice").await, api.login("Zo\u{eb}").await);
         assert_eq!(api.revoke(&before.refresh).await.status, 200);
@@ -95,7 +96,7 @@ async fn a_stream_begins_with_all_that_has_ended_and_goes_on_with_what_ends() {
 #[tokio::test]
 async fn a_stream_that_is_opened_again_goes_on_where_the_last_one_was_fresh() {
     let redis = Redis::start();
-    let (one, two) = (Gateway::start(&redis), Gateway::start(&redis));
+    let (one, two) = (GATEWAY.start(&redis), GATEWAY.start(&redis));
     let (api, mut long_ago) = (one.api(), Vec::new());
     for _ in 0..3 {
         let tokens = api.login("alice").await;
@@ -119,7 +120,7 @@ async fn a_stream_that_is_opened_again_goes_on_where_the_last_one_was_fresh() {
 
 #[tokio::test]
 async fn a_stream_beats_once_a_second_and_ends_when_its_node_is_told_to_stop() {
-    let mut gateway = Gateway::embedded();
+    let mut gateway = GATEWAY.embedded();
     let mut events = Events::open(&gateway, None).await;
     let mut made = Vec::new();
     for _ in 0..4 {
@@ -136,7 +137,7 @@ async fn a_stream_beats_once_a_second_and_ends_when_its_node_is_told_to_stop() {
 
 #[tokio::test]
 async fn it_is_for_services_with_the_role_feed_alone() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let tokens = api.login("alice").await;
     let ask = |key: Option<&str>| {
@@ -145,7 +146,7 @@ async fn it_is_for_services_with_the_role_feed_alone() {
     };
     ask(None).await.expect_error(401, "invalid_client");
     ask(Some(&tokens.access)).await.expect_error(401, "invalid_client");
-    ask(Some(&ISSUE_ONLY.key)).await.expect_error(403, "insufficient_scope");
+    ask(Some(ISSUE_ONLY.key)).await.expect_error(403, "insufficient_scope");
     Events::open(&gateway, None).await;
     for id in ["x", "-1", "1.5", "", "12345678901234567"] {
         let request = api.service(Method::GET, "/v1/revocations").header("Last-Event-ID", id);
@@ -157,7 +158,7 @@ async fn it_is_for_services_with_the_role_feed_alone() {
 #[tokio::test]
 async fn a_node_that_is_cut_off_ends_its_streams() {
     let mut redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let mut events = Events::open(&gateway, None).await;
     events.until_fresh().await;
     redis.stop();

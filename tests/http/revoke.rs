@@ -2,11 +2,12 @@
 
 use reqwest::Method;
 use serde_json::json;
+use token_gateway_testkit::api::{Api, Tokens};
+use token_gateway_testkit::gateway::{ISSUE_ONLY, WEB};
+use token_gateway_testkit::redis::Redis;
 
 use super::craft::Craft;
-use crate::support::api::{Api, Tokens};
-use crate::support::gateway::{Gateway, ISSUE_ONLY, WEB};
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 async fn expect_ended(api: &Api, tokens: &Tokens) {
     api.refresh(&tokens.refresh).await.expect_error(400, "invalid_grant");
@@ -19,7 +20,7 @@ async fn expect_ended(api: &Api, tokens: &Tokens) {
 #[tokio::test]
 async fn a_refresh_or_an_access_token_ends_its_session_and_no_other_at_once_on_every_node() {
     let redis = Redis::start();
-    let (one, two) = (Gateway::start(&redis), Gateway::start(&redis));
+    let (one, two) = (GATEWAY.start(&redis), GATEWAY.start(&redis));
     let (one, two) = (one.api(), two.api());
     let bystander = one.login("alice").await;
     for by_access in [false, true] {
@@ -36,7 +37,7 @@ async fn a_refresh_or_an_access_token_ends_its_session_and_no_other_at_once_on_e
 
 #[tokio::test]
 async fn an_expired_token_still_ends_its_session() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     for refresh in [true, false] {
         let tokens = api.login("alice").await;
@@ -49,7 +50,7 @@ async fn an_expired_token_still_ends_its_session() {
 
 #[tokio::test]
 async fn a_second_revocation_is_200_too_and_changes_nothing() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let tokens = api.login("alice").await;
     for token in [&tokens.refresh, &tokens.refresh, &tokens.access] {
@@ -61,7 +62,7 @@ async fn a_second_revocation_is_200_too_and_changes_nothing() {
 /// A wrong or unknown `token_type_hint` changes nothing. (RFC 7009 2.1)
 #[tokio::test]
 async fn a_wrong_or_unknown_token_type_hint_changes_nothing() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     for (hint, by_access) in
         [("access_token", false), ("refresh_token", true), ("mystery", false), ("", true)]
@@ -77,7 +78,7 @@ async fn a_wrong_or_unknown_token_type_hint_changes_nothing() {
 /// An already rotated refresh token given here ends its session, and raises no alarm.
 #[tokio::test]
 async fn an_already_rotated_refresh_token_ends_its_session_and_raises_no_alarm() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let (first, phone) = (api.login("alice").await, api.login("alice").await);
     let second = api.refresh(&first.refresh).await.tokens();
@@ -91,7 +92,7 @@ async fn an_already_rotated_refresh_token_ends_its_session_and_raises_no_alarm()
 /// Missing `token` → `invalid_request`. Effective at once on every node.
 #[tokio::test]
 async fn a_missing_token_or_a_broken_body_is_invalid_request() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let tokens = api.login("alice").await;
     for body in ["", "token=", "token_type_hint=refresh_token", "token=a&token=b", "token=%00", "token=%ff"] {
@@ -109,16 +110,16 @@ async fn a_missing_token_or_a_broken_body_is_invalid_request() {
 
 #[tokio::test]
 async fn another_client_cannot_revoke_and_bad_credentials_are_401() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let tokens = api.login("alice").await;
     let form = || api.form("/oauth/revoke", &[("token", &tokens.refresh)]);
-    api.send(form().bearer_auth(&ISSUE_ONLY.key)).await.expect_error(400, "invalid_grant");
+    api.send(form().bearer_auth(ISSUE_ONLY.key)).await.expect_error(400, "invalid_grant");
     let answer = api.send(form().bearer_auth("wrong")).await;
     answer.expect_error(401, "invalid_client");
     assert!(answer.header("www-authenticate").is_some());
     let after = api.refresh(&tokens.refresh).await.tokens();
-    let own = api.form("/oauth/revoke", &[("token", &after.refresh)]).bearer_auth(&WEB.key);
+    let own = api.form("/oauth/revoke", &[("token", &after.refresh)]).bearer_auth(WEB.key);
     assert_eq!(api.send(own).await.status, 200);
     expect_ended(&api, &after).await;
 }

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::json;
+use token_gateway_testkit::api::{Answer, Api, Tokens, claims, fresh_key};
+use token_gateway_testkit::redis::Redis;
 
-use crate::support::api::{Answer, Api, Tokens, claims, fresh_key};
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -33,7 +33,7 @@ async fn expect_dead(api: &Api, tokens: &Tokens) {
 #[tokio::test]
 async fn after_reuse_on_one_node_the_newest_tokens_are_dead_on_the_other() {
     let redis = Redis::start();
-    let (one, two) = (Gateway::start(&redis), Gateway::start(&redis));
+    let (one, two) = (GATEWAY.start(&redis), GATEWAY.start(&redis));
     for (here, there) in [(one.api(), two.api()), (two.api(), one.api())] {
         let first = here.login("alice").await;
         let second = here.refresh(&first.refresh).await.tokens();
@@ -47,7 +47,7 @@ async fn after_reuse_on_one_node_the_newest_tokens_are_dead_on_the_other() {
 #[tokio::test]
 async fn a_token_rotated_on_one_node_is_refused_on_the_other() {
     let redis = Redis::start();
-    let (one, two) = (Gateway::start(&redis), Gateway::start(&redis));
+    let (one, two) = (GATEWAY.start(&redis), GATEWAY.start(&redis));
     let (one, two) = (one.api(), two.api());
     let first = one.login("alice").await;
     let second = two.refresh(&first.refresh).await.tokens();
@@ -59,7 +59,7 @@ async fn a_token_rotated_on_one_node_is_refused_on_the_other() {
 
 #[tokio::test]
 async fn reuse_ends_every_session_of_the_subject_and_nobody_elses() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let (first, phone, bob) = (api.login("alice").await, api.login("alice").await, api.login("bob").await);
     api.refresh(&first.refresh).await.tokens();
@@ -74,7 +74,7 @@ async fn reuse_ends_every_session_of_the_subject_and_nobody_elses() {
 
 #[tokio::test]
 async fn with_reuse_scope_session_only_that_session_ends() {
-    let gateway = Gateway::embedded_with(&[("REUSE_SCOPE", "session")]);
+    let gateway = GATEWAY.embedded_with(&[("REUSE_SCOPE", "session")]);
     let api = gateway.api();
     let (first, phone) = (api.login("alice").await, api.login("alice").await);
     let second = api.refresh(&first.refresh).await.tokens();
@@ -86,7 +86,7 @@ async fn with_reuse_scope_session_only_that_session_ends() {
 #[tokio::test]
 async fn after_five_rotations_in_a_row_each_older_token_is_refused() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     for oldest_first in [true, false] {
         let mut chain = vec![api.login("alice").await];
@@ -108,7 +108,7 @@ async fn after_five_rotations_in_a_row_each_older_token_is_refused() {
 #[tokio::test]
 async fn a_replay_with_the_same_idempotency_key_gives_the_same_refresh_token_on_any_node() {
     let redis = Redis::start();
-    let (one, two) = (Gateway::start(&redis), Gateway::start(&redis));
+    let (one, two) = (GATEWAY.start(&redis), GATEWAY.start(&redis));
     let (one, two) = (one.api(), two.api());
     let (first, key) = (one.login("alice").await, fresh_key());
     let second = one.refresh_as(&first.refresh, &key).await.tokens();
@@ -122,7 +122,7 @@ async fn a_replay_with_the_same_idempotency_key_gives_the_same_refresh_token_on_
 
 #[tokio::test]
 async fn a_replay_with_another_key_or_none_is_reuse() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     for keyed in [true, false] {
         let first = api.login("alice").await;
@@ -136,7 +136,7 @@ async fn a_replay_with_another_key_or_none_is_reuse() {
 
 #[tokio::test]
 async fn a_replay_after_the_successor_was_used_is_reuse_even_with_its_own_key() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let (first, key) = (api.login("alice").await, fresh_key());
     let second = api.refresh_as(&first.refresh, &key).await.tokens();
@@ -148,7 +148,7 @@ async fn a_replay_after_the_successor_was_used_is_reuse_even_with_its_own_key() 
 #[tokio::test]
 async fn within_the_grace_window_an_old_token_gives_the_same_successor_and_after_it_is_reuse() {
     let redis = Redis::start();
-    let gateway = Gateway::start_with(&redis, &[("REFRESH_GRACE_SECONDS", "30")]);
+    let gateway = GATEWAY.start_with(&redis, &[("REFRESH_GRACE_SECONDS", "30")]);
     let api = gateway.api();
     let first = api.login("alice").await;
     let second = api.refresh(&first.refresh).await.tokens();
@@ -166,7 +166,7 @@ async fn within_the_grace_window_an_old_token_gives_the_same_successor_and_after
 #[tokio::test]
 async fn an_idle_session_expires_and_each_refresh_starts_its_time_anew() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let mut tokens = api.login("alice").await;
     for _ in 0..3 {
@@ -186,7 +186,7 @@ async fn refreshing_in_a_loop_does_not_pass_the_absolute_lifetime() {
     let settings =
         [("ACCESS_TTL_SECONDS", "40"), ("REFRESH_TTL_SECONDS", "60"), ("SESSION_MAX_AGE_SECONDS", "100")];
     let redis = Redis::start();
-    let gateway = Gateway::start_with(&redis, &settings);
+    let gateway = GATEWAY.start_with(&redis, &settings);
     let api = gateway.api();
     let mut answer = api.issue(&json!({"sub": "alice"})).await;
     for left in [75, 50, 25] {
@@ -204,7 +204,7 @@ async fn refreshing_in_a_loop_does_not_pass_the_absolute_lifetime() {
 #[tokio::test]
 async fn the_absolute_lifetime_holds_even_where_the_record_is_still_there() {
     let redis = Redis::start();
-    let gateway = Gateway::start_with(&redis, &[("SESSION_MAX_AGE_SECONDS", "1000000")]);
+    let gateway = GATEWAY.start_with(&redis, &[("SESSION_MAX_AGE_SECONDS", "1000000")]);
     let api = gateway.api();
     let tokens = api.login("alice").await;
     let record = format!("tg:{{alice}}:session:{}", tokens.session);
@@ -217,7 +217,7 @@ async fn the_absolute_lifetime_holds_even_where_the_record_is_still_there() {
 #[tokio::test]
 async fn a_refresh_token_ends_by_its_own_exp_too() {
     let settings = [("ACCESS_TTL_SECONDS", "1"), ("REFRESH_TTL_SECONDS", "1")];
-    let gateway = Gateway::embedded_with(&settings);
+    let gateway = GATEWAY.embedded_with(&settings);
     let api = gateway.api();
     let tokens = api.login("alice").await;
     let began = Instant::now();
@@ -230,7 +230,7 @@ async fn a_refresh_token_ends_by_its_own_exp_too() {
 #[tokio::test]
 async fn without_an_absolute_lifetime_a_session_lasts_as_long_as_it_is_refreshed() {
     let redis = Redis::start();
-    let gateway = Gateway::start_with(&redis, &[("SESSION_MAX_AGE_SECONDS", "0")]);
+    let gateway = GATEWAY.start_with(&redis, &[("SESSION_MAX_AGE_SECONDS", "0")]);
     let api = gateway.api();
     let mut tokens = api.login("alice").await;
     let list = api.me(Method::GET, "", &tokens.access).await.json();

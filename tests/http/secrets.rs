@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use token_gateway_testkit::api::{Answer, Api, Tokens, claims};
+use token_gateway_testkit::gateway::{ISSUE_ONLY, REFRESH_SECRET, SIGNING_SECRET, WEB};
+use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::wait_for;
 
-use crate::support::api::{Answer, Api, Tokens, claims};
-use crate::support::gateway::{Gateway, ISSUE_ONLY, REFRESH_SECRET, SIGNING_SECRET, WEB};
-use crate::support::redis::Redis;
-use crate::support::wait_for;
+use crate::GATEWAY;
 
 const SUBJECT: &str = "subject-that-must-not-be-logged";
 const KEY: &str = "idempotency-key-that-must-not-be-logged";
@@ -21,7 +22,7 @@ struct Secrets(Vec<String>);
 
 impl Secrets {
     fn new() -> Self {
-        let fixed = [KEY, WRONG_KEY, SHORT_KEY, &WEB.key, &ISSUE_ONLY.key, SIGNING_SECRET, REFRESH_SECRET];
+        let fixed = [KEY, WRONG_KEY, SHORT_KEY, WEB.key, ISSUE_ONLY.key, SIGNING_SECRET, REFRESH_SECRET];
         Self(fixed.map(str::to_owned).to_vec())
     }
 
@@ -79,7 +80,7 @@ async fn mistakes(api: &Api, tokens: &Tokens) -> Vec<Answer> {
 
 /// Secrets where another JSON type or another value belongs.
 async fn wrong_json(api: &Api, tokens: &Tokens) -> Vec<Answer> {
-    let (refresh, key) = (tokens.refresh.as_str(), WEB.key.as_str());
+    let (refresh, key) = (tokens.refresh.as_str(), WEB.key);
     let bodies = [
         json!({"sub": SUBJECT, "claims": refresh}),
         json!({"sub": SUBJECT, "claims": key}),
@@ -117,7 +118,7 @@ async fn good_use(api: &Api, secrets: &mut Secrets) -> Tokens {
 async fn log_of_a_busy_gateway(format: &str) -> String {
     let redis = Redis::start();
     let settings = [("RUST_LOG", "trace"), ("LOG_FORMAT", format), ("ADMIN_ADDR", "127.0.0.1:0")];
-    let gateway = Gateway::start_with(&redis, &settings);
+    let gateway = GATEWAY.start_with(&redis, &settings);
     let api = gateway.api();
     let mut secrets = Secrets::new();
     let tokens = good_use(&api, &mut secrets).await;

@@ -5,10 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use token_gateway_testkit::api::{Answer, Api, claims, read};
+use token_gateway_testkit::gateway::{ISSUE_ONLY, ISSUER, WEB};
+use token_gateway_testkit::redis::Redis;
 
-use crate::support::api::{Answer, Api, claims, read};
-use crate::support::gateway::{Gateway, ISSUE_ONLY, ISSUER, WEB};
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 const PATH: &str = "/v1/sessions";
 
@@ -28,7 +29,7 @@ async fn refuses(api: &Api, field: &str, body: &Value) {
 
 #[tokio::test]
 async fn a_login_is_201_with_a_pair_of_tokens_and_its_session_id() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let body = json!({
         "sub": "alice@example.com", "claims": {"role": "admin"}, "client_id": "mobile", "scope": "read write",
@@ -56,7 +57,7 @@ async fn a_login_is_201_with_a_pair_of_tokens_and_its_session_id() {
 
 #[tokio::test]
 async fn the_access_token_says_what_the_login_said() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let body = json!({"sub": "alice", "claims": {"role": "admin"}, "client_id": "mobile", "scope": "read", "aud": "billing"});
     let tokens = api.issue(&body).await.tokens();
@@ -88,7 +89,7 @@ async fn the_access_token_says_what_the_login_said() {
 
 #[tokio::test]
 async fn what_is_left_out_has_defaults() {
-    let gateway = Gateway::embedded_with(&[("AUDIENCE", "everything")]);
+    let gateway = GATEWAY.embedded_with(&[("AUDIENCE", "everything")]);
     let api = gateway.api();
     for body in [
         json!({"sub": "alice"}),
@@ -103,7 +104,7 @@ async fn what_is_left_out_has_defaults() {
 
 #[tokio::test]
 async fn an_invalid_subject_is_refused_by_name() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     for sub in ["", ".", "..", "a\nb", "a\u{0}b", "\u{7f}", "\u{85}", &"x".repeat(256), &"\u{e9}".repeat(128)]
     {
@@ -121,7 +122,7 @@ async fn an_invalid_subject_is_refused_by_name() {
 
 #[tokio::test]
 async fn invalid_claims_are_refused_by_name() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let reserved =
         ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "gen", "type", "client_id", "scope", "cnf"];
@@ -145,7 +146,7 @@ async fn invalid_claims_are_refused_by_name() {
 
 #[tokio::test]
 async fn claims_that_only_grow_too_large_when_escaped_are_refused() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     refuses(&api, "claims", &json!({"sub": "a", "claims": {"k": "\u{e9}".repeat(400)}})).await;
     assert_eq!(api.issue(&json!({"sub": "a", "claims": {"k": "\u{e9}".repeat(300)}})).await.status, 201);
@@ -153,7 +154,7 @@ async fn claims_that_only_grow_too_large_when_escaped_are_refused() {
 
 #[tokio::test]
 async fn other_invalid_fields_are_refused_by_name() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let long = "x".repeat(256);
     for (field, value) in [
@@ -192,7 +193,7 @@ async fn other_invalid_fields_are_refused_by_name() {
 
 #[tokio::test]
 async fn a_field_given_twice_is_refused_by_name() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     for (field, body) in [
         ("sub", r#"{"sub":"alice","sub":"bob"}"#),
@@ -207,7 +208,7 @@ async fn a_field_given_twice_is_refused_by_name() {
 
 #[tokio::test]
 async fn a_body_that_is_absent_or_no_single_json_object_is_refused() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     for body in [
         "",
@@ -238,7 +239,7 @@ async fn a_body_that_is_absent_or_no_single_json_object_is_refused() {
 
 #[tokio::test]
 async fn a_wrong_media_type_is_415_and_a_body_above_16_kib_is_413() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let body = r#"{"sub":"alice"}"#;
     for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "json", ""] {
@@ -260,7 +261,7 @@ fn login_with(api: &Api, header: impl FnOnce(RequestBuilder) -> RequestBuilder) 
 
 #[tokio::test]
 async fn bearer_and_basic_credentials_both_work() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let basic = format!("basic {}", STANDARD.encode(format!("web:{}", WEB.key)));
     for value in [format!("Bearer {}", WEB.key), format!("bearer {}", WEB.key), basic] {
@@ -271,7 +272,7 @@ async fn bearer_and_basic_credentials_both_work() {
 
 #[tokio::test]
 async fn a_bad_or_missing_key_is_401_with_a_challenge() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let encode = |text: &str| format!("Basic {}", STANDARD.encode(text));
     let cut = &WEB.key[..WEB.key.len() - 1];
@@ -281,7 +282,7 @@ async fn a_bad_or_missing_key_is_401_with_a_challenge() {
         (format!("Bearer {}", WEB.key.to_uppercase()), "Bearer"),
         ("Bearer ".into(), ""),
         ("Bearer".into(), ""),
-        (WEB.key.clone(), ""),
+        (WEB.key.to_owned(), ""),
         (encode(&format!("issuer:{}", WEB.key)), "Basic"),
         (encode(&format!("web:{cut}")), "Basic"),
         (encode("web"), "Basic"),
@@ -300,9 +301,9 @@ async fn a_bad_or_missing_key_is_401_with_a_challenge() {
 
 #[tokio::test]
 async fn two_authorization_headers_are_400_and_an_access_token_is_no_service_key() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
-    let twice = login_with(&api, |request| request.bearer_auth(&WEB.key).bearer_auth(&WEB.key));
+    let twice = login_with(&api, |request| request.bearer_auth(WEB.key).bearer_auth(WEB.key));
     let answer = api.send(twice).await;
     answer.expect_error(400, "invalid_request");
     assert!(answer.text.contains("Authorization"), "{answer:?}");
@@ -322,14 +323,14 @@ async fn a_service_without_the_role_is_403() {
     )
     .unwrap();
     let gateway =
-        Gateway::embedded_with(&[("SERVICE_KEYS", &format!("{},{}", manage.entry, ISSUE_ONLY.entry))]);
+        GATEWAY.embedded_with(&[("SERVICE_KEYS", &format!("{},{}", manage.entry, ISSUE_ONLY.entry))]);
     let api = gateway.api();
     let by = |key: &str, method: Method, path: &str| api.request(method, path).bearer_auth(key);
     let login = by(&manage.key, Method::POST, PATH).json(&json!({"sub": "alice"}));
     let answer = api.send(login).await;
     answer.expect_error(403, "insufficient_scope");
     assert!(answer.text.contains("'issue'"), "{answer:?}");
-    let login = by(&ISSUE_ONLY.key, Method::POST, PATH).json(&json!({"sub": "alice"}));
+    let login = by(ISSUE_ONLY.key, Method::POST, PATH).json(&json!({"sub": "alice"}));
     let session = api.send(login).await.tokens().session;
     for (method, path) in [
         (Method::GET, "/v1/users/alice/sessions".to_owned()),
@@ -339,7 +340,7 @@ async fn a_service_without_the_role_is_403() {
         (Method::PATCH, format!("/v1/users/alice/sessions/{session}")),
         (Method::DELETE, format!("/v1/users/alice/sessions/{session}")),
     ] {
-        let request = by(&ISSUE_ONLY.key, method.clone(), &path).json(&json!({"claims": {}}));
+        let request = by(ISSUE_ONLY.key, method.clone(), &path).json(&json!({"claims": {}}));
         api.send(request).await.expect_error(403, "insufficient_scope");
     }
     let list = api.send(by(&manage.key, Method::GET, "/v1/users/alice/sessions")).await;
@@ -348,7 +349,7 @@ async fn a_service_without_the_role_is_403() {
 
 #[tokio::test]
 async fn the_user_agent_is_cut_at_256_bytes_between_characters() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let cut = |text: String| {
         let api = api.clone();
@@ -368,7 +369,7 @@ async fn the_user_agent_is_cut_at_256_bytes_between_characters() {
 #[tokio::test]
 async fn one_session_too_many_ends_the_least_recently_refreshed() {
     let redis = Redis::start();
-    let gateway = Gateway::start_with(&redis, &[("MAX_SESSIONS_PER_SUBJECT", "3")]);
+    let gateway = GATEWAY.start_with(&redis, &[("MAX_SESSIONS_PER_SUBJECT", "3")]);
     let api = gateway.api();
     let (a, b, c) = (api.login("alice").await, api.login("alice").await, api.login("alice").await);
     let a = api.refresh(&a.refresh).await.tokens();
@@ -392,7 +393,7 @@ async fn one_session_too_many_ends_the_least_recently_refreshed() {
 
 #[tokio::test]
 async fn any_method_but_post_is_405_with_allow() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     for method in [Method::GET, Method::PUT, Method::DELETE, Method::PATCH] {
         let answer = api.send(api.service(method, PATH)).await;

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use token_gateway_testkit::api::{Api, claims};
+use token_gateway_testkit::redis::Redis;
 
-use crate::support::api::{Api, claims};
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 const WEEK_MS: i64 = 604_800_000;
 const DAY_MS: i64 = 86_400_000;
@@ -30,7 +30,7 @@ fn expect_ttl(redis: &Redis, key: &str, expected: i64) {
     assert!((expected - 10_000..=expected).contains(&ttl), "{key} lives {ttl} ms, not {expected}");
 }
 
-async fn full_login(api: &Api) -> crate::support::api::Tokens {
+async fn full_login(api: &Api) -> token_gateway_testkit::api::Tokens {
     let body = json!({
         "sub": "alice", "claims": {"name": "Zo\u{eb}\n"}, "client_id": "mobile", "scope": "read write",
         "aud": "billing", "client": {"ip": "192.0.2.1", "user_agent": "caf\u{e9}", "label": "phone"},
@@ -41,7 +41,7 @@ async fn full_login(api: &Api) -> crate::support::api::Tokens {
 #[tokio::test]
 async fn a_login_leaves_one_hash_and_its_id_in_the_subjects_set() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let tokens = full_login(&gateway.api()).await;
     let (session, set) = (format!("tg:{{alice}}:session:{}", tokens.session), "tg:{alice}:sessions");
     assert_eq!(keys(&redis), BTreeSet::from([session.clone(), set.into(), "tg:schema".into()]));
@@ -56,7 +56,7 @@ async fn a_login_leaves_one_hash_and_its_id_in_the_subjects_set() {
 #[tokio::test]
 async fn the_record_holds_the_fields_of_the_layout_in_printable_ascii() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let tokens = full_login(&api).await;
     let key = format!("tg:{{alice}}:session:{}", tokens.session);
@@ -102,7 +102,7 @@ async fn the_record_holds_the_fields_of_the_layout_in_printable_ascii() {
 #[tokio::test]
 async fn a_rotation_writes_five_fields_and_arms_both_lifetimes_again() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let tokens = full_login(&api).await;
     let (key, set) = (format!("tg:{{alice}}:session:{}", tokens.session), "tg:{alice}:sessions");
@@ -123,7 +123,7 @@ async fn a_rotation_writes_five_fields_and_arms_both_lifetimes_again() {
 #[tokio::test]
 async fn an_ended_session_leaves_a_tombstone_an_entry_in_the_feed_and_nothing_in_the_set() {
     let redis = Redis::start();
-    let gateway = Gateway::start_with(&redis, &[("TOMBSTONE_TTL_SECONDS", "43200")]);
+    let gateway = GATEWAY.start_with(&redis, &[("TOMBSTONE_TTL_SECONDS", "43200")]);
     let api = gateway.api();
     let (gone, stays) = (api.login("alice").await, api.login("alice").await);
     assert_eq!(api.revoke(&gone.refresh).await.status, 200);
@@ -143,7 +143,7 @@ async fn an_ended_session_leaves_a_tombstone_an_entry_in_the_feed_and_nothing_in
 #[tokio::test]
 async fn ending_the_same_session_again_is_not_announced_again() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let tokens = api.login("alice").await;
     for _ in 0..3 {
@@ -156,7 +156,7 @@ async fn ending_the_same_session_again_is_not_announced_again() {
 #[tokio::test]
 async fn the_feed_names_each_ended_session_with_its_reason() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let (a, b) = (api.login("alice").await, api.login("alice").await);
     api.user(Method::DELETE, "alice", &format!("/{}", a.session)).await.ended();
@@ -174,7 +174,7 @@ async fn the_feed_names_each_ended_session_with_its_reason() {
 #[tokio::test]
 async fn odd_subjects_are_percent_encoded_inside_their_hash_tag() {
     let redis = Redis::start();
-    let gateway = Gateway::start_with(&redis, &[("REDIS_PREFIX", "my:app-1_x")]);
+    let gateway = GATEWAY.start_with(&redis, &[("REDIS_PREFIX", "my:app-1_x")]);
     let api = gateway.api();
     for (sub, encoded) in [
         ("a.user-1_x+y@example.com", "a.user-1_x+y@example.com"),
@@ -197,7 +197,7 @@ async fn odd_subjects_are_percent_encoded_inside_their_hash_tag() {
 async fn nothing_in_redis_outlives_the_absolute_lifetime() {
     let redis = Redis::start();
     let settings = [("SESSION_MAX_AGE_SECONDS", "1000")];
-    let gateway = Gateway::start_with(&redis, &settings);
+    let gateway = GATEWAY.start_with(&redis, &settings);
     let api = gateway.api();
     let tokens = api.login("alice").await;
     let key = format!("tg:{{alice}}:session:{}", tokens.session);
@@ -213,7 +213,7 @@ async fn nothing_in_redis_outlives_the_absolute_lifetime() {
 #[tokio::test]
 async fn a_damaged_record_is_no_verdict_and_is_left_as_it_is() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     for field in ["jti", "gen", "rotated_at", "issued_at", "state"] {
         let sub = format!("user-{}", field.replace('_', "-"));
@@ -238,7 +238,7 @@ async fn a_damaged_record_is_no_verdict_and_is_left_as_it_is() {
 #[tokio::test]
 async fn numbers_are_compared_as_numbers() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let first = api.login("alice").await;
     let second = api.refresh(&first.refresh).await.tokens();

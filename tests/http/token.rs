@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
+use token_gateway_testkit::api::{Answer, Api, claims, fresh_key};
 
-use crate::support::api::{Answer, Api, claims, fresh_key};
-use crate::support::gateway::Gateway;
+use crate::GATEWAY;
 
 /// The error codes of RFC 6749 section 5.2.
 const ERRORS: [&str; 6] = [
@@ -35,7 +35,7 @@ fn check_lifetime(json: &Value, token: &str, field: &str, expected: RangeInclusi
 /// Numbers are JSON numbers; `expires_in` is within 1 s of `exp - iat`. (RFC 6749 5.1)
 #[tokio::test]
 async fn numbers_are_json_numbers_and_match_exp_minus_iat() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let login = api.issue(&json!({"sub": "alice"})).await;
     let refresh = api.refresh(&login.tokens().refresh).await;
@@ -53,7 +53,7 @@ async fn numbers_are_json_numbers_and_match_exp_minus_iat() {
 /// 6749 5.2)
 #[tokio::test]
 async fn errors_are_registered_codes_in_the_registered_characters() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let known = api.login("alice").await.refresh;
     let bodies = [
@@ -76,7 +76,7 @@ async fn errors_are_registered_codes_in_the_registered_characters() {
 
 #[tokio::test]
 async fn the_media_type_may_have_parameters_and_any_case() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let token = api.login("alice").await.refresh;
     let body = format!("grant_type=refresh_token&refresh_token={token}");
@@ -90,7 +90,7 @@ async fn the_media_type_may_have_parameters_and_any_case() {
 /// JSON, 4xx, never 5xx.
 #[tokio::test]
 async fn malformed_bodies_are_our_json_and_4xx() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let token = api.login("alice").await.refresh;
     let as_json = json!({"grant_type": "refresh_token", "refresh_token": token}).to_string();
@@ -122,7 +122,7 @@ async fn malformed_bodies_are_our_json_and_4xx() {
 /// JSON, 4xx, never 5xx.
 #[tokio::test]
 async fn a_body_of_1_mib_is_refused_with_413() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let mut body = b"grant_type=refresh_token&refresh_token=".to_vec();
     body.resize(1024 * 1024, b'a');
@@ -134,7 +134,7 @@ async fn a_body_of_1_mib_is_refused_with_413() {
 /// (CVE-2026-27840)
 #[tokio::test]
 async fn a_refresh_token_with_any_character_changed_is_invalid_grant() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let token = api.login("alice").await.refresh;
     for (at, original) in token.char_indices() {
@@ -151,7 +151,7 @@ async fn a_refresh_token_with_any_character_changed_is_invalid_grant() {
 /// (CVE-2026-27840)
 #[tokio::test]
 async fn a_refresh_token_whose_last_character_is_any_other_is_invalid_grant() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let token = api.login("alice").await.refresh;
     let (start, last) = token.split_at(token.len() - 1);
@@ -166,7 +166,7 @@ async fn a_refresh_token_whose_last_character_is_any_other_is_invalid_grant() {
 /// (CVE-2026-27840)
 #[tokio::test]
 async fn a_refresh_token_cut_at_any_length_is_invalid_grant() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let token = api.login("alice").await.refresh;
     for length in 1..token.len() {
@@ -178,7 +178,7 @@ async fn a_refresh_token_cut_at_any_length_is_invalid_grant() {
 
 #[tokio::test]
 async fn an_idempotency_key_outside_16_to_255_characters_or_given_twice_is_refused_by_name() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let token = api.login("alice").await.refresh;
     let long = "k".repeat(256);
@@ -200,7 +200,7 @@ async fn an_idempotency_key_outside_16_to_255_characters_or_given_twice_is_refus
 /// 6)
 #[tokio::test]
 async fn scope_on_refresh_narrows_and_widens_back_but_never_beyond_what_was_granted() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let login = api.issue(&json!({"sub": "alice", "scope": "read write"})).await;
     assert_eq!(login.json()["scope"], "read write");
@@ -223,7 +223,7 @@ async fn scope_on_refresh_narrows_and_widens_back_but_never_beyond_what_was_gran
 
 #[tokio::test]
 async fn a_malformed_scope_is_invalid_scope() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let token = api.issue(&json!({"sub": "alice", "scope": "read write"})).await.tokens().refresh;
     for malformed in ["read  write", " read", "read\"", "re\\ad", "r\u{e9}ad", &"x".repeat(2000)] {
@@ -235,7 +235,7 @@ async fn a_malformed_scope_is_invalid_scope() {
 
 #[tokio::test]
 async fn a_session_without_scope_answers_none_and_cannot_gain_any() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let login = api.issue(&json!({"sub": "alice"})).await;
     assert_eq!(login.json().get("scope"), None);
@@ -249,7 +249,7 @@ async fn a_session_without_scope_answers_none_and_cannot_gain_any() {
 
 #[tokio::test]
 async fn claims_survive_every_refresh() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let carried =
         json!({"role": "admin", "name": "Zo\u{eb} \u{1f98a}\n\"", "tree": {"a": [1, 2.5, null, true]}});
@@ -268,7 +268,7 @@ async fn claims_survive_every_refresh() {
 
 #[tokio::test]
 async fn a_request_that_asks_for_an_upgrade_is_answered_at_once() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let login = api.login("alice").await;
     let request = api.refresh_request(&login.refresh);
@@ -279,7 +279,7 @@ async fn a_request_that_asks_for_an_upgrade_is_answered_at_once() {
 
 #[tokio::test]
 async fn two_content_types_are_refused() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let request = api.refresh_request("x").header(CONTENT_TYPE, "application/json");
     let answer = api.send(request).await;

@@ -6,10 +6,11 @@ use std::net::TcpStream;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use token_gateway_testkit::api::{Answer, Api, claims};
+use token_gateway_testkit::gateway::{Gateway, WEB};
+use token_gateway_testkit::redis::Redis;
 
-use crate::support::api::{Answer, Api, claims};
-use crate::support::gateway::{Gateway, WEB};
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 async fn patch(api: &Api, path: &str, body: &Value) -> Answer {
     api.send(api.service(Method::PATCH, &format!("/v1/users/{path}")).json(body)).await
@@ -17,7 +18,7 @@ async fn patch(api: &Api, path: &str, body: &Value) -> Answer {
 
 #[tokio::test]
 async fn a_list_holds_the_live_sessions_without_claims_or_current() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     assert!(api.user(Method::GET, "alice", "").await.sessions().is_empty());
     let (a, b) = (api.login("alice").await, api.login("alice").await);
@@ -42,7 +43,7 @@ async fn a_list_holds_the_live_sessions_without_claims_or_current() {
 
 #[tokio::test]
 async fn a_live_session_shows_its_state_and_claims() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let carried = json!({"role": "admin", "name": "Zo\u{eb}"});
     let tokens = api.issue(&json!({"sub": "alice", "claims": carried})).await.tokens();
@@ -56,7 +57,7 @@ async fn a_live_session_shows_its_state_and_claims() {
 
 #[tokio::test]
 async fn an_ended_session_shows_state_reason_and_when() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let tokens = api.login("alice").await;
     let path = format!("/{}", tokens.session);
@@ -73,7 +74,7 @@ async fn an_ended_session_shows_state_reason_and_when() {
 
 #[tokio::test]
 async fn an_unknown_session_or_somebody_elses_is_404() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let bob = api.login("bob").await;
     for id in [bob.session.as_str(), "1000000000000000001", "nonsense", "0", "%7B%7D"] {
@@ -86,7 +87,7 @@ async fn an_unknown_session_or_somebody_elses_is_404() {
 
 #[tokio::test]
 async fn deleting_answers_which_sessions_ended_also_when_none_was_live() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let (a, b, bob) = (api.login("alice").await, api.login("alice").await, api.login("bob").await);
     for id in [bob.session.as_str(), "1000000000000000001", "nonsense"] {
@@ -108,7 +109,7 @@ async fn deleting_answers_which_sessions_ended_also_when_none_was_live() {
 
 #[tokio::test]
 async fn patched_claims_of_one_session_appear_from_its_next_refresh_on() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let login = json!({"sub": "alice", "claims": {"role": "admin", "old": 1}});
     let (one, two) = (api.issue(&login).await.tokens(), api.issue(&login).await.tokens());
@@ -126,7 +127,7 @@ async fn patched_claims_of_one_session_appear_from_its_next_refresh_on() {
 
 #[tokio::test]
 async fn patched_claims_of_a_user_reach_every_live_session_and_no_ended_one() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let (a, b, gone) = (api.login("alice").await, api.login("alice").await, api.login("alice").await);
     let bob = api.login("bob").await;
@@ -150,7 +151,7 @@ async fn patched_claims_of_a_user_reach_every_live_session_and_no_ended_one() {
 
 #[tokio::test]
 async fn invalid_patches_are_refused_by_name_and_change_nothing() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let tokens = api.issue(&json!({"sub": "alice", "claims": {"role": "admin"}})).await.tokens();
     for path in ["alice/sessions".to_owned(), format!("alice/sessions/{}", tokens.session)] {
@@ -177,7 +178,7 @@ async fn invalid_patches_are_refused_by_name_and_change_nothing() {
 #[tokio::test]
 async fn odd_subjects_are_reached_percent_encoded() {
     let redis = Redis::start();
-    let gateways = [Gateway::embedded(), Gateway::start(&redis)];
+    let gateways = [GATEWAY.embedded(), GATEWAY.start(&redis)];
     for gateway in &gateways {
         let api = gateway.api();
         let bystander = api.login("a").await;
@@ -219,7 +220,7 @@ fn status_of(gateway: &Gateway, path: &str) -> u16 {
 
 #[tokio::test]
 async fn subjects_that_are_none_are_refused_in_the_path_too() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let long = "x".repeat(256);
     for sub in [".", "..", "%2E%2E", "%2e", "%00", "%0A", "%FF", "%C3", &long] {
         assert_eq!(status_of(&gateway, &format!("/v1/users/{sub}/sessions")), 400, "{sub}");
@@ -230,7 +231,7 @@ async fn subjects_that_are_none_are_refused_in_the_path_too() {
 
 #[tokio::test]
 async fn only_a_service_may_ask_and_an_access_token_will_not_do() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let tokens = api.login("alice").await;
     let one = format!("/v1/users/alice/sessions/{}", tokens.session);
@@ -242,7 +243,7 @@ async fn only_a_service_may_ask_and_an_access_token_will_not_do() {
             assert_eq!(bare.header("www-authenticate"), Some(r#"Bearer realm="token-gateway""#));
             let user = api.send(with(&|request| request.bearer_auth(&tokens.access))).await;
             user.expect_error(401, "invalid_client");
-            let twice = with(&|request| request.bearer_auth(&WEB.key).bearer_auth(&WEB.key));
+            let twice = with(&|request| request.bearer_auth(WEB.key).bearer_auth(WEB.key));
             api.send(twice).await.expect_error(400, "invalid_request");
         }
         let answer = api.send(api.service(Method::POST, path)).await;
@@ -254,7 +255,7 @@ async fn only_a_service_may_ask_and_an_access_token_will_not_do() {
 
 #[tokio::test]
 async fn a_subject_with_broken_percent_encoding_is_refused_and_not_taken_literally() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     for sub in ["%", "%zz", "a%4", "%C3"] {
         for method in [Method::GET, Method::DELETE] {

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
+use token_gateway_testkit::api::{Answer, Api, decided};
+use token_gateway_testkit::eventually;
+use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::redis::Redis;
 
 use super::craft::Craft;
-use crate::support::api::{Answer, Api, decided};
-use crate::support::eventually;
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 /// As a proxy does with the header of the user's request.
 async fn verify(api: &Api, method: Method, path: &str, token: &str) -> Answer {
@@ -22,7 +23,7 @@ fn identity(answer: &Answer) -> [Option<&str>; 4] {
 
 #[tokio::test]
 async fn whose_request_it_is_is_told_in_headers_whatever_the_method_and_the_path() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let body = json!({"sub": "Zo\u{eb} {1}", "client_id": "the app", "scope": "a:read b"});
     let (named, plain) = (api.issue(&body).await.tokens(), api.login("alice").await);
@@ -42,7 +43,7 @@ async fn whose_request_it_is_is_told_in_headers_whatever_the_method_and_the_path
 
 #[tokio::test]
 async fn an_issuer_with_a_path_has_it_below_that_path_too() {
-    let gateway = Gateway::embedded_with(&[("ISSUER", "https://auth.example.test/tenant")]);
+    let gateway = GATEWAY.embedded_with(&[("ISSUER", "https://auth.example.test/tenant")]);
     let api = gateway.api();
     let tokens = api.login("alice").await;
     for path in ["/tenant/verify", "/tenant/verify/orders/1", "/verify"] {
@@ -55,7 +56,7 @@ async fn an_issuer_with_a_path_has_it_below_that_path_too() {
 /// `/verify` answers 2xx only for a valid token: malformed input, oversize, or not knowing is never 2xx. (CVE-2026-25748)
 #[tokio::test]
 async fn what_is_no_good_access_token_for_this_audience_is_refused() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let (tokens, ended) = (api.login("alice").await, api.login("alice").await);
     let elsewhere = api.issue(&json!({"sub": "alice", "aud": "shop"})).await.tokens();
@@ -79,7 +80,7 @@ async fn what_is_no_good_access_token_for_this_audience_is_refused() {
 /// more.
 #[tokio::test]
 async fn a_scope_that_is_asked_for_must_be_there_to_the_letter() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let scoped = api.issue(&json!({"sub": "alice", "scope": "orders:read orders:write"})).await.tokens();
     let plain = api.login("alice").await;
@@ -107,7 +108,7 @@ async fn a_scope_that_is_asked_for_must_be_there_to_the_letter() {
 /// The decision never depends on `X-Forwarded-Uri`, `-Method`, `-Host`. (CVE-2026-40575)
 #[tokio::test]
 async fn what_a_proxy_says_of_the_request_changes_nothing() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let api = gateway.api();
     for (token, status) in [(api.login("alice").await.access, 200), ("bad".to_owned(), 401)] {
         for (name, value) in [
@@ -128,7 +129,7 @@ async fn what_a_proxy_says_of_the_request_changes_nothing() {
 #[tokio::test]
 async fn a_logout_on_one_node_is_known_to_all_and_redis_is_not_asked() {
     let redis = Redis::start();
-    let (here, there) = (Gateway::start(&redis), Gateway::start(&redis));
+    let (here, there) = (GATEWAY.start(&redis), GATEWAY.start(&redis));
     let (api, other) = (here.api(), there.api());
     let (stays, goes) = (api.login("alice").await, api.login("alice").await);
     for api in [&api, &other] {
@@ -151,7 +152,7 @@ async fn a_logout_on_one_node_is_known_to_all_and_redis_is_not_asked() {
 #[tokio::test]
 async fn a_logout_from_a_session_whose_record_is_lost_is_known_to_all() {
     let redis = Redis::start();
-    let (here, there) = (Gateway::start(&redis), Gateway::start(&redis));
+    let (here, there) = (GATEWAY.start(&redis), GATEWAY.start(&redis));
     let (api, other) = (here.api(), there.api());
     let tokens = api.login("alice").await;
     assert_eq!(verify(&other, Method::GET, "/verify", &tokens.access).await.status, 200);
@@ -168,7 +169,7 @@ async fn a_logout_from_a_session_whose_record_is_lost_is_known_to_all() {
 #[tokio::test]
 async fn a_logout_from_such_a_session_that_could_not_be_announced_is_503_and_announced_when_it_is_repeated() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let tokens = api.login("alice").await;
     let record = format!("tg:{{alice}}:session:{}", tokens.session);
@@ -185,8 +186,8 @@ async fn a_logout_from_such_a_session_that_could_not_be_announced_is_503_and_ann
 async fn with_redis_gone_tokens_are_refused_or_accepted_as_was_configured_once_the_feed_is_stale() {
     let mut redis = Redis::start();
     let stale = ("VERIFY_MAX_STALE_SECONDS", "2");
-    let strict = Gateway::start_with(&redis, &[stale]);
-    let lenient = Gateway::start_with(&redis, &[stale, ("VERIFY_WHEN_STALE", "accept")]);
+    let strict = GATEWAY.start_with(&redis, &[stale]);
+    let lenient = GATEWAY.start_with(&redis, &[stale, ("VERIFY_WHEN_STALE", "accept")]);
     let tokens = strict.api().login("alice").await;
     for node in [&strict, &lenient] {
         assert_eq!(verify(&node.api(), Method::GET, "/verify", &tokens.access).await.status, 200);
@@ -213,10 +214,10 @@ async fn with_redis_gone_tokens_are_refused_or_accepted_as_was_configured_once_t
 #[tokio::test]
 async fn before_the_feed_was_read_there_is_no_verdict() {
     let mut redis = Redis::start();
-    let first = Gateway::start(&redis);
+    let first = GATEWAY.start(&redis);
     let tokens = first.api().login("alice").await;
     redis.stop();
-    let node = Gateway::start_with(&redis, &[]);
+    let node = GATEWAY.start_with(&redis, &[]);
     let api = node.api();
     let answer = api.send(api.request(Method::GET, "/verify").bearer_auth(&tokens.access)).await;
     answer.expect_error(503, "temporarily_unavailable");

@@ -3,11 +3,12 @@
 
 use reqwest::Method;
 use serde_json::Value;
+use token_gateway_testkit::api::decided;
+use token_gateway_testkit::gateway::{Gateway, WEB};
+use token_gateway_testkit::redis::Redis;
 
 use super::fuzzer::{Fuzzer, file};
-use crate::support::api::decided;
-use crate::support::gateway::{Gateway, WEB};
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 /// Calls per operation and phase.
 const EXAMPLES: u32 = 60;
@@ -40,18 +41,18 @@ fn is_for_users(path: &str) -> bool {
 #[tokio::test]
 async fn a_service_gets_no_answer_that_is_not_described() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let (api, login) = (gateway.api(), gateway.api().login("alice").await);
     let ask = || api.send(api.request(Method::GET, "/verify").bearer_auth(&login.access));
     assert_eq!(decided(ask).await.status, 200, "it hears the feed of a server that has just started");
     let document = without(document(&gateway).await, is_for_users);
-    finds_nothing(&gateway, &[("service_key", &WEB.key)], &document).await;
+    finds_nothing(&gateway, &[("service_key", WEB.key)], &document).await;
 }
 
 /// Apart from services, which end the sessions of anybody.
 #[tokio::test]
 async fn a_user_gets_no_answer_that_is_not_described() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let access = gateway.api().login("alice").await.access;
     let mut document = without(document(&gateway).await, |path| !is_for_users(path));
     // A call here would end the session of the other calls.
@@ -62,6 +63,6 @@ async fn a_user_gets_no_answer_that_is_not_described() {
 
 #[tokio::test]
 async fn callers_without_credentials_get_no_answer_that_is_not_described() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     finds_nothing(&gateway, &[], &document(&gateway).await).await;
 }

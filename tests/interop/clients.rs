@@ -1,18 +1,20 @@
 //! OAuth clients. Each discovers the gateway by both of its documents, refreshes, loses an answer and asks again, looks
 //! at its tokens by introspection, and logs out.
 
+use token_gateway_testkit::balancer::Balancer;
+use token_gateway_testkit::gateway::WEB;
+
 use super::foreign::succeed;
-use crate::support::balancer::Balancer;
-use crate::support::gateway::{Gateway, WEB};
+use crate::GATEWAY;
 
 /// Runs the story of a client against a gateway with this path in its issuer and this algorithm.
 async fn tell(name: &str, path: &str, alg: &str) {
     let balancer = Balancer::start().await;
     let issuer = balancer.url() + path;
     let (_keys, file) = super::verifiers::key_set(alg);
-    let gateway = Gateway::embedded_with(&[("ISSUER", &issuer), ("SIGNING_KEYS", &file)]);
+    let gateway = GATEWAY.embedded_with(&[("ISSUER", &issuer), ("SIGNING_KEYS", &file)]);
     balancer.send_to(&[&gateway]);
-    succeed(name, &[("ISSUER", &issuer), ("SERVICE_KEY", &WEB.key)]).await;
+    succeed(name, &[("ISSUER", &issuer), ("SERVICE_KEY", WEB.key)]).await;
 }
 
 #[tokio::test]

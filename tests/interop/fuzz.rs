@@ -1,10 +1,11 @@
 //! The fuzzer works, and finds the deviations there are: shown with a small document of two operations.
 
 use serde_json::{Value, json};
+use token_gateway_testkit::gateway::{Gateway, WEB};
+use token_gateway_testkit::redis::Redis;
 
 use super::fuzzer::{Fuzzer, file};
-use crate::support::gateway::{Gateway, WEB};
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 /// A true description of `/livez`, and of introspection with a good service key.
 fn document() -> Value {
@@ -48,14 +49,14 @@ fn expect_found(outcome: Result<(), String>, what: &str) {
 
 #[tokio::test]
 async fn the_fuzzer_finds_nothing_where_the_document_is_true() {
-    fuzz(&Gateway::embedded(), &WEB.key, &document()).await.unwrap_or_else(|text| panic!("{text}"));
+    fuzz(&GATEWAY.embedded(), WEB.key, &document()).await.unwrap_or_else(|text| panic!("{text}"));
 }
 
 #[tokio::test]
 async fn the_fuzzer_finds_a_status_that_is_not_described() {
     let mut document = document();
     document["paths"]["/oauth/introspect"]["post"]["responses"].as_object_mut().unwrap().remove("400");
-    expect_found(fuzz(&Gateway::embedded(), &WEB.key, &document).await, "Undocumented status code");
+    expect_found(fuzz(&GATEWAY.embedded(), WEB.key, &document).await, "Undocumented status code");
 }
 
 #[tokio::test]
@@ -63,24 +64,24 @@ async fn the_fuzzer_finds_a_body_that_is_not_described() {
     let mut document = document();
     let pointer = "/paths/~1oauth~1introspect/post/responses/200/content/application~1json/schema/properties";
     *document.pointer_mut(pointer).unwrap() = json!({ "active": { "type": "string" } });
-    expect_found(fuzz(&Gateway::embedded(), &WEB.key, &document).await, "Response violates");
+    expect_found(fuzz(&GATEWAY.embedded(), WEB.key, &document).await, "Response violates");
 }
 
 /// The document also describes each call without credentials, but such calls never get to the operations behind them.
 #[tokio::test]
 async fn the_fuzzer_needs_the_right_credentials() {
-    expect_found(fuzz(&Gateway::embedded(), "tgk-wrong", &document()).await, "Authentication failed");
+    expect_found(fuzz(&GATEWAY.embedded(), "tgk-wrong", &document()).await, "Authentication failed");
 }
 
 /// Described or not.
 #[tokio::test]
 async fn the_fuzzer_finds_an_answer_of_5xx() {
     let mut redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let token = gateway.api().login("alice").await.access;
     redis.stop();
     let mut document = document();
     let pointer = "/paths/~1oauth~1introspect/post/requestBody/content/application~1x-www-form-urlencoded/schema/properties/token";
     *document.pointer_mut(pointer).unwrap() = json!({ "type": "string", "enum": [token] });
-    expect_found(fuzz(&gateway, &WEB.key, &document).await, "Server error");
+    expect_found(fuzz(&gateway, WEB.key, &document).await, "Server error");
 }

@@ -7,13 +7,13 @@ mod nodes;
 use std::time::Duration;
 
 use reqwest::Method;
+use token_gateway_testkit::api::{Tokens, read};
+use token_gateway_testkit::gateway::{REFRESH_SECRET, SIGNING_SECRET};
+use token_gateway_testkit::wait_for;
 
 use self::chains::Chains;
 use self::nodes::{KeyFile, MAX_AGE, Nodes};
 use super::verifier::{Trust, Verifier};
-use crate::support::api::{Tokens, read};
-use crate::support::gateway::{REFRESH_SECRET, SIGNING_SECRET};
-use crate::support::wait_for;
 
 const CHAINS: usize = 200;
 

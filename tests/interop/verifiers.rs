@@ -4,10 +4,11 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 use tempfile::TempDir;
+use token_gateway_testkit::balancer::Balancer;
+use token_gateway_testkit::gateway::{Gateway, SIGNING_SECRET};
 
 use super::verifier::{Trust, Verifier};
-use crate::support::balancer::Balancer;
-use crate::support::gateway::{Gateway, SIGNING_SECRET, command};
+use crate::GATEWAY;
 
 const ALL: [&str; 6] = [
     "jose.mjs",
@@ -22,7 +23,7 @@ const ALL: [&str; 6] = [
 pub fn key_set(alg: &str) -> (TempDir, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("keys.json").to_str().expect("text").to_owned();
-    let mut new = command("keys", &[("SIGNING_SECRET", ""), ("SIGNING_KEYS", &file)]);
+    let mut new = GATEWAY.command("keys", &[("SIGNING_SECRET", ""), ("SIGNING_KEYS", &file)]);
     let made = new.args(["new", "--alg", alg]).output().expect("it runs");
     assert!(made.status.success(), "{made:?}");
     (folder, file)
@@ -43,7 +44,7 @@ impl Three {
         let issuer = balancer.url();
         let start = |issuer: &str, keys: (&str, &str)| {
             let no_secret = if keys.0 == "SIGNING_KEYS" { [("SIGNING_SECRET", "")].as_slice() } else { &[] };
-            Gateway::embedded_with(
+            GATEWAY.embedded_with(
                 &[&[("ISSUER", issuer), ("TYP_JWT_AUDIENCES", "spring"), keys], no_secret].concat(),
             )
         };

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use token_gateway_testkit::cluster::Cluster;
+use token_gateway_testkit::redis::Redis;
+
 use super::seeds::{Seed, Seeds};
 use super::{Shell, blocks};
-use crate::support::cluster::Cluster;
-use crate::support::redis::Redis;
 
 const COOKBOOK: &str = "ops/README.md";
 

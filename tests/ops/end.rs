@@ -1,10 +1,10 @@
 //! `ops/end` and the scripts beside it, when all is well and when it is not.
 
 use token_gateway_core::session::Subject;
+use token_gateway_testkit::redis::Redis;
 
 use super::{Ended, Shell};
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 const HOSTILE: &str = "a}:{b ü%";
 
@@ -27,7 +27,7 @@ fn announced(redis: &Redis, session: &str) -> String {
 #[tokio::test]
 async fn a_running_gateway_refuses_what_was_ended_and_goes_on_with_all_others() {
     let redis = Redis::start();
-    let (gateway, shell) = (Gateway::start(&redis), Shell::on(&redis.url()));
+    let (gateway, shell) = (GATEWAY.start(&redis), Shell::on(&redis.url()));
     let api = gateway.api();
     let one = api.login(HOSTILE).await;
     let (two, bob) = (api.login(HOSTILE).await, api.login("bob").await);
@@ -48,7 +48,7 @@ async fn a_running_gateway_refuses_what_was_ended_and_goes_on_with_all_others() 
 #[tokio::test]
 async fn what_could_not_be_announced_is_not_marked_and_a_repeat_announces_it() {
     let redis = Redis::start();
-    let (gateway, shell) = (Gateway::start(&redis), Shell::on(&redis.url()));
+    let (gateway, shell) = (GATEWAY.start(&redis), Shell::on(&redis.url()));
     let (one, two) = (gateway.api().login("alice").await, gateway.api().login("alice").await);
     for (which, session) in [(one.session.as_str(), &one.session), ("all", &two.session)] {
         redis.ask::<()>(&["SET", "tg:revocations", "in the way"]);
@@ -70,7 +70,7 @@ async fn what_could_not_be_announced_is_not_marked_and_a_repeat_announces_it() {
 #[tokio::test]
 async fn tombstones_and_the_feed_live_as_long_as_the_services() {
     let redis = Redis::start();
-    let (gateway, shell) = (Gateway::start(&redis), Shell::on(&redis.url()));
+    let (gateway, shell) = (GATEWAY.start(&redis), Shell::on(&redis.url()));
     let now: (u64, u64) = redis.ask(&["TIME"]);
     for n in 0..300 {
         let id = format!("{}-{n}", (now.0 - 2400) * 1000);
@@ -95,7 +95,7 @@ async fn tombstones_and_the_feed_live_as_long_as_the_services() {
 #[tokio::test]
 async fn only_the_prefix_that_was_named_is_touched() {
     let redis = Redis::start();
-    let (one, other) = (Gateway::start(&redis), Gateway::start_with(&redis, &[("REDIS_PREFIX", "eu:gate")]));
+    let (one, other) = (GATEWAY.start(&redis), GATEWAY.start_with(&redis, &[("REDIS_PREFIX", "eu:gate")]));
     let (ours, theirs) = (one.api().login("alice").await, other.api().login("alice").await);
     Shell::on(&redis.url()).with("REDIS_PREFIX", "eu:gate").ok("ops/end alice all");
     assert_eq!(one.api().refresh(&ours.refresh).await.status, 200);
@@ -108,7 +108,7 @@ async fn wrong_usage_is_2_and_what_could_not_be_done_is_1() {
     let redis = Redis::start();
     let shell = Shell::on(&redis.url());
     expect_failure(&shell.run("ops/end alice all"), 1, "tg:schema is ''");
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let tokens = gateway.api().login("alice").await;
     for wrong in [
         "ops/end",
@@ -137,7 +137,7 @@ async fn wrong_usage_is_2_and_what_could_not_be_done_is_1() {
 #[tokio::test]
 async fn a_password_in_the_environment_is_used_and_a_wrong_one_is_never_an_answer() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     gateway.api().login("alice").await;
     redis.ask::<()>(&["CONFIG", "SET", "requirepass", "hunter2hunter2"]);
     let questions = ["ops/each-key 'tg:*' TYPE KEY", "ops/on-every-primary '$R DBSIZE'", "ops/end alice all"];
@@ -161,7 +161,7 @@ fn a_subject_is_encoded_as_the_service_does() {
 #[tokio::test]
 async fn a_user_of_an_acl_ends_sessions_under_its_own_name() {
     let redis = Redis::start();
-    let alice = Gateway::start(&redis).api().login("alice").await;
+    let alice = GATEWAY.start(&redis).api().login("alice").await;
     redis.ask::<()>(&["ACL", "SETUSER", "support", "on", ">pass", "~*", "&*", "+@all"]);
     redis.ask::<()>(&["ACL", "SETUSER", "default", "off"]);
     let shell = Shell::on(&redis.url()).with("REDISCLI_AUTH", "pass");

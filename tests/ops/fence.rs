@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
+use token_gateway_testkit::redis::Redis;
+
+use crate::GATEWAY;
 
 #[tokio::test]
 async fn a_connection_for_waiting_reads_the_layout_before_anything_is_written_over_it() {
     let redis = Redis::start();
-    let gateway = Gateway::start_with(&redis, &[("REDIS_WAIT_REPLICAS", "1")]);
+    let gateway = GATEWAY.start_with(&redis, &[("REDIS_WAIT_REPLICAS", "1")]);
     let api = gateway.api();
     let tokens = api.login("alice").await;
     // Its link is still open, as at a logout already under way when the fence came.
@@ -22,7 +23,7 @@ async fn a_connection_for_waiting_reads_the_layout_before_anything_is_written_ov
 #[tokio::test]
 async fn a_field_that_a_node_does_not_know_is_kept_by_it() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let tokens = api.login("alice").await;
     let key = format!("tg:{{alice}}:session:{}", tokens.session);

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use token_gateway_testkit::cluster::Cluster;
+use token_gateway_testkit::redis::Redis;
+
 use super::people::{Busy, People};
 use super::seeds::Seeds;
 use super::{Ended, Shell, blocks};
-use crate::support::cluster::Cluster;
-use crate::support::gateway::{Gateway, command};
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 const NOTES: &str = "migrations-notes/README.md";
 
@@ -84,7 +85,8 @@ fn in_v0(
 /// Starts a node of this release on the present data: it ends, with one line about the reason.
 #[track_caller]
 fn refuses_to_start(redis: &Redis, version: &str) {
-    let started = command("serve", &[("REDIS_URL", &redis.url())]).output().expect("it ends by itself");
+    let started =
+        GATEWAY.command("serve", &[("REDIS_URL", &redis.url())]).output().expect("it ends by itself");
     let said = String::from_utf8(started.stderr).expect("text");
     let errors: Vec<_> = said.lines().filter(|line| line.starts_with("error")).collect();
     assert_eq!((started.status.code(), errors.len()), (Some(1), 1), "{said}");
@@ -95,7 +97,7 @@ fn refuses_to_start(redis: &Redis, version: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_layout_is_changed_under_running_clients_and_nobody_has_to_sign_in_again() {
     let redis = Redis::start();
-    let gateway = Gateway::start_with(&redis, &[("ADMIN_ADDR", "127.0.0.1:0")]);
+    let gateway = GATEWAY.start_with(&redis, &[("ADMIN_ADDR", "127.0.0.1:0")]);
     let shell = Shell::on(&redis.url());
     let people = People::sign_in(&gateway, &shell).await;
     let before = records(&redis, "session");

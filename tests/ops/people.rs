@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use reqwest::Method;
+use token_gateway_testkit::api::{Answer, Api, Tokens, claims, fresh_key};
+use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::redis::Redis;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::Shell;
-use crate::support::api::{Answer, Api, Tokens, claims, fresh_key};
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
 
 pub struct People {
     /// One session each, not refreshed yet.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use token_gateway_testkit::api::{Api, Tokens, fresh_key};
+use token_gateway_testkit::wait_for;
+
 use super::parts::Stack;
-use crate::support::api::{Api, Tokens, fresh_key};
-use crate::support::wait_for;
 
 /// Repeats a refresh with its key until an answer; 503 is no answer, and is counted.
 pub async fn refresh_until_answered(api: &Api, token: &str, unanswered: &AtomicUsize) -> Tokens {

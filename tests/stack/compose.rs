@@ -122,7 +122,11 @@ fn gateways_get_known_settings_and_the_tools_the_same() {
             let known = SETTINGS.contains(&setting.trim_end_matches("_FILE"));
             assert!(known || value == "", "{setting} is no setting of the gateway");
         }
-        assert_eq!(service(name)["environment"]["ISSUER"], crate::support::gateway::ISSUER, "from .env");
+        assert_eq!(
+            service(name)["environment"]["ISSUER"],
+            token_gateway_testkit::gateway::ISSUER,
+            "from .env"
+        );
     }
 }
 

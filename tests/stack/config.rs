@@ -6,10 +6,10 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use token_gateway_testkit::gateway::ISSUER;
 
 use super::repository;
 use crate::interop::foreign;
-use crate::support::gateway::ISSUER;
 
 /// A checkout, and its resolved configuration, services of every profile included.
 pub struct Resolved {

@@ -5,11 +5,11 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use reqwest::Method;
+use token_gateway_testkit::api::{Answer, fresh_key};
+use token_gateway_testkit::gateway::WEB;
+use token_gateway_testkit::wait_for;
 
 use super::parts::Stack;
-use crate::support::api::{Answer, fresh_key};
-use crate::support::gateway::WEB;
-use crate::support::wait_for;
 
 /// Sends a head as it is; an HTTP library would tidy it up. Returns the status, and the rest of the answer.
 fn raw(address: &str, head: &str) -> (u16, String) {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
+use token_gateway_testkit::api::claims;
+use token_gateway_testkit::wait_for;
 
 use super::parts::Stack;
-use crate::support::api::claims;
-use crate::support::wait_for;
 
 #[tokio::test]
 async fn a_chain_of_refreshes_goes_over_both_nodes_with_its_claims() {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
+use token_gateway_testkit::wait_for;
 
 use super::chains::{Chains, refresh_until_answered};
 use super::parts::Stack;
-use crate::support::wait_for;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_that_are_killed_while_chains_run_cost_no_user_a_session() {

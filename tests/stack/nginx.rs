@@ -6,10 +6,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use token_gateway_testkit::api::Api;
+use token_gateway_testkit::{free_port, signal, wait_for};
 
 use super::{repository, text_of};
-use crate::support::api::Api;
-use crate::support::{free_port, signal, wait_for};
 
 pub struct Nginx {
     child: Child,

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use redis::{Connection, FromRedisValue, IntoConnectionInfo, RedisResult};
 use reqwest::Method;
 use tempfile::TempDir;
+use token_gateway_testkit::gateway::{Gateway, ISSUE_ONLY, WEB};
+use token_gateway_testkit::{eventually, free_port, signal, wait_for};
 
 use super::config::{Checkout, service, texts};
 use super::nginx::Nginx;
 use crate::interop::foreign::valkey_server;
-use crate::support::gateway::{Gateway, ISSUE_ONLY, WEB};
-use crate::support::{eventually, free_port, signal, wait_for};
 
 /// A supported server: the server of docker-compose.yml, and Debian's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

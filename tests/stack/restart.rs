@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use reqwest::Method;
+use token_gateway_testkit::api::{Api, Tokens};
 
 use super::parts::{Server, Store, gateway, gateway_with};
 use super::repository;
-use crate::support::api::{Api, Tokens};
 
 const USERS: usize = 6;
 

@@ -5,11 +5,11 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use reqwest::Method;
+use token_gateway_testkit::api::fresh_key;
+use token_gateway_testkit::gateway::Gateway;
 
 use super::nginx::Nginx;
 use super::parts::{Store, gateway};
-use crate::support::api::fresh_key;
-use crate::support::gateway::Gateway;
 
 /// Hands each request on to a gateway, waits for its answer, and hangs up.
 struct Dying {

@@ -4,9 +4,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use token_gateway_testkit::gateway::WEB;
+use token_gateway_testkit::wait_for;
+
 use super::parts::Stack;
-use crate::support::gateway::WEB;
-use crate::support::wait_for;
 
 /// The time limit for the end of a node and of nginx, with any clients still connected.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -15,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(3);
 fn follow(address: &str) -> BufReader<TcpStream> {
     wait_for("the stream begins", Duration::from_secs(20), || {
         let mut stream = TcpStream::connect(address).expect("it listens");
-        let key = &WEB.key;
+        let key = WEB.key;
         let head = format!("GET /v1/revocations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n");
         stream.write_all(head.as_bytes()).expect("it reads");
         let (mut lines, mut told) = (BufReader::new(stream), String::new());

@@ -7,12 +7,12 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
+use token_gateway_testkit::eventually;
+use token_gateway_testkit::gateway::WEB;
 
 use super::config::{compose, service, texts};
 use super::parts::{Stack, Store, gateway};
 use super::{repository, text_of};
-use crate::support::eventually;
-use crate::support::gateway::WEB;
 
 const PAGES: [&str; 2] = ["README.md", "docs/stack.md"];
 

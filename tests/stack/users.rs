@@ -6,11 +6,11 @@ use std::process::Command;
 use redis::{RedisResult, Value};
 use reqwest::Method;
 use serde_json::json;
+use token_gateway_testkit::users::rule_of_the_gateway;
 
 use super::config::{service, texts};
 use super::parts::{Server, Store, ask, gateway, gateway_with};
 use super::repository;
-use crate::support::users::rule_of_the_gateway;
 
 /// The gateway's commands besides those in its scripts.
 const CARRIERS: [&str; 8] = ["acl|dryrun", "eval", "evalsha", "info", "time", "wait", "xrange", "xread"];

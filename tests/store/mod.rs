@@ -14,8 +14,7 @@ use token_gateway::store::redis::{RedisSettings, RedisStore};
 use token_gateway::store::{Created, NewSession, Policy, ReuseScope, Rotated, Rotation, Store};
 use token_gateway_core::clock::{Moment, Timestamp};
 use token_gateway_core::session::{Jti, SessionId, Subject};
-
-use crate::support::redis::Redis;
+use token_gateway_testkit::redis::Redis;
 
 /// A backend under test, and a way to let time pass for it.
 pub struct Bench {

@@ -8,7 +8,7 @@ use token_gateway::verify::Verifier;
 use token_gateway::verify::actix::{Bearer, Guard};
 
 use super::{refused, verifier};
-use crate::support::gateway::Gateway;
+use crate::GATEWAY;
 
 #[derive(serde::Deserialize)]
 struct Claims {
@@ -44,7 +44,7 @@ async fn ask(verifier: &Verifier, path: &str, headers: &[(&str, &str)]) -> (u16,
 
 #[actix_web::test]
 async fn a_good_token_comes_through_with_its_typed_claims() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let verifier = verifier(&gateway).await;
     let body = json!({"sub": "alice", "claims": {"roles": ["admin"]}, "scope": "orders:read b"});
     let tokens = gateway.api().issue(&body).await.tokens();
@@ -58,7 +58,7 @@ async fn a_good_token_comes_through_with_its_typed_claims() {
 
 #[actix_web::test]
 async fn what_is_not_good_is_denied_as_rfc_6750_has_it() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let verifier = verifier(&gateway).await;
     let api = gateway.api();
     let (tokens, ended) = (api.login("alice").await, api.login("alice").await);
@@ -82,7 +82,7 @@ async fn what_is_not_good_is_denied_as_rfc_6750_has_it() {
 
 #[actix_web::test]
 async fn a_scope_or_a_claim_that_is_missing_is_403_and_a_handler_without_a_guard_is_closed() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let verifier = verifier(&gateway).await;
     let body = json!({"sub": "alice", "scope": "orders:read"});
     let tokens = gateway.api().issue(&body).await.tokens();
@@ -97,10 +97,10 @@ async fn a_scope_or_a_claim_that_is_missing_is_403_and_a_handler_without_a_guard
 
 #[actix_web::test]
 async fn not_knowing_is_503_and_says_when_to_ask_again() {
-    let feed = format!("http://127.0.0.1:{}/v1/revocations", crate::support::free_port());
+    let feed = format!("http://127.0.0.1:{}/v1/revocations", token_gateway_testkit::free_port());
     let feed = token_gateway::verify::Feed::http(&feed, "some-key").expect("a URL");
     let verifier = super::builder().feed(feed).start().expect("sound settings");
-    let header = format!("Bearer {}", Gateway::embedded().api().login("alice").await.access);
+    let header = format!("Bearer {}", GATEWAY.embedded().api().login("alice").await.access);
     let (status, _, body) = ask(&verifier, "/any", &[("Authorization", &header)]).await;
     assert_eq!((status, body["error"].as_str()), (503, Some("temporarily_unavailable")));
     let (status, _, body) = ask(&verifier, "/any", &[("Authorization", "Bearer x.y.z")]).await;

@@ -8,11 +8,11 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 use token_gateway_core::token::Alg;
+use token_gateway_testkit::api::Api;
+use token_gateway_testkit::eventually;
+use token_gateway_testkit::gateway::{Gateway, ISSUER, WEB};
 
-use crate::support::api::Api;
-use crate::support::eventually;
-use crate::support::gateway::{Gateway, ISSUER, WEB};
-use crate::support::keys::Keys;
+use crate::{GATEWAY, keys_of};
 
 struct Node {
     child: Child,
@@ -23,7 +23,7 @@ impl Node {
     fn start(mut command: Command, gateway: &Gateway) -> Self {
         let child = command
             .env("GATEWAY", format!("http://{}", gateway.address()))
-            .envs([("ISSUER", ISSUER), ("FEED_KEY", WEB.key.as_str()), ("BIND_ADDR", "127.0.0.1:0")])
+            .envs([("ISSUER", ISSUER), ("FEED_KEY", WEB.key), ("BIND_ADDR", "127.0.0.1:0")])
             .stdout(Stdio::piped())
             .spawn();
         let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -35,7 +35,7 @@ impl Node {
         Self { child, api: Api::new(&address) }
     }
 
-    async fn whoami(&self, token: &str) -> crate::support::api::Answer {
+    async fn whoami(&self, token: &str) -> token_gateway_testkit::api::Answer {
         self.api.send(self.api.request(Method::GET, "/whoami").bearer_auth(token)).await
     }
 }
@@ -81,8 +81,8 @@ fn rust() -> Command {
 
 #[tokio::test]
 async fn every_example_admits_good_tokens_and_refuses_all_others() {
-    let keys = Keys::of(Alg::Es256);
-    let gateway = Gateway::embedded_with(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")]);
+    let keys = keys_of(Alg::Es256);
+    let gateway = GATEWAY.embedded_with(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")]);
     let api = gateway.api();
     let body = json!({"sub": "alice", "claims": {"roles": ["admin"]}});
     for command in [rust(), node_js(), python()] {
@@ -111,8 +111,8 @@ async fn every_example_admits_good_tokens_and_refuses_all_others() {
 /// The only example with a subscriber of the feed.
 #[tokio::test]
 async fn the_rust_example_knows_of_a_logout_before_the_token_expires() {
-    let keys = Keys::of(Alg::Es256);
-    let gateway = Gateway::embedded_with(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")]);
+    let keys = keys_of(Alg::Es256);
+    let gateway = GATEWAY.embedded_with(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")]);
     let node = Node::start(rust(), &gateway);
     let tokens = gateway.api().login("alice").await;
     eventually("it is ready", Duration::from_secs(10), async || {

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use token_gateway::verify::{Refused, Verifier};
+use token_gateway_testkit::api::{Api, Tokens, decided};
+use token_gateway_testkit::cluster::{self, Cluster};
+use token_gateway_testkit::sentinel::Sentinel;
 
 use super::feed::from_redis;
 use super::{accepted, builder, fresh, redis, refused};
-use crate::support::api::{Api, Tokens, decided};
-use crate::support::cluster::{self, Cluster};
-use crate::support::gateway::Gateway;
-use crate::support::sentinel::Sentinel;
+use crate::GATEWAY;
 
 /// Shorter than the time after which a promoted server counts as complete.
 const SHORT: Duration = Duration::from_secs(2);
@@ -42,7 +42,7 @@ async fn in_a_cluster_the_ends_of_users_of_every_primary_are_heard() {
         let password = format!(">{}", cluster::PASSWORD);
         server.ask::<String>(&[&["ACL", "SETUSER", "api", "on", &password], &rights[..]].concat());
     }
-    let gateway = Gateway::on(&cluster.gateway_url(), &[]);
+    let gateway = GATEWAY.on(&cluster.gateway_url(), &[]);
     let url = cluster.gateway_url().replace("://:", "://api:");
     let (api, verifier) = (gateway.api(), from_redis(&url).await);
     let (mut primaries, mut ended) = (BTreeSet::new(), Vec::new());
@@ -68,7 +68,7 @@ async fn in_a_cluster_the_ends_of_users_of_every_primary_are_heard() {
 async fn in_a_cluster_a_part_that_is_away_makes_the_whole_stale_and_hides_no_logout() {
     let mut cluster = Cluster::with_replicas(&[]);
     let url = cluster.gateway_url();
-    let gateway = Gateway::on(&url, &[]);
+    let gateway = GATEWAY.on(&url, &[]);
     let (api, verifier) = (gateway.api(), impatient(&url).await);
     let primary = |user: &str| cluster.primary_of(&format!("tg:{{{user}}}:sessions"));
     let users: Vec<String> = (0..60).map(|n| format!("user-{n}")).collect();
@@ -97,7 +97,7 @@ async fn in_a_cluster_a_part_that_is_away_makes_the_whole_stale_and_hides_no_log
 async fn behind_sentinels_a_master_that_is_killed_makes_it_stale_and_hides_no_logout() {
     let mut sentinel = Sentinel::start();
     let (url, former) = (sentinel.gateway_url(), sentinel.master());
-    let gateway = Gateway::on(&url, &[]);
+    let gateway = GATEWAY.on(&url, &[]);
     let (api, verifier) = (gateway.api(), impatient(&url).await);
     let [before, meanwhile, stays] =
         [api.login("alice").await, api.login("bob").await, api.login("carol").await];
@@ -115,7 +115,7 @@ async fn behind_sentinels_a_master_that_is_killed_makes_it_stale_and_hides_no_lo
 async fn behind_sentinels_a_failover_hides_no_logout() {
     let sentinel = Sentinel::start();
     let url = sentinel.gateway_url();
-    let gateway = Gateway::on(&url, &[]);
+    let gateway = GATEWAY.on(&url, &[]);
     let (api, verifier) = (gateway.api(), from_redis(&url).await);
     let (before, after) = (api.login("alice").await, api.login("bob").await);
     log_out(&api, &before).await;

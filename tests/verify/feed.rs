@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use token_gateway::verify::{Feed, Refused, Verifier};
+use token_gateway_testkit::balancer::Balancer;
+use token_gateway_testkit::eventually;
+use token_gateway_testkit::gateway::{Gateway, WEB};
+use token_gateway_testkit::redis::Redis;
 
 use super::{accepted, builder, fresh, refused, verifier};
-use crate::support::balancer::Balancer;
-use crate::support::eventually;
-use crate::support::gateway::{Gateway, WEB};
-use crate::support::redis::Redis;
+use crate::GATEWAY;
 
 /// A verifier on the feed in Redis, after it has read it.
 pub(super) async fn from_redis(url: &str) -> Verifier {
@@ -18,7 +19,7 @@ pub(super) async fn from_redis(url: &str) -> Verifier {
 #[tokio::test]
 async fn a_logout_is_known_over_http_and_from_redis_before_the_token_expires() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     for verifier in [verifier(&gateway).await, from_redis(&redis.url()).await] {
         let (stays, goes) = (api.login("alice").await, api.login("alice").await);
@@ -34,7 +35,7 @@ async fn a_logout_is_known_over_http_and_from_redis_before_the_token_expires() {
 #[tokio::test]
 async fn a_node_that_starts_late_knows_of_what_ended_before() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let tokens = gateway.api().login("alice").await;
     assert_eq!(gateway.api().revoke(&tokens.refresh).await.status, 200);
     for verifier in [verifier(&gateway).await, from_redis(&redis.url()).await] {
@@ -46,7 +47,7 @@ async fn a_node_that_starts_late_knows_of_what_ended_before() {
 async fn behind_a_balancer(node: &Gateway) -> (Balancer, Verifier) {
     let balancer = Balancer::start().await;
     balancer.send_to(&[node]);
-    let feed = Feed::http(&format!("{}/v1/revocations", balancer.url()), WEB.key.as_str()).expect("a URL");
+    let feed = Feed::http(&format!("{}/v1/revocations", balancer.url()), WEB.key).expect("a URL");
     let settings = builder().feed(feed).max_stale(Duration::from_secs(2));
     (balancer, fresh(settings.start().expect("sound settings")).await)
 }
@@ -55,7 +56,7 @@ async fn behind_a_balancer(node: &Gateway) -> (Balancer, Verifier) {
 #[tokio::test]
 async fn what_ended_while_a_node_was_cut_off_from_the_gateway_is_known_once_it_is_fresh_again() {
     let redis = Redis::start();
-    let (first, other) = (Gateway::start(&redis), Gateway::start(&redis));
+    let (first, other) = (GATEWAY.start(&redis), GATEWAY.start(&redis));
     let (balancer, verifier) = behind_a_balancer(&first).await;
     let tokens = other.api().login("alice").await;
     accepted(&verifier, &tokens.access).await;
@@ -71,7 +72,7 @@ async fn what_ended_while_a_node_was_cut_off_from_the_gateway_is_known_once_it_i
 #[tokio::test]
 async fn a_node_of_the_gateway_that_falls_silent_is_left_for_another() {
     let redis = Redis::start();
-    let (first, other) = (Gateway::start(&redis), Gateway::start(&redis));
+    let (first, other) = (GATEWAY.start(&redis), GATEWAY.start(&redis));
     let (balancer, verifier) = behind_a_balancer(&first).await;
     let tokens = other.api().login("alice").await;
     first.freeze();
@@ -86,7 +87,7 @@ async fn a_node_of_the_gateway_that_falls_silent_is_left_for_another() {
 #[tokio::test]
 async fn a_user_who_may_only_read_the_feed_is_enough() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let rights = [
         "ACL",
         "SETUSER",
@@ -111,7 +112,7 @@ async fn a_user_who_may_only_read_the_feed_is_enough() {
 #[tokio::test]
 async fn with_the_last_clone_the_feed_is_left() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let verifier = from_redis(&redis.url()).await;
     let blocked = || redis.info("blocked_clients").and_then(|it| it.parse::<u64>().ok()).unwrap_or(0);
     eventually("both follow", super::LIMIT, async || (blocked() == 2).then_some(())).await;

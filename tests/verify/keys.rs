@@ -4,12 +4,13 @@ use serde_json::Value;
 use token_gateway::verify::{Refused, Verifier};
 use token_gateway_core::token::Alg;
 use token_gateway_core::token::verify::Rejected;
+use token_gateway_testkit::eventually;
+use token_gateway_testkit::gateway::{Gateway, ISSUER};
+use token_gateway_testkit::keys::Keys;
 
 use super::{LIMIT, accepted, fresh, over_http};
 use crate::http::craft::Craft;
-use crate::support::eventually;
-use crate::support::gateway::{Gateway, ISSUER};
-use crate::support::keys::Keys;
+use crate::{GATEWAY, keys_of};
 
 pub(super) struct Node {
     pub gateway: Gateway,
@@ -24,14 +25,14 @@ impl Node {
 
     /// With keys that may be kept for so many seconds.
     pub fn published_for(alg: Alg, seconds: &str) -> Self {
-        let keys = Keys::of(alg);
+        let keys = keys_of(alg);
         let settings = [
             ("SIGNING_KEYS", keys.path()),
             ("SIGNING_SECRET", ""),
             ("JWKS_MAX_AGE_SECONDS", seconds),
             ("ADMIN_ADDR", "127.0.0.1:0"),
         ];
-        Self { gateway: Gateway::embedded_with(&settings), keys }
+        Self { gateway: GATEWAY.embedded_with(&settings), keys }
     }
 
     pub async fn verifier(&self) -> Verifier {
@@ -75,7 +76,7 @@ async fn a_key_that_was_made_since_is_fetched_when_a_token_names_it() {
     accepted(&verifier, &before.access).await;
     // By then the set may be asked for again.
     node.keys.run(&["rotate", "--delay-seconds", "11"]);
-    let kid = |token: &str| crate::support::api::read(token).0["kid"].clone();
+    let kid = |token: &str| token_gateway_testkit::api::read(token).0["kid"].clone();
     let after = eventually("the new key signs", LIMIT, async || {
         let tokens = node.gateway.api().login("bob").await;
         (kid(&tokens.access) != kid(&before.access)).then_some(tokens)
@@ -107,7 +108,7 @@ async fn for_unknown_keys_the_set_is_asked_for_at_most_once_in_a_while() {
 #[tokio::test]
 async fn until_the_keys_were_read_there_is_no_verdict() {
     let node = Node::start(Alg::Es256);
-    let nobody = format!("http://127.0.0.1:{}/jwks.json", crate::support::free_port());
+    let nobody = format!("http://127.0.0.1:{}/jwks.json", token_gateway_testkit::free_port());
     let builder = Verifier::builder(ISSUER, "api").jwks(&nobody).expect("a URL");
     let verifier = fresh(builder.feed(over_http(&node.gateway)).start().expect("sound settings")).await;
     let tokens = node.gateway.api().login("alice").await;

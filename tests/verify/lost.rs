@@ -4,14 +4,15 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use token_gateway::verify::Refused;
+use token_gateway_testkit::api::{Tokens, decided};
+use token_gateway_testkit::eventually;
+use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::proxy::Proxy;
+use token_gateway_testkit::redis::{Login, Redis};
 
 use super::feed::from_redis;
 use super::{LIMIT, builder, fresh, refused};
-use crate::support::api::{Tokens, decided};
-use crate::support::eventually;
-use crate::support::gateway::Gateway;
-use crate::support::proxy::Proxy;
-use crate::support::redis::{Login, Redis};
+use crate::GATEWAY;
 
 const FEED: &str = "tg:revocations";
 
@@ -29,7 +30,7 @@ async fn settled(gateway: &Gateway) {
 /// Two ended sessions, and a gateway with both in its denylist.
 async fn two_ended() -> (Redis, Gateway, [Tokens; 2]) {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let ended = [gateway.api().login("alice").await, gateway.api().login("bob").await];
     for tokens in &ended {
         log_out(&gateway, tokens).await;
@@ -42,7 +43,7 @@ async fn two_ended() -> (Redis, Gateway, [Tokens; 2]) {
 #[tokio::test]
 async fn what_ended_before_redis_lost_its_memory_is_known_once_the_node_is_fresh_again() {
     let mut redis = Redis::start_with(&["--appendonly", "no"]);
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let tokens = gateway.api().login("alice").await;
     let feed = super::redis(&redis.url());
     let before = fresh(builder().feed(feed).max_stale(Duration::from_secs(2)).start().expect("sound")).await;
@@ -60,7 +61,7 @@ async fn what_ended_before_redis_lost_its_memory_is_known_once_the_node_is_fresh
 #[tokio::test]
 async fn a_node_gives_no_verdict_before_gateways_have_repeated_what_a_young_server_lacks() {
     let mut redis = Redis::start_with(&["--appendonly", "no"]);
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let tokens = gateway.api().login("alice").await;
     log_out(&gateway, &tokens).await;
     gateway.freeze();
@@ -114,7 +115,7 @@ async fn a_feed_that_somebody_has_trimmed_is_filled_again() {
 #[tokio::test]
 async fn a_feed_that_was_empty_and_is_trimmed_right_after_its_first_entry_is_filled_again() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     settled(&gateway).await;
     let tokens = gateway.api().login("alice").await;
     log_out(&gateway, &tokens).await;
@@ -128,9 +129,9 @@ async fn a_feed_that_was_empty_and_is_trimmed_right_after_its_first_entry_is_fil
 /// Nobody can have passed on events published and trimmed while nothing came through to the node.
 #[tokio::test]
 async fn a_node_that_was_cut_off_while_the_feed_was_trimmed_is_not_fresh_before_it_is_filled_again() {
-    let port = crate::support::free_port();
+    let port = token_gateway_testkit::free_port();
     let redis = Redis::start_behind(Proxy::before(port), port, Login::Anybody, &[], |_| Vec::new());
-    let gateway = Gateway::on(&redis.url(), &[]);
+    let gateway = GATEWAY.on(&redis.url(), &[]);
     let mut ended = Vec::new();
     for n in 0..4 {
         ended.push(gateway.api().login(&format!("user-{n}")).await);

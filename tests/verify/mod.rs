@@ -14,9 +14,8 @@ use std::time::Duration;
 
 use token_gateway::store::redis::RedisSettings;
 use token_gateway::verify::{Access, Builder, Feed, Refused, Verifier};
-
-use crate::support::eventually;
-use crate::support::gateway::{Gateway, ISSUER, SIGNING_SECRET, WEB};
+use token_gateway_testkit::eventually;
+use token_gateway_testkit::gateway::{Gateway, ISSUER, SIGNING_SECRET, WEB};
 
 /// Long enough for any wait, on a busy machine.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -24,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// The feed of a gateway, over HTTP.
 fn over_http(gateway: &Gateway) -> Feed {
     let url = format!("http://{}/v1/revocations", gateway.address());
-    Feed::http(&url, WEB.key.as_str()).expect("a URL")
+    Feed::http(&url, WEB.key).expect("a URL")
 }
 
 /// The feed straight from Redis.

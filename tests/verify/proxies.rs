@@ -10,12 +10,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
+use token_gateway_testkit::api::Tokens;
+use token_gateway_testkit::eventually;
+use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::redis::Redis;
 
+use crate::GATEWAY;
 use crate::http::craft::Craft;
-use crate::support::api::Tokens;
-use crate::support::eventually;
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
 use edge::{Edge, Header, ask, bearer, header, post};
 
 const NAMES: [&str; 4] = ["Subject", "Session", "Client", "Scope"];
@@ -46,7 +47,7 @@ fn lies() -> Vec<Vec<Header>> {
 /// documented proxy set-ups. (CVE-2025-64484)
 #[tokio::test]
 async fn the_api_is_told_whose_request_it_is_and_nothing_that_the_client_says_of_that() {
-    let edge = Edge::before(Gateway::embedded());
+    let edge = Edge::before(GATEWAY.embedded());
     let body = json!({"sub": "Zo\u{eb}", "client_id": "app", "scope": "a b"});
     let (scoped, plain) =
         (edge.gateway().api().issue(&body).await.tokens(), edge.gateway().api().login("alice").await);
@@ -78,7 +79,7 @@ async fn bad_tokens(gateway: &Gateway, good: &Tokens) -> Vec<String> {
 /// `/verify` answers 2xx only for a valid token: malformed input, oversize, or not knowing is never 2xx. (CVE-2026-25748)
 #[tokio::test]
 async fn no_proxy_lets_anything_through_that_has_no_good_token() {
-    let edge = Edge::before(Gateway::embedded());
+    let edge = Edge::before(GATEWAY.embedded());
     let tokens = edge.gateway().api().login("alice").await;
     let (good, bad) = (bearer(&tokens.access), bad_tokens(edge.gateway(), &tokens).await);
     let basic = header("Authorization", "Basic YWxpY2U6cGFzc3dvcmQ=");
@@ -104,7 +105,7 @@ async fn no_proxy_lets_anything_through_that_has_no_good_token() {
 
 #[tokio::test]
 async fn what_is_admitted_reaches_the_api_as_it_was_sent() {
-    let edge = Edge::before(Gateway::embedded());
+    let edge = Edge::before(GATEWAY.embedded());
     let tokens = edge.gateway().api().login("alice").await;
     // A parameter of the API's own; the gateway must not take it for its own.
     let path = "/orders/a%20b?scope=admin&x=%2F";
@@ -141,7 +142,7 @@ async fn all_admit(edge: &Edge, tokens: &Tokens) {
 #[tokio::test]
 async fn no_proxy_admits_anybody_while_the_gateway_is_stale_frozen_or_gone() {
     let mut redis = Redis::start();
-    let mut edge = Edge::before(Gateway::start_with(&redis, &[("VERIFY_MAX_STALE_SECONDS", "2")]));
+    let mut edge = Edge::before(GATEWAY.start_with(&redis, &[("VERIFY_MAX_STALE_SECONDS", "2")]));
     let tokens = edge.gateway().api().login("alice").await;
     let good = [bearer(&tokens.access)];
     all_admit(&edge, &tokens).await;
@@ -164,7 +165,7 @@ async fn no_proxy_admits_anybody_while_the_gateway_is_stale_frozen_or_gone() {
 
 #[tokio::test]
 async fn the_location_by_which_nginx_asks_is_nobodys_to_ask() {
-    let edge = Edge::before(Gateway::embedded());
+    let edge = Edge::before(GATEWAY.embedded());
     let tokens = edge.gateway().api().login("alice").await;
     let nginx = &edge.proxies[0];
     edge.admitted(nginx, &tokens, &[]).await;

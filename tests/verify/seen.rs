@@ -8,12 +8,12 @@ use token_gateway::token::key_set::KeySet;
 use token_gateway::verify::Refused;
 use token_gateway_core::token::Alg;
 use token_gateway_core::token::verify::Rejected;
+use token_gateway_testkit::eventually;
 
 use super::keys::Node;
 use super::{LIMIT, accepted, refused, verifier};
+use crate::GATEWAY;
 use crate::http::craft::Craft;
-use crate::support::eventually;
-use crate::support::gateway::Gateway;
 
 fn seconds_from_now(seconds: u64) -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() + seconds
@@ -21,7 +21,7 @@ fn seconds_from_now(seconds: u64) -> u64 {
 
 #[tokio::test]
 async fn a_token_that_was_good_expires_all_the_same() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let verifier = verifier(&gateway).await;
     let tokens = gateway.api().login("alice").await;
     let brief = Craft::access(&tokens.access).claim("exp", json!(seconds_from_now(3))).sign();

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use token_gateway::verify::Refused;
+use token_gateway_testkit::eventually;
 
 use super::{LIMIT, accepted, builder, fresh, over_http, refused};
-use crate::support::eventually;
-use crate::support::gateway::Gateway;
+use crate::GATEWAY;
 
 #[tokio::test]
 async fn a_node_that_is_cut_off_refuses_or_goes_on_as_it_was_told_and_reports_it() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let tokens = gateway.api().login("alice").await;
     let short = Duration::from_secs(2);
     let strict = builder().feed(over_http(&gateway)).max_stale(short).start().expect("sound settings");
@@ -31,10 +31,10 @@ async fn a_node_that_is_cut_off_refuses_or_goes_on_as_it_was_told_and_reports_it
 /// A node that has never read the feed knows of no logout.
 #[tokio::test]
 async fn before_the_feed_was_read_there_is_no_verdict_unless_it_was_told_to_go_on() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let tokens = gateway.api().login("alice").await;
     let nobody = || {
-        let url = format!("http://127.0.0.1:{}/v1/revocations", crate::support::free_port());
+        let url = format!("http://127.0.0.1:{}/v1/revocations", token_gateway_testkit::free_port());
         token_gateway::verify::Feed::http(&url, "some-key").expect("a URL")
     };
     let strict = builder().feed(nobody()).start().expect("sound settings");

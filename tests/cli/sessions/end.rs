@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::json;
+use token_gateway_testkit::api::claims;
+use token_gateway_testkit::redis::Redis;
 
 use super::{HOSTILE, HOSTILE_KEY};
+use crate::GATEWAY;
 use crate::cli::{Ended, fill, json, operator, run, text};
-use crate::support::api::claims;
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
 
 const SID: &str = "1000000000000000000";
 
@@ -31,7 +31,7 @@ fn expect_unknown(ended: &Ended) {
 #[tokio::test]
 async fn an_ended_session_is_refused_at_once_without_alarm_and_announced_once() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let (lost, kept, bob) = (api.login(HOSTILE).await, api.login(HOSTILE).await, api.login("bob").await);
     let printed = text(&redis, &["sessions", "end", HOSTILE, &lost.session]);
@@ -47,7 +47,7 @@ async fn an_ended_session_is_refused_at_once_without_alarm_and_announced_once() 
 #[tokio::test]
 async fn all_sessions_of_a_subject_end_or_all_but_one() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let (first, second, third) =
         (api.login("alice").await, api.login("alice").await, api.login("alice").await);

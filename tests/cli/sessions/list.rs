@@ -2,16 +2,16 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use token_gateway_testkit::redis::Redis;
 
 use super::{HOSTILE, HOSTILE_KEY};
+use crate::GATEWAY;
 use crate::cli::{fill, json, operator, run, text};
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
 
 #[tokio::test]
 async fn without_a_subject_it_tells_who_has_how_many_sessions_the_most_first() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     for sub in ["carol", "alice", HOSTILE, "carol", "bob"] {
         gateway.api().login(sub).await;
     }
@@ -31,7 +31,7 @@ async fn without_a_subject_it_tells_who_has_how_many_sessions_the_most_first() {
 #[tokio::test]
 async fn the_sessions_of_a_subject_are_those_that_the_api_lists() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let client = json!({"ip": "192.0.2.1", "user_agent": "Example/1.0"});
     api.issue(&json!({"sub": HOSTILE, "client": client})).await;
@@ -57,7 +57,7 @@ async fn the_sessions_of_a_subject_are_those_that_the_api_lists() {
 #[tokio::test]
 async fn what_a_browser_calls_itself_is_shortened_and_cannot_move_the_cursor() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let client = json!({"user_agent": format!("\u{1b}[2J\n{}", "x".repeat(200))});
     gateway.api().issue(&json!({"sub": "alice", "client": client})).await;
     let table = text(&redis, &["sessions", "list", "alice"]);

@@ -2,12 +2,12 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use token_gateway_testkit::api::claims;
+use token_gateway_testkit::redis::Redis;
 
 use super::{HOSTILE, HOSTILE_KEY};
+use crate::GATEWAY;
 use crate::cli::{fill, json, operator, run, text};
-use crate::support::api::claims;
-use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
 
 /// The only session in the output of `show`.
 #[track_caller]
@@ -20,7 +20,7 @@ fn only(redis: &Redis, args: &[&str]) -> Value {
 #[tokio::test]
 async fn a_live_session_is_shown_with_all_that_the_api_tells_and_its_token() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
     let claims_of_all_kinds = json!({"role": "ädmin", "trick": "\u{9b}2J"});
     let login = json!({"sub": HOSTILE, "claims": claims_of_all_kinds, "client": {"label": "phone"},
@@ -56,7 +56,7 @@ async fn a_live_session_is_shown_with_all_that_the_api_tells_and_its_token() {
 #[tokio::test]
 async fn a_jti_names_its_session_and_hears_whether_it_is_the_current_one() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let mut tokens = gateway.api().login("alice").await;
     let mut jtis = vec![claims(&tokens.refresh)["jti"].as_str().unwrap().to_owned()];
     for _ in 0..2 {
@@ -75,7 +75,7 @@ async fn a_jti_names_its_session_and_hears_whether_it_is_the_current_one() {
 #[tokio::test]
 async fn of_an_ended_session_the_reason_is_shown() {
     let redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let tokens = gateway.api().login("alice").await;
     assert_eq!(gateway.api().revoke(&tokens.refresh).await.status, 200);
     let shown = only(&redis, &[&tokens.session]);

@@ -2,13 +2,14 @@
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use token_gateway_testkit::api::{Answer, Api, Tokens};
+use token_gateway_testkit::gateway::{Gateway, ISSUE_ONLY, WEB};
+use token_gateway_testkit::redis::Redis;
 
 use super::document;
 use super::schema::Document;
+use crate::GATEWAY;
 use crate::http::metadata;
-use crate::support::api::{Answer, Api, Tokens};
-use crate::support::gateway::{Gateway, ISSUE_ONLY, WEB};
-use crate::support::redis::Redis;
 
 const ALL: &str = "/v1/users/{sub}/sessions";
 const ONE: &str = "/v1/users/{sub}/sessions/{sid}";
@@ -36,7 +37,7 @@ impl Witness {
     }
 
     fn service(&self, method: &str, pattern: &str, sid: &str) -> RequestBuilder {
-        self.request(method, pattern, sid).bearer_auth(&WEB.key)
+        self.request(method, pattern, sid).bearer_auth(WEB.key)
     }
 
     async fn expect(&self, status: u16, method: &str, pattern: &str, request: RequestBuilder) -> Answer {
@@ -65,7 +66,7 @@ impl Witness {
     }
 
     fn introspection(&self, token: &str) -> RequestBuilder {
-        self.api.form(INTROSPECT, &[("token", token)]).bearer_auth(&WEB.key)
+        self.api.form(INTROSPECT, &[("token", token)]).bearer_auth(WEB.key)
     }
 
     async fn login(&self, body: &Value) -> Tokens {
@@ -76,7 +77,7 @@ impl Witness {
 
 #[tokio::test]
 async fn answers_of_calls_that_go_well_are_documented() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let witness = Witness::of(&gateway).await;
     let first = witness.login(&json!({"sub": "alice"})).await;
     let device = json!({"ip": "2001:db8::1", "user_agent": "Example/1.0", "label": "phone"});
@@ -129,7 +130,7 @@ async fn answers_of_calls_that_go_well_are_documented() {
 
 #[tokio::test]
 async fn refusals_of_callers_are_documented() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let witness = Witness::of(&gateway).await;
     for operation in witness.document.operations() {
         let Some(required) = operation.json["security"].as_array() else { continue };
@@ -148,10 +149,10 @@ async fn refusals_of_callers_are_documented() {
             }
         }
         if ["manage", "introspect"].iter().any(|role| required[0]["service_key"] == json!([role])) {
-            witness.expect(403, &method, path, request().bearer_auth(&ISSUE_ONLY.key)).await;
+            witness.expect(403, &method, path, request().bearer_auth(ISSUE_ONLY.key)).await;
         }
         if !path.starts_with("/oauth") {
-            let twice = request().bearer_auth(&WEB.key).bearer_auth(&WEB.key);
+            let twice = request().bearer_auth(WEB.key).bearer_auth(WEB.key);
             witness.expect(400, &method, path, twice).await;
         }
     }
@@ -159,7 +160,7 @@ async fn refusals_of_callers_are_documented() {
 
 #[tokio::test]
 async fn refusals_of_bodies_are_documented() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let witness = Witness::of(&gateway).await;
     for operation in witness.document.operations() {
         let Some(content) = operation.json["requestBody"]["content"].as_object() else { continue };
@@ -177,7 +178,7 @@ async fn refusals_of_bodies_are_documented() {
 
 #[tokio::test]
 async fn refusals_of_parameters_are_documented() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let witness = Witness::of(&gateway).await;
     for (pattern, path) in [(ALL, "/v1/users/%0A/sessions"), (ONE, "/v1/users/%FF/sessions/1")] {
         let answer = witness.api.send(witness.api.service(Method::GET, path)).await;
@@ -206,7 +207,7 @@ async fn refusals_of_parameters_are_documented() {
 #[tokio::test]
 async fn answers_without_redis_are_documented() {
     let mut redis = Redis::start();
-    let gateway = Gateway::start(&redis);
+    let gateway = GATEWAY.start(&redis);
     let witness = Witness::of(&gateway).await;
     let tokens = witness.login(&json!({"sub": "alice"})).await;
     redis.stop();
@@ -215,7 +216,7 @@ async fn answers_without_redis_are_documented() {
         let (method, path) = (operation.method.to_uppercase(), operation.path);
         let request = witness.request(&method, path, NOBODY);
         let users = required[0]["access_token"].is_array();
-        let request = request.bearer_auth(if users { &tokens.access } else { &WEB.key });
+        let request = request.bearer_auth(if users { &tokens.access } else { WEB.key });
         let request = match path {
             TOKEN => witness.api.refresh_request(&tokens.refresh),
             "/oauth/revoke" => witness.api.form(path, &[("token", &tokens.refresh)]),

@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 
 use reqwest::Method;
 use serde_json::Value;
+use token_gateway_testkit::gateway::Gateway;
 
 use self::schema::{Document, Operation};
-use crate::support::gateway::Gateway;
+use crate::GATEWAY;
 
 async fn document(gateway: &Gateway) -> Document {
     let api = gateway.api();
@@ -25,7 +26,7 @@ const TAKES_ANY: &str = "/verify";
 
 #[tokio::test]
 async fn the_document_is_openapi_3_1_of_this_release_with_a_relative_server() {
-    let document = document(&Gateway::embedded()).await;
+    let document = document(&GATEWAY.embedded()).await;
     let json = document.json();
     assert!(json["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")), "{json}");
     assert_eq!(json["info"]["version"], env!("CARGO_PKG_VERSION"));
@@ -44,7 +45,7 @@ async fn every_reference_resolves() {
             _ => {}
         }
     }
-    let document = document(&Gateway::embedded()).await;
+    let document = document(&GATEWAY.embedded()).await;
     let mut found = Vec::new();
     references(document.json(), &mut found);
     assert!(found.len() > 100, "only {} references", found.len());
@@ -55,7 +56,7 @@ async fn every_reference_resolves() {
 
 #[tokio::test]
 async fn every_operation_names_itself_its_callers_and_its_errors() {
-    let document = document(&Gateway::embedded()).await;
+    let document = document(&GATEWAY.embedded()).await;
     let schemes = &document.json()["components"]["securitySchemes"];
     let mut ids = BTreeSet::new();
     for operation in document.operations() {
@@ -80,7 +81,7 @@ async fn every_operation_names_itself_its_callers_and_its_errors() {
 
 #[tokio::test]
 async fn every_answer_is_described_and_every_json_body_has_an_example_that_fits_its_schema() {
-    let document = document(&Gateway::embedded()).await;
+    let document = document(&GATEWAY.embedded()).await;
     for operation in document.operations() {
         for (status, answer) in operation.answers() {
             let described = answer["description"].as_str().is_some_and(|text| !text.is_empty());
@@ -105,7 +106,7 @@ fn expect_examples(document: &Document, operation: &Operation, content: &Value) 
 
 #[tokio::test]
 async fn the_methods_of_each_path_are_those_that_allow_names() {
-    let gateway = Gateway::embedded();
+    let gateway = GATEWAY.embedded();
     let (api, document) = (gateway.api(), document(&gateway).await);
     for (path, item) in document.json()["paths"].as_object().expect("paths") {
         let documented: BTreeSet<_> =

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use token_gateway_testkit::api::{Api, Tokens, fresh_key, read};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep};
 
 use super::super::verifier::Verifier;
-use crate::support::api::{Api, Tokens, fresh_key, read};
 
 /// The pause between two refreshes of a session: a load for two cores, beside the verifiers.
 const PACE: Duration = Duration::from_millis(500);

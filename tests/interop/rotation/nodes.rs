@@ -10,13 +10,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use token_gateway_testkit::api::{Api, Tokens};
+use token_gateway_testkit::balancer::Balancer;
+use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::{signal, wait_for};
 
 use super::LIMIT;
-use crate::support::api::{Api, Tokens};
-use crate::support::balancer::Balancer;
-use crate::support::gateway::{Gateway, command};
-use crate::support::redis::Redis;
-use crate::support::{signal, wait_for};
+use crate::GATEWAY;
 
 /// Seconds for which verifiers keep the key set.
 pub const MAX_AGE: u64 = 2;
@@ -45,7 +46,7 @@ impl Nodes {
             ("REDIS_TIMEOUT_MS", "5000"),
         ];
         settings.extend(file.map(|file| ("SIGNING_KEYS", file.path.to_str().expect("text"))));
-        Gateway::start_with(&self.redis, &settings)
+        GATEWAY.start_with(&self.redis, &settings)
     }
 
     fn balance(&self) {
@@ -159,7 +160,7 @@ impl KeyFile {
 
     fn run(&self, args: &[&str]) -> Value {
         let (path, max_age) = (self.path.to_str().expect("text"), MAX_AGE.to_string());
-        let mut keys = command("keys", &[("SIGNING_KEYS", path), ("JWKS_MAX_AGE_SECONDS", &max_age)]);
+        let mut keys = GATEWAY.command("keys", &[("SIGNING_KEYS", path), ("JWKS_MAX_AGE_SECONDS", &max_age)]);
         let output = keys.args(args).arg("--json").output().expect("it runs");
         assert!(output.status.success(), "{args:?}: {output:?}");
         serde_json::from_slice(&output.stdout).expect("JSON")

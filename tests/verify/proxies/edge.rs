@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder};
+use token_gateway_testkit::api::{Answer, Api, Tokens};
+use token_gateway_testkit::eventually;
+use token_gateway_testkit::gateway::Gateway;
 
 use super::proxy::Proxy;
 use super::upstream::{Told, Upstream};
-use crate::support::api::{Answer, Api, Tokens};
-use crate::support::eventually;
-use crate::support::gateway::Gateway;
 
 pub struct Edge {
     pub gateway: Option<Gateway>,

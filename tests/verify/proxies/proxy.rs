@@ -8,10 +8,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use token_gateway_testkit::{free_port, signal, wait_for};
 
 use crate::interop::foreign::bin;
 use crate::stack::text_of;
-use crate::support::{free_port, signal, wait_for};
 
 pub struct Proxy {
     pub name: &'static str,

@@ -45,7 +45,7 @@ impl Api {
 
     /// A request with the key of the service `web`.
     pub fn service(&self, method: Method, path: &str) -> RequestBuilder {
-        self.request(method, path).bearer_auth(&WEB.key)
+        self.request(method, path).bearer_auth(WEB.key)
     }
 
     pub async fn send(&self, request: RequestBuilder) -> Answer {

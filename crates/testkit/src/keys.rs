@@ -4,26 +4,27 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
-use token_gateway::token::key_set::KeySet;
-use token_gateway_core::token::Alg;
+
+use super::gateway::Binary;
 
 pub struct Keys {
+    binary: Binary,
     _dir: TempDir,
     path: PathBuf,
 }
 
 impl Keys {
     /// No file yet.
-    pub fn none() -> Self {
+    pub fn none(binary: Binary) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("keys.json");
-        Self { _dir: dir, path }
+        Self { binary, _dir: dir, path }
     }
 
-    /// One key, which signs.
-    pub fn of(alg: Alg) -> Self {
-        let keys = Self::none();
-        keys.write(&KeySet::generate(alg).to_text());
+    /// With this text.
+    pub fn with(binary: Binary, text: &str) -> Self {
+        let keys = Self::none(binary);
+        keys.write(text);
         keys
     }
 
@@ -44,7 +45,7 @@ impl Keys {
 
     /// `token-gateway keys <args>`, with a cache time short enough for tests.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_token-gateway"));
+        let mut command = Command::new(self.binary.0);
         command.env_clear().arg("keys").args(args).env("SIGNING_KEYS", &self.path);
         command.env("JWKS_MAX_AGE_SECONDS", "1");
         command

@@ -71,7 +71,7 @@ impl Redis {
 
     /// With a record of its syncs.
     pub fn start_watched(login: Login, extra: &[&str]) -> Self {
-        Self::start_all(free_port(), login, Some(Disk::new()), extra)
+        Self::start_all(free_port(), login, Some(Disk::make()), extra)
     }
 
     fn start_all(port: u16, login: Login, disk: Option<Disk>, extra: &[&str]) -> Self {

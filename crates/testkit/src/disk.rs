@@ -10,9 +10,9 @@ pub struct Disk(TempDir);
 
 impl Disk {
     /// Builds the library to load into the server. A C compiler is there: a dependency of the gateway wants one.
-    pub fn new() -> Self {
+    pub fn make() -> Self {
         let disk = Self(tempfile::tempdir().expect("a temporary folder"));
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/synced.c");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/synced.c");
         let built =
             Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(disk.library()).arg(source).status();
         assert!(built.expect("cc runs").success());

@@ -1,4 +1,6 @@
 //! Servers for tests, on free loopback ports. A test starts them by itself, and stops them by process id.
+//!
+//! Tests tell the path of the gateway by a [`Binary`](gateway::Binary).
 
 pub mod api;
 pub mod balancer;

@@ -3,11 +3,10 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::Method;
-use token_gateway::gateway::service_keys::{NewServiceKey, Role};
 
 use super::api::Api;
 use super::redis::Redis;
@@ -17,10 +16,78 @@ pub const ISSUER: &str = "https://auth.example.test";
 pub const SIGNING_SECRET: &str = "signing-secret-of-the-tests-0123456789";
 pub const REFRESH_SECRET: &str = "refresh-secret-of-the-tests-0123456789";
 
-/// The service `web`, with all rights; and the service `issuer`, with the right to create sessions alone.
-pub static WEB: LazyLock<NewServiceKey> = LazyLock::new(|| NewServiceKey::generate("web", &[]).unwrap());
-pub static ISSUE_ONLY: LazyLock<NewServiceKey> =
-    LazyLock::new(|| NewServiceKey::generate("issuer", &[Role::Issue]).unwrap());
+/// The key that a service sends, and the entry of `SERVICE_KEYS` with its hash.
+pub struct ServiceKey {
+    pub key: &'static str,
+    pub entry: &'static str,
+}
+
+/// The key of `web`, with all rights.
+pub const WEB: ServiceKey = ServiceKey {
+    key: "tgk4ef9e97bc6d4db4848c109f71d5b5145485c9943904acc0a678ff24b99fb8fa2",
+    entry: "web=96959b185749af33a9eb70dcb6ee5b33002f71e504b2d6d40639c177a430da34",
+};
+
+/// The key of `issuer`, with the right to create sessions alone.
+pub const ISSUE_ONLY: ServiceKey = ServiceKey {
+    key: "tgk2a7535de1a2821d6e8c393a430134187aebda6e2fb7ca98f6dd6bb0835d3a73a",
+    entry: "issuer+issue=70c187b5b143690c67e734af388c9f02f3f5291e41eebbb2eaa68a584c0a4250",
+};
+
+/// The gateway's binary. Cargo tells its path only to the tests of the package that builds it.
+#[derive(Debug, Clone, Copy)]
+pub struct Binary(pub &'static str);
+
+impl Binary {
+    pub fn start(self, redis: &Redis) -> Gateway {
+        self.start_with(redis, &[])
+    }
+
+    pub fn start_with(self, redis: &Redis, settings: &[(&str, &str)]) -> Gateway {
+        let url = redis.url();
+        let mut all = vec![("REDIS_URL", url.as_str())];
+        all.extend_from_slice(settings);
+        self.spawn(&all)
+    }
+
+    /// On the store that a URL leads to.
+    pub fn on(self, url: &str, settings: &[(&str, &str)]) -> Gateway {
+        let mut all = vec![("REDIS_URL", url)];
+        all.extend_from_slice(settings);
+        self.spawn(&all)
+    }
+
+    pub fn embedded(self) -> Gateway {
+        self.spawn(&[("STORE", "embedded")])
+    }
+
+    /// Without Redis, with `settings`.
+    pub fn embedded_with(self, settings: &[(&str, &str)]) -> Gateway {
+        let mut all = vec![("STORE", "embedded")];
+        all.extend_from_slice(settings);
+        self.spawn(&all)
+    }
+
+    fn spawn(self, settings: &[(&str, &str)]) -> Gateway {
+        Gateway::run(self.command("serve", settings))
+    }
+
+    /// The binary with a clean environment, good settings, and `settings` on top.
+    pub fn command(self, subcommand: &str, settings: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(self.0);
+        command
+            .arg(subcommand)
+            .env_clear()
+            .env("BIND_ADDR", "127.0.0.1:0")
+            .env("WORKERS", "2")
+            .env("ISSUER", ISSUER)
+            .env("SIGNING_SECRET", SIGNING_SECRET)
+            .env("REFRESH_SECRET", REFRESH_SECRET)
+            .env("SERVICE_KEYS", format!("{},{}", WEB.entry, ISSUE_ONLY.entry))
+            .envs(settings.iter().copied());
+        command
+    }
+}
 
 pub struct Gateway {
     child: Child,
@@ -29,39 +96,6 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    pub fn start(redis: &Redis) -> Self {
-        Self::start_with(redis, &[])
-    }
-
-    pub fn start_with(redis: &Redis, settings: &[(&str, &str)]) -> Self {
-        let url = redis.url();
-        let mut all = vec![("REDIS_URL", url.as_str())];
-        all.extend_from_slice(settings);
-        Self::spawn(&all)
-    }
-
-    /// On the store behind a URL.
-    pub fn on(url: &str, settings: &[(&str, &str)]) -> Self {
-        let mut all = vec![("REDIS_URL", url)];
-        all.extend_from_slice(settings);
-        Self::spawn(&all)
-    }
-
-    pub fn embedded() -> Self {
-        Self::spawn(&[("STORE", "embedded")])
-    }
-
-    /// Without Redis, with `settings`.
-    pub fn embedded_with(settings: &[(&str, &str)]) -> Self {
-        let mut all = vec![("STORE", "embedded")];
-        all.extend_from_slice(settings);
-        Self::spawn(&all)
-    }
-
-    fn spawn(settings: &[(&str, &str)]) -> Self {
-        Self::run(command("serve", settings))
-    }
-
     /// Runs a command that becomes a gateway.
     pub fn run(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the gateway starts");
@@ -168,20 +202,4 @@ fn named(log: &str, words: &str) -> Option<String> {
     let (text, json) = (format!("startup {words} http://"), format!("\"message\":\"{words} http://"));
     let (_, rest) = log.split_once(&text).or_else(|| log.split_once(&json))?;
     Some(rest.split_once(['\n', '"'])?.0.to_owned())
-}
-
-/// The binary with a clean environment, good settings, and `settings` on top.
-pub fn command(subcommand: &str, settings: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_token-gateway"));
-    command
-        .arg(subcommand)
-        .env_clear()
-        .env("BIND_ADDR", "127.0.0.1:0")
-        .env("WORKERS", "2")
-        .env("ISSUER", ISSUER)
-        .env("SIGNING_SECRET", SIGNING_SECRET)
-        .env("REFRESH_SECRET", REFRESH_SECRET)
-        .env("SERVICE_KEYS", format!("{},{}", WEB.entry, ISSUE_ONLY.entry))
-        .envs(settings.iter().copied());
-    command
 }

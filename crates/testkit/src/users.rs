@@ -9,7 +9,7 @@ pub const OPERATOR: (&str, &str) = ("operator", "password-of-the-operator");
 const IN_A_CLUSTER: &str = "+asking +cluster|nodes";
 
 fn rules() -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("ops/redis/users.acl");
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../ops/redis/users.acl");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     text.lines().filter(|line| line.starts_with("user ")).map(|line| format!("{line}\n")).collect()
 }
