@@ -3,7 +3,7 @@
 //! Redis answers pipelined commands in order, so one connection carries all calls of a worker to one primary. No
 //! checkout costs a round trip, and simultaneous commands travel together.
 //!
-//! - a link (`link.rs`) keeps one connection open, in the background, with jittered backoff. It leads to a fixed
+//! - a link (`lane.rs`) keeps one connection open, in the background, with jittered backoff. It leads to a fixed
 //!   server, or to the primary named by Sentinels (`sentinel.rs`);
 //! - a `Shard` (`shard.rs`) leads to one primary. It is a link and a pool (deadpool) that bounds the calls in flight on
 //!   it. The pool's objects are handles on the link's connection; it recycles a handle by comparing two numbers. Beside
@@ -17,7 +17,7 @@
 mod budget;
 mod cluster;
 mod failure;
-mod link;
+mod lane;
 mod masters;
 mod nodes;
 mod sentinel;
@@ -38,7 +38,7 @@ use tokio::time::{sleep, timeout};
 use self::budget::Budget;
 use self::cluster::Cluster;
 use self::failure::Failure;
-use self::link::{Connector, Handshake, Target};
+use self::lane::{Connector, Handshake, Target};
 pub(super) use self::masters::Masters;
 use self::sentinel::Sentinels;
 use self::shard::Shard;

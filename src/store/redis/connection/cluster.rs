@@ -15,7 +15,7 @@ use redis::Cmd;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
-use super::link::{Connector, Handshake, Target};
+use super::lane::{Connector, Handshake, Target};
 use super::nodes::{self, Claim, SLOTS};
 use super::shard::Shard;
 use super::{CONNECT, Failure, send, unavailable};

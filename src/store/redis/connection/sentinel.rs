@@ -3,7 +3,7 @@
 //! All are asked at once, and the answer of the highest configuration epoch counts: a cut-off Sentinel may still name a
 //! primary deposed by the others. (Redis: "Guidelines for Redis clients with support for Sentinel".) In the middle of a
 //! failover, `SENTINEL GET-MASTER-ADDR-BY-NAME` already names the new primary. The named server must prove itself the
-//! primary on each new connection, see `link.rs`.
+//! primary on each new connection, see `lane.rs`.
 
 use std::collections::HashMap;
 use std::sync::Arc;

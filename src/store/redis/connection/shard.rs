@@ -10,7 +10,7 @@ use redis::{Cmd, Pipeline};
 use token_gateway_core::clock::{Clock, Timestamp};
 use tokio::task::JoinHandle;
 
-use super::link::{self, Connector, Handle, Link, Target};
+use super::lane::{self, Connector, Handle, Link, Target};
 use super::waiting::Waiting;
 use super::{Failure, TURN, answered, is_noscript};
 use crate::store::Error;
@@ -50,7 +50,7 @@ impl Shard {
             handles.retain(|_, _| false);
             exclusive.iter().for_each(|pool| drop(pool.retain(|_, _| false)));
         };
-        let keeper = tokio::spawn(link::keep(link.clone(), forget));
+        let keeper = tokio::spawn(lane::keep(link.clone(), forget));
         Ok(Self { link, pool, waiting, keeper })
     }
 

@@ -13,7 +13,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{RedisError, Value};
 use token_gateway_core::clock::Clock;
 
-use super::link::{Handle, Link};
+use super::lane::{Handle, Link};
 use super::shard::pool_error;
 use super::{CONNECT, Failure, TURN, ask, is_noscript};
 use crate::store::Error;
