@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use token_gateway_core::checker::Checker;
 use token_gateway_core::clock::Timestamp;
-use token_gateway_core::denylist::Denylist;
+use token_gateway_core::feed::{Denylist, timing};
 use token_gateway_core::session::{SessionId, Subject};
 use token_gateway_core::token::verify::Rejected;
 use tokio::time::timeout_at;
@@ -32,9 +32,6 @@ use self::service_keys::ServiceKeys;
 use crate::store::{self, Store};
 use crate::telemetry::metrics::{Metrics, Operation};
 use crate::token::{Pair, Tokens};
-
-/// A working feed is heard at least every second. With a lag beyond this, somebody should look.
-const FEED_LAG_WARNING: Duration = Duration::from_secs(5);
 
 /// Everything a worker needs to serve.
 pub struct Gateway {
@@ -153,7 +150,7 @@ impl Gateway {
         let call = self.begin(Instant::now());
         let mut dangers = self.in_time(call, Operation::Ready, self.store.ready()).await?;
         let stale = self.denylist.lag();
-        if stale > FEED_LAG_WARNING {
+        if stale > timing::LAG_WARNING {
             dangers.push(format!(
                 "the feed of ended sessions has not been heard for {} s: what a failover brings back is not ended again",
                 stale.as_secs()

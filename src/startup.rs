@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use futures_util::future::join_all;
 use socket2::{Domain, Socket, Type};
 use token_gateway_core::checker::Checker;
-use token_gateway_core::denylist::Denylist;
+use token_gateway_core::feed::Denylist;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use token_gateway_core::clock::{Moment, Timestamp};
-use token_gateway_core::denylist::{EndedSession, Listener};
+use token_gateway_core::feed::{EndedSession, Listener};
 use token_gateway_core::session::{Jti, Reason, SessionId, Subject};
 
 /// The rules of every backend, fixed at start-up.

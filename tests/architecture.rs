@@ -27,7 +27,7 @@ const RULES: [(&str, &[&str]); 20] = [
             "store/redis",
             "verify",
             "core/checker",
-            "core/denylist.rs",
+            "core/feed/denylist.rs",
             "testkit/",
         ],
     ),

@@ -27,7 +27,7 @@ use token_gateway::telemetry::metrics::Metrics;
 use token_gateway::token::Tokens;
 use token_gateway_core::checker::Checker;
 use token_gateway_core::clock::{Moment, Timestamp};
-use token_gateway_core::denylist::{Denylist, EndedSession, Listener};
+use token_gateway_core::feed::{Denylist, EndedSession, Listener};
 use token_gateway_core::session::{Reason, SessionId, Subject};
 use tokio::sync::OnceCell;
 

@@ -23,7 +23,7 @@ use token_gateway::token::keyring::Secrets;
 use token_gateway::token::{Grant, Keyring, TokenSettings, Tokens};
 use token_gateway_core::checker::{Checker, Rules};
 use token_gateway_core::clock::Timestamp;
-use token_gateway_core::denylist::{Denylist, Listener as _};
+use token_gateway_core::feed::{Denylist, Listener as _};
 use token_gateway_core::session::{Jti, SessionId, Subject};
 use token_gateway_core::token::{Alg, Secret};
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use secrecy::SecretString;
+use token_gateway_core::feed::timing;
 
 use super::keys::AccessTtl;
 use super::secrets::secret;
@@ -13,9 +14,6 @@ use super::{StoreKind, TEN_YEARS};
 use crate::store::Policy;
 use crate::store::redis::RedisSettings;
 use crate::store::redis::address::Tls;
-
-/// A revocation event stays in the feed this much longer than access tokens live.
-const FEED_MARGIN: Duration = Duration::from_secs(900);
 
 /// Address and credentials of Redis.
 #[derive(Debug, Args)]
@@ -107,7 +105,7 @@ impl EndFlags {
     }
 
     pub fn feed_retention(&self) -> Duration {
-        Duration::from_secs(self.access.access_ttl_seconds) + FEED_MARGIN
+        Duration::from_secs(self.access.access_ttl_seconds) + timing::RETENTION_MARGIN
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use token_gateway_core::clock::{Moment, Timestamp};
-use token_gateway_core::denylist::{Denylist, EndedSession};
+use token_gateway_core::feed::{Denylist, EndedSession};
 use token_gateway_core::session::{Reason, SessionId, Subject};
 
 use super::{Call, Error, Gateway, Refusal};

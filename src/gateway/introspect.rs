@@ -1,6 +1,6 @@
 //! Is this token good now, and what does it say? (RFC 7662). Asking changes nothing.
 
-use token_gateway_core::denylist::EndedSession;
+use token_gateway_core::feed::EndedSession;
 
 use super::{Call, Error, Gateway};
 use crate::store::Lookup;

@@ -1,7 +1,7 @@
 //! A refresh token is exchanged for its successor: one round trip to the store.
 
 use token_gateway_core::clock::Moment;
-use token_gateway_core::denylist::EndedSession;
+use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{Attempt, Reason};
 use token_gateway_core::token::verify::RefreshToken;
 

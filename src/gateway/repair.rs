@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
-use token_gateway_core::denylist::{Denylist, EndedSession, Listener, RevocationEvent};
+use token_gateway_core::feed::{Denylist, EndedSession, Listener, RevocationEvent, timing};
 use token_gateway_core::session::{SessionId, Subject};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
@@ -17,9 +17,6 @@ use tokio::time::sleep;
 use super::Call;
 use super::end::Ender;
 use crate::store::Store;
-
-/// The feed delivers an end within this, or the end may have been lost.
-const PUBLISHED_WITHIN: Duration = Duration::from_secs(2);
 
 /// How many repairs run at once.
 const REPAIRS_AT_ONCE: usize = 32;
@@ -84,7 +81,7 @@ impl Listener for Subscriber {
 
     fn events(&self, part: usize, more: Vec<RevocationEvent>, watermark: Option<Instant>) {
         self.known.events(part, more, watermark);
-        self.repair(self.known.unpublished(PUBLISHED_WITHIN));
+        self.repair(self.known.unpublished(timing::PUBLISHED_WITHIN));
     }
 }
 

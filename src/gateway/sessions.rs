@@ -1,6 +1,6 @@
 //! Reading sessions, and changing their claims.
 
-use token_gateway_core::denylist::EndedSession;
+use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{SessionId, Subject};
 
 use super::{Call, Error, Gateway, Refusal};

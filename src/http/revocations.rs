@@ -9,8 +9,6 @@
 //!   the point to resume from: the time of the latest event, on the clock of Redis. A node cut off from the feed ends
 //!   its streams. A client without `fresh` for some seconds asks another node.
 
-use std::time::Duration;
-
 use actix_web::http::header::{CACHE_CONTROL, HeaderName};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
@@ -18,8 +16,8 @@ use futures_util::stream;
 use serde::Serialize;
 use sse_stream::Sse;
 use token_gateway_core::clock::Timestamp;
-use token_gateway_core::denylist::{Denylist, RevocationEvent};
-use token_gateway_core::session::{Reason, SessionId, Subject};
+use token_gateway_core::feed::sse::{self, FreshEvent};
+use token_gateway_core::feed::{Denylist, RevocationEvent, timing};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{Instant, timeout_at};
@@ -32,38 +30,19 @@ use crate::gateway::Gateway;
 use crate::gateway::service_keys::Role;
 use crate::view::schema;
 
-/// How often `fresh` comes.
-const FEED_HEARTBEAT: Duration = Duration::from_millis(500);
-
-/// A node with a longer lag is not fresh.
-const FEED_LAG_LIMIT: Duration = Duration::from_secs(3);
-
-/// The clocks of the primaries of a Cluster differ by less. A resumed stream begins so much before its `Last-Event-ID`.
-const CLOCK_SKEW: Duration = Duration::from_secs(60);
-
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// The data of an event `ended`.
-#[derive(Serialize, ToSchema)]
-#[schema(as = EndedEvent, example = json!({"sub": "alice", "sid": "4830719265501837429", "reason": "logout", "at": 1_790_000_000_000_u64}))]
-pub struct EndedEvent<'a> {
-    #[schema(value_type = String)]
-    sub: &'a Subject,
+/// The data of an event `ended`, for the document alone: [`sse::EndedEvent`] is sent.
+#[derive(ToSchema)]
+#[schema(example = json!({"sub": "alice", "sid": "4830719265501837429", "reason": "logout", "at": 1_790_000_000_000_u64}))]
+#[allow(dead_code)]
+pub struct EndedEvent {
+    sub: String,
     #[schema(value_type = schema::SessionId)]
-    sid: SessionId,
-    #[schema(value_type = String)]
-    reason: Reason,
+    sid: String,
+    reason: String,
     /// Milliseconds since the epoch, on the clock of Redis.
     at: u64,
-}
-
-/// The data of an event `fresh`.
-#[derive(Serialize)]
-struct Fresh {
-    /// The lag of the node, in milliseconds.
-    stale_ms: u64,
-    /// Milliseconds on a clock of the node. Nobody puts it forward or back, and only differences mean something.
-    now_ms: u64,
 }
 
 /// Follow the feed of ended sessions
@@ -91,7 +70,7 @@ pub async fn follow(
     let (held, news) = gateway.denylist.subscribe(since);
     let told = held.iter().flat_map(ended).chain(fresh).collect();
     let following =
-        Following { gateway, lifecycle, news, first: Some(told), pulse: Instant::now() + FEED_HEARTBEAT };
+        Following { gateway, lifecycle, news, first: Some(told), pulse: Instant::now() + timing::HEARTBEAT };
     let events = stream::unfold(following, |mut following| async {
         let event = following.next().await?;
         Some((Ok::<_, actix_web::Error>(Bytes::from(event)), following))
@@ -109,7 +88,7 @@ fn since(http: &HttpRequest) -> Result<Timestamp, ApiError> {
     let millis: Option<u64> = id.to_str().ok().filter(|id| id.len() <= 16).and_then(|id| id.parse().ok());
     let millis =
         millis.ok_or_else(|| ApiError::field("Last-Event-ID", "must be the id of an event 'fresh'"))?;
-    Ok(Timestamp(millis.saturating_mul(1000)).minus(CLOCK_SKEW))
+    Ok(Timestamp(millis.saturating_mul(1000)).minus(timing::CLOCK_SKEW))
 }
 
 /// A stream that is open.
@@ -145,7 +124,7 @@ impl Following {
 
     /// The events up to this moment, and `fresh` as their end.
     fn beat(&mut self, mut told: Vec<u8>) -> Option<Vec<u8>> {
-        self.pulse = Instant::now() + FEED_HEARTBEAT;
+        self.pulse = Instant::now() + timing::HEARTBEAT;
         let fresh = fresh(&self.gateway.denylist)?; // before looking: an event in between is sent later, not lost
         loop {
             match self.news.try_recv() {
@@ -161,20 +140,14 @@ impl Following {
 }
 
 fn ended(one: &RevocationEvent) -> Vec<u8> {
-    let data = EndedEvent {
-        sub: &one.subject,
-        sid: one.ended.session,
-        reason: one.ended.reason,
-        at: one.at.0 / 1000,
-    };
-    event("ended", None, &data)
+    event(sse::ENDED, None, &sse::EndedEvent::from(one))
 }
 
 /// `None` while this node does not know.
 fn fresh(known: &Denylist) -> Option<Vec<u8>> {
-    let stale = known.stale().filter(|stale| *stale < FEED_LAG_LIMIT)?;
-    let data = Fresh { stale_ms: stale.as_millis() as u64, now_ms: known.clock() / 1000 };
-    Some(event("fresh", Some(known.latest().0 / 1000), &data))
+    let stale = known.stale().filter(|stale| *stale < timing::NODE_LAG_LIMIT)?;
+    let data = FreshEvent { stale_ms: stale.as_millis() as u64, now_ms: known.clock() / 1000 };
+    Some(event(sse::FRESH, Some(known.latest().0 / 1000), &data))
 }
 
 fn event(name: &str, id: Option<u64>, data: &impl Serialize) -> Vec<u8> {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use token_gateway_core::clock::{Clock, Moment, Timestamp};
-use token_gateway_core::denylist::{EndedSession, Listener, RevocationEvent};
+use token_gateway_core::feed::{EndedSession, Listener, RevocationEvent, timing};
 use token_gateway_core::session::{Jti, Reason, SessionId, Subject};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -60,9 +60,6 @@ struct Live {
 }
 
 type Sessions = HashMap<SessionId, Record>;
-
-/// A subscriber hears from the feed at least this often, even without a new event.
-const WATERMARK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The revocation feed.
 struct Feed {
@@ -496,7 +493,7 @@ impl Store for MemoryStore {
         let (held, mut known) = self.feed.after(0);
         listener.snapshot(0, held, Some(Instant::now()));
         loop {
-            let _ = timeout(WATERMARK_INTERVAL, news.changed()).await; // its sender lives as long as this
+            let _ = timeout(timing::WATERMARK_INTERVAL, news.changed()).await; // its sender lives as long as this
             let (more, all) = self.feed.after(known);
             known = all;
             listener.events(0, more, Some(Instant::now()));

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use token_gateway_core::clock::{Moment, Timestamp};
-use token_gateway_core::denylist::{EndedSession, Listener};
+use token_gateway_core::feed::{EndedSession, Listener};
 use token_gateway_core::session::{Reason, SessionId, Subject};
 use tokio::time::timeout;
 

@@ -8,11 +8,10 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::TryStreamExt;
 use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use sse_stream::{Sse, SseByteStream};
-use token_gateway_core::clock::Timestamp;
-use token_gateway_core::denylist::{Denylist, EndedSession, Listener, RevocationEvent};
-use token_gateway_core::session::Reason;
+use token_gateway_core::feed::sse::{self, EndedEvent, FreshEvent};
+use token_gateway_core::feed::timing::{CONNECT_TIMEOUT, SILENCE_LIMIT, STREAM_LAG_LIMIT};
+use token_gateway_core::feed::{Denylist, Listener};
 use tokio::time::{sleep, timeout, timeout_at};
 
 use super::Invalid;
@@ -21,15 +20,6 @@ use super::verifier::shown;
 pub use crate::store::redis::RedisSettings;
 #[cfg(feature = "verify-redis")]
 use crate::store::redis::feed::RedisFeed;
-
-/// Without an event `fresh` for this long, the stream is opened again. Another node may then serve it.
-const FEED_SILENCE_LIMIT: Duration = Duration::from_secs(4);
-
-/// A stream with more lag is given up for a new one: somewhere on the way it was held up.
-const FEED_LAG_LIMIT: Duration = Duration::from_secs(6);
-
-/// Time limit for opening a stream.
-const FEED_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The revocation feed.
 pub struct Feed(Source);
@@ -120,40 +110,14 @@ impl Since {
     }
 }
 
-#[derive(Deserialize)]
-struct EndedEvent {
-    sub: String,
-    sid: String,
-    #[serde(default)]
-    reason: String,
-    #[serde(default)]
-    at: u64,
-}
-
-impl EndedEvent {
-    /// `None` for an event without a valid session or subject.
-    fn read(data: &str) -> Option<RevocationEvent> {
-        let event: Self = serde_json::from_str(data).ok()?;
-        let ended = EndedSession { session: event.sid.parse().ok()?, reason: Reason::told(&event.reason) };
-        let at = Timestamp(event.at.saturating_mul(1000));
-        Some(RevocationEvent { subject: event.sub.parse().ok()?, ended, at })
-    }
-}
-
-#[derive(Deserialize)]
-struct FreshEvent {
-    stale_ms: u64,
-    now_ms: u64,
-}
-
 /// Why a stream is over.
 #[derive(Debug, thiserror::Error)]
 enum Over {
-    #[error("it was not fresh for {FEED_SILENCE_LIMIT:?}")]
+    #[error("it was not fresh for {SILENCE_LIMIT:?}")]
     Silent,
     #[error("{0}")]
     Http(reqwest::Error),
-    #[error("it is more than {FEED_LAG_LIMIT:?} behind")]
+    #[error("it is more than {STREAM_LAG_LIMIT:?} behind")]
     Behind,
     #[error("it is no stream of events")]
     Malformed,
@@ -197,18 +161,16 @@ impl Http {
             request = request.header("Last-Event-ID", last);
         }
         let mut since = Since { asked: Instant::now(), first: None };
-        let answer = timeout(FEED_CONNECT_TIMEOUT, request.send())
-            .await
-            .map_err(|_| Over::Silent)??
-            .error_for_status()?;
+        let answer =
+            timeout(CONNECT_TIMEOUT, request.send()).await.map_err(|_| Over::Silent)??.error_for_status()?;
         let mut events = SseByteStream::new(answer.bytes_stream());
-        let mut deadline = Instant::now() + FEED_SILENCE_LIMIT;
+        let mut deadline = Instant::now() + SILENCE_LIMIT;
         loop {
             let event = timeout_at(deadline.into(), events.try_next()).await.map_err(|_| Over::Silent)?;
             let Some(event) = event.map_err(|_| Over::Malformed)? else { return Ok(()) };
             if self.take(event, &mut since)? {
                 *followed = true;
-                deadline = Instant::now() + FEED_SILENCE_LIMIT;
+                deadline = Instant::now() + SILENCE_LIMIT;
             }
         }
     }
@@ -217,14 +179,15 @@ impl Http {
     fn take(&mut self, event: Sse, since: &mut Since) -> Result<bool, Over> {
         let data = event.data.unwrap_or_default();
         match event.event.as_deref() {
-            Some("ended") => {
-                self.known.hear(0, &[EndedEvent::read(&data).ok_or(Over::Malformed)?], None);
+            Some(sse::ENDED) => {
+                let ended: EndedEvent = serde_json::from_str(&data).map_err(|_| Over::Malformed)?;
+                self.known.hear(0, &[ended.read().ok_or(Over::Malformed)?], None);
                 Ok(false)
             }
-            Some("fresh") => {
+            Some(sse::FRESH) => {
                 let fresh: FreshEvent = serde_json::from_str(&data).map_err(|_| Over::Malformed)?;
                 let watermark = since.watermark(&fresh);
-                if watermark.is_none_or(|known| known.elapsed() > FEED_LAG_LIMIT) {
+                if watermark.is_none_or(|known| known.elapsed() > STREAM_LAG_LIMIT) {
                     return Err(Over::Behind);
                 }
                 self.known.hear(0, &[], watermark);

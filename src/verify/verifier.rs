@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use token_gateway_core::clock::Timestamp;
-use token_gateway_core::denylist::Denylist;
+use token_gateway_core::feed::{Denylist, timing};
 use token_gateway_core::token::verify::Rejected;
 use token_gateway_core::token::verifying::{self, VerifyingKey};
 use token_gateway_core::token::{Parts, Secret, Typ};
@@ -18,9 +18,6 @@ use super::{Access, Checker, Feed, Keys, Refused, Rules};
 
 /// The default lifetime of access tokens, plus a quarter of an hour.
 const RETENTION: Duration = Duration::from_secs(1800);
-
-/// With a lag beyond this, a feed is stale.
-const MAX_STALE: Duration = Duration::from_secs(10);
 
 /// Why a verifier cannot be made: the part at fault, and a right value. Holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,7 +77,7 @@ impl Verifier {
             issuer: issuer.into(),
             audiences: vec![audience.into()],
             takes_typ_jwt: false,
-            max_stale: MAX_STALE,
+            max_stale: timing::STALE_AFTER,
             goes_on_when_stale: false,
         };
         Builder { rules, keys: None, feed: None, retention: RETENTION }

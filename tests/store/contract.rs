@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use token_gateway::store::{Created, EndedOne, Lookup, Policy, ReuseScope, Rotated, SessionRecord};
 use token_gateway_core::clock::{Moment, Timestamp};
-use token_gateway_core::denylist::EndedSession;
+use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{Jti, Reason, SessionId};
 
 use super::{Bench, new_session, policy, subject, successor};

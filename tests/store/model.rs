@@ -10,7 +10,7 @@ use token_gateway::store::{
     Created, EndedMany, Lookup, Policy, ReuseScope, Rotated, Rotation, SessionRecord, Successor,
 };
 use token_gateway_core::clock::{Moment, Timestamp};
-use token_gateway_core::denylist::EndedSession;
+use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{Jti, Reason, SessionId, Subject};
 use tokio::runtime::Runtime;
 

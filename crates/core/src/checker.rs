@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use self::seen::Seen;
 use crate::clock::Timestamp;
-use crate::denylist::Denylist;
+use crate::feed::Denylist;
 use crate::token::verify::{AccessToken, Rejected};
 use crate::token::verifying::VerifyingKey;
 use crate::token::{Parts, Typ};

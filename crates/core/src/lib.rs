@@ -3,6 +3,6 @@
 
 pub mod checker;
 pub mod clock;
-pub mod denylist;
+pub mod feed;
 pub mod session;
 pub mod token;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
-use token_gateway_core::denylist::{Denylist, EndedSession};
+use token_gateway_core::feed::{Denylist, EndedSession};
 use token_gateway_core::session::{Reason, SessionId, Subject};
 
 use super::{subject, wanted};

@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, InfoDict, RedisError};
 use token_gateway_core::clock::Timestamp;
-use token_gateway_core::denylist::{EndedSession, Listener, RevocationEvent};
+use token_gateway_core::feed::{EndedSession, Listener, RevocationEvent, timing};
 use token_gateway_core::session::{Reason, Subject};
 use tokio::time::{sleep, timeout};
 
@@ -22,25 +22,11 @@ use super::connection::{Connections, send, unavailable};
 use super::keys::Keys;
 use crate::store::Error;
 
-/// How long Redis holds its answer back when there are no new events, in milliseconds. The moment of the question is
-/// the watermark.
-const BLOCK: u64 = 500;
-
-/// How much longer an answer may take, before the connection counts as dead.
-const FEED_READ_TIMEOUT: Duration = Duration::from_secs(1);
-
 /// Entries per answer.
 const BATCH: usize = 1000;
 
 /// A server may have lost its latest entries if its uptime is less than this, in seconds.
 const YOUNG: u64 = 5;
-
-/// Redis trims entries in lots, and by its own clock. The first entry left may be younger than the retention, by less
-/// than this, in milliseconds.
-const SLACK: u64 = 60_000;
-
-/// Within this time the gateways, too, have connected to a server with losses, and repaired them.
-const FEED_SETTLING: Duration = Duration::from_secs(2);
 
 /// An entry from Redis: its id, then names and values in turn, with any content.
 type Entry = (String, Vec<(Vec<u8>, Vec<u8>)>);
@@ -170,11 +156,11 @@ impl Part<'_> {
         }
     }
 
-    /// The id of the first entry, then the entries after the last known one: at once, or within `BLOCK`.
+    /// The id of the first entry, then the entries after the last known one: at once, or within `READ_BLOCK`.
     async fn news(&self, connection: &mut MultiplexedConnection) -> Result<(Id, Vec<Entry>), Error> {
         let mut both = redis::pipe();
         both.cmd("XRANGE").arg(self.key).arg("-").arg("+").arg("COUNT").arg(1);
-        both.cmd("XREAD").arg("BLOCK").arg(BLOCK).arg("COUNT").arg(BATCH);
+        both.cmd("XREAD").arg("BLOCK").arg(timing::READ_BLOCK.as_millis() as u64).arg("COUNT").arg(BATCH);
         both.arg("STREAMS").arg(self.key).arg(self.last.to_string());
         let answer = in_time(both.query_async(connection)).await?;
         let (oldest, news): (Vec<Entry>, Option<Vec<Stream>>) = answer;
@@ -184,7 +170,9 @@ impl Part<'_> {
 
     /// Whether the former first entry is gone, and not for its age: the first one now is too young for a trim by age.
     fn was_trimmed(&self, before: Id, now: Id) -> bool {
-        before != Id::default() && before != now && (now == Id::default() || now.0 > self.needed() + SLACK)
+        before != Id::default()
+            && before != now
+            && (now == Id::default() || now.0 > self.needed() + timing::TRIM_SLACK.as_millis() as u64)
     }
 
     /// Reads a snapshot; returns the id of its first entry.
@@ -197,7 +185,7 @@ impl Part<'_> {
         let server = Server::ask(connection).await?;
         let whole = self.snapshot(connection).await?;
         if self.may_have_lost(&server, &whole) {
-            self.settles = Instant::now() + FEED_SETTLING;
+            self.settles = Instant::now() + timing::SETTLING;
         }
         (self.server, self.last) = (server.run_id, whole.last);
         let watermark = Some(asked).filter(|_| self.is_settled());
@@ -298,7 +286,7 @@ async fn ask<T: FromRedisValue>(connection: &mut MultiplexedConnection, command:
 }
 
 async fn in_time<T>(answer: impl Future<Output = Result<T, RedisError>>) -> Result<T, Error> {
-    let patience = Duration::from_millis(BLOCK) + FEED_READ_TIMEOUT;
+    let patience = timing::READ_BLOCK + timing::READ_TIMEOUT;
     let answer = timeout(patience, answer).await;
     let answer = answer.map_err(|_| Error::Unavailable(format!("no answer within {patience:?}")))?;
     answer.map_err(|error| unavailable(&error))

@@ -4,22 +4,18 @@
 //! |---|---|---|---|
 //! | `tg:{sub}:session:<sid>` | hash | refresh lifetime, re-armed at each rotation | the refresh record, or a tombstone |
 //! | `tg:{sub}:sessions` | set | as its longest-lived member | ids of the subject's live sessions, and of ended ones until they are published |
-//! | `tg:revocations`; in a Cluster `tg:{feed-N}:revocations`, see [`FEEDS`] | stream | trimmed by age | the revocation feed |
+//! | `tg:revocations`; in a Cluster `tg:{feed-N}:revocations`, see [`feed::keys`] | stream | trimmed by age | the revocation feed |
 //! | `tg:schema` | string | none | [`LAYOUT_VERSION`] |
 //!
 //! All keys of one subject share the hash tag `{sub}`, so they sit in one Cluster slot and one script can
 //! touch them atomically. Scripts derive a session's key from the set's: `…:sessions` without its `s`, a
 //! colon, the session id. **A changed key name is a data migration**: see `migrations-notes/`.
 
+use token_gateway_core::feed;
 use token_gateway_core::session::{SessionId, Subject};
 
 /// The layout this node reads and writes. A node refuses to run on any other.
 pub const LAYOUT_VERSION: u32 = 1;
-
-/// The partitions of the feed in a Cluster. A session's end can be published on the session's own server, whatever the
-/// others do. The slots of these numbers lie evenly: with equal ranges for up to 15 primaries, each primary has at
-/// least one.
-pub const FEEDS: [u16; 16] = [596, 486, 92, 906, 580, 490, 800, 910, 940, 850, 431, 186, 956, 846, 427, 59];
 
 /// A key of one subject, read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,12 +61,12 @@ impl Keys {
     }
 
     pub fn feed(&self) -> String {
-        format!("{}:revocations", self.prefix)
+        feed::keys::stream(&self.prefix)
     }
 
     /// The partitions of the feed in a Cluster.
     pub fn feeds(&self) -> Vec<String> {
-        FEEDS.iter().map(|number| format!("{}:{{feed-{number}}}:revocations", self.prefix)).collect()
+        feed::keys::partitions(&self.prefix)
     }
 
     pub fn layout(&self) -> String {

@@ -5,7 +5,7 @@ use std::vec;
 
 use redis::Value;
 use token_gateway_core::clock::Timestamp;
-use token_gateway_core::denylist::EndedSession;
+use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::SessionId;
 
 use crate::store::{EndedMany, Error};

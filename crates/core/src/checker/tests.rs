@@ -8,7 +8,7 @@ use base64_simd::URL_SAFE_NO_PAD;
 use serde_json::json;
 
 use super::*;
-use crate::denylist::{EndedSession, Listener as _, RevocationEvent};
+use crate::feed::{EndedSession, Listener as _, RevocationEvent};
 use crate::session::{Reason, SessionId, Subject};
 use crate::token::verifying::find_access;
 

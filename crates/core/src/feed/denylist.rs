@@ -11,48 +11,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, watch};
 use tokio::time::timeout_at;
 
+use super::timing::FIRST_SNAPSHOTS;
+use super::{EndedSession, Listener, RevocationEvent};
 use crate::clock::Timestamp;
 use crate::session::{Reason, SessionId, Subject};
 
 /// Events that a subscriber may be behind before it has to ask for a snapshot.
 const BACKLOG: usize = 1024;
-
-/// The longest that a start may take; callers may wait for it.
-const FIRST_READ: Duration = Duration::from_secs(5);
-
-/// An ended session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndedSession {
-    /// The session.
-    pub session: SessionId,
-    /// Why it ended.
-    pub reason: Reason,
-}
-
-/// A revocation event: one entry of the feed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RevocationEvent {
-    /// The user of the session.
-    pub subject: Subject,
-    /// The session, and the reason.
-    pub ended: EndedSession,
-    /// The time of the entry, on the clock of the store.
-    pub at: Timestamp,
-}
-
-/// Receives the revocation feed, with the ends of sessions on any node.
-pub trait Listener {
-    /// The number of partitions of the feed; called before all else.
-    fn opened(&self, parts: usize);
-
-    /// A snapshot of one partition, read anew. An event published there within the retention and missing now has been
-    /// lost. `watermark` is the watermark: all events published before it have been passed on. It is `None` for as
-    /// long as lost events may be about to be repaired.
-    fn snapshot(&self, part: usize, held: Vec<RevocationEvent>, watermark: Option<Instant>);
-
-    /// New events; called at least every second, even without any.
-    fn events(&self, part: usize, more: Vec<RevocationEvent>, watermark: Option<Instant>);
-}
 
 /// The denylist of a process, shared by all its threads.
 #[derive(Debug)]
@@ -226,7 +191,7 @@ impl Denylist {
     /// afterwards.
     pub async fn read_first(&self) {
         let mut read = self.read_first.subscribe();
-        let _ = timeout_at((self.began + FIRST_READ).into(), read.wait_for(|read| *read)).await;
+        let _ = timeout_at((self.began + FIRST_SNAPSHOTS).into(), read.wait_for(|read| *read)).await;
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Memory> {

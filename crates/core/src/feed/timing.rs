@@ -1,0 +1,87 @@
+//! All times of the feed. They depend on each other; the test at the end says how.
+
+use std::time::Duration;
+
+/// The longest that Redis holds back its answer to a reader without new events. The moment of the question is the watermark.
+pub const READ_BLOCK: Duration = Duration::from_millis(500);
+
+/// How much longer an answer of Redis may take, before the connection counts as dead.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A subscriber gets its watermark moved at least this often, even without a new event.
+pub const WATERMARK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// An end of a node itself must come back through the feed within this time. Otherwise it may have been lost, and is repaired.
+pub const PUBLISHED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Within this time the gateways, too, have connected to a server with losses, and repaired them. A reader trusts such a
+/// server afterwards.
+pub const SETTLING: Duration = Duration::from_secs(2);
+
+/// A start may wait this long for the snapshots of all partitions.
+pub const FIRST_SNAPSHOTS: Duration = Duration::from_secs(5);
+
+/// A node warns of a longer lag: it may not repair what a failover has lost.
+pub const LAG_WARNING: Duration = Duration::from_secs(5);
+
+/// A node with a longer lag is not fresh, and ends its streams.
+pub const NODE_LAG_LIMIT: Duration = Duration::from_secs(3);
+
+/// How often a node sends an event `fresh`.
+pub const HEARTBEAT: Duration = Duration::from_millis(500);
+
+/// Without an event `fresh` for this long, a subscriber opens its stream again. Another node may then serve it.
+pub const SILENCE_LIMIT: Duration = Duration::from_secs(4);
+
+/// A stream with more lag is given up for a new one: somewhere on the way it was held up.
+pub const STREAM_LAG_LIMIT: Duration = Duration::from_secs(6);
+
+/// Time limit for opening a stream.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A verifier with more lag does not know of a logout, unless set otherwise.
+pub const STALE_AFTER: Duration = Duration::from_secs(10);
+
+/// The clocks of the primaries of a Cluster differ by less. A resumed stream begins so much before its `Last-Event-ID`.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
+
+/// Redis trims entries in lots, and by its own clock. The first entry left may be younger than the retention, by less than
+/// this.
+pub const TRIM_SLACK: Duration = Duration::from_secs(60);
+
+/// The feed outlives every access token by this much.
+pub const RETENTION_MARGIN: Duration = Duration::from_secs(900);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_times_fit_each_other() {
+        let less =
+            |one: Duration, other: Duration, why: &str| assert!(one < other, "{why}: {one:?} < {other:?}");
+        less(READ_BLOCK, WATERMARK_INTERVAL, "a quiet reader moves the watermark in time");
+        less(
+            READ_BLOCK + READ_TIMEOUT,
+            NODE_LAG_LIMIT,
+            "a dead connection is replaced before the node is stale",
+        );
+        less(
+            READ_BLOCK + READ_TIMEOUT,
+            PUBLISHED_WITHIN,
+            "one lost answer of Redis is not taken for a lost end",
+        );
+        less(SETTLING, NODE_LAG_LIMIT, "a reader may settle without the node being stale");
+        assert!(PUBLISHED_WITHIN <= SETTLING, "readers wait until nodes have begun to repair");
+        less(SETTLING + READ_BLOCK, FIRST_SNAPSHOTS, "a start outlasts the settling of a young server");
+        less(NODE_LAG_LIMIT, LAG_WARNING, "a stale node warns after its streams have ended");
+        less(2 * HEARTBEAT, NODE_LAG_LIMIT, "a heartbeat may be lost");
+        less(NODE_LAG_LIMIT + HEARTBEAT, SILENCE_LIMIT, "a node ends its stream before its subscriber does");
+        less(NODE_LAG_LIMIT + HEARTBEAT, STREAM_LAG_LIMIT, "a fresh node is never too far behind by itself");
+        less(SILENCE_LIMIT, STREAM_LAG_LIMIT, "silence is noticed before lag");
+        less(STREAM_LAG_LIMIT, STALE_AFTER, "a subscriber can change its stream before it is stale");
+        less(SILENCE_LIMIT + CONNECT_TIMEOUT, STALE_AFTER, "it can also open another one in time");
+        assert!(CLOCK_SKEW + TRIM_SLACK < RETENTION_MARGIN, "a resumed stream is never trimmed");
+        less(STALE_AFTER, RETENTION_MARGIN, "a verifier that comes back finds what it has missed");
+    }
+}
