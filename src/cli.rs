@@ -20,7 +20,7 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Arg, CommandFactory, Parser, Subcommand};
 
-use crate::config::{Flags, REDIS_URL_HELP, SECRETS_HELP};
+use crate::config::{Flags, redis_url_help, secrets_help};
 use crate::telemetry::logging;
 
 /// Sessions for every service with its own login: access tokens, rotating refresh tokens, logout everywhere.
@@ -34,15 +34,15 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a node on the real store
-    #[command(after_help = SECRETS_HELP)]
+    #[command(after_help = secrets_help())]
     Serve(Flags),
     /// Try it out: embedded store unless REDIS_URL is set, own secrets and service key, curl lines to paste
-    #[command(after_help = SECRETS_HELP)]
+    #[command(after_help = secrets_help())]
     Dev(Flags),
     /// Write a complete .env, fresh secrets and a signing key beside it, and print the service key that belongs to them
     Init(init::Init),
     /// Look at settings and Redis: each problem, and how to mend it
-    #[command(after_help = SECRETS_HELP)]
+    #[command(after_help = secrets_help())]
     Check(check::Check),
     /// Ask the node on this machine whether it is ready; exits with 0 or 1
     Healthcheck(healthcheck::Healthcheck),
@@ -56,7 +56,7 @@ enum Command {
     #[command(subcommand)]
     Sessions(sessions::Sessions),
     /// How many sessions there are, of whom, and what they take
-    #[command(after_help = REDIS_URL_HELP)]
+    #[command(after_help = redis_url_help())]
     Stats(stats::Stats),
 }
 

@@ -4,6 +4,7 @@
 //! flag wins. Empty means unset. A secret can also come as a file, named by `<NAME>_FILE`. A wrong value stops the
 //! start with one line. The line names the setting, and never repeats a secret.
 
+pub mod catalog;
 mod keys;
 mod secrets;
 mod store;
@@ -24,7 +25,7 @@ use self::keys::{KeyFlags, RefreshTtl};
 pub use self::keys::{KeySettings, KeySource, SetSource, Stamp, alg_parser, read_key_set};
 use self::secrets::secret;
 pub use self::secrets::{
-    REDIS_URL_HELP, SECRETS_HELP, random as random_secret, random_password, variable_is_set,
+    random as random_secret, random_password, redis_url_help, secrets_help, variable_is_set,
 };
 use self::store::{EndFlags, RedisFlags};
 pub use self::store::{Ending, Outside};

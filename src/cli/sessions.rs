@@ -11,20 +11,20 @@ use clap::Subcommand;
 use token_gateway_core::session::{Jti, SessionId, Subject};
 
 use super::Usage;
-use crate::config::REDIS_URL_HELP;
+use crate::config::redis_url_help;
 
 #[derive(Debug, Subcommand)]
 pub enum Sessions {
     /// The subjects with sessions, or the sessions of one subject
-    #[command(after_help = REDIS_URL_HELP)]
+    #[command(after_help = redis_url_help())]
     List(list::List),
     /// All that one session holds, or why it ended
-    #[command(after_help = REDIS_URL_HELP)]
+    #[command(after_help = redis_url_help())]
     Show(show::Show),
     /// End one session, or those of a subject, and publish the end, as a node does, with the reason `admin`
     ///
     /// May be repeated: ends that were not published yet are published then.
-    #[command(after_help = REDIS_URL_HELP)]
+    #[command(after_help = redis_url_help())]
     End(end::End),
 }
 

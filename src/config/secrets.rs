@@ -3,28 +3,87 @@
 use anyhow::{Context, Result, bail};
 use base64_simd::STANDARD;
 
-/// For `serve --help`: clap does not know these.
-pub const SECRETS_HELP: &str = "\
-Secrets, from the environment only; each may come as a file instead, named by <NAME>_FILE:
-  REDIS_URL                redis://host:port, redis+sentinel://host:port,host:port/master-name or
-                           redis+cluster://host:port,host:port; rediss for TLS; may hold user:password@
-                           [default: redis://127.0.0.1:6379]
-  REDIS_SENTINEL_PASSWORD  for Sentinels that want one [default: none]
-  SIGNING_SECRET           signs access tokens (HS256) until a key of SIGNING_KEYS does: at least 32 bytes, plain or
-                           base64:... [required without SIGNING_KEYS]
-  REFRESH_SECRET           signs refresh tokens; differs from SIGNING_SECRET [required]
-  REFRESH_SECRET_PREVIOUS  still accepted while REFRESH_SECRET is replaced [default: none]
-  SERVICE_KEYS             name[+role+role]=<sha256 of the key, hex>, comma-separated [required]
+use super::catalog::{Setting, parted};
 
-An empty variable counts as unset. `token-gateway init` writes a complete .env.";
+/// A secret setting. Clap does not know these.
+pub struct SecretSetting {
+    pub name: &'static str,
+    /// Its lines in the help; the last one ends with the default in brackets.
+    pub help: &'static [&'static str],
+    /// Whether commands that only look into the store need it.
+    reaches_redis: bool,
+}
+
+impl SecretSetting {
+    pub(super) fn as_setting(&self) -> Setting {
+        let (help, default) = parted(&self.help.join(" "));
+        Setting { name: self.name.to_owned(), default, help, is_secret: true }
+    }
+}
+
+/// All of them.
+pub const SECRETS: [SecretSetting; 6] = [
+    SecretSetting {
+        name: "REDIS_URL",
+        help: &[
+            "redis://host:port, redis+sentinel://host:port,host:port/master-name or",
+            "redis+cluster://host:port,host:port; rediss for TLS; may hold user:password@",
+            "[default: redis://127.0.0.1:6379]",
+        ],
+        reaches_redis: true,
+    },
+    SecretSetting {
+        name: "REDIS_SENTINEL_PASSWORD",
+        help: &["for Sentinels that want one [default: none]"],
+        reaches_redis: true,
+    },
+    SecretSetting {
+        name: "SIGNING_SECRET",
+        help: &[
+            "signs access tokens (HS256) until a key of SIGNING_KEYS does: at least 32 bytes, plain or",
+            "base64:... [required without SIGNING_KEYS]",
+        ],
+        reaches_redis: false,
+    },
+    SecretSetting {
+        name: "REFRESH_SECRET",
+        help: &["signs refresh tokens; differs from SIGNING_SECRET [required]"],
+        reaches_redis: false,
+    },
+    SecretSetting {
+        name: "REFRESH_SECRET_PREVIOUS",
+        help: &["still accepted while REFRESH_SECRET is replaced [default: none]"],
+        reaches_redis: false,
+    },
+    SecretSetting {
+        name: "SERVICE_KEYS",
+        help: &["name[+role+role]=<sha256 of the key, hex>, comma-separated [required]"],
+        reaches_redis: false,
+    },
+];
+
+/// The end of `serve --help`.
+pub fn secrets_help() -> String {
+    let all = help_of(|_| true);
+    format!("{all}\nAn empty variable counts as unset. `token-gateway init` writes a complete .env.")
+}
 
 /// The same for commands that need no other secret.
-pub const REDIS_URL_HELP: &str = "\
-Secrets, from the environment only; each may come as a file instead, named by <NAME>_FILE:
-  REDIS_URL                redis://host:port, redis+sentinel://host:port,host:port/master-name or
-                           redis+cluster://host:port,host:port; rediss for TLS; may hold user:password@
-                           [default: redis://127.0.0.1:6379]
-  REDIS_SENTINEL_PASSWORD  for Sentinels that want one [default: none]";
+pub fn redis_url_help() -> String {
+    help_of(|secret| secret.reaches_redis).trim_end().to_owned()
+}
+
+fn help_of(wanted: impl Fn(&SecretSetting) -> bool) -> String {
+    let mut help =
+        "Secrets, from the environment only; each may come as a file instead, named by <NAME>_FILE:\n"
+            .to_owned();
+    for secret in SECRETS.iter().filter(|secret| wanted(secret)) {
+        for (n, line) in secret.help.iter().enumerate() {
+            help += &format!("  {:<24} {line}\n", if n == 0 { secret.name } else { "" });
+        }
+    }
+    help
+}
 
 /// A secret from the variable `NAME`, or from the file named by `NAME_FILE`. Line ends at the end of the file are no
 /// part of the secret.

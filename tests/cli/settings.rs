@@ -113,3 +113,20 @@ async fn a_refused_start_leaves_the_prefix_setting_to_choose_another() {
     let gateway = GATEWAY.start_with(&redis, &[("REDIS_PREFIX", "other")]);
     assert_eq!(gateway.api().issue(&json!({"sub": "alice"})).await.status, 201);
 }
+
+/// Settings are declared once. With `UPDATE_PAGES=1` in its environment, this test writes the page.
+#[test]
+fn the_page_of_settings_is_the_one_that_the_declarations_make() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md");
+    let page = token_gateway::config::catalog::page();
+    if std::env::var_os("UPDATE_PAGES").is_some() {
+        std::fs::write(path, &page).expect("it can be written");
+    }
+    let found = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(found == page, "docs/settings.md is stale; run this test with UPDATE_PAGES=1");
+    for name in SETTINGS {
+        assert!(page.contains(&format!("| `{name}`")), "{name}");
+    }
+    let declared = token_gateway::config::catalog::settings();
+    assert_eq!(declared.len(), SETTINGS.len(), "a setting that no test knows: {declared:?}");
+}

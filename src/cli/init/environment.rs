@@ -2,10 +2,21 @@
 
 use super::files::Owner;
 use super::{KEYS, SECRETS};
+use crate::config::catalog;
 
 /// All settings; those with a default stand in comments. The text holds no secret, because a container's environment
-/// can be inspected.
-pub fn text(issuer: &str, (user, group): Owner) -> String {
+/// All settings, those with a default as comments, and no secret: a container's environment can be inspected.
+pub fn text(issuer: &str, owner: Owner) -> String {
+    let first = first(issuer, owner);
+    let is_there =
+        |name: &str| [format!("{name}="), format!("{name}_FILE=")].iter().any(|it| first.contains(it));
+    let rest = catalog::settings().into_iter().filter(|setting| !is_there(&setting.name));
+    let rest: String = rest.map(|setting| setting.env_line()).collect();
+    first + &rest
+}
+
+/// The settings that a new deployment looks at, each with a word.
+fn first(issuer: &str, (user, group): Owner) -> String {
     format!(
         "\
 # Settings of token-gateway; `token-gateway serve --help` explains each. Secrets are in {SECRETS}/, a file each.
@@ -42,33 +53,6 @@ GATEWAY_USER={user}:{group}
 #STACK_SUBNET=10.83.64
 
 # The rest, with defaults.
-#BIND_ADDR=127.0.0.1:8080
-#ADMIN_ADDR=127.0.0.1:9090
-#WORKERS=
-#REDIS_PREFIX=tg
-#REDIS_TLS_CA=
-#REDIS_TLS_CERT=
-#REDIS_TLS_KEY=
-#REDIS_SENTINEL_USERNAME=
-#REDIS_SENTINEL_PASSWORD_FILE=
-#REDIS_TIMEOUT_MS=500
-#REDIS_MAX_IN_FLIGHT=1024
-#REDIS_WAIT_REPLICAS=0
-#AUDIENCE=api
-#TYP_JWT_AUDIENCES=
-#JWKS_MAX_AGE_SECONDS=300
-#ACCESS_TTL_SECONDS=900
-#REFRESH_TTL_SECONDS=604800
-#SESSION_MAX_AGE_SECONDS=7776000
-#REFRESH_GRACE_SECONDS=0
-#REUSE_SCOPE=subject
-#MAX_SESSIONS_PER_SUBJECT=100
-#TOMBSTONE_TTL_SECONDS=86400
-#VERIFY_MAX_STALE_SECONDS=10
-#VERIFY_WHEN_STALE=refuse
-#SHUTDOWN_GRACE_SECONDS=20
-#RUST_LOG=info
-#LOG_FORMAT=text
 "
     )
 }

@@ -1,0 +1,82 @@
+//! All settings as a list. Each one is declared once, as a flag or in [`SECRETS`](super::secrets::SECRETS); help, `.env` and
+//! `docs/settings.md` follow.
+
+use clap::{Arg, Args, Command};
+
+use super::Flags;
+use super::secrets::SECRETS;
+
+/// A setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Its environment variable.
+    pub name: String,
+    /// The value that it has where it is not set, or words in place of one.
+    pub default: String,
+    pub help: String,
+    pub is_secret: bool,
+}
+
+/// Flags in the order of the help, then secrets.
+pub fn settings() -> Vec<Setting> {
+    let command = Flags::augment_args(Command::new("serve"));
+    let flags = command.get_arguments().filter_map(flag);
+    flags.chain(SECRETS.iter().map(|secret| secret.as_setting())).collect()
+}
+
+fn flag(arg: &Arg) -> Option<Setting> {
+    let name = arg.get_env()?.to_str()?.to_owned();
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let (help, in_words) = parted(&help);
+    let values: Vec<_> = arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+    let default = if values.is_empty() { in_words } else { values.join(",") };
+    let choices: Vec<_> = arg.get_possible_values().iter().map(|it| format!("`{}`", it.get_name())).collect();
+    let help = if choices.is_empty() { help } else { format!("{help}: {}", choices.join(" or ")) };
+    Some(Setting { name, default, help, is_secret: false })
+}
+
+/// Where clap knows no default, the help ends with one in words: `… [default: none]`, `… [required]`.
+pub(super) fn parted(help: &str) -> (String, String) {
+    let Some((text, words)) = help.strip_suffix(']').and_then(|help| help.rsplit_once(" [")) else {
+        return (help.to_owned(), "none".to_owned());
+    };
+    (text.to_owned(), words.trim_start_matches("default: ").to_owned())
+}
+
+impl Setting {
+    /// A line of `.env` that changes nothing: the default as a comment. A secret is named by a file.
+    pub fn env_line(&self) -> String {
+        let is_value = !self.default.contains(' ') && !["none", "required"].contains(&self.default.as_str());
+        match (self.is_secret, is_value) {
+            (true, _) => format!("#{}_FILE=\n", self.name),
+            (false, true) => format!("#{}={}\n", self.name, self.default),
+            (false, false) => format!("#{}=\n", self.name),
+        }
+    }
+}
+
+/// `docs/settings.md`.
+pub fn page() -> String {
+    let row = |setting: &Setting| {
+        let secret = if setting.is_secret { " (secret)" } else { "" };
+        let is_value =
+            !setting.default.contains(' ') && !["none", "required"].contains(&setting.default.as_str());
+        let default = if is_value { format!("`{}`", setting.default) } else { setting.default.clone() };
+        format!("| `{}`{secret} | {default} | {} |\n", setting.name, setting.help.replace('|', "\\|"))
+    };
+    let rows: String = settings().iter().map(row).collect();
+    format!(
+        "\
+# Settings
+
+Each setting is an environment variable. It is also a flag of the same name (`--bind-addr`), unless it is a secret: flags show in
+`ps`. A flag wins over its variable. Empty means unset. A wrong value stops the start with one line that names the setting.
+
+Secrets come from their variable, or from a file that `<NAME>_FILE` names. `token-gateway init` writes a complete `.env`, and each secret
+to a file of its own. Durations are in the unit of the name.
+
+| setting | default | meaning |
+|---|---|---|
+{rows}"
+    )
+}
