@@ -7,6 +7,7 @@ WORKDIR /build
 # that Cargo.toml names to have a file, and so does every crate of the workspace.
 COPY Cargo.toml Cargo.lock ./
 COPY crates/core/Cargo.toml crates/core/
+COPY crates/redis-link/Cargo.toml crates/redis-link/
 COPY crates/testkit/Cargo.toml crates/testkit/
 RUN for file in src/lib.rs src/main.rs $(sed -n 's/^path = "\(.*\)"$/\1/p' Cargo.toml) \
             $(ls crates/*/Cargo.toml | sed 's|Cargo.toml$|src/lib.rs|'); do \

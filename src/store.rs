@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use token_gateway_core::clock::{Moment, Timestamp};
 use token_gateway_core::feed::{EndedSession, Listener};
 use token_gateway_core::session::{Jti, Reason, SessionId, Subject};
+use token_gateway_redis_link::LinkError;
 
 /// The rules of every backend, fixed at start-up.
 #[derive(Debug, Clone)]
@@ -88,6 +89,16 @@ pub enum Error {
     /// A stored record cannot be read: changed by hand, or of another layout.
     #[error("unreadable record in the store: {0}")]
     Corrupt(String),
+}
+
+impl From<LinkError> for Error {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Unavailable(cause) => Self::Unavailable(cause),
+            LinkError::Overloaded => Self::Overloaded,
+            LinkError::Corrupt(cause) => Self::Corrupt(cause),
+        }
+    }
 }
 
 impl Error {

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 /// Where a crate, or a module of ours, may be named: folders and files below `src`. For a crate in `crates` its name comes first:
 /// `core/token/` is `crates/core/src/token/`.
-const RULES: [(&str, &[&str]); 20] = [
+const RULES: [(&str, &[&str]); 21] = [
     ("jsonwebtoken::", &["token/", "core/token/"]),
-    ("redis::", &["store/redis", "testkit/"]),
-    ("deadpool_redis::", &["store/redis"]),
-    ("deadpool::", &["store/redis"]),
+    ("redis::", &["store/redis", "redis-link/", "testkit/"]),
+    ("deadpool_redis::", &["redis-link/"]),
+    ("deadpool::", &["redis-link/"]),
     ("actix_web::", &["http", "startup", "cli", "verify/actix.rs"]),
     ("utoipa::", &["http", "view"]),
     ("utoipa_swagger_ui::", &["http/docs.rs"]),
@@ -28,12 +28,14 @@ const RULES: [(&str, &[&str]); 20] = [
             "verify",
             "core/checker",
             "core/feed/denylist.rs",
+            "redis-link/",
             "testkit/",
         ],
     ),
     ("quick_cache::", &["core/checker/seen.rs"]),
     ("reqwest::", &["verify/", "testkit/"]),
     ("sse_stream::", &["http/revocations.rs", "verify/feed.rs"]),
+    ("token_gateway_redis_link::", &["store.rs", "store/redis", "config/store.rs"]),
     (
         "crate::store::redis",
         &[

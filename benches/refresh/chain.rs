@@ -144,7 +144,7 @@ pub struct Rotating {
 impl Rotating {
     /// `keys` are the session's record and the subject's set; `jti` is the first.
     pub fn new(keys: [String; 2], jti: Jti) -> Self {
-        let sha = redis::Script::new(ROTATE.source).get_hash().to_owned();
+        let sha = redis::Script::new(ROTATE.lua.source()).get_hash().to_owned();
         Self { keys, sha, jti, generation: 0, next: jti }
     }
 }

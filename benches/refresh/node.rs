@@ -100,7 +100,7 @@ fn gateway(kind: Kind, settings: &Settings) -> Result<Gateway> {
     let policy = &settings.policy;
     let settled = [policy.refresh_ttl.as_millis() as u64, policy.tombstone_ttl.as_millis() as u64];
     let store =
-        Other { inner, way, keys: Keys::new("tg"), script: redis::Script::new(ROTATE.source), settled };
+        Other { inner, way, keys: Keys::new("tg"), script: redis::Script::new(ROTATE.lua.source()), settled };
     let tokens = Arc::new(Tokens::new(&settings.tokens, settings.keyring.clone()));
     let denylist = Arc::new(Denylist::new(settings.policy.feed_retention));
     Ok(Gateway::new(

@@ -7,13 +7,13 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use secrecy::SecretString;
 use token_gateway_core::feed::timing;
+use token_gateway_redis_link::address::Tls;
 
 use super::keys::AccessTtl;
 use super::secrets::secret;
 use super::{StoreKind, TEN_YEARS};
 use crate::store::Policy;
 use crate::store::redis::RedisSettings;
-use crate::store::redis::address::Tls;
 
 /// Address and credentials of Redis.
 #[derive(Debug, Args)]

@@ -1,37 +1,33 @@
 //! The Redis backend: standalone, behind Sentinels, or a Cluster; Redis 7.0 or newer, or Valkey 7.2 or newer.
 //!
-//! - [`address`]: the forms of `REDIS_URL`, and how a server is dialled.
 //! - [`keys`]: the key layout, one table. - [`scripts`]: one typed function per Lua script.
-//! - [`connection`]: how calls reach the right primary, and how they survive its loss.
+//! - [`token_gateway_redis_link`], a crate of its own: how calls reach the right primary, and how they survive its loss.
 //! - `feed`: following the revocation feed.
 //! - [`inspect`]: the checks of `token-gateway check` and `/readyz`.
 //! - [`survey`]: reading for the commands of operators.
 //!
 //! This file maps the [`Store`] trait onto the scripts.
 
-pub mod address;
-pub mod connection;
 pub mod feed;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod inspect;
 pub mod keys;
-mod reply;
 pub mod scripts;
 pub mod survey;
 
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use token_gateway_core::clock::{Moment, Timestamp};
 use token_gateway_core::feed::{EndedSession, Listener};
 use token_gateway_core::session::{Reason, SessionId, Subject};
+use token_gateway_redis_link::address::Tls;
+use token_gateway_redis_link::{Links, Settings};
 use tokio::time::timeout;
 
-use self::address::{Dialer, Parsed, Tls};
-use self::connection::Connections;
 use self::inspect::Wanted;
 use self::keys::Keys;
 use super::{
@@ -41,7 +37,7 @@ use super::{
 /// How to reach Redis.
 #[derive(Debug, Clone)]
 pub struct RedisSettings {
-    /// See the table in [`address`]; may hold a password.
+    /// See the table in [`address`](token_gateway_redis_link::address); may hold a password.
     pub url: SecretString,
     pub tls: Tls,
     /// The user name for Sentinels; none, unless they want one.
@@ -78,32 +74,26 @@ impl RedisSettings {
     ///
     /// The wrong setting, and the right form; never the URL, because it may hold a password.
     pub fn check(&self) -> Result<(), String> {
-        let parsed =
-            address::parse(self.url.expose_secret()).map_err(|problem| format!("REDIS_URL: {problem}"))?;
-        if !parsed.tls && !self.tls.is_empty() {
-            return Err(
-                "REDIS_TLS_CA, REDIS_TLS_CERT: have no effect without TLS; let REDIS_URL begin with rediss"
-                    .into(),
-            );
+        self.link().check()
+    }
+
+    /// Without the prefix of keys, which links do not know.
+    fn link(&self) -> Settings {
+        Settings {
+            url: self.url.clone(),
+            tls: self.tls.clone(),
+            sentinel_username: self.sentinel_username.clone(),
+            sentinel_password: self.sentinel_password.clone(),
+            timeout: self.timeout,
+            max_in_flight: self.max_in_flight,
+            wait_replicas: self.wait_replicas,
         }
-        Dialer::new(&parsed, &self.tls).check().map_err(|_| {
-            "REDIS_TLS_CA, REDIS_TLS_CERT or REDIS_TLS_KEY: cannot be read as PEM certificates and their private key".into()
-        })
-    }
-
-    fn parse(&self) -> Result<Parsed, Error> {
-        address::parse(self.url.expose_secret())
-            .map_err(|problem| Error::Unavailable(format!("REDIS_URL: {problem}")))
-    }
-
-    fn to_sentinels(&self, dialer: &Dialer) -> Dialer {
-        dialer.as_user(self.sentinel_username.as_deref(), self.sentinel_password.as_ref())
     }
 }
 
 /// Sessions in Redis. The connections live on the runtime of the call to [`new`](Self::new).
 pub struct RedisStore {
-    connections: Connections,
+    links: Links,
     keys: Keys,
     /// The keys of the feed's partitions.
     feeds: Vec<String>,
@@ -120,16 +110,16 @@ impl RedisStore {
     /// When the URL has none of the known forms.
     pub fn new(settings: &RedisSettings, policy: Policy) -> Result<Self, Error> {
         let keys = Keys::new(&settings.prefix);
-        let connections = Connections::open(settings, Some(keys.layout()))?;
-        let feeds = if connections.is_cluster() { keys.feeds() } else { vec![keys.feed()] };
+        let links = Links::open(&settings.link(), Some(scripts::handshake(&keys)))?;
+        let feeds = if links.is_cluster() { keys.feeds() } else { vec![keys.feed()] };
         let (timeout, wanted) = (settings.timeout, Wanted::of(settings)?);
-        Ok(Self { connections, keys, feeds, policy, timeout, wanted })
+        Ok(Self { links, keys, feeds, policy, timeout, wanted })
     }
 
     /// The partition for the ends of the subject's sessions. It lies on the same server as the sessions, wherever this
     /// server has a partition.
     fn feed_of(&self, subject: &Subject) -> &str {
-        self.connections.beside(&self.keys.sessions(subject), &self.feeds)
+        self.links.beside(&self.keys.sessions(subject), &self.feeds)
     }
 }
 
@@ -191,35 +181,35 @@ impl Store for RedisStore {
     }
 
     async fn now(&self, subject: &Subject) -> Result<Timestamp, Error> {
-        self.connections.time(&self.keys.sessions(subject)).await
+        Ok(self.links.time(&self.keys.sessions(subject)).await?)
     }
 
     fn lower_bound(&self, subject: &Subject, moment: Instant) -> Option<Timestamp> {
-        self.connections.lower_bound(|| self.keys.sessions(subject), moment)
+        self.links.lower_bound(|| self.keys.sessions(subject), moment)
     }
 
     async fn follow(&self, listener: &(dyn Listener + Sync)) {
-        feed::follow(&self.connections, &self.feeds, self.policy.feed_retention, listener).await;
+        feed::follow(&self.links, &self.feeds, self.policy.feed_retention, listener).await;
     }
 
     /// In a Cluster a node can serve as long as any primary answers. The users of the others get 503.
     async fn ready(&self) -> Result<Vec<String>, Error> {
         let patience = self.timeout / 3; // twice, within the caller's deadline
         match timeout(patience, scripts::open_layout(self)).await {
-            Ok(Err(error)) if error.is_corrupt() || !self.connections.is_cluster() => return Err(error),
-            Err(_) if !self.connections.is_cluster() => {
+            Ok(Err(error)) if error.is_corrupt() || !self.links.is_cluster() => return Err(error),
+            Err(_) if !self.links.is_cluster() => {
                 return Err(Error::Unavailable("no answer in time".into()));
             }
             _ => {}
         }
         let (mut warnings, mut failures) = (Vec::new(), Vec::new());
-        for answers in self.connections.look(&inspect::questions(&self.keys), patience).await {
+        for answers in self.links.look(&inspect::questions(&self.keys), patience).await {
             match answers {
                 Ok(answers) => warnings.extend(inspect::dangers(&answers, self.wanted)),
-                Err(error) => failures.push(error),
+                Err(error) => failures.push(Error::from(error)),
             }
         }
-        if warnings.is_empty() && failures.len() == self.connections.masters() {
+        if warnings.is_empty() && failures.len() == self.links.masters() {
             return Err(failures.pop().unwrap_or_else(|| Error::Unavailable("no master is known".into())));
         }
         warnings.extend(failures.iter().map(|error| format!("the users of one master get 503: {error}")));

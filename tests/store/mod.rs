@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use token_gateway::store::memory::MemoryStore;
-use token_gateway::store::redis::address::Tls;
 use token_gateway::store::redis::{RedisSettings, RedisStore};
 use token_gateway::store::{Created, NewSession, Policy, ReuseScope, Rotated, Rotation, Store};
 use token_gateway_core::clock::{Moment, Timestamp};
 use token_gateway_core::session::{Jti, SessionId, Subject};
+use token_gateway_redis_link::address::Tls;
 use token_gateway_testkit::redis::Redis;
 
 /// A backend under test, and a way to let time pass for it.

@@ -15,10 +15,10 @@ use redis::{Cmd, FromRedisValue, InfoDict, RedisError};
 use token_gateway_core::clock::Timestamp;
 use token_gateway_core::feed::{EndedSession, Listener, RevocationEvent, timing};
 use token_gateway_core::session::{Reason, Subject};
+use token_gateway_redis_link::{Links, send, unavailable};
 use tokio::time::{sleep, timeout};
 
 use super::RedisSettings;
-use super::connection::{Connections, send, unavailable};
 use super::keys::Keys;
 use crate::store::Error;
 
@@ -40,7 +40,7 @@ struct Id(u64, u64);
 
 /// The feed alone, for a subscriber without a store. Needs a user with the right to read it.
 pub struct RedisFeed {
-    connections: Connections,
+    links: Links,
     keys: Vec<String>,
 }
 
@@ -52,27 +52,27 @@ impl RedisFeed {
     /// When the URL has none of the known forms.
     pub fn new(settings: &RedisSettings) -> Result<Self, Error> {
         let keys = Keys::new(&settings.prefix);
-        let connections = Connections::open(settings, None)?;
-        let keys = if connections.is_cluster() { keys.feeds() } else { vec![keys.feed()] };
-        Ok(Self { connections, keys })
+        let links = Links::open(&settings.link(), None)?;
+        let keys = if links.is_cluster() { keys.feeds() } else { vec![keys.feed()] };
+        Ok(Self { links, keys })
     }
 
     /// Passes the feed to `listener`, for as long as the future is polled. Entries are needed for `retention`.
     pub async fn follow(&self, retention: Duration, listener: &(dyn Listener + Sync)) {
-        follow(&self.connections, &self.keys, retention, listener).await;
+        follow(&self.links, &self.keys, retention, listener).await;
     }
 }
 
 /// Follows the feed under `keys`, for as long as the future is polled. Entries are needed for `retention`.
 pub(super) async fn follow(
-    connections: &Connections,
+    links: &Links,
     keys: &[String],
     retention: Duration,
     listener: &(dyn Listener + Sync),
 ) {
     listener.opened(keys.len());
     let parts = keys.iter().enumerate().map(|(number, key)| Part {
-        connections,
+        links,
         number,
         key,
         retention,
@@ -86,7 +86,7 @@ pub(super) async fn follow(
 
 /// A partition of the feed, and its last known state.
 struct Part<'a> {
-    connections: &'a Connections,
+    links: &'a Links,
     number: usize,
     key: &'a str,
     retention: Duration,
@@ -115,7 +115,7 @@ impl Part<'_> {
                 let mut followed = false;
                 let Err(error) = self.read(&mut followed).await else { break };
                 log::warn!("cannot follow the feed '{}', trying on: {error}", self.key);
-                self.connections.look_again();
+                self.links.look_again();
                 sleep(pause).await;
                 if followed {
                     break;
@@ -126,7 +126,7 @@ impl Part<'_> {
 
     /// Returns when the partition lies behind another connection now.
     async fn read(&mut self, followed: &mut bool) -> Result<(), Error> {
-        let (mut connection, replaced) = self.connections.exclusive(self.key).await?;
+        let (mut connection, replaced) = self.links.exclusive(self.key).await?;
         let mut replaced = pin!(replaced);
         let mut first = tokio::select! {
             first = self.catch_up(&mut connection, followed) => first?,
@@ -289,7 +289,7 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, RedisError>>) -> Resu
     let patience = timing::READ_BLOCK + timing::READ_TIMEOUT;
     let answer = timeout(patience, answer).await;
     let answer = answer.map_err(|_| Error::Unavailable(format!("no answer within {patience:?}")))?;
-    answer.map_err(|error| unavailable(&error))
+    answer.map_err(|error| unavailable(&error).into())
 }
 
 /// The revocation event of an entry; `None` for a foreign entry.

@@ -3,8 +3,8 @@
 use token_gateway_core::session::SessionId;
 
 pub use redis::Value;
+use token_gateway_redis_link::Reply;
 
-use super::reply::Reply;
 use super::scripts;
 use crate::store::{Created, EndedMany, EndedOne, Error, Lookup, Rotated, Rotation, SessionRecord};
 
@@ -37,5 +37,5 @@ pub fn set_claims(reply: Value) -> Result<Vec<SessionId>, Error> {
 }
 
 pub fn open_layout(reply: Value) -> Result<(), Error> {
-    scripts::check_layout(Reply::new(reply)?)
+    Ok(scripts::check_layout(Reply::new(reply)?)?)
 }

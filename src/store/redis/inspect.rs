@@ -4,10 +4,10 @@ mod default_user;
 
 use redis::Pipeline;
 use redis::aio::MultiplexedConnection;
+use token_gateway_redis_link::address::Topology;
+use token_gateway_redis_link::{Masters, answered, unavailable};
 
 use super::RedisSettings;
-use super::address::Topology;
-use super::connection::{Masters, answered, unavailable};
 use super::keys::{Keys, LAYOUT_VERSION};
 use crate::store::Error;
 
@@ -47,7 +47,7 @@ pub struct Wanted {
 
 impl Wanted {
     pub fn of(settings: &RedisSettings) -> Result<Self, Error> {
-        let successor = !matches!(settings.parse()?.topology, Topology::Standalone(_));
+        let successor = !matches!(settings.link().parse()?.topology, Topology::Standalone(_));
         Ok(Self { wait_replicas: settings.wait_replicas, successor })
     }
 }
@@ -57,7 +57,7 @@ const LISTPACK_VALUE: u64 = 2048;
 
 /// Asks each primary about itself. Needs `INFO`. Facts known only from `CONFIG GET` are left open where it is denied.
 pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, Error> {
-    let (mut masters, wanted) = (Masters::open(settings).await?, Wanted::of(settings)?);
+    let (mut masters, wanted) = (Masters::open(&settings.link()).await?, Wanted::of(settings)?);
     let keys = Keys::new(&settings.prefix);
     let (layout, several) = (keys.layout(), masters.all.len() > 1);
     let found: Option<String> = redis::cmd("GET")

@@ -3,39 +3,33 @@
 //! Each script is atomic and takes one round trip. Its header, in the file, names KEYS, ARGV and the words
 //! it returns; the test at the end holds header, body and decoder together.
 
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use redis::{Cmd, ToRedisArgs};
 use token_gateway_core::clock::{Moment, Timestamp};
 use token_gateway_core::session::{Jti, Reason, SessionId, Subject};
+use token_gateway_redis_link::{self as redis_link, Call, Handshake, LinkError, Reply};
 
 use super::RedisStore;
-use super::keys::LAYOUT_VERSION;
-use super::reply::Reply;
+use super::keys::{Keys, LAYOUT_VERSION};
 use crate::store::{
     Created, EndedMany, EndedOne, EndedSession, Error, Lookup, NewSession, Rotated, Rotation, SessionRecord,
     Successor,
 };
 
-/// A script as the server knows it: by the SHA-1 of its source, or by the source itself.
+/// A script, and the words of its header.
 pub struct Script {
     pub name: &'static str,
-    pub source: &'static str,
     /// The words it may return, in the order of its header.
     pub words: &'static [&'static str],
-    sha: LazyLock<String>,
+    pub lua: redis_link::Script,
 }
 
 macro_rules! script {
     ($id:ident, $name:literal, $($word:literal),+) => {
         pub static $id: Script = Script {
             name: $name,
-            source: include_str!(concat!("scripts/", $name, ".lua")),
             words: &[$($word),+],
-            sha: LazyLock::new(|| {
-                redis::Script::new(include_str!(concat!("scripts/", $name, ".lua"))).get_hash().to_owned()
-            }),
+            lua: redis_link::Script::new(include_str!(concat!("scripts/", $name, ".lua"))),
         };
     };
 }
@@ -76,46 +70,11 @@ pub static ALL: [&Script; 10] = [
     &OPEN_LAYOUT,
 ];
 
-/// One call of a script, kept for sending by hash, by source, and once more.
-pub(super) struct Call {
-    script: &'static Script,
-    evalsha: Cmd,
-}
-
-impl Call {
-    pub fn new(script: &'static Script, keys: &[&str]) -> Self {
-        let mut evalsha = Cmd::with_capacity(16, 1024);
-        evalsha.arg("EVALSHA").arg(&*script.sha).arg(keys.len()).arg(keys);
-        Self { script, evalsha }
-    }
-
-    pub fn arg(mut self, arg: impl ToRedisArgs) -> Self {
-        self.evalsha.arg(arg);
-        self
-    }
-
-    pub fn evalsha(&self) -> &Cmd {
-        &self.evalsha
-    }
-
-    /// For a server without the script. Routed by key, unlike `SCRIPT LOAD`.
-    pub fn eval(&self) -> Cmd {
-        let mut eval = redis::cmd("EVAL");
-        eval.arg(self.script.source);
-        for arg in self.evalsha.args_iter().skip(2) {
-            if let redis::Arg::Simple(bytes) = arg {
-                eval.arg(bytes);
-            }
-        }
-        eval
-    }
-}
-
 pub(super) async fn rotate(store: &RedisStore, rotation: &Rotation<'_>) -> Result<Rotated, Error> {
     let policy = &store.policy;
     let [session, sessions] = store.keys.both(rotation.subject, rotation.presented.session());
-    let reply = store.connections.call(&sessions, |clock| {
-        Call::new(&ROTATE, &[&session, &sessions])
+    let reply = store.links.call(&sessions, |clock| {
+        Call::new(&ROTATE.lua, &[&session, &sessions])
             .arg(rotation.presented.as_str())
             .arg(rotation.generation)
             .arg(rotation.successor.as_str())
@@ -138,7 +97,7 @@ pub(super) fn exchanged(mut reply: Reply, rotation: &Rotation<'_>) -> Result<Rot
         "rolled_back" => moved_on(&mut reply, rotation).map(Rotated::RolledBack),
         "late" => Ok(Rotated::Late),
         "suspect" => Ok(Rotated::Suspect),
-        "reused" => reply.ended().map(Rotated::Reused),
+        "reused" => ended(&mut reply).map(Rotated::Reused),
         _ => reply.unexpected(),
     }
 }
@@ -163,8 +122,8 @@ fn granted(reply: &mut Reply, jti: Jti, generation: u64, issued_at: Timestamp) -
 pub(super) async fn create(store: &RedisStore, new: &NewSession<'_>) -> Result<Created, Error> {
     let policy = &store.policy;
     let [session, sessions] = store.keys.both(new.subject, new.jti.session());
-    let reply = store.connections.call(&sessions, |clock| {
-        Call::new(&CREATE, &[&session, &sessions])
+    let reply = store.links.call(&sessions, |clock| {
+        Call::new(&CREATE.lua, &[&session, &sessions])
             .arg(new.jti.as_str())
             .arg(new.deadline.on(clock).0)
             .arg(policy.refresh_ttl.as_millis() as u64)
@@ -185,7 +144,7 @@ pub(super) fn created(mut reply: Reply) -> Result<Created, Error> {
         "created" => Ok(Created::Created {
             created_at: reply.time()?,
             absolute_expires_at: reply.optional_time()?,
-            ended: reply.ended()?,
+            ended: ended(&mut reply)?,
         }),
         "exists" => Ok(Created::Exists),
         "late" => Ok(Created::Late),
@@ -200,8 +159,8 @@ pub(super) async fn end_session(
     reason: Reason,
 ) -> Result<EndedOne, Error> {
     let [record, sessions] = store.keys.both(subject, session);
-    let reply = store.connections.call(&sessions, |_| {
-        Call::new(&END_SESSION, &[&record, &sessions])
+    let reply = store.links.call(&sessions, |_| {
+        Call::new(&END_SESSION.lua, &[&record, &sessions])
             .arg(reason.as_str())
             .arg(store.policy.tombstone_ttl.as_millis() as u64)
     });
@@ -225,10 +184,10 @@ pub(super) async fn end_subject(
     sent_at: Moment,
 ) -> Result<EndedMany, Error> {
     let (set, undated) = (store.keys.sessions(subject), AtomicBool::new(false));
-    let reply = store.connections.call(&set, |clock| {
+    let reply = store.links.call(&set, |clock| {
         let sent_at = sent_at.known_on(clock);
         undated.store(sent_at.is_none(), Ordering::Relaxed);
-        Call::new(&END_SUBJECT, &[&set])
+        Call::new(&END_SUBJECT.lua, &[&set])
             .arg(sent_at.unwrap_or_default().0)
             .arg(except.as_ref().map_or("", SessionId::as_str))
             .arg(reason.as_str())
@@ -244,7 +203,7 @@ pub(super) async fn end_subject(
 
 pub(super) fn ended_many(mut reply: Reply) -> Result<EndedMany, Error> {
     match reply.word() {
-        "ended" => reply.ended(),
+        "ended" => ended(&mut reply),
         _ => reply.unexpected(),
     }
 }
@@ -255,12 +214,12 @@ pub(super) async fn get_session(
     session: SessionId,
 ) -> Result<Lookup, Error> {
     let key = store.keys.session(subject, session);
-    looked_up(store.connections.call(&key, |_| get_session_call(&key)).await?, session)
+    looked_up(store.links.call(&key, |_| get_session_call(&key)).await?, session)
 }
 
 /// Also sent by commands of operators, over a connection of their own.
 pub(super) fn get_session_call(record: &str) -> Call {
-    Call::new(&GET_SESSION, &[record])
+    Call::new(&GET_SESSION.lua, &[record])
 }
 
 pub(super) fn looked_up(mut reply: Reply, session: SessionId) -> Result<Lookup, Error> {
@@ -285,12 +244,12 @@ pub(super) async fn list_sessions(
     subject: &Subject,
 ) -> Result<Vec<SessionRecord>, Error> {
     let key = store.keys.sessions(subject);
-    listed(store.connections.call(&key, |_| list_sessions_call(&key)).await?)
+    listed(store.links.call(&key, |_| list_sessions_call(&key)).await?)
 }
 
 /// Also sent by commands of operators, over a connection of their own.
 pub(super) fn list_sessions_call(set: &str) -> Call {
-    Call::new(&LIST_SESSIONS, &[set])
+    Call::new(&LIST_SESSIONS.lua, &[set])
 }
 
 pub(super) fn listed(mut reply: Reply) -> Result<Vec<SessionRecord>, Error> {
@@ -328,8 +287,8 @@ pub(super) async fn set_claims(
     claims: &str,
 ) -> Result<Vec<SessionId>, Error> {
     let set = store.keys.sessions(subject);
-    let reply = store.connections.call(&set, |_| {
-        Call::new(&SET_CLAIMS, &[&set]).arg(claims).arg(session.as_ref().map_or("", SessionId::as_str))
+    let reply = store.links.call(&set, |_| {
+        Call::new(&SET_CLAIMS.lua, &[&set]).arg(claims).arg(session.as_ref().map_or("", SessionId::as_str))
     });
     updated(reply.await?)
 }
@@ -354,12 +313,12 @@ pub(super) async fn publish(
 ) -> Result<(), Error> {
     let feed = store.feed_of(subject);
     let call = |_: &_| {
-        let call = Call::new(&PUBLISH, &[feed])
+        let call = Call::new(&PUBLISH.lua, &[feed])
             .arg(store.policy.feed_retention.as_millis() as u64)
             .arg(subject.encoded().to_string());
         ended.iter().fold(call, |call, one| call.arg(one.session.as_str()).arg(one.reason.as_str()))
     };
-    let reply = store.connections.call_and_wait(feed, call).await?;
+    let reply = store.links.call_and_wait(feed, call).await?;
     match reply.word() {
         "appended" => Ok(()),
         _ => reply.unexpected(),
@@ -373,9 +332,9 @@ pub(super) async fn mark_published(
 ) -> Result<(), Error> {
     let set = store.keys.sessions(subject);
     let call = |_: &_| {
-        ended.iter().fold(Call::new(&MARK_PUBLISHED, &[&set]), |call, one| call.arg(one.session.as_str()))
+        ended.iter().fold(Call::new(&MARK_PUBLISHED.lua, &[&set]), |call, one| call.arg(one.session.as_str()))
     };
-    let reply = store.connections.call(&set, call).await?;
+    let reply = store.links.call(&set, call).await?;
     match reply.word() {
         "marked" if reply.is_empty() => Ok(()),
         "marked" => {
@@ -387,29 +346,51 @@ pub(super) async fn mark_published(
 
 pub(super) async fn open_layout(store: &RedisStore) -> Result<(), Error> {
     let layout = store.keys.layout();
-    check_layout(store.connections.call(&layout, |_| open_layout_call(&layout)).await?)
+    Ok(check_layout(store.links.call(&layout, |_| open_layout_call(&layout)).await?)?)
 }
 
-/// Also sent in the handshake of a link.
-pub(super) fn open_layout_call(layout: &str) -> Call {
-    Call::new(&OPEN_LAYOUT, &[layout]).arg(LAYOUT_VERSION)
+/// The first call on each new connection. Only a primary of a known layout answers it. Without it a node could write behind
+/// the fence of `migrations-notes/README.md`.
+pub(super) fn handshake(keys: &Keys) -> Handshake {
+    let layout = keys.layout();
+    let call = open_layout_call(&layout);
+    Handshake::new(layout, call, check_layout)
 }
 
-pub(super) fn check_layout(mut reply: Reply) -> Result<(), Error> {
+fn open_layout_call(layout: &str) -> Call {
+    Call::new(&OPEN_LAYOUT.lua, &[layout]).arg(LAYOUT_VERSION)
+}
+
+pub(super) fn check_layout(mut reply: Reply) -> Result<(), LinkError> {
     match reply.word() {
         "layout" => check_version(&reply.text()?),
         _ => reply.unexpected(),
     }
 }
 
-pub(super) fn check_version(found: &str) -> Result<(), Error> {
+pub(super) fn check_version(found: &str) -> Result<(), LinkError> {
     if found == LAYOUT_VERSION.to_string() {
         return Ok(());
     }
-    Err(Error::Corrupt(format!(
+    Err(LinkError::Corrupt(format!(
         "the key layout is version '{found}', but this node knows version {LAYOUT_VERSION}; \
          run a matching release, see migrations-notes"
     )))
+}
+
+/// How many ended now, then sid and reason of these, then of those that ended before.
+fn ended(reply: &mut Reply) -> Result<EndedMany, Error> {
+    let count: usize = reply.parse("count")?;
+    let mut all = Vec::new();
+    while !reply.is_empty() {
+        let session: SessionId = reply.parse("sid")?;
+        all.push(EndedSession { session, reason: reply.parse("reason")? });
+    }
+    if count > all.len() {
+        return Err(Error::Corrupt("a script's reply is too short".into()));
+    }
+    let before = all.split_off(count);
+    Ok(EndedMany { now: all, before })
 }
 
 #[cfg(test)]
@@ -419,11 +400,11 @@ mod tests {
     use super::*;
 
     fn header(script: &Script) -> Vec<&str> {
-        script.source.lines().skip(1).take_while(|line| line.starts_with("--")).collect()
+        script.lua.source().lines().skip(1).take_while(|line| line.starts_with("--")).collect()
     }
 
     fn body(script: &Script) -> String {
-        let code = script.source.lines().filter(|line| !line.trim_start().starts_with("--"));
+        let code = script.lua.source().lines().filter(|line| !line.trim_start().starts_with("--"));
         code.collect::<Vec<_>>().join("\n")
     }
 
@@ -450,7 +431,7 @@ mod tests {
     fn header_body_and_decoder_of_each_script_agree() {
         for script in ALL {
             let (header, body, name) = (header(script).join("\n"), body(script), script.name);
-            assert!(script.source.starts_with("#!lua"), "{name}: line 1 is the engine's");
+            assert!(script.lua.source().starts_with("#!lua"), "{name}: line 1 is the engine's");
             assert!(header.starts_with(&format!("-- {name}: ")), "{name}: purpose, under its own name");
             assert_eq!(indices(&header, "KEYS"), indices(&body, "KEYS"), "{name}: KEYS");
             let (documented, used) = (indices(&header, "ARGV"), indices(&body, "ARGV"));
@@ -468,7 +449,7 @@ mod tests {
 
     #[test]
     fn scripts_that_end_sessions_work_when_redis_is_out_of_memory_and_those_that_grow_do_not() {
-        let allowed = ALL.iter().filter(|script| script.source.starts_with("#!lua flags=allow-oom\n"));
+        let allowed = ALL.iter().filter(|script| script.lua.source().starts_with("#!lua flags=allow-oom\n"));
         let allowed: Vec<_> = allowed.map(|script| script.name).collect();
         let expected = [
             "end_session",
@@ -484,6 +465,6 @@ mod tests {
 
     #[test]
     fn no_script_claims_to_be_read_only_because_a_deposed_master_would_run_it() {
-        assert!(ALL.iter().all(|script| !script.source.contains("no-writes")));
+        assert!(ALL.iter().all(|script| !script.lua.source().contains("no-writes")));
     }
 }

@@ -11,14 +11,13 @@ use std::time::Duration;
 
 use redis::{Cmd, FromRedisValue, RedisError, Value};
 use token_gateway_core::session::{Jti, SessionId, Subject};
+use token_gateway_redis_link::{Call, Masters, Reply, send, unavailable};
 
 pub use self::census::{Census, Leaks, Sample};
 pub use self::server::{Feed, Memory};
 use super::RedisSettings;
-use super::connection::{self, Masters, send};
 use super::keys::{Key, Keys};
-use super::reply::Reply;
-use super::scripts::{self, Call};
+use super::scripts;
 use crate::store::{Error, Lookup, SessionRecord};
 
 /// How many keys one round trip walks over.
@@ -54,7 +53,7 @@ impl Survey {
     /// Connects, and refuses a layout unknown to this release. No layout at all is fine.
     pub async fn open(settings: &RedisSettings) -> Result<Self, Error> {
         let keys = Keys::new(&settings.prefix);
-        let (masters, layout) = (Masters::open(settings).await?, keys.layout());
+        let (masters, layout) = (Masters::open(&settings.link()).await?, keys.layout());
         let mut survey = Self { masters, keys, layout: None };
         survey.layout = survey.ask(&layout, redis::cmd("GET").arg(&layout)).await?;
         survey.layout.as_deref().map_or(Ok(()), scripts::check_version)?;
@@ -135,7 +134,7 @@ impl Survey {
     }
 
     async fn call(&mut self, key: &str, call: &Call) -> Result<Reply, Error> {
-        Reply::new(send(self.masters.of(key)?, &call.eval()).await.map_err(failed)?)
+        Ok(Reply::new(send(self.masters.of(key)?, &call.eval()).await.map_err(failed)?)?)
     }
 
     async fn ask<T: FromRedisValue>(&mut self, key: &str, command: &Cmd) -> Result<T, Error> {
@@ -186,5 +185,5 @@ struct Cursor {
 }
 
 fn failed(error: RedisError) -> Error {
-    connection::unavailable(&error)
+    unavailable(&error).into()
 }

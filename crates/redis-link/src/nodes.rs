@@ -6,21 +6,21 @@
 
 use std::ops::RangeInclusive;
 
-use crate::store::redis::address::Address;
+use crate::address::Address;
 
 /// Slots of a Cluster.
-pub(super) const SLOTS: usize = 16_384;
+pub(crate) const SLOTS: usize = 16_384;
 
 /// One server's statement about another, or about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Claim {
+pub(crate) struct Claim {
     pub address: Address,
     epoch: u64,
     slots: Vec<RangeInclusive<u16>>,
 }
 
-/// The slot of a key: the slot of its hash tag, where it has one.
-pub(super) fn slot(key: impl AsRef<[u8]>) -> u16 {
+/// The slot of a key: that of its hash tag, where it has one.
+pub(crate) fn slot(key: impl AsRef<[u8]>) -> u16 {
     let key = key.as_ref();
     let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
         let rest = &key[open + 1..];
@@ -30,8 +30,8 @@ pub(super) fn slot(key: impl AsRef<[u8]>) -> u16 {
     crc16::State::<crc16::XMODEM>::calculate(hashed) % SLOTS as u16
 }
 
-/// The primaries in one server's answer; `asked` is the server's address, `over_tls` prefers host names.
-pub(super) fn claims(answer: &str, asked: &Address, over_tls: bool) -> Vec<Claim> {
+/// The primaries in one server's answer; `asked` is where it was asked, `over_tls` prefers host names.
+pub(crate) fn claims(answer: &str, asked: &Address, over_tls: bool) -> Vec<Claim> {
     answer.lines().filter_map(|line| claim(line, asked, over_tls)).collect()
 }
 
@@ -62,9 +62,9 @@ fn address(endpoint: &str, asked: &Address, over_tls: bool) -> Option<Address> {
     Some(Address { host: host.to_owned(), port: port.parse().ok()? })
 }
 
-/// For each slot the address of its primary, as an index into the list beside it. Among several answers the claims of
-/// the highest epoch count.
-pub(super) fn merge(views: Vec<Vec<Claim>>) -> (Vec<Address>, Vec<Option<u16>>) {
+/// For each slot the address of its primary, as an index into the list beside it. Among several answers, the claims
+/// of the highest epoch count.
+pub(crate) fn merge(views: Vec<Vec<Claim>>) -> (Vec<Address>, Vec<Option<u16>>) {
     let mut addresses: Vec<Address> = Vec::new();
     let mut owners: Vec<Option<(u64, u16)>> = vec![None; SLOTS];
     for claim in views.into_iter().flatten().filter(|claim| !claim.slots.is_empty()) {

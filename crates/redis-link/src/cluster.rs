@@ -10,20 +10,18 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use redis::Cmd;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
-use super::lane::{Connector, Handshake, Target};
-use super::nodes::{self, Claim, SLOTS};
-use super::shard::Shard;
-use super::{CONNECT, Failure, send, unavailable};
-use crate::store::Error;
-use crate::store::redis::RedisSettings;
-use crate::store::redis::address::{Address, Dialer};
-use crate::store::redis::reply::Reply;
-use crate::store::redis::scripts;
+use crate::address::{Address, Dialer};
+use crate::failure::Failure;
+use crate::link::{Connector, Fence, FirstExchange, Target};
+use crate::nodes::{self, Claim, SLOTS};
+use crate::shard::Shard;
+use crate::wire::{CONNECT, send, unavailable};
+use crate::{Handshake, LinkError, Reply, Settings};
 
 /// How often the map is asked for while all is well.
 const SLOT_MAP_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,21 +33,21 @@ const SLOT_MAP_RETRY: Duration = Duration::from_millis(100);
 const ASKED: usize = 3;
 const SLOT_MAP_TIMEOUT: Duration = Duration::from_millis(300);
 
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     this: Weak<Self>,
-    settings: RedisSettings,
+    settings: Settings,
     dialer: Dialer,
     over_tls: bool,
     seeds: Vec<Address>,
-    /// The key of the layout; `None` for a subscriber without a store.
-    layout: Option<String>,
+    /// `None` for who only reads.
+    handshake: Option<Handshake>,
     map: ArcSwap<Map>,
     shards: Mutex<HashMap<Address, Arc<Shard>>>,
     /// Whether the map was ever asked for.
     tried: watch::Sender<bool>,
-    /// Set while the layout is unknown to this node.
-    refused: ArcSwapOption<Error>,
-    /// The next server to ask.
+    /// The handshake was refused.
+    refused: ArcSwapOption<LinkError>,
+    /// The server to ask next.
     turn: AtomicUsize,
     wake: Notify,
 }
@@ -68,11 +66,11 @@ impl Map {
 
 impl Cluster {
     pub fn new(
-        settings: &RedisSettings,
+        settings: &Settings,
         dialer: Dialer,
         over_tls: bool,
         seeds: Vec<Address>,
-        layout: Option<String>,
+        handshake: Option<Handshake>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
@@ -80,7 +78,7 @@ impl Cluster {
             dialer,
             over_tls,
             seeds,
-            layout,
+            handshake,
             map: ArcSwap::from_pointee(Map { shards: Vec::new(), owners: vec![None; SLOTS] }),
             shards: Mutex::default(),
             tried: watch::Sender::new(false),
@@ -90,8 +88,8 @@ impl Cluster {
         })
     }
 
-    /// The primary of a slot; waits for the first map.
-    pub async fn owner(&self, slot: u16) -> Result<Arc<Shard>, Error> {
+    /// The `Shard` of a slot; waits for the first map.
+    pub async fn owner(&self, slot: u16) -> Result<Arc<Shard>, LinkError> {
         if let Some(refused) = &*self.refused.load() {
             return Err((**refused).clone());
         }
@@ -102,7 +100,7 @@ impl Cluster {
         }
         let _ = self.tried.subscribe().wait_for(|tried| *tried).await;
         let found = self.map.load().owner(slot).cloned();
-        found.ok_or_else(|| Error::Unavailable(format!("no server of the Cluster serves slot {slot}")))
+        found.ok_or_else(|| LinkError::Unavailable(format!("no server of the Cluster serves slot {slot}")))
     }
 
     /// The primary of a slot, as far as it is known right now.
@@ -110,14 +108,16 @@ impl Cluster {
         self.map.load().owner(slot).cloned()
     }
 
-    /// The `Shard` of a server, known already or newly opened, for example after a redirection.
-    pub fn at(&self, address: &Address) -> Result<Arc<Shard>, Error> {
+    /// The `Shard` of a server, for a redirected call.
+    pub fn at(&self, address: &Address) -> Result<Arc<Shard>, LinkError> {
         let mut shards = self.shards.lock().expect("no panic while the shards are held");
         if let Some(shard) = shards.get(address) {
             return Ok(shard.clone());
         }
-        let opening =
-            Connector { dialer: self.dialer.clone(), handshake: Handshake::Fenced(self.this.clone()) };
+        let opening = Connector {
+            dialer: self.dialer.clone(),
+            first_exchange: FirstExchange::Fenced(Arc::new(Gate(self.this.clone()))),
+        };
         let shard = Arc::new(Shard::open(
             &self.settings,
             Target::Fixed(address.clone()),
@@ -128,8 +128,8 @@ impl Cluster {
         Ok(shard)
     }
 
-    /// Notes a redirection: another server serves the slot now.
-    pub fn moved(&self, slot: u16, address: &Address) -> Result<(), Error> {
+    /// A server says that another one serves the slot now.
+    pub fn moved(&self, slot: u16, address: &Address) -> Result<(), LinkError> {
         let (shard, map) = (self.at(address)?, self.map.load());
         let mut shards = map.shards.clone();
         let known = shards.iter().position(|one| Arc::ptr_eq(one, &shard));
@@ -160,9 +160,9 @@ impl Cluster {
             && map.shards.iter().all(|shard| shard.link.is_up() == Some(true))
     }
 
-    async fn refresh(&self) -> Result<(), Error> {
+    async fn refresh(&self) -> Result<(), LinkError> {
         let mut views = Vec::new();
-        let mut cause = Error::Unavailable("no server of the Cluster is known".to_owned());
+        let mut cause = LinkError::Unavailable("no server of the Cluster is known".to_owned());
         for view in join_all(self.to_ask().iter().map(|address| self.view(address))).await {
             match view {
                 Ok(claims) => views.push(claims),
@@ -197,37 +197,37 @@ impl Cluster {
         up.into_iter().chain(seeds).take(ASKED).collect()
     }
 
-    async fn view(&self, address: &Address) -> Result<Vec<Claim>, Error> {
+    async fn view(&self, address: &Address) -> Result<Vec<Claim>, LinkError> {
         let command = command();
         let answer = timeout(SLOT_MAP_TIMEOUT, self.ask(address, &command)).await;
-        let answer = answer.unwrap_or_else(|_| Err(Error::Unavailable(format!("{address}: no answer"))));
+        let answer = answer.unwrap_or_else(|_| Err(LinkError::Unavailable(format!("{address}: no answer"))));
         answer.map(|answer| nodes::claims(&answer, address, self.over_tls))
     }
 
-    async fn ask(&self, address: &Address, command: &Cmd) -> Result<String, Error> {
+    async fn ask(&self, address: &Address, command: &Cmd) -> Result<String, LinkError> {
         let known = self.shards.lock().expect("no panic while the shards are held").get(address).cloned();
         match known.filter(|shard| shard.link.is_up() == Some(true)) {
             Some(shard) => shard.look(command).await.map_err(Failure::into_error)?.ok_or_else(|| {
-                Error::Unavailable("the user may not ask CLUSTER NODES; allow +cluster|nodes".to_owned())
+                LinkError::Unavailable("the user may not ask CLUSTER NODES; allow +cluster|nodes".to_owned())
             }),
             None => primaries_of(&self.dialer, address, command).await,
         }
     }
 
-    /// The fence of `migrations-notes/README.md`: no server is written to behind a foreign layout. The layout lies on
-    /// one server; while it does not answer, its last answer holds.
+    /// No server is written to behind a handshake that was refused. Its key lies on one of them; while that does not answer,
+    /// what it said last holds.
     ///
     /// # Errors
     ///
-    /// When the layout is unknown to this node.
-    pub async fn confirm_layout(&self) -> Result<(), Error> {
-        let Some(layout) = &self.layout else { return Ok(()) };
-        let Some(shard) = self.known_owner(nodes::slot(layout)) else { return Ok(()) };
+    /// When the handshake is refused.
+    async fn confirm(&self) -> Result<(), LinkError> {
+        let Some(handshake) = &self.handshake else { return Ok(()) };
+        let Some(shard) = self.known_owner(nodes::slot(&handshake.key)) else { return Ok(()) };
         let Some(address) = shard.link.fixed() else { return Ok(()) };
         let asking = async {
             let mut connection = self.dialer.dial(address, SLOT_MAP_TIMEOUT).await.ok()?;
-            let answer = send(&mut connection, &scripts::open_layout_call(layout).eval()).await.ok()?;
-            Some(Reply::new(answer).and_then(scripts::check_layout))
+            let answer = send(&mut connection, &handshake.call.eval()).await.ok()?;
+            Some(Reply::new(answer).and_then(handshake.check))
         };
         match timeout(SLOT_MAP_TIMEOUT, asking).await {
             Ok(Some(read)) => self.note(read),
@@ -235,19 +235,33 @@ impl Cluster {
         }
     }
 
-    /// Reads the layout from time to time, over the open link.
-    async fn read_layout(&self) {
-        let Some(layout) = &self.layout else { return };
-        let Some(shard) = self.known_owner(nodes::slot(layout)) else { return };
-        let call = |_: &_| scripts::open_layout_call(layout);
+    /// The same from time to time, over the connection that there is.
+    async fn shake_hands(&self) {
+        let Some(handshake) = &self.handshake else { return };
+        let Some(shard) = self.known_owner(nodes::slot(&handshake.key)) else { return };
+        let call = |_: &_| handshake.call.clone();
         if let Ok(Ok(reply)) = timeout(CONNECT, shard.attempt(&call, false)).await {
-            let _ = self.note(scripts::check_layout(reply)); // `owner` returns it to callers
+            let _ = self.note((handshake.check)(reply)); // told to whoever calls
         }
     }
 
-    fn note(&self, read: Result<(), Error>) -> Result<(), Error> {
+    fn note(&self, read: Result<(), LinkError>) -> Result<(), LinkError> {
         self.refused.store(read.as_ref().err().cloned().map(Arc::new));
         read
+    }
+}
+
+/// The fence of a Cluster that may be gone.
+struct Gate(Weak<Cluster>);
+
+impl Fence for Gate {
+    fn confirm(&self) -> BoxFuture<'_, Result<(), LinkError>> {
+        Box::pin(async {
+            match self.0.upgrade() {
+                Some(cluster) => cluster.confirm().await,
+                None => Ok(()),
+            }
+        })
     }
 }
 
@@ -257,7 +271,7 @@ fn command() -> Cmd {
     command
 }
 
-async fn primaries_of(dialer: &Dialer, address: &Address, command: &Cmd) -> Result<String, Error> {
+async fn primaries_of(dialer: &Dialer, address: &Address, command: &Cmd) -> Result<String, LinkError> {
     let asking = async {
         let mut connection = dialer.dial(address, SLOT_MAP_TIMEOUT).await?;
         Ok(redis::from_redis_value(send(&mut connection, command).await?)?)
@@ -265,25 +279,25 @@ async fn primaries_of(dialer: &Dialer, address: &Address, command: &Cmd) -> Resu
     asking.await.map_err(|error| unavailable(&error))
 }
 
-/// The primaries and their slots, for a one-off command.
-pub(super) async fn map(
+/// The primaries and their slots, for a command that looks and ends.
+pub(crate) async fn map(
     dialer: &Dialer,
     seeds: &[Address],
     over_tls: bool,
-) -> Result<(Vec<Address>, Vec<Option<u16>>), Error> {
-    let mut cause = Error::Unavailable("REDIS_URL names no server".to_owned());
+) -> Result<(Vec<Address>, Vec<Option<u16>>), LinkError> {
+    let mut cause = LinkError::Unavailable("REDIS_URL names no server".to_owned());
     for seed in seeds {
         match timeout(CONNECT, primaries_of(dialer, seed, &command())).await {
             Ok(Ok(answer)) => return Ok(nodes::merge(vec![nodes::claims(&answer, seed, over_tls)])),
             Ok(Err(error)) => cause = error,
-            Err(_) => cause = Error::Unavailable(format!("{seed}: no answer within {CONNECT:?}")),
+            Err(_) => cause = LinkError::Unavailable(format!("{seed}: no answer within {CONNECT:?}")),
         }
     }
     Err(cause)
 }
 
 /// Keeps the map current for as long as the store lives.
-pub(super) async fn keep(cluster: Arc<Cluster>) {
+pub(crate) async fn keep(cluster: Arc<Cluster>) {
     let mut told = false;
     loop {
         let asked = Instant::now();
@@ -294,7 +308,7 @@ pub(super) async fn keep(cluster: Arc<Cluster>) {
             _ => {}
         }
         told = outcome.is_err();
-        cluster.read_layout().await;
+        cluster.shake_hands().await;
         cluster.tried.send_replace(true);
         let mut woken = false;
         while !woken && cluster.is_whole() && asked.elapsed() < SLOT_MAP_INTERVAL {

@@ -29,7 +29,9 @@ const SENTINEL_PORT: u16 = 26379;
 /// A server's host and port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address {
+    /// The host.
     pub host: String,
+    /// The port.
     pub port: u16,
 }
 
@@ -46,19 +48,33 @@ impl fmt::Display for Address {
 /// How the servers of a deployment stand to each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Topology {
+    /// One server.
     Standalone(Address),
-    Sentinel { sentinels: Vec<Address>, master: String },
-    Cluster { seeds: Vec<Address> },
+    /// Servers that Sentinels watch.
+    Sentinel {
+        /// Some of the Sentinels.
+        sentinels: Vec<Address>,
+        /// The name under which they know the primary.
+        master: String,
+    },
+    /// A Cluster, by some of its servers.
+    Cluster {
+        /// Some of the servers.
+        seeds: Vec<Address>,
+    },
 }
 
 /// PEM texts for TLS: an own CA in place of the system's, a certificate and its key to show to the server.
 #[derive(Debug, Clone, Default)]
 pub struct Tls {
+    /// The CA that signed the server's certificate.
     pub ca: Option<String>,
+    /// The certificate shown to the server, and its key.
     pub certificate: Option<(String, SecretString)>,
 }
 
 impl Tls {
+    /// Whether nothing is set.
     pub fn is_empty(&self) -> bool {
         self.ca.is_none() && self.certificate.is_none()
     }
@@ -73,8 +89,11 @@ pub struct Dialer {
 
 /// The contents of `REDIS_URL`.
 pub struct Parsed {
+    /// How the servers stand to each other.
     pub topology: Topology,
+    /// User, password and database.
     pub redis: RedisConnectionInfo,
+    /// Whether connections go over TLS.
     pub tls: bool,
 }
 
@@ -156,6 +175,7 @@ fn address(info: &ConnectionInfo) -> Option<Address> {
 }
 
 impl Dialer {
+    /// Connections as the URL says.
     pub fn new(parsed: &Parsed, tls: &Tls) -> Self {
         Self { redis: parsed.redis.clone(), tls: parsed.tls.then(|| certificates(tls)) }
     }

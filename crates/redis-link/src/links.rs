@@ -3,7 +3,7 @@
 //! Redis answers pipelined commands in order, so one connection carries all calls of a worker to one primary. No
 //! checkout costs a round trip, and simultaneous commands travel together.
 //!
-//! - a link (`lane.rs`) keeps one connection open, in the background, with jittered backoff. It leads to a fixed
+//! - a link (`link.rs`) keeps one connection open, in the background, with jittered backoff. It leads to a fixed
 //!   server, or to the primary named by Sentinels (`sentinel.rs`);
 //! - a `Shard` (`shard.rs`) leads to one primary. It is a link and a pool (deadpool) that bounds the calls in flight on
 //!   it. The pool's objects are handles on the link's connection; it recycles a handle by comparing two numbers. Beside
@@ -14,50 +14,31 @@
 //! every script answers a repeated attempt as it answered the first. Redirections and slots on the move are followed a
 //! few times. All repetitions share a budget (`budget.rs`): retries must not run down a server that has just come back.
 
-mod budget;
-mod cluster;
-mod failure;
-mod lane;
-mod masters;
-mod nodes;
-mod sentinel;
-mod shard;
-mod waiting;
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::join_all;
+use redis::Pipeline;
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, ErrorKind, Pipeline, RedisError, Value};
 use token_gateway_core::clock::{Clock, Timestamp};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use self::budget::Budget;
-use self::cluster::Cluster;
-use self::failure::Failure;
-use self::lane::{Connector, Handshake, Target};
-pub(super) use self::masters::Masters;
-use self::sentinel::Sentinels;
-use self::shard::Shard;
-use super::RedisSettings;
-use super::address::{Address, Dialer, Topology};
-use super::reply::Reply;
-use super::scripts::Call;
-use crate::store::Error;
-
-/// The longest time to open a connection, its handshake included.
-const CONNECT: Duration = Duration::from_secs(1);
-
-/// How long a call waits for its turn at the limit of calls in flight.
-const TURN: Duration = Duration::from_millis(100);
+use crate::address::{Address, Dialer, Topology};
+use crate::budget::Budget;
+use crate::cluster::{self, Cluster};
+use crate::failure::Failure;
+use crate::link::{Connector, FirstExchange, Target};
+use crate::sentinel::Sentinels;
+use crate::shard::Shard;
+use crate::{Call, Handshake, LinkError, Reply, Settings, nodes};
 
 /// How often a call may be redirected, told to try again, or sent once more.
 const REPEATS: usize = 4;
 
-pub(super) struct Connections {
+/// Every link of one worker to a deployment.
+pub struct Links {
     routes: Routes,
     budget: Budget,
 }
@@ -74,15 +55,21 @@ enum Route {
     Ask(Address),
 }
 
-impl Connections {
-    /// Begins to connect in the background, on the current runtime. `layout` is the key of the layout; `None` for a
-    /// subscriber without a store.
-    pub fn open(settings: &RedisSettings, layout: Option<String>) -> Result<Self, Error> {
+impl Links {
+    /// Begins to connect in the background, on the current runtime. Without a handshake a server is asked for the time,
+    /// no more, so its user needs no right to write.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is none that is understood.
+    pub fn open(settings: &Settings, handshake: Option<Handshake>) -> Result<Self, LinkError> {
         let parsed = settings.parse()?;
         let dialer = Dialer::new(&parsed, &settings.tls);
         let one = |target, dialer| {
-            let opening =
-                Connector { dialer, handshake: layout.clone().map_or(Handshake::Reader, Handshake::Layout) };
+            let opening = Connector {
+                dialer,
+                first_exchange: handshake.clone().map_or(FirstExchange::Time, FirstExchange::Script),
+            };
             Shard::open(settings, target, opening, true).map(|shard| Routes::One(Arc::new(shard)))
         };
         let routes = match parsed.topology {
@@ -93,7 +80,7 @@ impl Connections {
                 one(Target::Master(sentinels), dialer)?
             }
             Topology::Cluster { seeds } => {
-                let cluster = Cluster::new(settings, dialer, parsed.tls, seeds, layout);
+                let cluster = Cluster::new(settings, dialer, parsed.tls, seeds, handshake);
                 let keeper = tokio::spawn(cluster::keep(cluster.clone()));
                 Routes::Cluster { cluster, keeper }
             }
@@ -101,21 +88,32 @@ impl Connections {
         Ok(Self { routes, budget: Budget::new() })
     }
 
-    /// Calls a script on the server of `key`. `make` is called anew for each try, because each server has its own
-    /// clock.
-    pub async fn call(&self, key: &str, make: impl Fn(&Clock) -> Call) -> Result<Reply, Error> {
+    /// Calls a script where `key` lies. `make` is asked anew for each try, because each server has its own clock.
+    ///
+    /// # Errors
+    ///
+    /// When the outcome is unknown.
+    pub async fn call(&self, key: &str, make: impl Fn(&Clock) -> Call) -> Result<Reply, LinkError> {
         let make = &make;
         self.persist(key, |shard, asking| async move { shard.attempt(make, asking).await }).await
     }
 
-    /// Calls a script and, where configured, waits until enough replicas have its writes.
-    pub async fn call_and_wait(&self, key: &str, make: impl Fn(&Clock) -> Call) -> Result<Reply, Error> {
+    /// Calls a script and, where configured, waits until enough replicas have what it wrote.
+    ///
+    /// # Errors
+    ///
+    /// When the outcome is unknown, or too few replicas acknowledged in time.
+    pub async fn call_and_wait(&self, key: &str, make: impl Fn(&Clock) -> Call) -> Result<Reply, LinkError> {
         let make = &make;
         self.persist(key, |shard, asking| async move { shard.attempt_and_wait(make, asking).await }).await
     }
 
-    /// Redis `TIME`, on the server of `key`.
-    pub async fn time(&self, key: &str) -> Result<Timestamp, Error> {
+    /// Redis `TIME`, where `key` lies.
+    ///
+    /// # Errors
+    ///
+    /// When no primary answers.
+    pub async fn time(&self, key: &str) -> Result<Timestamp, LinkError> {
         self.persist(key, |shard, _| async move { shard.time().await }).await
     }
 
@@ -133,8 +131,8 @@ impl Connections {
         &self,
         questions: &Pipeline,
         within: Duration,
-    ) -> Vec<Result<Vec<Option<String>>, Error>> {
-        let late = |_| Err(Failure::Final(Error::Unavailable("no answer in time".to_owned())));
+    ) -> Vec<Result<Vec<Option<String>>, LinkError>> {
+        let late = |_| Err(Failure::Final(LinkError::Unavailable("no answer in time".to_owned())));
         let looks = self.shards().into_iter().map(async |shard| {
             timeout(within, shard.look_all(questions)).await.unwrap_or_else(late).map_err(Failure::into_error)
         });
@@ -165,16 +163,21 @@ impl Connections {
         self.shards().len()
     }
 
+    /// Whether the deployment is a Cluster.
     pub fn is_cluster(&self) -> bool {
         matches!(self.routes, Routes::Cluster { .. })
     }
 
-    /// A connection of one's own to the primary of `key`, and a future to watch it. The future ends when the connection
-    /// is no longer the right one.
+    /// An exclusive connection to the primary where `key` lies, and a future that ends when that is no longer the
+    /// right one.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such primary, or it does not answer.
     pub async fn exclusive(
         &self,
         key: &str,
-    ) -> Result<(MultiplexedConnection, impl Future<Output = ()>), Error> {
+    ) -> Result<(MultiplexedConnection, impl Future<Output = ()>), LinkError> {
         let shard = self.find(key, &Route::Owner).await?.0;
         let handle = shard.link.handle().await?;
         let connection = shard.link.another(&handle).await?;
@@ -188,7 +191,7 @@ impl Connections {
         }
     }
 
-    async fn find(&self, key: &str, route: &Route) -> Result<(Arc<Shard>, bool), Error> {
+    async fn find(&self, key: &str, route: &Route) -> Result<(Arc<Shard>, bool), LinkError> {
         match (&self.routes, route) {
             (Routes::One(shard), _) => Ok((shard.clone(), false)),
             (Routes::Cluster { cluster, .. }, Route::Owner) => {
@@ -198,8 +201,8 @@ impl Connections {
         }
     }
 
-    /// Carries an attempt out, and repeats the same attempt where this may help.
-    async fn persist<T, A>(&self, key: &str, attempt: impl Fn(Arc<Shard>, bool) -> A) -> Result<T, Error>
+    /// Carries an attempt out, and the same attempt again where that may help.
+    async fn persist<T, A>(&self, key: &str, attempt: impl Fn(Arc<Shard>, bool) -> A) -> Result<T, LinkError>
     where
         A: Future<Output = Result<T, Failure>>,
     {
@@ -242,8 +245,8 @@ impl Connections {
         }
     }
 
-    /// Updates the map of the Cluster's slots after a failure.
-    fn learn(&self, key: &str, failure: &Failure) -> Result<(), Error> {
+    /// Learns from a failure about the Cluster's slots.
+    fn learn(&self, key: &str, failure: &Failure) -> Result<(), LinkError> {
         match (&self.routes, failure) {
             (Routes::Cluster { cluster, .. }, Failure::Moved(address)) => {
                 cluster.moved(nodes::slot(key), address)
@@ -257,7 +260,7 @@ impl Connections {
     }
 }
 
-impl Drop for Connections {
+impl Drop for Links {
     fn drop(&mut self) {
         if let Routes::Cluster { keeper, .. } = &self.routes {
             keeper.abort();
@@ -272,67 +275,4 @@ fn pauses_between() -> impl Iterator<Item = Duration> {
         .with_jitter()
         .with_max_times(REPEATS)
         .build()
-}
-
-pub(super) fn unavailable(error: &RedisError) -> Error {
-    Error::Unavailable(describe_to(error, "REDIS_URL"))
-}
-
-/// For logs: a refused login comes with the names of the settings for user and password.
-fn describe_to(error: &RedisError, settings: &str) -> String {
-    let is_refused = error.kind() == ErrorKind::AuthenticationFailed
-        || matches!(code_of(error).as_deref(), Some("NOAUTH" | "WRONGPASS"));
-    let hint = if is_refused { format!(" (user and password: {settings})") } else { String::new() };
-    describe(error) + &hint
-}
-
-/// Sends a command; an error reply of the server is an error here too.
-pub(super) async fn send(connection: &mut MultiplexedConnection, command: &Cmd) -> Result<Value, RedisError> {
-    match connection.send_packed_command(command).await? {
-        Value::ServerError(error) => Err(error.into()),
-        value => Ok(value),
-    }
-}
-
-/// An answer; `None` where the user may not ask, or the server does not know the question.
-pub(super) fn answered(answer: Value) -> Result<Option<String>, RedisError> {
-    match answer {
-        Value::ServerError(error) if matches!(error.code(), "NOPERM" | "ERR") => Ok(None),
-        Value::ServerError(error) => Err(error.into()),
-        answer => Ok(Some(redis::from_redis_value(answer)?)),
-    }
-}
-
-/// Sends a command; `asking` where it was redirected by `ASK`. `ASKING` and the command travel together, so nothing
-/// comes between them.
-async fn ask(
-    connection: &mut MultiplexedConnection,
-    command: &Cmd,
-    asking: bool,
-) -> Result<Value, RedisError> {
-    if !asking {
-        return send(connection, command).await;
-    }
-    let mut both = redis::pipe();
-    both.cmd("ASKING").ignore().add_command(command.clone());
-    match connection.send_packed_commands(&both, 1, 1).await?.pop() {
-        Some(Value::ServerError(error)) => Err(error.into()),
-        Some(value) => Ok(value),
-        None => Ok(Value::Nil),
-    }
-}
-
-fn is_noscript(answer: &Result<Value, RedisError>) -> bool {
-    answer.as_ref().is_err_and(|error| error.code() == Some("NOSCRIPT"))
-}
-
-/// For logs: an error of the server by its code alone, because its text may repeat parts of the command.
-fn describe(error: &RedisError) -> String {
-    code_of(error).map_or_else(|| error.to_string(), |code| format!("Redis answered {code}"))
-}
-
-/// The code of an error; for several commands sent together, the code of the first failure.
-fn code_of(error: &RedisError) -> Option<String> {
-    let first = || Some(error.clone().into_server_errors()?.first()?.1.code().to_owned());
-    error.code().map(str::to_owned).or_else(first)
 }

@@ -13,17 +13,15 @@ use redis::aio::MultiplexedConnection;
 use redis::{RedisError, Value};
 use token_gateway_core::clock::Clock;
 
-use super::lane::{Handle, Link};
-use super::shard::pool_error;
-use super::{CONNECT, Failure, TURN, ask, is_noscript};
-use crate::store::Error;
-use crate::store::redis::reply::Reply;
-use crate::store::redis::scripts::Call;
+use crate::failure::Failure;
+use crate::link::{Handle, Link};
+use crate::wire::{CONNECT, TURN, ask, is_noscript};
+use crate::{Call, LinkError, Reply};
 
 /// Exclusive connections of one worker.
 const EXCLUSIVE: usize = 8;
 
-pub(super) struct Waiting {
+pub(crate) struct Waiting {
     link: Arc<Link>,
     pool: managed::Pool<Connections>,
     replicas: usize,
@@ -32,28 +30,28 @@ pub(super) struct Waiting {
 }
 
 /// The pool's objects.
-pub(super) struct Exclusive {
-    /// The link's handle. Once its connection has been replaced, this one must not be trusted either.
+pub(crate) struct Exclusive {
+    /// The link's: when its connection was replaced, this one is not to be trusted either.
     link: Handle,
     connection: MultiplexedConnection,
     /// An answer is still to come: a caller has given up.
     busy: bool,
 }
 
-pub(super) struct Connections(Arc<Link>);
+pub(crate) struct Connections(Arc<Link>);
 
 impl managed::Manager for Connections {
     type Type = Exclusive;
-    type Error = Error;
+    type Error = LinkError;
 
-    async fn create(&self) -> Result<Exclusive, Error> {
+    async fn create(&self) -> Result<Exclusive, LinkError> {
         let link = self.0.handle().await?;
         let connection = self.0.another(&link).await?;
         Ok(Exclusive { link, connection, busy: false })
     }
 
-    /// Compares two numbers. It makes no round trip, because a demoted primary would answer it anyway.
-    async fn recycle(&self, one: &mut Exclusive, _: &Metrics) -> managed::RecycleResult<Error> {
+    /// Compares two numbers; no round trip, because a demoted primary would answer it.
+    async fn recycle(&self, one: &mut Exclusive, _: &Metrics) -> managed::RecycleResult<LinkError> {
         if one.busy || one.link.number != self.0.current.load(Ordering::Acquire) {
             return Err(RecycleError::message("the connection is held up, or its server was replaced"));
         }
@@ -62,13 +60,13 @@ impl managed::Manager for Connections {
 }
 
 impl Waiting {
-    pub fn new(link: Arc<Link>, replicas: usize, call_timeout: Duration) -> Result<Self, Error> {
+    pub fn new(link: Arc<Link>, replicas: usize, call_timeout: Duration) -> Result<Self, LinkError> {
         let pool = managed::Pool::builder(Connections(link.clone()))
             .max_size(EXCLUSIVE)
             .timeouts(Timeouts { wait: Some(TURN), create: Some(CONNECT), recycle: None })
             .runtime(Runtime::Tokio1)
             .build()
-            .map_err(|error| Error::Unavailable(error.to_string()))?;
+            .map_err(|error| LinkError::Unavailable(error.to_string()))?;
         Ok(Self { link, pool, replicas, patience: call_timeout / 2 })
     }
 
@@ -77,7 +75,7 @@ impl Waiting {
     }
 
     pub async fn attempt(&self, make: &impl Fn(&Clock) -> Call, asking: bool) -> Result<Reply, Failure> {
-        let mut one = self.pool.get().await.map_err(pool_error)?;
+        let mut one = self.pool.get().await.map_err(Failure::from)?;
         let call = make(&one.link.clock);
         one.busy = true;
         match self.run(&call, &mut one.connection, asking).await {
@@ -99,7 +97,7 @@ impl Waiting {
             return Ok(());
         }
         let told = format!("{acknowledged} of {} replicas acknowledged in time", self.replicas);
-        Err(Failure::Final(Error::Unavailable(told)))
+        Err(Failure::Final(LinkError::Unavailable(told)))
     }
 
     async fn run(

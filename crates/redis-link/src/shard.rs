@@ -4,21 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use deadpool::managed::{self, Metrics, PoolError, RecycleError, TimeoutType, Timeouts};
+use deadpool::managed::{self, Metrics, RecycleError, Timeouts};
 use deadpool_redis::Runtime;
 use redis::{Cmd, Pipeline};
 use token_gateway_core::clock::{Clock, Timestamp};
 use tokio::task::JoinHandle;
 
-use super::lane::{self, Connector, Handle, Link, Target};
-use super::waiting::Waiting;
-use super::{Failure, TURN, answered, is_noscript};
-use crate::store::Error;
-use crate::store::redis::RedisSettings;
-use crate::store::redis::reply::Reply;
-use crate::store::redis::scripts::Call;
+use crate::failure::Failure;
+use crate::link::{self, Connector, Handle, Link, Target};
+use crate::waiting::Waiting;
+use crate::wire::{TURN, answered, is_noscript};
+use crate::{Call, LinkError, Reply, Settings};
 
-pub(super) struct Shard {
+pub(crate) struct Shard {
     pub link: Arc<Link>,
     pool: managed::Pool<Handles>,
     waiting: Option<Waiting>,
@@ -29,18 +27,18 @@ impl Shard {
     /// Begins to connect in the background, on the current runtime.
     /// `is_original`: it takes no other's place.
     pub fn open(
-        settings: &RedisSettings,
+        settings: &Settings,
         target: Target,
         opening: Connector,
         is_original: bool,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, LinkError> {
         let link = Arc::new(Link::new(target, opening, settings.timeout, is_original));
         let pool = managed::Pool::builder(Handles(link.clone()))
             .max_size(settings.max_in_flight)
             .timeouts(Timeouts { wait: Some(TURN), create: None, recycle: None })
             .runtime(Runtime::Tokio1)
             .build()
-            .map_err(|error| Error::Unavailable(error.to_string()))?;
+            .map_err(|error| LinkError::Unavailable(error.to_string()))?;
         let waiting = match settings.wait_replicas {
             0 => None,
             replicas => Some(Waiting::new(link.clone(), replicas, settings.timeout)?),
@@ -50,7 +48,7 @@ impl Shard {
             handles.retain(|_, _| false);
             exclusive.iter().for_each(|pool| drop(pool.retain(|_, _| false)));
         };
-        let keeper = tokio::spawn(lane::keep(link.clone(), forget));
+        let keeper = tokio::spawn(link::keep(link.clone(), forget));
         Ok(Self { link, pool, waiting, keeper })
     }
 
@@ -105,7 +103,7 @@ impl Shard {
     }
 
     async fn handle(&self) -> Result<managed::Object<Handles>, Failure> {
-        self.pool.get().await.map_err(pool_error)
+        self.pool.get().await.map_err(Failure::from)
     }
 }
 
@@ -120,27 +118,19 @@ struct Handles(Arc<Link>);
 
 impl managed::Manager for Handles {
     type Type = Handle;
-    type Error = Error;
+    type Error = LinkError;
 
-    /// Waits for the link while it is connecting; the caller's deadline bounds the wait.
-    async fn create(&self) -> Result<Handle, Error> {
+    /// Waits for the link while it is connecting; the caller's deadline bounds that.
+    async fn create(&self) -> Result<Handle, LinkError> {
         self.0.handle().await
     }
 
     /// Compares two numbers; no round trip.
-    async fn recycle(&self, handle: &mut Handle, _: &Metrics) -> managed::RecycleResult<Error> {
+    async fn recycle(&self, handle: &mut Handle, _: &Metrics) -> managed::RecycleResult<LinkError> {
         if handle.number == self.0.current.load(Ordering::Acquire) {
             Ok(())
         } else {
             Err(RecycleError::message("the connection was replaced"))
         }
     }
-}
-
-pub(super) fn pool_error(error: PoolError<Error>) -> Failure {
-    Failure::Final(match error {
-        PoolError::Timeout(TimeoutType::Wait) => Error::Overloaded,
-        PoolError::Backend(error) => error,
-        other => Error::Unavailable(other.to_string()),
-    })
 }

@@ -1,14 +1,15 @@
 //! The outcome of an unsuccessful attempt.
 
+use deadpool::managed::{PoolError, TimeoutType};
 use redis::RedisError;
 
-use super::describe;
-use crate::store::Error;
-use crate::store::redis::address::Address;
+use crate::LinkError;
+use crate::address::Address;
+use crate::wire::describe;
 
 /// Why an attempt was not successful.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The connection is gone; the attempt may or may not have been carried out.
     Lost(String),
     /// The server is no primary any more, or lacks the replicas it must have.
@@ -19,7 +20,7 @@ pub(super) enum Failure {
     Ask(Address),
     /// The slot is on the move, and some keys are here and some there.
     TryAgain(String),
-    Final(Error),
+    Final(LinkError),
 }
 
 impl Failure {
@@ -35,8 +36,8 @@ impl Failure {
             (Some("ERR"), _) if error.to_string().contains("non local key") => Self::TryAgain(description),
             (Some("READONLY" | "NOREPLICAS" | "MASTERDOWN"), _) => Self::Demoted(description),
             (None, _) => Self::Lost(description),
-            (Some("CORRUPT" | "WRONGTYPE"), _) => Self::Final(Error::Corrupt(description)),
-            (Some(_), _) => Self::Final(Error::Unavailable(description)),
+            (Some("CORRUPT" | "WRONGTYPE"), _) => Self::Final(LinkError::Corrupt(description)),
+            (Some(_), _) => Self::Final(LinkError::Unavailable(description)),
         }
     }
 
@@ -48,14 +49,24 @@ impl Failure {
         matches!(self, Self::Lost(_) | Self::Demoted(_))
     }
 
-    pub fn into_error(self) -> Error {
+    pub fn into_error(self) -> LinkError {
         match self {
-            Self::Lost(cause) | Self::Demoted(cause) | Self::TryAgain(cause) => Error::Unavailable(cause),
+            Self::Lost(cause) | Self::Demoted(cause) | Self::TryAgain(cause) => LinkError::Unavailable(cause),
             Self::Moved(address) | Self::Ask(address) => {
-                Error::Unavailable(format!("redirected too often, last to {address}"))
+                LinkError::Unavailable(format!("redirected too often, last to {address}"))
             }
             Self::Final(error) => error,
         }
+    }
+}
+
+impl From<PoolError<LinkError>> for Failure {
+    fn from(error: PoolError<LinkError>) -> Self {
+        Self::Final(match error {
+            PoolError::Timeout(TimeoutType::Wait) => LinkError::Overloaded,
+            PoolError::Backend(error) => error,
+            other => LinkError::Unavailable(other.to_string()),
+        })
     }
 }
 

@@ -9,7 +9,7 @@ const PRICE: u32 = 10;
 /// The most retries at once: about as many as are in flight when a connection is lost.
 const MOST: u32 = 512;
 
-pub(super) struct Budget(AtomicU32);
+pub(crate) struct Budget(AtomicU32);
 
 impl Budget {
     pub fn new() -> Self {

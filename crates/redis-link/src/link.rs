@@ -1,23 +1,22 @@
 //! The link: one connection to one server, shared by all calls of a worker, and kept open in the background.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use futures_util::future::BoxFuture;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisError, Value};
 use token_gateway_core::clock::{Clock, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
-use super::cluster::Cluster;
-use super::sentinel::Sentinels;
-use super::{CONNECT, Failure, ask, send, unavailable};
-use crate::store::Error;
-use crate::store::redis::address::{Address, Dialer};
-use crate::store::redis::reply::Reply;
-use crate::store::redis::scripts;
+use crate::address::{Address, Dialer};
+use crate::failure::Failure;
+use crate::sentinel::Sentinels;
+use crate::wire::{CONNECT, ask, send, unavailable};
+use crate::{Handshake, LinkError, Reply};
 
 /// How long a connection may be silent before its keeper asks for the time and the role. The answers keep the clock's
 /// bound tight, and reveal a dead connection or a demoted primary while nobody uses it.
@@ -31,33 +30,38 @@ const LINK_CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 /// early by a millisecond takes a theft for a late call.
 const CLOCK_SAMPLES: usize = 4;
 
-/// The endpoint of a link.
-pub(super) enum Target {
+/// The server that a link leads to.
+pub(crate) enum Target {
     Fixed(Address),
     /// The present primary, as Sentinels name it.
     Master(Sentinels),
 }
 
-/// The handshake: the first call on each connection.
-pub(super) enum Handshake {
-    /// Reads the layout under this key. An answer proves the server a primary, and its layout known to this node.
-    /// Without this call a node could write behind the fence of `migrations-notes/README.md`.
-    Layout(String),
-    /// Asks for the time, no more: the user of a mere subscriber may do nothing else.
-    Reader,
-    /// Asks for the time, and has the Cluster read the layout, from the one server with its key. A server other than a
-    /// primary redirects every call.
-    Fenced(Weak<Cluster>),
+/// The first call on each connection.
+pub(crate) enum FirstExchange {
+    /// The caller's handshake. Only a writable primary answers it.
+    Script(Handshake),
+    /// Asks for the time, no more: a mere reader has no other right.
+    Time,
+    /// Asks for the time, and has the Cluster make the handshake with the one server that has its key. A replica redirects
+    /// every call.
+    Fenced(Arc<dyn Fence>),
 }
 
-/// The connector of a link: it dials, and makes the handshake.
-pub(super) struct Connector {
+/// The barrier before every server of a Cluster.
+pub(crate) trait Fence: Send + Sync {
+    /// Whether the servers may be written to.
+    fn confirm(&self) -> BoxFuture<'_, Result<(), LinkError>>;
+}
+
+/// How to open connections like a link's.
+pub(crate) struct Connector {
     pub dialer: Dialer,
-    pub handshake: Handshake,
+    pub first_exchange: FirstExchange,
 }
 
-/// The one connection to a server, shared by all calls of a worker.
-pub(super) struct Link {
+/// The one connection that all calls of a worker share.
+pub(crate) struct Link {
     target: Target,
     /// It was there from the start, and took no other's place.
     is_original: bool,
@@ -79,11 +83,11 @@ enum State {
     Connecting,
     Up(Handle),
     /// The last try failed, for this reason: a call fails at once, and the keeper tries again.
-    Down(Error),
+    Down(LinkError),
 }
 
 #[derive(Clone)]
-pub(super) struct Handle {
+pub(crate) struct Handle {
     pub number: u64,
     pub address: Address,
     /// The server's clock.
@@ -92,12 +96,12 @@ pub(super) struct Handle {
 }
 
 impl Connector {
-    /// Opens a connection, and passes the server's times to `clock`.
-    pub async fn open(&self, address: &Address, clock: &Clock) -> Result<MultiplexedConnection, Error> {
+    /// Opens a connection, and tells the clock what it heard.
+    pub async fn open(&self, address: &Address, clock: &Clock) -> Result<MultiplexedConnection, LinkError> {
         let opened = self.dialer.dial(address, CONNECT).await;
         let mut connection = opened.map_err(|error| unavailable(&error))?;
         let asked = Instant::now();
-        let time = self.handshake.exchange(&mut connection).await?;
+        let time = self.first_exchange.exchange(&mut connection).await?;
         clock.observe(time, asked, Instant::now());
         for _ in 0..CLOCK_SAMPLES {
             let asked = Instant::now();
@@ -108,29 +112,27 @@ impl Connector {
     }
 }
 
-impl Handshake {
-    async fn exchange(&self, connection: &mut MultiplexedConnection) -> Result<Timestamp, Error> {
+impl FirstExchange {
+    async fn exchange(&self, connection: &mut MultiplexedConnection) -> Result<Timestamp, LinkError> {
         let failed = |error: RedisError| unavailable(&error);
         match self {
-            Self::Fenced(cluster) => {
-                if let Some(cluster) = cluster.upgrade() {
-                    cluster.confirm_layout().await?;
-                }
+            Self::Fenced(fence) => {
+                fence.confirm().await?;
                 send(connection, &redis::cmd("TIME")).await.and_then(read_time).map_err(failed)
             }
-            Self::Reader => send(connection, &redis::cmd("TIME")).await.and_then(read_time).map_err(failed),
-            Self::Layout(key) => {
-                let answer = send(connection, &scripts::open_layout_call(key).eval()).await;
+            Self::Time => send(connection, &redis::cmd("TIME")).await.and_then(read_time).map_err(failed),
+            Self::Script(handshake) => {
+                let answer = send(connection, &handshake.call.eval()).await;
                 let reply = Reply::new(answer.map_err(failed)?)?;
                 let time = reply.time;
-                scripts::check_layout(reply).map(|()| time)
+                (handshake.check)(reply).map(|()| time)
             }
         }
     }
 }
 
 impl Target {
-    async fn address(&self) -> Result<Address, Error> {
+    async fn address(&self) -> Result<Address, LinkError> {
         match self {
             Self::Fixed(address) => Ok(address.clone()),
             Self::Master(sentinels) => sentinels.master().await,
@@ -149,15 +151,17 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// When the server was deposed while it was dialled: the server may have been asleep.
-    async fn confirm(&self, connection: &mut MultiplexedConnection) -> Result<String, Error> {
+    /// When it was deposed while it was dialled: it may have been asleep.
+    async fn confirm(&self, connection: &mut MultiplexedConnection) -> Result<String, LinkError> {
         let Self::Master(sentinels) = self else { return Ok(String::new()) };
         let info = send(connection, redis::cmd("INFO").arg("replication")).await;
         let info: redis::InfoDict =
             info.and_then(|info| Ok(redis::from_redis_value(info)?)).map_err(|error| unavailable(&error))?;
         let replid: String = info.get("master_replid").unwrap_or_default();
         if sentinels.has_successor(&replid).await {
-            return Err(Error::Unavailable("the master was deposed; Sentinels do not say so yet".to_owned()));
+            return Err(LinkError::Unavailable(
+                "the master was deposed; Sentinels do not say so yet".to_owned(),
+            ));
         }
         Ok(replid)
     }
@@ -179,20 +183,20 @@ impl Link {
     }
 
     /// A handle on the open connection; waits for it while it is connecting.
-    pub async fn handle(&self) -> Result<Handle, Error> {
+    pub async fn handle(&self) -> Result<Handle, LinkError> {
         let mut state = self.state.subscribe();
         let settled = state.wait_for(|state| !matches!(state, State::Connecting)).await;
         match settled.as_deref() {
             Ok(State::Up(handle)) => Ok(handle.clone()),
             Ok(State::Down(error)) => Err(error.clone()),
-            Ok(State::Connecting) | Err(_) => Err(Error::Unavailable("the store is closing".to_owned())),
+            Ok(State::Connecting) | Err(_) => Err(LinkError::Unavailable("the store is closing".to_owned())),
         }
     }
 
-    /// A connection like the link's, to the server of `handle`, for one use at a time.
-    pub async fn another(&self, handle: &Handle) -> Result<MultiplexedConnection, Error> {
+    /// A connection like the link's, to the server that `handle` leads to, for one use at a time.
+    pub async fn another(&self, handle: &Handle) -> Result<MultiplexedConnection, LinkError> {
         let opened = timeout(CONNECT, self.opening.open(&handle.address, &handle.clock)).await;
-        opened.unwrap_or_else(|_| Err(Error::Unavailable(format!("no answer within {CONNECT:?}"))))
+        opened.unwrap_or_else(|_| Err(LinkError::Unavailable(format!("no answer within {CONNECT:?}"))))
     }
 
     /// The server, where it is always the same.
@@ -258,7 +262,7 @@ impl Link {
     /// refreshes.
     async fn check(&self, handle: &mut Handle) -> Result<(), Failure> {
         self.time(handle).await?;
-        if matches!(self.opening.handshake, Handshake::Fenced(_)) {
+        if matches!(self.opening.first_exchange, FirstExchange::Fenced(_)) {
             return Ok(()); // a demoted server redirects us
         }
         let info = self.ask(handle, redis::cmd("INFO").arg("replication"), false).await;
@@ -286,7 +290,7 @@ impl Link {
     pub fn judge(&self, handle: &Handle, error: &RedisError) -> Failure {
         match Failure::of(error, &handle.address) {
             // In a Cluster a demoted server redirects us; this one lacks replicas, perhaps only for a moment.
-            Failure::Demoted(cause) if matches!(self.opening.handshake, Handshake::Fenced(_)) => {
+            Failure::Demoted(cause) if matches!(self.opening.first_exchange, FirstExchange::Fenced(_)) => {
                 Failure::TryAgain(cause)
             }
             Failure::Lost(cause) | Failure::Demoted(cause) => {
@@ -331,9 +335,9 @@ fn read_time(value: Value) -> Result<Timestamp, RedisError> {
     Ok(Timestamp(seconds * 1_000_000 + micros))
 }
 
-/// Keeps the link's connection open for as long as the store lives. `forget` drops all other handles on a connection
-/// given up, so it closes.
-pub(super) async fn keep(link: Arc<Link>, forget: impl Fn()) {
+/// Keeps the link's connection open for as long as the store lives. `forget` drops what others keep of one that was
+/// given up, so that it closes.
+pub(crate) async fn keep(link: Arc<Link>, forget: impl Fn()) {
     for number in 1.. {
         let (handle, replid) = connect(&link, number).await;
         log::info!("connected to Redis at {}", handle.address);
@@ -383,7 +387,7 @@ async fn connect(link: &Link, number: u64) -> (Handle, String) {
         let error = match timeout(CONNECT, open(link, number)).await {
             Ok(Ok(opened)) => return opened,
             Ok(Err(error)) => error,
-            Err(_) => Error::Unavailable(format!("no answer within {CONNECT:?}")),
+            Err(_) => LinkError::Unavailable(format!("no answer within {CONNECT:?}")),
         };
         if !told {
             log::warn!("cannot connect to Redis, trying on: {error}");
@@ -395,7 +399,7 @@ async fn connect(link: &Link, number: u64) -> (Handle, String) {
     unreachable!("the backoff never ends")
 }
 
-async fn open(link: &Link, number: u64) -> Result<(Handle, String), Error> {
+async fn open(link: &Link, number: u64) -> Result<(Handle, String), LinkError> {
     let is_first = number == 1 && link.is_original;
     let clock = if is_first { Clock::default() } else { Clock::of_a_successor() };
     let (address, clock) = (link.target.address().await?, Arc::new(clock));

@@ -3,7 +3,7 @@
 //! All are asked at once, and the answer of the highest configuration epoch counts: a cut-off Sentinel may still name a
 //! primary deposed by the others. (Redis: "Guidelines for Redis clients with support for Sentinel".) In the middle of a
 //! failover, `SENTINEL GET-MASTER-ADDR-BY-NAME` already names the new primary. The named server must prove itself the
-//! primary on each new connection, see `lane.rs`.
+//! primary on each new connection, see `link.rs`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use redis::{FromRedisValue, Pipeline, RedisError};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
-use super::describe_to;
-use crate::store::Error;
-use crate::store::redis::address::{Address, Dialer};
+use crate::LinkError;
+use crate::address::{Address, Dialer};
+use crate::wire::describe_to;
 
 /// How long a Sentinel may take to answer.
 const SENTINEL_TIMEOUT: Duration = Duration::from_millis(300);
@@ -28,7 +28,7 @@ const SENTINEL_POLL: Duration = Duration::from_millis(100);
 /// The settings of the login at Sentinels.
 const SETTINGS: &str = "REDIS_SENTINEL_USERNAME, REDIS_SENTINEL_PASSWORD";
 
-pub(super) struct Sentinels {
+pub(crate) struct Sentinels {
     all: Vec<Peer>,
     /// The master name, under which Sentinels know the primary.
     name: String,
@@ -64,7 +64,7 @@ impl Sentinels {
         Self { all: all.collect(), name: name.to_owned(), dialer, replicas: Mutex::default() }
     }
 
-    pub async fn master(&self) -> Result<Address, Error> {
+    pub async fn master(&self) -> Result<Address, LinkError> {
         let mut cause = None;
         let mut newest: Option<Named> = None;
         for answer in join_all(self.all.iter().map(|sentinel| sentinel.names(&self.name))).await {
@@ -78,7 +78,7 @@ impl Sentinels {
         }
         newest.map(|named| named.address).ok_or_else(|| {
             let cause = cause.unwrap_or_else(|| "none is configured".to_owned());
-            Error::Unavailable(format!("no Sentinel names the master '{}': {cause}", self.name))
+            LinkError::Unavailable(format!("no Sentinel names the master '{}': {cause}", self.name))
         })
     }
 

@@ -2,20 +2,25 @@
 
 use redis::aio::MultiplexedConnection;
 
-use super::sentinel::Sentinels;
-use super::{CONNECT, cluster, nodes, unavailable};
-use crate::store::Error;
-use crate::store::redis::RedisSettings;
-use crate::store::redis::address::{Address, Dialer, Topology};
+use crate::address::{Address, Dialer, Topology};
+use crate::sentinel::Sentinels;
+use crate::wire::{CONNECT, unavailable};
+use crate::{LinkError, Settings, cluster, nodes};
 
-/// One to each primary; answers have the deadline of a call.
-pub(in crate::store::redis) struct Masters {
+/// A connection to each primary; answers have the deadline of a call.
+pub struct Masters {
+    /// Each primary, and the connection to it.
     pub all: Vec<(Address, MultiplexedConnection)>,
     owners: Option<Vec<Option<u16>>>,
 }
 
 impl Masters {
-    pub async fn open(settings: &RedisSettings) -> Result<Self, Error> {
+    /// Connects to every primary.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be reached.
+    pub async fn open(settings: &Settings) -> Result<Self, LinkError> {
         let parsed = settings.parse()?;
         let dialer = Dialer::new(&parsed, &settings.tls);
         let (addresses, owners) = match parsed.topology {
@@ -40,9 +45,13 @@ impl Masters {
         Ok(Self { all, owners })
     }
 
-    /// The connection to the primary of a key.
-    pub fn of(&mut self, key: &str) -> Result<&mut MultiplexedConnection, Error> {
-        let unowned = || Error::Unavailable("a slot of the Cluster is served by nobody".to_owned());
+    /// The primary of a key.
+    ///
+    /// # Errors
+    ///
+    /// When no server serves the slot of the key.
+    pub fn of(&mut self, key: &str) -> Result<&mut MultiplexedConnection, LinkError> {
+        let unowned = || LinkError::Unavailable("a slot of the Cluster is served by nobody".to_owned());
         let index = self.index(key.as_bytes()).ok_or_else(unowned)?;
         Ok(&mut self.all[index].1)
     }
@@ -55,6 +64,7 @@ impl Masters {
         }
     }
 
+    /// Whether the deployment is a Cluster.
     pub fn is_cluster(&self) -> bool {
         self.owners.is_some()
     }

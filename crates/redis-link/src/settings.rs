@@ -1,0 +1,75 @@
+//! How a deployment is reached.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::LinkError;
+use crate::address::{self, Dialer, Parsed, Tls};
+
+/// How to reach a deployment.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// See the table in [`address`]; may hold a password.
+    pub url: SecretString,
+    /// For TLS.
+    pub tls: Tls,
+    /// The user for Sentinels, where they want one.
+    pub sentinel_username: Option<String>,
+    /// The password for Sentinels, where they want one.
+    pub sentinel_password: Option<SecretString>,
+    /// The longest that one call may take.
+    pub timeout: Duration,
+    /// Calls in flight at once to one primary; further ones wait at most 100 ms.
+    pub max_in_flight: usize,
+    /// Replicas that must acknowledge a write of [`call_and_wait`](crate::Links::call_and_wait) (0: none).
+    pub wait_replicas: usize,
+}
+
+impl Settings {
+    /// With the defaults of the gateway: a call may take half a second, and 1,024 may be in flight.
+    pub fn new(url: impl Into<SecretString>) -> Self {
+        Self {
+            url: url.into(),
+            tls: Tls::default(),
+            sentinel_username: None,
+            sentinel_password: None,
+            timeout: Duration::from_millis(500),
+            max_in_flight: 1024,
+            wait_replicas: 0,
+        }
+    }
+
+    /// Whether these lead anywhere.
+    ///
+    /// # Errors
+    ///
+    /// Which setting is wrong, and what would be right; never the URL, which may hold a password.
+    pub fn check(&self) -> Result<(), String> {
+        let parsed =
+            address::parse(self.url.expose_secret()).map_err(|problem| format!("REDIS_URL: {problem}"))?;
+        if !parsed.tls && !self.tls.is_empty() {
+            return Err(
+                "REDIS_TLS_CA, REDIS_TLS_CERT: have no effect without TLS; let REDIS_URL begin with rediss"
+                    .into(),
+            );
+        }
+        Dialer::new(&parsed, &self.tls).check().map_err(|_| {
+            "REDIS_TLS_CA, REDIS_TLS_CERT or REDIS_TLS_KEY: cannot be read as PEM certificates and their private key".into()
+        })
+    }
+
+    /// Reads the URL.
+    ///
+    /// # Errors
+    ///
+    /// When it is none that is understood.
+    pub fn parse(&self) -> Result<Parsed, LinkError> {
+        address::parse(self.url.expose_secret())
+            .map_err(|problem| LinkError::Unavailable(format!("REDIS_URL: {problem}")))
+    }
+
+    pub(crate) fn to_sentinels(&self, dialer: &Dialer) -> Dialer {
+        dialer.as_user(self.sentinel_username.as_deref(), self.sentinel_password.as_ref())
+    }
+}

@@ -1,0 +1,85 @@
+//! Commands and answers of one connection, and the words for its errors.
+
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, ErrorKind, RedisError, Value};
+
+use crate::LinkError;
+
+/// The longest that opening a connection may take, its first call included.
+pub const CONNECT: Duration = Duration::from_secs(1);
+
+/// How long a call waits for its turn when as many as allowed are in flight.
+pub const TURN: Duration = Duration::from_millis(100);
+
+/// An error of a command. The server names a code, and its text may repeat what was sent, so the text is left out.
+pub fn unavailable(error: &RedisError) -> LinkError {
+    LinkError::Unavailable(describe_to(error, "REDIS_URL"))
+}
+
+/// For logs. A refused login names the settings with user and password.
+pub fn describe_to(error: &RedisError, settings: &str) -> String {
+    let is_refused = error.kind() == ErrorKind::AuthenticationFailed
+        || matches!(code_of(error).as_deref(), Some("NOAUTH" | "WRONGPASS"));
+    let hint = if is_refused { format!(" (user and password: {settings})") } else { String::new() };
+    describe(error) + &hint
+}
+
+/// Sends a command. An error that the server answers is an error here, too.
+///
+/// # Errors
+///
+/// When the connection fails, or the server answers with an error.
+pub async fn send(connection: &mut MultiplexedConnection, command: &Cmd) -> Result<Value, RedisError> {
+    match connection.send_packed_command(command).await? {
+        Value::ServerError(error) => Err(error.into()),
+        value => Ok(value),
+    }
+}
+
+/// An answer; `None` where the user may not ask, or the server does not know the question.
+///
+/// # Errors
+///
+/// When the server answers with another error, or with no text.
+pub fn answered(answer: Value) -> Result<Option<String>, RedisError> {
+    match answer {
+        Value::ServerError(error) if matches!(error.code(), "NOPERM" | "ERR") => Ok(None),
+        Value::ServerError(error) => Err(error.into()),
+        answer => Ok(Some(redis::from_redis_value(answer)?)),
+    }
+}
+
+/// Sends a command; `asking` where it was redirected by `ASK`. The two travel together, so nothing comes between them.
+pub async fn ask(
+    connection: &mut MultiplexedConnection,
+    command: &Cmd,
+    asking: bool,
+) -> Result<Value, RedisError> {
+    if !asking {
+        return send(connection, command).await;
+    }
+    let mut both = redis::pipe();
+    both.cmd("ASKING").ignore().add_command(command.clone());
+    match connection.send_packed_commands(&both, 1, 1).await?.pop() {
+        Some(Value::ServerError(error)) => Err(error.into()),
+        Some(value) => Ok(value),
+        None => Ok(Value::Nil),
+    }
+}
+
+pub fn is_noscript(answer: &Result<Value, RedisError>) -> bool {
+    answer.as_ref().is_err_and(|error| error.code() == Some("NOSCRIPT"))
+}
+
+/// For logs: an error of the server by its code alone, because its text may repeat what was sent.
+pub fn describe(error: &RedisError) -> String {
+    code_of(error).map_or_else(|| error.to_string(), |code| format!("Redis answered {code}"))
+}
+
+/// The code of an error. For commands sent together: the code of the first failure.
+fn code_of(error: &RedisError) -> Option<String> {
+    let first = || Some(error.clone().into_server_errors()?.first()?.1.code().to_owned());
+    error.code().map(str::to_owned).or_else(first)
+}
