@@ -3,7 +3,7 @@
 //! - [`issue`](Gateway::issue): a login service has authenticated a user.
 //! - [`refresh`](Gateway::refresh): a refresh token is exchanged for its successor.
 //! - [`end`]: logout, logout everywhere, revocation.
-//! - [`ended`]: repair of ends that a failover lost.
+//! - [`repair`]: repair of ends that a failover lost.
 //! - [`introspect`](Gateway::introspect): whether a token is good now.
 //! - [`verify`](Gateway::verify): the same by the denylist, for proxies.
 //! - [`sessions`]: reading sessions, and changing their claims.

@@ -1,4 +1,4 @@
-//! All settings as a list. Each one is declared once, as a flag or in [`SECRETS`](super::secrets::SECRETS); help, `.env` and
+//! All settings as a list. Each one is declared once, as a flag or in `SECRETS` of `secrets.rs`; help, `.env` and
 //! `docs/settings.md` follow.
 
 use clap::{Arg, Args, Command};
