@@ -44,10 +44,14 @@ pub(super) fn parted(help: &str) -> (String, String) {
 }
 
 impl Setting {
+    /// Whether the default is a value and not words.
+    fn has_value(&self) -> bool {
+        !self.default.contains(' ') && !["none", "required"].contains(&self.default.as_str())
+    }
+
     /// A line of `.env` that changes nothing: the default as a comment. A secret is named by a file.
     pub fn env_line(&self) -> String {
-        let is_value = !self.default.contains(' ') && !["none", "required"].contains(&self.default.as_str());
-        match (self.is_secret, is_value) {
+        match (self.is_secret, self.has_value()) {
             (true, _) => format!("#{}_FILE=\n", self.name),
             (false, true) => format!("#{}={}\n", self.name, self.default),
             (false, false) => format!("#{}=\n", self.name),
@@ -59,9 +63,8 @@ impl Setting {
 pub fn page() -> String {
     let row = |setting: &Setting| {
         let secret = if setting.is_secret { " (secret)" } else { "" };
-        let is_value =
-            !setting.default.contains(' ') && !["none", "required"].contains(&setting.default.as_str());
-        let default = if is_value { format!("`{}`", setting.default) } else { setting.default.clone() };
+        let default =
+            if setting.has_value() { format!("`{}`", setting.default) } else { setting.default.clone() };
         format!("| `{}`{secret} | {default} | {} |\n", setting.name, setting.help.replace('|', "\\|"))
     };
     let rows: String = settings().iter().map(row).collect();

@@ -35,7 +35,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// The data of an event `ended`, for the document alone: [`sse::EndedEvent`] is sent.
 #[derive(ToSchema)]
 #[schema(example = json!({"sub": "alice", "sid": "4830719265501837429", "reason": "logout", "at": 1_790_000_000_000_u64}))]
-#[allow(dead_code)]
+#[expect(dead_code, reason = "it documents what `sse::EndedEvent` sends")]
 pub struct EndedEvent {
     sub: String,
     #[schema(value_type = schema::SessionId)]

@@ -28,7 +28,7 @@ ISSUER={issuer}
 # The keys that sign access tokens, from the folder in which the gateway starts. `token-gateway keys list` shows them,
 # `keys rotate` replaces the active one; nodes notice.
 SIGNING_KEYS={KEYS}
-# Instead: a file with one secret that verifiers share (HS256). Whoever holds it can mint access tokens.
+# Instead: a file with one secret that verifiers share (HS256). Its holders can mint access tokens.
 #SIGNING_SECRET_FILE=
 
 # Signs refresh tokens. No verifier ever needs it.

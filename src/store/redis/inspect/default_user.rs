@@ -5,6 +5,7 @@
 //! on with the next (redis#14541, valkey#3983). A restart then loses sessions, and brings ended ones back.
 
 use redis::Cmd;
+use token_gateway_core::session::{SessionId, Subject};
 
 use super::{Finding, Info, Severity, version_of};
 use crate::store::redis::keys::Keys;
@@ -17,19 +18,21 @@ const SUBJECT: &str = "default-user";
 /// The writes of the scripts as the file holds them, key and all. An expired key is deleted in their midst. From Redis
 /// 7.2 on, the first transaction of a file begins with `SELECT`.
 fn writes(keys: &Keys) -> [Vec<String>; 10] {
+    let (subject, session): (Subject, SessionId) =
+        ("check".parse().expect("a subject"), "1000000000000000000".parse().expect("an id"));
     let (layout, feed) = (keys.layout(), keys.feed());
-    let subject = format!("{layout}:{{subject}}");
+    let [record, sessions] = keys.both(&subject, session);
     let line = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     [
         line(&["SELECT", "0"]),
         line(&["SET", &layout, "1"]),
-        line(&["HSET", &subject, "state", "live"]),
-        line(&["HDEL", &subject, "scope"]),
-        line(&["SADD", &subject, "1"]),
-        line(&["SREM", &subject, "1"]),
-        line(&["PEXPIREAT", &subject, "1"]),
-        line(&["DEL", &subject]),
-        line(&["UNLINK", &subject]),
+        line(&["HSET", &record, "state", "live"]),
+        line(&["HDEL", &record, "scope"]),
+        line(&["SADD", &sessions, "1"]),
+        line(&["SREM", &sessions, "1"]),
+        line(&["PEXPIREAT", &record, "1"]),
+        line(&["DEL", &record]),
+        line(&["UNLINK", &record]),
         line(&["XADD", &feed, "*", "sid", "1"]),
     ]
 }
