@@ -2,15 +2,21 @@
 //!
 //! - [`issue`](Gateway::issue): a login service has authenticated a user.
 //! - [`refresh`](Gateway::refresh): a refresh token is exchanged for its successor.
-//! - [`end`]: logout, logout everywhere, revocation.
-//! - [`repair`]: repair of ends that a failover lost.
+//! - [`end`]: sessions end, their ends are published, and lost ends are repaired.
+//! - [`log_out`]: the holder of a token ends sessions.
+//! - [`bearer`]: the session of an access token, asked of the store.
+//! - [`repair`]: a subscriber finds ends that a failover lost.
 //! - [`introspect`](Gateway::introspect): whether a token is good now.
 //! - [`verify`](Gateway::verify): the same by the denylist, for proxies.
 //! - [`sessions`]: reading sessions, and changing their claims.
+//!
+//! A use case answers with a [`Verdict`], or with a [`GatewayError`]: it could not be known.
 
+mod bearer;
 pub mod end;
 mod introspect;
 pub mod issue;
+mod log_out;
 pub mod refresh;
 pub mod repair;
 pub mod service_keys;
@@ -29,7 +35,7 @@ use token_gateway_core::token::verify::Rejected;
 use tokio::time::timeout_at;
 
 use self::service_keys::ServiceKeys;
-use crate::store::{self, Store};
+use crate::store::{Ends, Store, StoreError};
 use crate::telemetry::metrics::{Metrics, Operation};
 use crate::token::{Pair, Tokens};
 
@@ -56,36 +62,29 @@ pub struct GatewaySettings {
     pub jwks_max_age: Duration,
 }
 
-/// Why a use case did not succeed.
+/// A use case gives no verdict: the outcome is unknown, and the request may be repeated.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The store gave no usable answer in time: the outcome is unknown, and this is no verdict.
+pub enum GatewayError {
+    /// The store gave no usable answer in time.
     #[error(transparent)]
-    Store(#[from] store::Error),
-    /// Another request of the same session overtook this one. This proves nothing, and the request may be repeated.
+    Store(#[from] StoreError),
+    /// Another request of the same session overtook this one, which proves nothing.
     #[error("overtaken by another request of the same session")]
     Overtaken,
-    /// The refresh token is refused.
-    #[error("refresh token refused: {0}")]
-    Grant(Refusal),
-    /// More scope was asked for than the session was granted.
-    #[error("scope exceeds what was granted")]
-    Scope,
-    /// The access token is refused.
-    #[error("access token refused: {0}")]
-    Access(Refusal),
-    /// The subject has no such session.
-    #[error("no such session")]
-    NotFound,
 }
 
-/// Why a token is refused.
+/// The verdict of a use case on a token.
+pub type Verdict<T> = Result<T, GrantRefusal>;
+
+/// Why a token is refused. A session is a grant (RFC 9700 section 4.14.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum GrantRefusal {
     #[error("{0}")]
     Token(Rejected),
     #[error("issued to another client")]
     Client,
+    #[error("more scope than the session was granted")]
+    Scope,
     #[error("session unknown or expired")]
     Unknown,
     #[error("session has ended")]
@@ -125,16 +124,26 @@ impl Gateway {
         &self,
         call: Call,
         operation: Operation,
-        part: impl Future<Output = Result<T, store::Error>>,
-    ) -> Result<T, Error> {
-        let _in_flight = self.metrics.store_call(operation);
-        let outcome = call.in_time(pin!(part)).await; // pinned here, or each layer would copy it
-        Ok(outcome.inspect_err(|error| log::debug!("{operation:?}: {error}"))?)
+        part: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, GatewayError> {
+        Ok(call.counted(&self.metrics, operation, part).await?)
+    }
+
+    /// Repairs the end of a session on the denylist, where the store has lost it. `None` for a session that is not on
+    /// the denylist.
+    async fn repair_revoked(
+        &self,
+        call: Call,
+        subject: &Subject,
+        session: SessionId,
+    ) -> Result<Option<Ends>, GatewayError> {
+        let Some(reason) = self.denylist.reason(subject, session) else { return Ok(None) };
+        Ok(Some(self.ender().end_one(call, subject.clone(), session, reason).await?))
     }
 
     /// The store's time for this call: a lower bound of the moment the call began, where earlier answers give one.
     /// Otherwise the store is asked.
-    async fn now(&self, call: Call, subject: &Subject) -> Result<Timestamp, Error> {
+    async fn now(&self, call: Call, subject: &Subject) -> Result<Timestamp, GatewayError> {
         match self.store.lower_bound(subject, call.began) {
             Some(now) => Ok(now),
             None => self.in_time(call, Operation::Read, self.store.now(subject)).await,
@@ -146,7 +155,7 @@ impl Gateway {
     /// # Errors
     ///
     /// The reason why the store cannot serve.
-    pub async fn ready(&self) -> Result<Vec<String>, Error> {
+    pub async fn ready(&self) -> Result<Vec<String>, GatewayError> {
         let call = self.begin(Instant::now());
         let mut dangers = self.in_time(call, Operation::Ready, self.store.ready()).await?;
         let stale = self.denylist.lag();
@@ -175,11 +184,20 @@ impl Call {
         Self { arrived, began, deadline: began + patience }
     }
 
-    async fn in_time<T>(
-        self,
-        part: impl Future<Output = Result<T, store::Error>>,
-    ) -> Result<T, store::Error> {
-        let late = || store::Error::Unavailable("no answer within REDIS_TIMEOUT_MS".to_owned());
+    async fn in_time<T>(self, part: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let late = || StoreError::Unavailable("no answer within REDIS_TIMEOUT_MS".to_owned());
         timeout_at(self.deadline.into(), part).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// The same, as a store call in flight of the metrics.
+    async fn counted<T>(
+        self,
+        metrics: &Metrics,
+        operation: Operation,
+        part: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let _in_flight = metrics.store_call(operation);
+        let outcome = self.in_time(pin!(part)).await; // pinned here, or each layer would copy it
+        outcome.inspect_err(|error| log::debug!("{operation:?}: {error}"))
     }
 }

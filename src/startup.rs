@@ -20,12 +20,11 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::{Settings, StoreSettings};
 use crate::gateway::Gateway;
-use crate::gateway::end::Ender;
 use crate::gateway::repair;
 use crate::http::{self, EventLoopLag, Lifecycle};
 use crate::store::memory::MemoryStore;
 use crate::store::redis::RedisStore;
-use crate::store::{self, Store};
+use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
 use crate::token::Tokens;
 
@@ -47,7 +46,7 @@ pub struct Application {
     lifecycle: Data<Lifecycle>,
     unready_first: Duration,
     keys: JoinHandle<()>,
-    follower: JoinHandle<()>,
+    subscriber_task: JoinHandle<()>,
 }
 
 impl Application {
@@ -79,14 +78,15 @@ impl Application {
             node.tokens.clone(),
             node.metrics.clone(),
         ));
-        let following = repair::follow(
+        let subscriber = repair::subscribe(
             gateway.store.clone(),
             node.denylist.clone(),
-            Ender::new(gateway.store.clone(), node.metrics.clone(), node.denylist.clone()),
+            gateway.ender(),
             settings.gateway.store_timeout,
         );
         let checker = node.checker.clone();
-        let follower = actix_web::rt::spawn(async move { tokio::join!(following, checker.drop_ended()).0 });
+        let subscriber_task =
+            actix_web::rt::spawn(async move { tokio::join!(subscriber, checker.drop_ended()).0 });
         let (state, issuer) = (lifecycle.clone(), settings.gateway.issuer);
         let server = HttpServer::new(move || {
             // One gateway per worker, because a link lives on the worker's own runtime.
@@ -102,7 +102,7 @@ impl Application {
         .shutdown_timeout(grace.as_secs())
         .listen(listener)?
         .run();
-        Ok(Self { server, admin, address, admin_address, lifecycle, unready_first, keys, follower })
+        Ok(Self { server, admin, address, admin_address, lifecycle, unready_first, keys, subscriber_task })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -130,7 +130,7 @@ impl Application {
         }
         stopper.abort();
         self.keys.abort();
-        self.follower.abort();
+        self.subscriber_task.abort();
         log::info!("stopped");
         Ok(())
     }
@@ -219,7 +219,7 @@ pub fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener> {
 /// Also logs a warning for each danger to the gateway's promises.
 async fn refuse_unknown_layout(gateway: &Gateway) -> Result<()> {
     match timeout(FIRST_ANSWER, gateway.store.ready()).await {
-        Ok(Err(error @ store::Error::Corrupt(_))) => Err(error.into()),
+        Ok(Err(error @ StoreError::Corrupt(_))) => Err(error.into()),
         Ok(Err(error)) => {
             log::warn!("starting without Redis; not ready until it is there: {error}");
             Ok(())

@@ -1,14 +1,14 @@
 //! Where sessions live: one trait in our own vocabulary, and two backends.
 //!
-//! - [`redis`]: the real one. Every change of state is one atomic Lua script; [`Store::publish`] runs two of them.
+//! - [`redis`]: the real one. Every change of state is one atomic Lua script.
 //! - [`memory`]: in-process, for `dev` and for tests of everything above it. Its sequential code is the
 //!   specification; `tests/store` runs the same operations against both and compares every answer.
 //!
 //! # Adding a backend
 //!
 //! Implement [`Store`], then add it to `Bench` in `tests/store/mod.rs`: the contract suite and the model-based test
-//! take it from there. Two rules matter more than all else. Each change of state is atomic, and [`Error`] means "could
-//! not know", never a verdict.
+//! take it from there. Two rules matter more than all else. Each change of state is atomic, and [`StoreError`] means
+//! "could not know", never a verdict.
 
 pub mod memory;
 pub mod redis;
@@ -79,7 +79,7 @@ impl ReuseScope {
 ///
 /// Never a verdict on a token. The messages are for logs and hold no token, claim or secret.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
-pub enum Error {
+pub enum StoreError {
     /// Unreachable, too slow, read-only, out of memory, loading.
     #[error("store unavailable: {0}")]
     Unavailable(String),
@@ -91,7 +91,7 @@ pub enum Error {
     Corrupt(String),
 }
 
-impl From<LinkError> for Error {
+impl From<LinkError> for StoreError {
     fn from(error: LinkError) -> Self {
         match error {
             LinkError::Unavailable(cause) => Self::Unavailable(cause),
@@ -101,7 +101,7 @@ impl From<LinkError> for Error {
     }
 }
 
-impl Error {
+impl StoreError {
     /// Whether the store has answered, with an unreadable record.
     pub fn is_corrupt(&self) -> bool {
         matches!(self, Self::Corrupt(_))
@@ -112,10 +112,10 @@ impl Error {
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Stores a new session, if nothing was ever stored under its id.
-    async fn create(&self, new: &NewSession<'_>) -> Result<Created, Error>;
+    async fn create(&self, new: &NewSession<'_>) -> Result<Created, StoreError>;
 
     /// Exchanges a refresh token for its successor, or says why not. The heart of the gateway.
-    async fn rotate(&self, rotation: &Rotation<'_>) -> Result<Rotated, Error>;
+    async fn rotate(&self, rotation: &Rotation<'_>) -> Result<Rotated, StoreError>;
 
     /// Ends one session. Ending an ended one changes nothing.
     async fn end_session(
@@ -123,7 +123,7 @@ pub trait Store: Send + Sync {
         subject: &Subject,
         session: SessionId,
         reason: Reason,
-    ) -> Result<EndedOne, Error>;
+    ) -> Result<EndOutcome, StoreError>;
 
     /// Ends the subject's sessions created until `sent_at`, all or all but one.
     async fn end_subject(
@@ -132,13 +132,13 @@ pub trait Store: Send + Sync {
         except: Option<SessionId>,
         reason: Reason,
         sent_at: Moment,
-    ) -> Result<EndedMany, Error>;
+    ) -> Result<Ends, StoreError>;
 
     /// One session, from the authority: a deposed primary refuses to answer.
-    async fn get(&self, subject: &Subject, session: SessionId) -> Result<Lookup, Error>;
+    async fn get(&self, subject: &Subject, session: SessionId) -> Result<Lookup, StoreError>;
 
     /// The subject's live sessions, the most recently refreshed first.
-    async fn list(&self, subject: &Subject) -> Result<Vec<SessionRecord>, Error>;
+    async fn list(&self, subject: &Subject) -> Result<Vec<SessionRecord>, StoreError>;
 
     /// Replaces the claims carried from the next refresh on, in one session or in all the subject's live ones. Returns
     /// the changed sessions.
@@ -147,14 +147,20 @@ pub trait Store: Send + Sync {
         subject: &Subject,
         session: Option<SessionId>,
         claims: &str,
-    ) -> Result<Vec<SessionId>, Error>;
+    ) -> Result<Vec<SessionId>, StoreError>;
 
-    /// Publishes ended sessions in the revocation feed, then marks their tombstones as published. Each of the two steps
-    /// is atomic by itself.
-    async fn publish(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), Error>;
+    /// The subject's ended sessions that are not marked as published yet.
+    async fn unpublished(&self, subject: &Subject) -> Result<Vec<EndedSession>, StoreError>;
+
+    /// Appends ended sessions to the revocation feed. Publishing twice is harmless.
+    async fn publish(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), StoreError>;
+
+    /// Marks the tombstones of sessions as published. Comes after [`publish`](Self::publish): a node lost in between
+    /// leaves work to repeat.
+    async fn mark_published(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), StoreError>;
 
     /// The time, freshly asked, of the server in charge of the subject's sessions.
-    async fn now(&self, subject: &Subject) -> Result<Timestamp, Error>;
+    async fn now(&self, subject: &Subject) -> Result<Timestamp, StoreError>;
 
     /// A lower bound of the same server's clock at `moment`, as far as earlier answers allow one.
     fn lower_bound(&self, subject: &Subject, moment: Instant) -> Option<Timestamp>;
@@ -165,7 +171,7 @@ pub trait Store: Send + Sync {
 
     /// Whether the store can serve: reachable, writable, and of a layout known to this node. Returns the remaining
     /// dangers to the promises, in words.
-    async fn ready(&self) -> Result<Vec<String>, Error>;
+    async fn ready(&self) -> Result<Vec<String>, StoreError>;
 }
 
 /// A session to be created. Empty strings are not stored.
@@ -189,7 +195,7 @@ pub struct NewSession<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Created {
     /// The session stands. `ended` holds the sessions evicted to make room, and earlier ends not yet published.
-    Created { created_at: Timestamp, absolute_expires_at: Option<Timestamp>, ended: EndedMany },
+    Created { created_at: Timestamp, absolute_expires_at: Option<Timestamp>, ended: Ends },
     /// The id has a record or a tombstone already.
     Exists,
     /// The deadline had passed.
@@ -230,7 +236,7 @@ pub enum Rotated {
     /// Reuse, but the call may not accuse; nothing was written.
     Suspect,
     /// A superseded token came back: theft is assumed, and these sessions have ended.
-    Reused(EndedMany),
+    Reused(Ends),
 }
 
 /// The data for minting the successor of a refresh token.
@@ -246,16 +252,21 @@ pub struct Successor {
     pub aud: String,
 }
 
-/// Ended sessions, not yet published.
+/// The ends of one subject's sessions that are to be published.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EndedMany {
+pub struct Ends {
     /// Ended by this call.
     pub now: Vec<EndedSession>,
     /// Ended earlier, by a node cut short before it published them.
     pub before: Vec<EndedSession>,
 }
 
-impl EndedMany {
+impl Ends {
+    /// The end of one session, by this call.
+    pub fn of(session: EndedSession) -> Self {
+        Self { now: vec![session], before: Vec::new() }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.now.is_empty() && self.before.is_empty()
     }
@@ -263,11 +274,16 @@ impl EndedMany {
     pub fn all(&self) -> Vec<EndedSession> {
         self.now.iter().chain(&self.before).cloned().collect()
     }
+
+    pub fn ids(&self) -> Vec<SessionId> {
+        self.now.iter().chain(&self.before).map(|one| one.session).collect()
+    }
 }
 
+/// The answers of [`Store::end_session`].
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EndedOne {
+pub enum EndOutcome {
     Ended,
     Already { reason: Reason, announced: bool },
     Unknown,
@@ -311,3 +327,7 @@ impl SessionRecord {
         records.sort_by_key(|record| (std::cmp::Reverse(record.last_refreshed_at), record.session));
     }
 }
+
+pub use StoreError as Error; // TEMP
+pub type EndedMany = Ends; // TEMP
+pub type EndedOne = EndOutcome; // TEMP

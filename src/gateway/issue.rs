@@ -5,8 +5,8 @@ use std::time::Instant;
 use token_gateway_core::clock::Moment;
 use token_gateway_core::session::{Jti, SessionId, Subject};
 
-use super::{Call, Error, Gateway, Issued};
-use crate::store::{self, Created, NewSession};
+use super::{Call, Gateway, GatewayError, Issued};
+use crate::store::{Created, NewSession, StoreError};
 use crate::telemetry::metrics::Operation;
 use crate::token::Grant;
 use crate::token::claims::SessionClaims;
@@ -25,7 +25,7 @@ pub struct Login {
 }
 
 impl Gateway {
-    pub async fn issue(&self, call: Call, login: &Login) -> Result<Issued, Error> {
+    pub async fn issue(&self, call: Call, login: &Login) -> Result<Issued, GatewayError> {
         let session = SessionId::random();
         let jti = Jti::first(session);
         let audience = login.audience.as_deref().unwrap_or(&self.settings.audience);
@@ -50,8 +50,8 @@ impl Gateway {
             Created::Exists => return Err(unavailable("the new session's id is taken").into()),
         };
         // The login stands even if the evictions cannot be published now. The next request to meet them publishes them.
-        if let Err(error) = self.publish(call, login.subject.clone(), ended).await {
-            log::warn!("evicted sessions are not announced yet: {error}");
+        if let Err(error) = self.ender().publish(call, login.subject.clone(), ended).await {
+            log::warn!("evicted sessions are not published yet: {error}");
         }
         self.metrics.sessions_created.inc();
         let pair = self.mint(&Grant {
@@ -71,6 +71,6 @@ impl Gateway {
     }
 }
 
-fn unavailable(what: &str) -> store::Error {
-    store::Error::Unavailable(what.to_owned())
+fn unavailable(what: &str) -> StoreError {
+    StoreError::Unavailable(what.to_owned())
 }

@@ -5,8 +5,8 @@ use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{Attempt, Reason};
 use token_gateway_core::token::verify::RefreshToken;
 
-use super::{Call, Error, Gateway, Issued, Refusal};
-use crate::store::{self, Rotated, Rotation};
+use super::{Call, Gateway, GatewayError, GrantRefusal, Issued, Verdict};
+use crate::store::{Rotated, Rotation, StoreError, Successor};
 use crate::telemetry::metrics::{Operation, RefreshOutcome};
 use crate::token::{Grant, Pair};
 
@@ -21,69 +21,92 @@ pub struct Refresh<'a> {
 }
 
 impl Gateway {
-    pub async fn refresh(&self, call: Call, request: &Refresh<'_>) -> Result<Issued, Error> {
-        let outcome = self.exchange(call, request).await;
-        if let Err(error) = &outcome {
-            self.metrics.refreshed(match error {
-                Error::Store(_) | Error::NotFound => RefreshOutcome::Unavailable,
-                Error::Overtaken => RefreshOutcome::Late,
-                // Counted on detection: the answer may be lost, and still the reuse happened.
-                Error::Grant(Refusal::Reused) => return outcome,
-                Error::Grant(Refusal::Ended) => RefreshOutcome::Ended,
-                Error::Grant(Refusal::Unknown) => RefreshOutcome::Unknown,
-                Error::Grant(_) | Error::Access(_) | Error::Scope => RefreshOutcome::Refused,
-            });
-        }
-        outcome
+    pub async fn refresh(&self, call: Call, request: &Refresh<'_>) -> Result<Verdict<Issued>, GatewayError> {
+        let answer = self.exchange(call, request).await;
+        let outcome = match &answer {
+            Err(GatewayError::Store(_)) => RefreshOutcome::Unavailable,
+            Err(GatewayError::Overtaken) => RefreshOutcome::Late,
+            // Counted on detection: the answer may be lost, and still the reuse happened.
+            Ok(Err(GrantRefusal::Reused)) | Ok(Ok(_)) => return answer,
+            Ok(Err(GrantRefusal::Ended)) => RefreshOutcome::Ended,
+            Ok(Err(GrantRefusal::Unknown)) => RefreshOutcome::Unknown,
+            Ok(Err(GrantRefusal::Token(_) | GrantRefusal::Client | GrantRefusal::Scope)) => {
+                RefreshOutcome::Refused
+            }
+        };
+        self.metrics.refreshed(outcome);
+        answer
     }
 
-    async fn exchange(&self, call: Call, request: &Refresh<'_>) -> Result<Issued, Error> {
-        let token = self.open_refresh(call, request).await?;
-        let scope = narrowed(request.scope, token.scope.as_deref())?;
-        if let Some(met) = self.remembered(&token.subject, token.jti.session()) {
-            self.insist(call, &token.subject, met).await?;
-            return Err(Error::Grant(Refusal::Ended));
+    async fn exchange(&self, call: Call, request: &Refresh<'_>) -> Result<Verdict<Issued>, GatewayError> {
+        let (token, narrowed) = match self.admit(call, request).await? {
+            Ok(admitted) => admitted,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let session = token.jti.session();
+        if self.repair_revoked(call, &token.subject, session).await?.is_some() {
+            return Ok(Err(GrantRefusal::Ended));
         }
         let rotated = self.in_time(call, Operation::Refresh, self.rotate(call, &token, request)).await?;
-        let (outcome, grant) = match rotated {
-            Rotated::Rotated(grant) => (RefreshOutcome::Rotated, grant),
-            Rotated::Replayed(grant) => (RefreshOutcome::Replayed, grant),
-            Rotated::RolledBack(grant) => {
-                log::warn!("session {}: the store had lost its last rotations; healed", token.jti.session());
-                (RefreshOutcome::RolledBack, grant)
+        let (outcome, successor) = match rotated {
+            Rotated::Rotated(successor) => (RefreshOutcome::Rotated, successor),
+            Rotated::Replayed(successor) => (RefreshOutcome::Replayed, successor),
+            Rotated::RolledBack(successor) => {
+                log::warn!("session {session}: the store had lost its last rotations; healed");
+                (RefreshOutcome::RolledBack, successor)
             }
-            Rotated::Late | Rotated::Suspect => return Err(Error::Overtaken),
-            Rotated::Unknown => return Err(Error::Grant(Refusal::Unknown)),
-            Rotated::Ended { .. } => return Err(Error::Grant(Refusal::Ended)),
-            Rotated::Reused(_) => return Err(Error::Grant(Refusal::Reused)),
+            Rotated::Late | Rotated::Suspect => return Err(GatewayError::Overtaken),
+            Rotated::Unknown => return Ok(Err(GrantRefusal::Unknown)),
+            Rotated::Ended { .. } => return Ok(Err(GrantRefusal::Ended)),
+            Rotated::Reused(_) => return Ok(Err(GrantRefusal::Reused)),
         };
-        let pair = self.mint(&Grant {
-            subject: &token.subject,
-            jti: &grant.jti,
-            generation: grant.generation,
-            issued_at: grant.issued_at,
-            now: grant.now,
-            absolute_expires_at: grant.absolute_expires_at,
-            client_id: &token.client_id,
-            audience: if grant.aud.is_empty() { &self.settings.audience } else { &grant.aud },
-            scope: Some(grant.scope.as_str()).filter(|scope| !scope.is_empty()),
-            narrowed: scope,
-            claims: &grant.claims,
-        })?;
+        let issued = self.grant(&token, successor, narrowed)?;
         self.metrics.refreshed(outcome);
-        let scope = scope.map(str::to_owned).or(Some(grant.scope).filter(|scope| !scope.is_empty()));
-        Ok(Issued { pair, session: grant.jti.session(), scope })
+        Ok(Ok(issued))
     }
 
-    async fn open_refresh(&self, call: Call, request: &Refresh<'_>) -> Result<RefreshToken, Error> {
-        let refused = |rejected| Error::Grant(Refusal::Token(rejected));
-        let token = self.tokens.open_refresh(request.token).map_err(refused)?;
+    /// The token of a request, and the narrower scope that it asks for.
+    async fn admit<'a>(
+        &self,
+        call: Call,
+        request: &Refresh<'a>,
+    ) -> Result<Verdict<(RefreshToken, Option<&'a str>)>, GatewayError> {
+        let token = match self.tokens.open_refresh(request.token) {
+            Ok(token) => token,
+            Err(refusal) => return Ok(Err(GrantRefusal::Token(refusal))),
+        };
         let now = self.now(call, &token.subject).await?;
-        let token = token.live_at(now).map_err(refused)?;
+        let token = match token.live_at(now) {
+            Ok(token) => token,
+            Err(refusal) => return Ok(Err(GrantRefusal::Token(refusal))),
+        };
         if request.client_id.is_some_and(|client| client != token.client_id) {
-            return Err(Error::Grant(Refusal::Client));
+            return Ok(Err(GrantRefusal::Client));
         }
-        Ok(token)
+        Ok(narrowed(request.scope, token.scope.as_deref()).map(|scope| (token, scope)))
+    }
+
+    fn grant(
+        &self,
+        token: &RefreshToken,
+        successor: Successor,
+        narrowed: Option<&str>,
+    ) -> Result<Issued, StoreError> {
+        let granted = Some(successor.scope).filter(|scope| !scope.is_empty());
+        let pair = self.mint(&Grant {
+            subject: &token.subject,
+            jti: &successor.jti,
+            generation: successor.generation,
+            issued_at: successor.issued_at,
+            now: successor.now,
+            absolute_expires_at: successor.absolute_expires_at,
+            client_id: &token.client_id,
+            audience: if successor.aud.is_empty() { &self.settings.audience } else { &successor.aud },
+            scope: granted.as_deref(),
+            narrowed,
+            claims: &successor.claims,
+        })?;
+        Ok(Issued { pair, session: successor.jti.session(), scope: narrowed.map(str::to_owned).or(granted) })
     }
 
     /// The rotation, and the publishing of ended sessions before any answer.
@@ -92,7 +115,7 @@ impl Gateway {
         call: Call,
         token: &RefreshToken,
         request: &Refresh<'_>,
-    ) -> Result<Rotated, store::Error> {
+    ) -> Result<Rotated, StoreError> {
         let mut rotation = Rotation {
             subject: &token.subject,
             presented: token.jti,
@@ -113,30 +136,31 @@ impl Gateway {
             Rotated::Reused(ended) => {
                 self.metrics.refreshed(RefreshOutcome::Reused);
                 log::warn!("session {session}: refresh token reused, {} sessions ended", ended.now.len());
-                self.publish(call, token.subject.clone(), ended.clone()).await?;
+                self.ender().publish(call, token.subject.clone(), ended.clone()).await?;
             }
             Rotated::Ended { reason, announced: false } => {
                 if *reason == Reason::Reuse {
                     log::warn!("session {session}: ended by a reuse whose answer was lost");
                 }
-                self.settle(call, token.subject.clone(), EndedSession { session, reason: *reason }).await?;
+                let met = EndedSession { session, reason: *reason };
+                self.ender().publish_tombstone(call, token.subject.clone(), met).await?;
             }
             _ => {}
         }
         Ok(rotated)
     }
 
-    pub(super) fn mint(&self, grant: &Grant<'_>) -> Result<Pair, store::Error> {
-        self.tokens.mint(grant).map_err(|error| store::Error::Corrupt(error.to_string()))
+    pub(super) fn mint(&self, grant: &Grant<'_>) -> Result<Pair, StoreError> {
+        self.tokens.mint(grant).map_err(|error| StoreError::Corrupt(error.to_string()))
     }
 }
 
 /// Scope may be narrowed at a refresh, never widened (RFC 6749 section 6).
-fn narrowed<'a>(asked: Option<&'a str>, granted: Option<&str>) -> Result<Option<&'a str>, Error> {
+fn narrowed<'a>(asked: Option<&'a str>, granted: Option<&str>) -> Verdict<Option<&'a str>> {
     let held = |scope| granted.unwrap_or_default().split(' ').any(|one| one == scope);
     match asked {
         Some(asked) if asked.split(' ').all(held) => Ok(Some(asked)),
-        Some(_) => Err(Error::Scope),
+        Some(_) => Err(GrantRefusal::Scope),
         None => Ok(None),
     }
 }

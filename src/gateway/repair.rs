@@ -2,7 +2,7 @@
 //!
 //! A failover may lose an acknowledged end, and bring the session back. Each node keeps a denylist of its own ends and
 //! of those in the feed ([`Denylist`]), and refuses these sessions. It repairs ends missing at a new primary or in
-//! the feed: it ends the session there, and publishes the end.
+//! the feed by [`Ender::repair`]: the session ends there, and its end is published.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -21,15 +21,15 @@ use crate::store::Store;
 /// How many repairs run at once.
 const REPAIRS_AT_ONCE: usize = 32;
 
-/// Follows the feed and repairs lost ends, for as long as it is polled.
-pub async fn follow(store: Arc<dyn Store>, known: Arc<Denylist>, ender: Ender, patience: Duration) {
-    let (lost, again) = unbounded_channel();
-    let follower = Subscriber { known, lost, repairs: Repairs::default() };
-    tokio::join!(store.follow(&follower), end_again(again, &follower, ender, patience));
+/// Subscribes to the feed and repairs lost ends, for as long as it is polled.
+pub async fn subscribe(store: Arc<dyn Store>, denylist: Arc<Denylist>, ender: Ender, call_timeout: Duration) {
+    let (lost, to_repair) = unbounded_channel();
+    let subscriber = Subscriber { denylist, lost, repairs: Repairs::default() };
+    tokio::join!(store.follow(&subscriber), repair_all(to_repair, &subscriber, ender, call_timeout));
 }
 
 struct Subscriber {
-    known: Arc<Denylist>,
+    denylist: Arc<Denylist>,
     lost: UnboundedSender<(Subject, EndedSession)>,
     repairs: Repairs,
 }
@@ -70,61 +70,61 @@ impl Subscriber {
 }
 
 impl Listener for Subscriber {
-    fn opened(&self, parts: usize) {
-        self.known.opened(parts);
+    fn opened(&self, partitions: usize) {
+        self.denylist.opened(partitions);
     }
 
-    fn snapshot(&self, part: usize, held: Vec<RevocationEvent>, watermark: Option<Instant>) {
-        self.repair(self.known.missing(part, &held));
-        self.known.snapshot(part, held, watermark);
+    fn snapshot(&self, partition: usize, events: Vec<RevocationEvent>, watermark: Option<Instant>) {
+        self.repair(self.denylist.missing(partition, &events));
+        self.denylist.snapshot(partition, events, watermark);
     }
 
-    fn events(&self, part: usize, more: Vec<RevocationEvent>, watermark: Option<Instant>) {
-        self.known.events(part, more, watermark);
-        self.repair(self.known.unpublished(timing::PUBLISHED_WITHIN));
+    fn events(&self, partition: usize, events: Vec<RevocationEvent>, watermark: Option<Instant>) {
+        self.denylist.events(partition, events, watermark);
+        self.repair(self.denylist.unpublished(timing::PUBLISHED_WITHIN));
     }
 }
 
 /// Tries each repair until it is done, or until every access token of the session has expired.
-async fn end_again(
+async fn repair_all(
     lost: UnboundedReceiver<(Subject, EndedSession)>,
-    follower: &Subscriber,
+    subscriber: &Subscriber,
     ender: Ender,
-    patience: Duration,
+    call_timeout: Duration,
 ) {
     let lost = stream::unfold(lost, |mut lost| async { lost.recv().await.map(|one| (one, lost)) });
-    let retention = follower.known.retention();
-    let ending = lost.for_each_concurrent(REPAIRS_AT_ONCE, |(subject, ended)| {
+    let retention = subscriber.denylist.retention();
+    let repairing = lost.for_each_concurrent(REPAIRS_AT_ONCE, |(subject, ended)| {
         let ender = ender.clone();
         async move {
             loop {
-                insist(&ender, &subject, &ended, patience, retention).await;
-                if !follower.repairs.done(&(subject.clone(), ended.session)) {
+                repair_one(&ender, &subject, &ended, call_timeout, retention).await;
+                if !subscriber.repairs.done(&(subject.clone(), ended.session)) {
                     break;
                 }
             }
         }
     });
-    ending.await;
+    repairing.await;
 }
 
-async fn insist(
+async fn repair_one(
     ender: &Ender,
     subject: &Subject,
     ended: &EndedSession,
-    patience: Duration,
+    call_timeout: Duration,
     retention: Duration,
 ) {
     let began = Instant::now();
     while began.elapsed() < retention {
-        let call = Call::new(Instant::now(), patience);
-        match ender.clone().end_again(call, subject.clone(), ended.clone()).await {
+        let call = Call::new(Instant::now(), call_timeout);
+        match ender.repair(call, subject.clone(), ended.clone()).await {
             Ok(false) => return,
-            Ok(true) => return log::warn!("session {}: its end was lost; ended again", ended.session),
-            Err(_) => sleep(patience).await,
+            Ok(true) => return log::warn!("session {}: its end was lost; repaired", ended.session),
+            Err(_) => sleep(call_timeout).await,
         }
     }
-    log::error!("session {}: its end was lost, and could not be repeated", ended.session);
+    log::error!("session {}: its end was lost, and could not be repaired", ended.session);
 }
 
 #[cfg(test)]
@@ -132,12 +132,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_being_ended_again_is_ended_once_and_once_more_if_it_was_lost_meanwhile() {
+    fn a_lost_end_is_repaired_once_and_once_more_if_it_was_lost_meanwhile() {
         let whose = ("alice".parse().expect("a subject"), "1000000000000000001".parse().expect("an id"));
         let repairs = Repairs::default();
         assert!(repairs.begin(&whose) && !repairs.done(&whose));
         assert!(repairs.begin(&whose) && !repairs.begin(&whose));
-        assert!(repairs.done(&whose), "it was missing again before it had been ended again");
+        assert!(repairs.done(&whose), "it was missing again before its repair was done");
         assert!(!repairs.done(&whose) && repairs.begin(&whose));
     }
 }

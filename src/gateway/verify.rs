@@ -5,33 +5,26 @@ use std::time::Instant;
 use token_gateway_core::checker::{Access, Refused};
 use token_gateway_core::clock::Timestamp;
 
-use super::{Error, Gateway, Refusal};
-use crate::store;
+use super::Gateway;
 
 impl Gateway {
     /// Accepts a good token for this gateway's own audience. Waits only just after the start, until the feed has been
     /// read.
-    pub async fn verify(&self, token: &str) -> Result<Access, Error> {
-        match self.verdict(token) {
-            Err(Error::Store(_)) if self.denylist.stale().is_none() => {
+    pub async fn verify(&self, token: &str) -> Result<Access, Refused> {
+        match self.check(token) {
+            Err(Refused::Unsure) if self.denylist.stale().is_none() => {
                 self.denylist.read_first().await;
-                self.verdict(token)
+                self.check(token)
             }
             decided => decided,
         }
     }
 
-    fn verdict(&self, token: &str) -> Result<Access, Error> {
+    fn check(&self, token: &str) -> Result<Access, Refused> {
         let now = |access: &Access| {
             let known = self.store.lower_bound(access.subject(), Instant::now());
             known.unwrap_or_else(Timestamp::from_system_clock)
         };
-        self.checker.check(token, now).map_err(|refused| match refused {
-            Refused::Token(rejected) => Error::Access(Refusal::Token(rejected)),
-            Refused::Ended => Error::Access(Refusal::Ended),
-            Refused::Unsure => {
-                Error::Store(store::Error::Unavailable("the feed of ended sessions is stale".to_owned()))
-            }
-        })
+        self.checker.check(token, now)
     }
 }

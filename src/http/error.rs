@@ -26,8 +26,8 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::gateway::{self, Refusal};
-use crate::store;
+use crate::gateway::{GatewayError, GrantRefusal};
+use crate::store::StoreError;
 
 /// Seconds until a client may repeat a call answered with 503.
 const RETRY_AFTER_SECONDS: &str = "1";
@@ -65,9 +65,7 @@ pub enum ApiError {
     #[error("another request of the same session came in between; repeat the request")]
     Overtaken,
     #[error("{}", grant_description(*.0))]
-    Grant(Refusal),
-    #[error("the scope is malformed, or exceeds what the session was granted")]
-    Scope,
+    Grant(GrantRefusal),
     #[error("the access token is not valid, or its session has ended")]
     Access,
     #[error("the access token lacks a scope that is needed here")]
@@ -88,27 +86,32 @@ pub enum Challenge {
 }
 
 /// Names the class of a refusal only as far as this helps the rightful client.
-fn grant_description(refusal: Refusal) -> &'static str {
+fn grant_description(refusal: GrantRefusal) -> &'static str {
     match refusal {
-        Refusal::Token(_) => "the refresh token is malformed, expired or not issued here",
-        Refusal::Client => "the refresh token was issued to another client",
-        Refusal::Unknown | Refusal::Ended => "the session has ended or expired; sign in again",
-        Refusal::Reused => "the refresh token was used before, so its sessions have ended; sign in again",
+        GrantRefusal::Token(_) => "the refresh token is malformed, expired or not issued here",
+        GrantRefusal::Client => "the refresh token was issued to another client",
+        GrantRefusal::Scope => "the scope is malformed, or exceeds what the session was granted",
+        GrantRefusal::Unknown | GrantRefusal::Ended => "the session has ended or expired; sign in again",
+        GrantRefusal::Reused => {
+            "the refresh token was used before, so its sessions have ended; sign in again"
+        }
     }
 }
 
-impl From<gateway::Error> for ApiError {
-    fn from(error: gateway::Error) -> Self {
+impl From<GatewayError> for ApiError {
+    fn from(error: GatewayError) -> Self {
         match error {
-            gateway::Error::Store(store::Error::Overloaded) => Self::Overloaded,
-            gateway::Error::Store(store::Error::Unavailable(_) | store::Error::Corrupt(_)) => {
-                Self::Unavailable
-            }
-            gateway::Error::Overtaken => Self::Overtaken,
-            gateway::Error::Grant(refusal) => Self::Grant(refusal),
-            gateway::Error::Scope => Self::Scope,
-            gateway::Error::Access(_) => Self::Access,
-            gateway::Error::NotFound => Self::NoSession,
+            GatewayError::Store(error) => error.into(),
+            GatewayError::Overtaken => Self::Overtaken,
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Overloaded => Self::Overloaded,
+            StoreError::Unavailable(_) | StoreError::Corrupt(_) => Self::Unavailable,
         }
     }
 }
@@ -133,8 +136,8 @@ impl ApiError {
             Self::Unavailable | Self::Overloaded | Self::Overtaken => {
                 (StatusCode::SERVICE_UNAVAILABLE, Code::TemporarilyUnavailable)
             }
+            Self::Grant(GrantRefusal::Scope) => (StatusCode::BAD_REQUEST, Code::InvalidScope),
             Self::Grant(_) => (StatusCode::BAD_REQUEST, Code::InvalidGrant),
-            Self::Scope => (StatusCode::BAD_REQUEST, Code::InvalidScope),
             Self::Access => (StatusCode::UNAUTHORIZED, Code::InvalidToken),
             Self::NoSession => (StatusCode::NOT_FOUND, Code::NotFound),
         }
@@ -226,10 +229,10 @@ mod tests {
     #[test]
     fn not_knowing_is_503_and_never_a_verdict() {
         for error in [
-            gateway::Error::Store(store::Error::Overloaded),
-            gateway::Error::Store(store::Error::Unavailable("secret detail".into())),
-            gateway::Error::Store(store::Error::Corrupt("secret detail".into())),
-            gateway::Error::Overtaken,
+            GatewayError::Store(StoreError::Overloaded),
+            GatewayError::Store(StoreError::Unavailable("secret detail".into())),
+            GatewayError::Store(StoreError::Corrupt("secret detail".into())),
+            GatewayError::Overtaken,
         ] {
             let error = ApiError::from(error);
             assert_eq!(error.status_code(), StatusCode::SERVICE_UNAVAILABLE);

@@ -6,14 +6,12 @@
 use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
-use token_gateway_core::session::Reason;
 
 use super::arrival::Arrived;
 use super::error::ApiError;
 use super::request::AnySession;
 use super::{answer, credentials, request};
 use crate::gateway::Gateway;
-use crate::gateway::sessions::Caller;
 use crate::view;
 
 /// `?except=current` spares the session of the caller. Anything else is refused: a typing error must not end all
@@ -49,13 +47,10 @@ pub async fn list(
     http: HttpRequest,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let call = gateway.begin(arrived);
-    match gateway.caller(call, credentials::access_token(&http)?).await? {
-        Caller::Live { subject, session } => {
-            Ok(answer::list(&gateway.list(call, &subject).await?, Some(session)))
-        }
-        Caller::JustAnnounced { .. } => Err(ApiError::Access),
-    }
+    let token = credentials::access_token(&http)?;
+    let (sessions, own) =
+        gateway.own_sessions(gateway.begin(arrived), token).await?.map_err(|_| ApiError::Access)?;
+    Ok(answer::list(&sessions, Some(own)))
 }
 
 /// Log out everywhere, or everywhere else
@@ -80,20 +75,10 @@ pub async fn end_all(
     http: HttpRequest,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    // A call repeated after a 503 gets its 200, if only the publishing was left to do.
     let token = credentials::access_token(&http)?;
-    let spares_current = Which::spares_current(&http)?;
-    let call = gateway.begin(arrived);
-    match gateway.caller(call, token).await? {
-        Caller::Live { subject, session } => {
-            let except = spares_current.then_some(session);
-            Ok(answer::ended(&gateway.end_subject(call, subject, except, Reason::Logout).await?))
-        }
-        Caller::JustAnnounced { subject, announced } => {
-            let all_ended = !spares_current && gateway.list(call, &subject).await?.is_empty();
-            if all_ended { Ok(answer::ended(&announced)) } else { Err(ApiError::Access) }
-        }
-    }
+    let spares_own = Which::spares_current(&http)?;
+    let ended = gateway.log_out_everywhere(gateway.begin(arrived), token, spares_own).await?;
+    Ok(answer::ended(&ended.map_err(|_| ApiError::Access)?))
 }
 
 /// Log out one's own session, one device
@@ -112,14 +97,6 @@ pub async fn end_one(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     let (call, session) = (gateway.begin(arrived), request::session(&http));
-    match gateway.caller(call, credentials::access_token(&http)?).await? {
-        Caller::Live { subject, .. } => {
-            let Some(session) = session else { return Ok(answer::ended(&[])) };
-            Ok(answer::ended(&gateway.end_session(call, subject, session, Reason::Logout).await?))
-        }
-        Caller::JustAnnounced { announced, .. } => {
-            let was_it = session.is_some_and(|session| announced.contains(&session));
-            if was_it { Ok(answer::ended(&announced)) } else { Err(ApiError::Access) }
-        }
-    }
+    let ended = gateway.log_out(call, credentials::access_token(&http)?, session).await?;
+    Ok(answer::ended(&ended.map_err(|_| ApiError::Access)?))
 }

@@ -17,7 +17,7 @@ use super::error::ApiError;
 use super::form::{self, Form, TokenForm};
 use super::openapi::refusals;
 use super::{answer, credentials, request};
-use crate::gateway::{Gateway, Refusal};
+use crate::gateway::{Gateway, GrantRefusal};
 
 /// Nothing is left to be said.
 #[derive(Serialize, ToSchema)]
@@ -29,7 +29,7 @@ struct Refused;
 
 impl IntoResponses for Refused {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        refusals::document([ApiError::Grant(Refusal::Client)])
+        refusals::document([ApiError::Grant(GrantRefusal::Client)])
     }
 }
 
@@ -55,6 +55,8 @@ pub async fn revoke(
     let text = form::text(&body);
     let form = Form::read(&http, &text)?;
     let client = credentials::client(&http, &form, &gateway.services)?;
-    gateway.revoke(gateway.begin(arrived), form.required("token")?, client.as_deref()).await?;
+    let token = form.required("token")?;
+    let revoked = gateway.revoke(gateway.begin(arrived), token, client.as_deref()).await?;
+    revoked.map_err(ApiError::Grant)?;
     Ok(answer::json(StatusCode::OK, &Revoked {}))
 }

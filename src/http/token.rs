@@ -17,7 +17,7 @@ use super::openapi::refusals;
 use super::sessions::{Scope, check_scope};
 use super::{answer, credentials, request};
 use crate::gateway::refresh::Refresh;
-use crate::gateway::{Gateway, Refusal};
+use crate::gateway::{Gateway, GrantRefusal};
 
 /// The form of a refresh. Unknown parameters are ignored, empty ones count as absent; none belongs in the URI.
 #[derive(ToSchema)]
@@ -44,10 +44,14 @@ struct Refused;
 
 impl IntoResponses for Refused {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let refusals =
-            [Refusal::Token(Rejected::Malformed), Refusal::Client, Refusal::Ended, Refusal::Reused];
-        let refusals = refusals.map(ApiError::Grant).into_iter();
-        refusals::document(refusals.chain([ApiError::GrantType, ApiError::Scope, ApiError::Overtaken]))
+        let refusals = [
+            GrantRefusal::Token(Rejected::Malformed),
+            GrantRefusal::Client,
+            GrantRefusal::Ended,
+            GrantRefusal::Reused,
+        ];
+        let others = [ApiError::GrantType, ApiError::Grant(GrantRefusal::Scope), ApiError::Overtaken];
+        refusals::document(refusals.map(ApiError::Grant).into_iter().chain(others))
     }
 }
 
@@ -89,13 +93,14 @@ pub async fn refresh(
         return Err(ApiError::GrantType);
     }
     // Malformed scope is invalid scope here (RFC 6749 section 5.2), and nobody was ever granted it.
-    let scope = form.get("scope").map(check_scope).transpose().map_err(|_| ApiError::Scope)?;
+    let scope =
+        form.get("scope").map(check_scope).transpose().map_err(|_| ApiError::Grant(GrantRefusal::Scope))?;
     let refresh = Refresh {
         token: form.required("refresh_token")?,
         client_id: client.as_deref(),
         scope,
         attempt: request::attempt(&http)?,
     };
-    let issued = gateway.refresh(gateway.begin(arrived), &refresh).await?;
+    let issued = gateway.refresh(gateway.begin(arrived), &refresh).await?.map_err(ApiError::Grant)?;
     Ok(answer::tokens(StatusCode::OK, &issued))
 }

@@ -63,7 +63,8 @@ pub async fn end_all(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     let subject = managed(&http, &gateway)?;
-    Ok(answer::ended(&gateway.end_subject(gateway.begin(arrived), subject, None, Reason::Admin).await?))
+    let ended = gateway.ender().end_all(gateway.begin(arrived), subject, None, Reason::Admin).await?;
+    Ok(answer::ended(&ended.ids()))
 }
 
 /// Replace the claims of a user's sessions
@@ -150,7 +151,8 @@ pub async fn end_one(
 ) -> Result<HttpResponse, ApiError> {
     let subject = managed(&http, &gateway)?;
     let Some(session) = request::session(&http) else { return Ok(answer::ended(&[])) };
-    Ok(answer::ended(&gateway.end_session(gateway.begin(arrived), subject, session, Reason::Admin).await?))
+    let ended = gateway.ender().end_one(gateway.begin(arrived), subject, session, Reason::Admin).await?;
+    Ok(answer::ended(&ended.ids()))
 }
 
 fn managed(http: &HttpRequest, gateway: &Gateway) -> Result<Subject, ApiError> {

@@ -7,7 +7,7 @@
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use token_gateway_core::checker::Access;
+use token_gateway_core::checker::{Access, Refused};
 
 use super::answer;
 use super::credentials;
@@ -60,7 +60,10 @@ impl utoipa::IntoResponses for LacksScope {
 )]
 pub async fn verify(http: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
     let token = credentials::access_token(&http)?;
-    let access = gateway.verify(token).await?;
+    let access = gateway.verify(token).await.map_err(|refused| match refused {
+        Refused::Unsure => ApiError::Unavailable,
+        Refused::Token(_) | Refused::Ended => ApiError::Access,
+    })?;
     if required(http.query_string()).all(|scope| access.has_scope(&scope)) {
         identity(&access)
     } else {

@@ -169,14 +169,17 @@ impl Store for RedisStore {
         scripts::set_claims(self, subject, session, claims).await
     }
 
-    /// Appends to the feed first, and marks the tombstones last: a node lost in between leaves work to repeat. Between
-    /// the two, the replicas acknowledge the append, where `wait_replicas` asks for it. The acknowledgement covers all
-    /// earlier writes, the end itself included (Redis: `WAIT`).
+    async fn unpublished(&self, subject: &Subject) -> Result<Vec<EndedSession>, Error> {
+        Ok(scripts::end_subject(self, subject, None, Reason::Admin, Moment::Stored(Timestamp(0)))
+            .await?
+            .before)
+    }
+
     async fn publish(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), Error> {
-        if ended.is_empty() {
-            return Ok(());
-        }
-        scripts::publish(self, subject, ended).await?;
+        scripts::publish(self, subject, ended).await
+    }
+
+    async fn mark_published(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), Error> {
         scripts::mark_published(self, subject, ended).await
     }
 

@@ -181,7 +181,7 @@ impl Http {
         match event.event.as_deref() {
             Some(sse::ENDED) => {
                 let ended: EndedEvent = serde_json::from_str(&data).map_err(|_| Over::Malformed)?;
-                self.known.hear(0, &[ended.read().ok_or(Over::Malformed)?], None);
+                self.known.events(0, vec![ended.read().ok_or(Over::Malformed)?], None);
                 Ok(false)
             }
             Some(sse::FRESH) => {
@@ -190,7 +190,7 @@ impl Http {
                 if watermark.is_none_or(|known| known.elapsed() > STREAM_LAG_LIMIT) {
                     return Err(Over::Behind);
                 }
-                self.known.hear(0, &[], watermark);
+                self.known.events(0, Vec::new(), watermark);
                 self.last = event.id;
                 Ok(true)
             }

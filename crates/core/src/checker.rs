@@ -117,10 +117,10 @@ impl Checker {
 
     /// Forgets the tokens of ended sessions, as long as it is polled. [`check`](Self::check) refuses them before that.
     pub async fn drop_ended(&self) {
-        let mut news = self.denylist.news();
-        while !matches!(news.recv().await, Err(RecvError::Closed)) {
+        let mut ends = self.denylist.later_events();
+        while !matches!(ends.recv().await, Err(RecvError::Closed)) {
             sleep(DROP_EVERY).await;
-            news = news.resubscribe(); // one pass covers all events of the pause
+            ends = ends.resubscribe(); // one pass covers all events of the pause
             self.seen.retain(|access| self.denylist.reason(access.subject(), access.session()).is_none());
         }
     }

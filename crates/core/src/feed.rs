@@ -41,13 +41,13 @@ pub struct RevocationEvent {
 /// Receives the revocation feed, with the ends of sessions on any node.
 pub trait Listener {
     /// The number of partitions of the feed; called before all else.
-    fn opened(&self, parts: usize);
+    fn opened(&self, partitions: usize);
 
     /// A snapshot of one partition, read anew. An event published there within the retention and missing now has been
-    /// lost. `watermark` is the watermark: all events published before it have been passed on. It is `None` for as
-    /// long as lost events may be about to be repaired.
-    fn snapshot(&self, part: usize, held: Vec<RevocationEvent>, watermark: Option<Instant>);
+    /// lost. All events published before `watermark` have been passed on. It is `None` for as long as lost events may be
+    /// about to be repaired.
+    fn snapshot(&self, partition: usize, events: Vec<RevocationEvent>, watermark: Option<Instant>);
 
     /// New events; called at least every second, even without any.
-    fn events(&self, part: usize, more: Vec<RevocationEvent>, watermark: Option<Instant>);
+    fn events(&self, partition: usize, events: Vec<RevocationEvent>, watermark: Option<Instant>);
 }

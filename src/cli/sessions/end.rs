@@ -17,7 +17,7 @@ use crate::config::Ending;
 use crate::gateway::Call;
 use crate::gateway::end::Ender;
 use crate::store::redis::{RedisSettings, RedisStore};
-use crate::store::{self, EndedMany, Policy};
+use crate::store::{Ends, Policy, StoreError};
 use crate::telemetry::metrics::Metrics;
 
 #[derive(Debug, Args)]
@@ -84,7 +84,7 @@ impl End {
         })
     }
 
-    fn text(&self, ended: &EndedMany) -> String {
+    fn text(&self, ended: &Ends) -> String {
         if ended.is_empty() {
             let subject = printable(&self.sub);
             return match &self.id {
@@ -105,14 +105,14 @@ async fn end(
     policy: Policy,
     subject: Subject,
     extent: Extent,
-) -> Result<EndedMany, store::Error> {
+) -> Result<Ends, StoreError> {
     let retention = policy.feed_retention;
     let store = RedisStore::new(redis, policy)?;
     let ender = Ender::new(Arc::new(store), Metrics::new(), Arc::new(Denylist::new(retention)));
     let call = Call::new(Instant::now(), redis.timeout);
     match extent {
-        Extent::One(session) => ender.end_session(call, subject, session, Reason::Admin).await,
-        Extent::All { except } => ender.end_subject(call, subject, except, Reason::Admin).await,
+        Extent::One(session) => ender.end_one(call, subject, session, Reason::Admin).await,
+        Extent::All { except } => ender.end_all(call, subject, except, Reason::Admin).await,
     }
 }
 

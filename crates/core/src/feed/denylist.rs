@@ -16,35 +16,35 @@ use super::{EndedSession, Listener, RevocationEvent};
 use crate::clock::Timestamp;
 use crate::session::{Reason, SessionId, Subject};
 
-/// Events that a subscriber may be behind before it has to ask for a snapshot.
-const BACKLOG: usize = 1024;
+/// Events that a receiver may be behind before it has to ask for a snapshot.
+const EVENT_BACKLOG: usize = 1024;
 
 /// The denylist of a process, shared by all its threads.
 #[derive(Debug)]
 pub struct Denylist {
     /// How long an end is kept.
     retention: Duration,
-    memory: RwLock<Memory>,
+    state: RwLock<State>,
     began: Instant,
     /// The watermark of all partitions together, in microseconds since `began`; 0 as long as one of them has none.
     watermark: AtomicU64,
-    news: broadcast::Sender<RevocationEvent>,
+    receivers: broadcast::Sender<RevocationEvent>,
     /// Whether every partition has had a watermark.
     read_first: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
-struct Memory {
+struct State {
     /// One end of each session. There are more only where the holder of a signing key has made up another subject for
     /// it.
     ends: HashMap<SessionId, Vec<End>>,
-    /// Ends by this node, not yet checked: has the feed brought them?
+    /// Ends by this node that the feed may not have brought yet.
     own: VecDeque<(Instant, Subject, EndedSession)>,
     latest: Timestamp,
     /// When old ends were last dropped.
     swept: Option<Instant>,
     /// The watermark of each partition.
-    heard: Vec<Option<Instant>>,
+    watermarks: Vec<Option<Instant>>,
 }
 
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ struct End {
     ended: EndedSession,
     learnt: Instant,
     /// The partition with its latest event, and the time of this event; `None` before the first one.
-    told: Option<(usize, Timestamp)>,
+    published: Option<(usize, Timestamp)>,
 }
 
 impl Denylist {
@@ -61,10 +61,10 @@ impl Denylist {
     pub fn new(retention: Duration) -> Self {
         Self {
             retention,
-            memory: RwLock::default(),
+            state: RwLock::default(),
             began: Instant::now(),
             watermark: AtomicU64::new(0),
-            news: broadcast::Sender::new(BACKLOG),
+            receivers: broadcast::Sender::new(EVENT_BACKLOG),
             read_first: watch::Sender::new(false),
         }
     }
@@ -76,16 +76,16 @@ impl Denylist {
 
     /// Why the session has ended, if its end is known.
     pub fn reason(&self, subject: &Subject, session: SessionId) -> Option<Reason> {
-        let memory = self.read();
-        let end = memory.ends.get(&session)?.iter().find(|end| end.subject == *subject)?;
+        let state = self.read();
+        let end = state.ends.get(&session)?.iter().find(|end| end.subject == *subject)?;
         Some(end.ended.reason)
     }
 
     /// Whether the feed has brought an event of the session.
     pub fn is_published(&self, subject: &Subject, session: SessionId) -> bool {
-        let memory = self.read();
-        let mut ends = memory.ends.get(&session).into_iter().flatten();
-        ends.any(|end| end.subject == *subject && end.told.is_some())
+        let state = self.read();
+        let mut ends = state.ends.get(&session).into_iter().flatten();
+        ends.any(|end| end.subject == *subject && end.published.is_some())
     }
 
     /// Microseconds on a clock of this process. Nobody puts it forward or back.
@@ -109,38 +109,38 @@ impl Denylist {
     /// The lag. Before there is a watermark it counts from the start; before the feed is opened it is zero.
     pub fn lag(&self) -> Duration {
         self.stale().unwrap_or_else(|| {
-            if self.read().heard.is_empty() { Duration::ZERO } else { self.began.elapsed() }
+            if self.read().watermarks.is_empty() { Duration::ZERO } else { self.began.elapsed() }
         })
     }
 
-    /// Adds the ends by this node; the store has them already.
-    pub fn remember(&self, subject: &Subject, ended: &[EndedSession]) {
-        let mut memory = self.write();
+    /// Adds ends by this node; the store has them already.
+    pub fn add(&self, subject: &Subject, ended: &[EndedSession]) {
+        let mut state = self.write();
         for one in ended {
-            memory.learn(subject, one, None);
-            memory.own.push_back((Instant::now(), subject.clone(), one.clone()));
+            state.learn(subject, one, None);
+            state.own.push_back((Instant::now(), subject.clone(), one.clone()));
         }
-        memory.sweep(self.retention);
+        state.sweep(self.retention);
     }
 
     /// Own ends without an event from the feed for longer than `patience`. Each is returned once.
     pub fn unpublished(&self, patience: Duration) -> Vec<(Subject, EndedSession)> {
-        let mut memory = self.write();
-        let due = memory.own.partition_point(|(learnt, ..)| learnt.elapsed() > patience);
-        let due: Vec<_> = memory.own.drain(..due).collect();
-        drop(memory);
+        let mut state = self.write();
+        let due = state.own.partition_point(|(learnt, ..)| learnt.elapsed() > patience);
+        let due: Vec<_> = state.own.drain(..due).collect();
+        drop(state);
         let unpublished = due.into_iter().map(|(_, subject, ended)| (subject, ended));
         unpublished.filter(|(subject, ended)| !self.is_published(subject, ended.session)).collect()
     }
 
-    /// The ends within the retention that are missing from `held`: their latest event came from this partition, or no
+    /// The ends within the retention that are missing from a snapshot: their latest event came from this partition, or no
     /// event has come yet.
-    pub fn missing(&self, part: usize, held: &[RevocationEvent]) -> Vec<(Subject, EndedSession)> {
-        let held: HashSet<_> = held.iter().map(|one| (one.ended.session, &one.subject)).collect();
+    pub fn missing(&self, partition: usize, snapshot: &[RevocationEvent]) -> Vec<(Subject, EndedSession)> {
+        let held: HashSet<_> = snapshot.iter().map(|one| (one.ended.session, &one.subject)).collect();
         let needed = Timestamp::from_system_clock().minus(self.retention); // older ones are gone for their age
-        let memory = self.read();
-        let lost = memory.ends.values().flatten().filter(|end| {
-            end.told.is_none_or(|(told, at)| told == part && at >= needed)
+        let state = self.read();
+        let lost = state.ends.values().flatten().filter(|end| {
+            end.published.is_none_or(|(source, at)| source == partition && at >= needed)
                 && end.learnt.elapsed() < self.retention
                 && !held.contains(&(end.ended.session, &end.subject))
         });
@@ -152,36 +152,36 @@ impl Denylist {
         &self,
         since: Timestamp,
     ) -> (Vec<RevocationEvent>, broadcast::Receiver<RevocationEvent>) {
-        let news = self.news.subscribe(); // before looking: an event in between comes twice, and is not lost
-        let memory = self.read();
-        let known = memory.ends.values().flatten().filter_map(|end| {
-            let (_, at) = end.told.filter(|(_, at)| *at >= since)?;
+        let later = self.receivers.subscribe(); // before looking: an event in between comes twice, and is not lost
+        let state = self.read();
+        let known = state.ends.values().flatten().filter_map(|end| {
+            let (_, at) = end.published.filter(|(_, at)| *at >= since)?;
             Some(RevocationEvent { subject: end.subject.clone(), ended: end.ended.clone(), at })
         });
-        (known.collect(), news)
+        (known.collect(), later)
     }
 
     /// A receiver of all events from now on.
-    pub fn news(&self) -> broadcast::Receiver<RevocationEvent> {
-        self.news.subscribe()
+    pub fn later_events(&self) -> broadcast::Receiver<RevocationEvent> {
+        self.receivers.subscribe()
     }
 
     /// Adds events from a partition, and moves its watermark to `watermark`, if there is one.
-    pub fn hear(&self, part: usize, announced: &[RevocationEvent], watermark: Option<Instant>) {
-        let mut memory = self.write();
-        for one in announced {
-            if memory.learn(&one.subject, &one.ended, Some((part, one.at))) {
-                let _ = self.news.send(one.clone()); // there may be no receiver
+    fn receive(&self, partition: usize, events: &[RevocationEvent], watermark: Option<Instant>) {
+        let mut state = self.write();
+        for one in events {
+            if state.learn(&one.subject, &one.ended, Some((partition, one.at))) {
+                let _ = self.receivers.send(one.clone()); // there may be no receiver
             }
         }
-        memory.sweep(self.retention);
-        if let Some(heard) = memory.heard.get_mut(part) {
-            *heard = watermark.max(*heard);
+        state.sweep(self.retention);
+        if let Some(former) = state.watermarks.get_mut(partition) {
+            *former = watermark.max(*former);
         }
-        let until = memory.heard.iter().min().copied().flatten(); // `None` is the least
+        let until = state.watermarks.iter().min().copied().flatten(); // `None` is the least
         let until = until.map_or(0, |until| until.saturating_duration_since(self.began).as_micros().max(1));
         self.watermark.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Release);
-        drop(memory);
+        drop(state);
         if until > 0 {
             self.read_first.send_if_modified(|read| !std::mem::replace(read, true));
         }
@@ -194,26 +194,26 @@ impl Denylist {
         let _ = timeout_at((self.began + FIRST_SNAPSHOTS).into(), read.wait_for(|read| *read)).await;
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Memory> {
-        self.memory.read().expect("no panic while the ends are held")
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().expect("no panic while the ends are held")
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Memory> {
-        self.memory.write().expect("no panic while the ends are held")
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().expect("no panic while the ends are held")
     }
 }
 
 impl Listener for Denylist {
-    fn opened(&self, parts: usize) {
-        self.write().heard = vec![None; parts];
+    fn opened(&self, partitions: usize) {
+        self.write().watermarks = vec![None; partitions];
     }
 
-    fn snapshot(&self, part: usize, held: Vec<RevocationEvent>, watermark: Option<Instant>) {
-        self.hear(part, &held, watermark);
+    fn snapshot(&self, partition: usize, events: Vec<RevocationEvent>, watermark: Option<Instant>) {
+        self.receive(partition, &events, watermark);
     }
 
-    fn events(&self, part: usize, more: Vec<RevocationEvent>, watermark: Option<Instant>) {
-        self.hear(part, &more, watermark);
+    fn events(&self, partition: usize, events: Vec<RevocationEvent>, watermark: Option<Instant>) {
+        self.receive(partition, &events, watermark);
     }
 }
 
@@ -223,24 +223,29 @@ impl End {
     }
 }
 
-impl Memory {
+impl State {
     /// Returns whether this was the first event of the end.
-    fn learn(&mut self, subject: &Subject, ended: &EndedSession, told: Option<(usize, Timestamp)>) -> bool {
+    fn learn(
+        &mut self,
+        subject: &Subject,
+        ended: &EndedSession,
+        published: Option<(usize, Timestamp)>,
+    ) -> bool {
         let ends = self.ends.entry(ended.session).or_default();
         let known = ends.iter().position(|end| end.subject == *subject).unwrap_or_else(|| {
             ends.push(End {
                 subject: subject.clone(),
                 ended: ended.clone(),
                 learnt: Instant::now(),
-                told: None,
+                published: None,
             });
             ends.len() - 1
         });
         let end = &mut ends[known];
-        self.latest = told.map_or(self.latest, |(_, at)| self.latest.max(at));
-        let is_news = end.told.is_none() && told.is_some();
-        end.told = told.into_iter().chain(end.told).max_by_key(|(_, at)| *at);
-        is_news
+        self.latest = published.map_or(self.latest, |(_, at)| self.latest.max(at));
+        let is_first = end.published.is_none() && published.is_some();
+        end.published = published.into_iter().chain(end.published).max_by_key(|(_, at)| *at);
+        is_first
     }
 
     /// Drops ends older than the retention, from time to time.

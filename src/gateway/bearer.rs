@@ -1,0 +1,79 @@
+//! The bearer of an access token, and the session of a token as the store knows it.
+
+use token_gateway_core::feed::EndedSession;
+use token_gateway_core::session::{Jti, SessionId, Subject};
+
+use super::{Call, Gateway, GatewayError, GrantRefusal, Verdict};
+use crate::store::Lookup;
+use crate::telemetry::metrics::Operation;
+
+/// The bearer of a valid access token.
+pub(super) enum Bearer {
+    Live {
+        subject: Subject,
+        session: SessionId,
+    },
+    /// The session has ended, and these ends are published only now. Perhaps this repeats a logout with "unavailable"
+    /// as its first answer.
+    JustPublished {
+        subject: Subject,
+        published: Vec<SessionId>,
+    },
+}
+
+/// The session of a signed token.
+pub(super) enum Standing {
+    /// `jti` is the id of the current refresh token.
+    Live {
+        jti: Jti,
+    },
+    /// `published` holds the ends that are published only now.
+    Ended {
+        published: Vec<SessionId>,
+    },
+    Unknown,
+}
+
+impl Gateway {
+    /// Checks an access token, and asks the store whether its session is live.
+    pub(super) async fn bearer(&self, call: Call, token: &str) -> Result<Verdict<Bearer>, GatewayError> {
+        let token = match self.tokens.open_access(token) {
+            Ok(token) => token,
+            Err(refusal) => return Ok(Err(GrantRefusal::Token(refusal))),
+        };
+        let now = self.now(call, &token.subject).await?;
+        if let Err(refusal) = token.check_live_at(now) {
+            return Ok(Err(GrantRefusal::Token(refusal)));
+        }
+        let (subject, session) = (token.subject, token.session);
+        Ok(match self.standing(call, &subject, session).await? {
+            Standing::Live { .. } => Ok(Bearer::Live { subject, session }),
+            Standing::Ended { published } if published.is_empty() => Err(GrantRefusal::Ended),
+            Standing::Ended { published } => Ok(Bearer::JustPublished { subject, published }),
+            Standing::Unknown => Err(GrantRefusal::Unknown),
+        })
+    }
+
+    /// The session of a token. An end that is not published yet is published now.
+    pub(super) async fn standing(
+        &self,
+        call: Call,
+        subject: &Subject,
+        session: SessionId,
+    ) -> Result<Standing, GatewayError> {
+        if let Some(ends) = self.repair_revoked(call, subject, session).await? {
+            return Ok(Standing::Ended { published: ends.ids() });
+        }
+        match self.in_time(call, Operation::Read, self.store.get(subject, session)).await? {
+            Lookup::Live { jti, .. } => Ok(Standing::Live { jti }),
+            Lookup::Ended { reason, announced: false, .. } => {
+                let ender = self.ender();
+                let part = ender.publish_tombstone(call, subject.clone(), EndedSession { session, reason });
+                let ends = self.in_time(call, Operation::End, part).await?;
+                Ok(Standing::Ended { published: ends.ids() })
+            }
+            Lookup::Ended { announced: true, .. } => Ok(Standing::Ended { published: Vec::new() }),
+            Lookup::Unknown => Ok(Standing::Unknown),
+        }
+    }
+}

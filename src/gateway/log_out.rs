@@ -1,0 +1,93 @@
+//! Logout: the holder of a token ends sessions of the token's subject.
+
+use token_gateway_core::session::{Reason, SessionId, Subject};
+
+use super::bearer::Bearer;
+use super::{Call, Gateway, GatewayError, GrantRefusal, Verdict};
+use crate::store::SessionRecord;
+
+impl Gateway {
+    /// RFC 7009: ends the session of a refresh or access token, expired ones included. A token of another issuer has no
+    /// session here, and that is fine too.
+    pub async fn revoke(
+        &self,
+        call: Call,
+        token: &str,
+        client_id: Option<&str>,
+    ) -> Result<Verdict<()>, GatewayError> {
+        let (subject, session, owner) = if let Ok(token) = self.tokens.open_refresh(token) {
+            (token.subject, token.jti.session(), token.client_id)
+        } else if let Ok(token) = self.tokens.open_access(token) {
+            (token.subject, token.session, token.client_id)
+        } else {
+            return Ok(Ok(()));
+        };
+        if client_id.is_some_and(|client| client != owner) {
+            return Ok(Err(GrantRefusal::Client));
+        }
+        self.ender().end_proven(call, subject, session).await?;
+        Ok(Ok(()))
+    }
+
+    /// The sessions of the bearer's subject, and the bearer's own session.
+    pub async fn own_sessions(
+        &self,
+        call: Call,
+        access_token: &str,
+    ) -> Result<Verdict<(Vec<SessionRecord>, SessionId)>, GatewayError> {
+        Ok(match self.bearer(call, access_token).await? {
+            Ok(Bearer::Live { subject, session }) => Ok((self.list(call, &subject).await?, session)),
+            Ok(Bearer::JustPublished { .. }) => Err(GrantRefusal::Ended),
+            Err(refusal) => Err(refusal),
+        })
+    }
+
+    /// Ends all sessions of the bearer's subject, or all but the bearer's own. Returns the sessions whose ends this call
+    /// has published.
+    pub async fn log_out_everywhere(
+        &self,
+        call: Call,
+        access_token: &str,
+        spares_own: bool,
+    ) -> Result<Verdict<Vec<SessionId>>, GatewayError> {
+        Ok(match self.bearer(call, access_token).await? {
+            Ok(Bearer::Live { subject, session }) => {
+                let except = spares_own.then_some(session);
+                Ok(self.ender().end_all(call, subject, except, Reason::Logout).await?.ids())
+            }
+            // A call repeated after a 503 gets its 200, if only the publishing was left to do.
+            Ok(Bearer::JustPublished { subject, published }) => {
+                let all_ended = !spares_own && self.list(call, &subject).await?.is_empty();
+                if all_ended { Ok(published) } else { Err(GrantRefusal::Ended) }
+            }
+            Err(refusal) => Err(refusal),
+        })
+    }
+
+    /// Ends one session of the bearer's subject. `None` stands for a text that is no session id.
+    pub async fn log_out(
+        &self,
+        call: Call,
+        access_token: &str,
+        session: Option<SessionId>,
+    ) -> Result<Verdict<Vec<SessionId>>, GatewayError> {
+        Ok(match self.bearer(call, access_token).await? {
+            Ok(Bearer::Live { subject, .. }) => Ok(self.log_out_one(call, subject, session).await?),
+            Ok(Bearer::JustPublished { published, .. }) => {
+                let was_it = session.is_some_and(|session| published.contains(&session));
+                if was_it { Ok(published) } else { Err(GrantRefusal::Ended) }
+            }
+            Err(refusal) => Err(refusal),
+        })
+    }
+
+    async fn log_out_one(
+        &self,
+        call: Call,
+        subject: Subject,
+        session: Option<SessionId>,
+    ) -> Result<Vec<SessionId>, GatewayError> {
+        let Some(session) = session else { return Ok(Vec::new()) };
+        Ok(self.ender().end_one(call, subject, session, Reason::Logout).await?.ids())
+    }
+}

@@ -1,0 +1,185 @@
+//! The transitions of the embedded store, pure: each changes the sessions of one subject at one moment. They are the
+//! specification of the scripts.
+
+use std::collections::HashMap;
+
+use token_gateway_core::clock::Timestamp;
+use token_gateway_core::feed::EndedSession;
+use token_gateway_core::session::{Reason, SessionId};
+
+use super::record::{Live, Record};
+use crate::store::{Created, EndOutcome, Ends, NewSession, Policy, ReuseScope, Rotated, Rotation};
+
+/// A refresh token at most this many generations behind may have been late rather than stolen, though its call came
+/// straight through.
+const LATE_GENERATIONS: u64 = 4;
+
+/// The sessions of one subject.
+pub(super) type Sessions = HashMap<SessionId, Record>;
+
+/// The table of transitions, line by line.
+pub(super) fn rotate(
+    sessions: &mut Sessions,
+    rotation: &Rotation<'_>,
+    sent_at: Timestamp,
+    now: Timestamp,
+    policy: &Policy,
+) -> Rotated {
+    let Rotation { presented, generation, successor, .. } = *rotation;
+    let live = match sessions.get_mut(&presented.session()) {
+        None => return Rotated::Unknown,
+        Some(Record::Ended { reason, announced, .. }) => {
+            return Rotated::Ended { reason: *reason, announced: *announced };
+        }
+        Some(Record::Live(live)) => live,
+    };
+    let is_prev = live.prev == Some(presented);
+    if is_prev && live.jti == successor {
+        return Rotated::Replayed(live.grant(now));
+    }
+    if presented == live.jti && generation == live.generation {
+        return Rotated::Rotated(live.move_on(rotation, now, policy));
+    }
+    if is_prev && now < live.rotated_at.plus(policy.refresh_grace) {
+        return Rotated::Replayed(live.grant(now));
+    }
+    if generation > live.generation {
+        return Rotated::RolledBack(live.move_on(rotation, now, policy));
+    }
+    let was_held_up = now > sent_at.plus(policy.held_up);
+    if sent_at <= live.rotated_at && (was_held_up || generation + LATE_GENERATIONS >= live.generation) {
+        return Rotated::Late;
+    }
+    if !rotation.accuse {
+        return Rotated::Suspect;
+    }
+    Rotated::Reused(end_reused(sessions, presented.session(), sent_at, now, policy))
+}
+
+fn end_reused(
+    sessions: &mut Sessions,
+    own: SessionId,
+    sent_at: Timestamp,
+    now: Timestamp,
+    policy: &Policy,
+) -> Ends {
+    let mut ended = match policy.reuse_scope {
+        ReuseScope::Session => Ends::default(),
+        ReuseScope::Subject => end_where(sessions, Reason::Reuse, now, policy, |sid, live| {
+            sid != own && live.is_older(sent_at, now)
+        }),
+    };
+    sessions.insert(own, Record::tombstone(Reason::Reuse, now, policy));
+    ended.now.push(EndedSession { session: own, reason: Reason::Reuse });
+    ended
+}
+
+/// Ends the live sessions picked by `chosen`; returns them, and earlier ends not yet published.
+pub(super) fn end_where(
+    sessions: &mut Sessions,
+    reason: Reason,
+    now: Timestamp,
+    policy: &Policy,
+    chosen: impl Fn(SessionId, &Live) -> bool,
+) -> Ends {
+    let mut ended = Ends::default();
+    for (&session, record) in sessions.iter_mut() {
+        match record {
+            Record::Live(live) if chosen(session, live) => {
+                *record = Record::tombstone(reason, now, policy);
+                ended.now.push(EndedSession { session, reason });
+            }
+            Record::Ended { reason, announced: false, .. } => {
+                ended.before.push(EndedSession { session, reason: *reason });
+            }
+            _ => {}
+        }
+    }
+    ended
+}
+
+pub(super) fn create(
+    sessions: &mut Sessions,
+    new: &NewSession<'_>,
+    deadline: Timestamp,
+    now: Timestamp,
+    policy: &Policy,
+) -> Created {
+    match sessions.get(&new.jti.session()) {
+        Some(Record::Live(live)) if live.jti == new.jti && live.generation == 0 => {
+            let (created_at, absolute_expires_at) = (live.created_at, live.absolute_expires_at);
+            return Created::Created {
+                created_at,
+                absolute_expires_at,
+                ended: end_where(sessions, Reason::Evicted, now, policy, |_, _| false),
+            };
+        }
+        Some(_) => return Created::Exists,
+        None if now > deadline => return Created::Late,
+        None => {}
+    }
+    let evicted = surplus(sessions, policy);
+    let ended = end_where(sessions, Reason::Evicted, now, policy, |sid, _| evicted.contains(&sid));
+    let absolute_expires_at = policy.session_max_age.map(|age| now.plus(age));
+    let record = Live {
+        jti: new.jti,
+        generation: 0,
+        prev: None,
+        created_at: now,
+        rotated_at: now,
+        issued_at: now,
+        absolute_expires_at,
+        expires_at: now.plus(policy.refresh_ttl),
+        claims: new.claims.to_owned(),
+        client: new.client.to_owned(),
+        client_id: new.client_id.to_owned(),
+        scope: new.scope.to_owned(),
+        aud: new.aud.to_owned(),
+    };
+    sessions.insert(new.jti.session(), Record::Live(Box::new(record)));
+    Created::Created { created_at: now, absolute_expires_at, ended }
+}
+
+/// The sessions to evict for one more: those refreshed the longest ago.
+fn surplus(sessions: &Sessions, policy: &Policy) -> Vec<SessionId> {
+    let mut live: Vec<_> = live(sessions).map(|(session, live)| (live.rotated_at, session)).collect();
+    live.sort_unstable();
+    let surplus = (live.len() + 1).saturating_sub(policy.max_sessions);
+    live[..surplus].iter().map(|(_, session)| *session).collect()
+}
+
+/// Ends one session, live or not.
+pub(super) fn end(
+    sessions: &mut Sessions,
+    session: SessionId,
+    reason: Reason,
+    now: Timestamp,
+    policy: &Policy,
+) -> EndOutcome {
+    match sessions.get_mut(&session) {
+        None => EndOutcome::Unknown,
+        Some(Record::Ended { reason, announced, .. }) => {
+            EndOutcome::Already { reason: *reason, announced: *announced }
+        }
+        Some(record) => {
+            *record = Record::tombstone(reason, now, policy);
+            EndOutcome::Ended
+        }
+    }
+}
+
+pub(super) fn live(sessions: &Sessions) -> impl Iterator<Item = (SessionId, &Live)> {
+    sessions.iter().filter_map(|(session, record)| match record {
+        Record::Live(live) => Some((*session, live.as_ref())),
+        Record::Ended { .. } => None,
+    })
+}
+
+pub(super) fn unpublished(sessions: &Sessions) -> impl Iterator<Item = EndedSession> {
+    sessions.iter().filter_map(|(session, record)| match record {
+        Record::Ended { reason, announced: false, .. } => {
+            Some(EndedSession { session: *session, reason: *reason })
+        }
+        _ => None,
+    })
+}
