@@ -19,8 +19,7 @@ use token_gateway::store::redis::RedisStore;
 use token_gateway::store::redis::keys::Keys;
 use token_gateway::store::redis::scripts::ROTATE;
 use token_gateway::store::{
-    Created, EndedMany, EndedOne, Error, Lookup, NewSession, Rotated, Rotation, SessionRecord, Store,
-    Successor,
+    Created, EndOutcome, Ends, Error, Lookup, NewSession, Rotated, Rotation, SessionRecord, Store, Successor,
 };
 use token_gateway::telemetry::logging::{self, LogFormat};
 use token_gateway::telemetry::metrics::Metrics;
@@ -186,7 +185,7 @@ impl Store for Other {
         self.inner.create(new).await
     }
 
-    async fn end_session(&self, sub: &Subject, sid: SessionId, reason: Reason) -> Result<EndedOne, Error> {
+    async fn end_session(&self, sub: &Subject, sid: SessionId, reason: Reason) -> Result<EndOutcome, Error> {
         self.inner.end_session(sub, sid, reason).await
     }
 
@@ -196,7 +195,7 @@ impl Store for Other {
         except: Option<SessionId>,
         reason: Reason,
         sent_at: Moment,
-    ) -> Result<EndedMany, Error> {
+    ) -> Result<Ends, Error> {
         self.inner.end_subject(subject, except, reason, sent_at).await
     }
 
@@ -217,8 +216,16 @@ impl Store for Other {
         self.inner.set_claims(sub, sid, claims).await
     }
 
+    async fn unpublished(&self, subject: &Subject) -> Result<Vec<EndedSession>, Error> {
+        self.inner.unpublished(subject).await
+    }
+
     async fn publish(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), Error> {
         self.inner.publish(subject, ended).await
+    }
+
+    async fn mark_published(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), Error> {
+        self.inner.mark_published(subject, ended).await
     }
 
     async fn now(&self, subject: &Subject) -> Result<Timestamp, Error> {

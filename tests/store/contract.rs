@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use token_gateway::store::{Created, EndedOne, Lookup, Policy, ReuseScope, Rotated, SessionRecord};
-use token_gateway_core::clock::{Moment, Timestamp};
+use token_gateway::store::{Created, EndOutcome, Lookup, Policy, ReuseScope, Rotated, SessionRecord};
+use token_gateway_core::clock::Moment;
 use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{Jti, Reason, SessionId};
 
@@ -238,7 +238,7 @@ async fn an_ended_session_is_refused_without_an_alarm(bench: &Bench) {
     let alice = subject("alice");
     let (first, other) = (bench.create(&alice).await, bench.create(&alice).await);
     let second = rotated(bench, "alice", first, 0, "a").await;
-    assert_eq!(bench.store.end_session(&alice, first.session(), Reason::Logout).await, Ok(EndedOne::Ended));
+    assert_eq!(bench.store.end_session(&alice, first.session(), Reason::Logout).await, Ok(EndOutcome::Ended));
     for (jti, generation) in [(first, 0), (second, 1)] {
         let outcome = bench.rotate(&alice, jti, generation, "a").await;
         assert_eq!(outcome, Rotated::Ended { reason: Reason::Logout, announced: false });
@@ -250,15 +250,16 @@ async fn ending_twice_changes_nothing_and_tells_what_was_not_announced(bench: &B
     let alice = subject("alice");
     let jti = bench.create(&alice).await;
     let session = jti.session();
-    assert_eq!(bench.store.end_session(&alice, session, Reason::Logout).await, Ok(EndedOne::Ended));
+    assert_eq!(bench.store.end_session(&alice, session, Reason::Logout).await, Ok(EndOutcome::Ended));
     let again = bench.store.end_session(&alice, session, Reason::Admin).await;
-    assert_eq!(again, Ok(EndedOne::Already { reason: Reason::Logout, announced: false }));
+    assert_eq!(again, Ok(EndOutcome::Already { reason: Reason::Logout, announced: false }));
     let ended = [EndedSession { session, reason: Reason::Logout }];
     bench.store.publish(&alice, &ended).await.unwrap();
+    bench.store.mark_published(&alice, &ended).await.unwrap();
     let again = bench.store.end_session(&alice, session, Reason::Admin).await;
-    assert_eq!(again, Ok(EndedOne::Already { reason: Reason::Logout, announced: true }));
+    assert_eq!(again, Ok(EndOutcome::Already { reason: Reason::Logout, announced: true }));
     let nobody = bench.store.end_session(&alice, SessionId::random(), Reason::Logout).await;
-    assert_eq!(nobody, Ok(EndedOne::Unknown));
+    assert_eq!(nobody, Ok(EndOutcome::Unknown));
 }
 
 async fn ending_a_subject_spares_one_and_later_sessions(bench: &Bench) {
@@ -290,14 +291,16 @@ async fn what_was_not_announced_is_told_again_until_it_is(bench: &Bench) {
         .await
         .unwrap();
     assert_eq!(sorted(&ended.now), ids(&[first, second]));
-    let waiting =
-        bench.store.end_subject(&alice, None, Reason::Admin, Moment::Stored(Timestamp(0))).await.unwrap();
-    assert_eq!((waiting.now.len(), sorted(&waiting.before)), (0, ids(&[first, second])));
-    assert!(waiting.before.iter().all(|one| one.reason == Reason::Logout), "{waiting:?}");
-    bench.store.publish(&alice, &waiting.before[..1]).await.unwrap();
-    let waiting_still =
-        bench.store.end_subject(&alice, None, Reason::Admin, Moment::Stored(Timestamp(0))).await.unwrap();
-    assert_eq!(waiting_still.before, waiting.before[1..]);
+    let unpublished = bench.store.unpublished(&alice).await.unwrap();
+    assert_eq!(sorted(&unpublished), ids(&[first, second]));
+    assert!(unpublished.iter().all(|one| one.reason == Reason::Logout), "{unpublished:?}");
+    bench.store.publish(&alice, &unpublished[..1]).await.unwrap();
+    assert_eq!(sorted(&bench.store.unpublished(&alice).await.unwrap()), ids(&[first, second]));
+    bench.store.mark_published(&alice, &unpublished[..1]).await.unwrap();
+    assert_eq!(bench.store.unpublished(&alice).await.unwrap(), unpublished[1..]);
+    let moment = Moment::Stored(bench.moment().await);
+    let again = bench.store.end_subject(&alice, None, Reason::Admin, moment).await.unwrap();
+    assert_eq!((again.now.len(), again.before), (0, unpublished[1..].to_vec()), "found by the next end, too");
 }
 
 async fn a_create_is_done_once_and_never_revives_or_comes_late(bench: &Bench) {
@@ -342,9 +345,8 @@ async fn evictions_wait_to_be_announced_for_as_long_as_their_tombstones_live(ben
     let evicted = bench.create(&alice).await;
     bench.create(&alice).await;
     bench.age(Duration::from_secs(90));
-    let waiting =
-        bench.store.end_subject(&alice, None, Reason::Admin, Moment::Stored(Timestamp(0))).await.unwrap();
-    assert_eq!(sorted(&waiting.before), ids(&[evicted]));
+    let unpublished = bench.store.unpublished(&alice).await.unwrap();
+    assert_eq!(sorted(&unpublished), ids(&[evicted]));
 }
 
 async fn the_least_recently_refreshed_makes_room(bench: &Bench) {
@@ -385,7 +387,7 @@ async fn no_rotation_passes_the_absolute_lifetime(bench: &Bench) {
     bench.age(Duration::from_secs(15));
     assert_eq!(bench.rotate(&alice, jti, 3, "a").await, Rotated::Unknown);
     assert!(bench.store.list(&alice).await.unwrap().is_empty());
-    assert_eq!(bench.store.end_session(&alice, jti.session(), Reason::Logout).await, Ok(EndedOne::Unknown));
+    assert_eq!(bench.store.end_session(&alice, jti.session(), Reason::Logout).await, Ok(EndOutcome::Unknown));
 }
 
 async fn a_tombstone_is_forgotten_after_its_time(bench: &Bench) {

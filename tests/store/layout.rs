@@ -79,6 +79,7 @@ async fn an_announced_end_is_in_the_feed_and_out_of_the_set() {
         .await
         .unwrap();
     bench.store.publish(&alice, &ended.all()).await.unwrap();
+    bench.store.mark_published(&alice, &ended.all()).await.unwrap();
     let entries: Vec<(String, HashMap<String, String>)> = redis.ask(&["XRANGE", "tg:revocations", "-", "+"]);
     assert_eq!(entries.len(), 1);
     let (sub, sid) = ("al%2Fice".to_owned(), jti.session().to_string());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use token_gateway::store::{
-    Created, EndedMany, Lookup, Policy, ReuseScope, Rotated, Rotation, SessionRecord, Successor,
+    Created, Ends, Lookup, Policy, ReuseScope, Rotated, Rotation, SessionRecord, Successor,
 };
 use token_gateway_core::clock::{Moment, Timestamp};
 use token_gateway_core::feed::EndedSession;
@@ -46,7 +46,7 @@ enum Step {
         spare: Option<usize>,
         sent: Sent,
     },
-    AnnounceWaiting {
+    PublishUnpublished {
         subject: usize,
     },
     SetClaims {
@@ -81,7 +81,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => token.clone().prop_map(|token| Step::EndSession { token }),
         1 => (subject.clone(), prop::option::of(token.clone()), sent())
             .prop_map(|(subject, spare, sent)| Step::EndSubject { subject, spare, sent }),
-        1 => subject.clone().prop_map(|subject| Step::AnnounceWaiting { subject }),
+        1 => subject.clone().prop_map(|subject| Step::PublishUnpublished { subject }),
         1 => (subject, prop::option::of(token))
             .prop_map(|(subject, token)| Step::SetClaims { subject, token }),
         2 => prop::sample::select(vec![30u64, 110, 310, 430]).prop_map(|seconds| Step::Age { seconds }),
@@ -178,14 +178,12 @@ impl Story {
                     .unwrap();
                 (told_ended(ended), None)
             }
-            Step::AnnounceWaiting { subject } => {
+            Step::PublishUnpublished { subject } => {
                 let subject = named(*subject);
-                let waiting = store
-                    .end_subject(&subject, None, Reason::Admin, Moment::Stored(Timestamp(0)))
-                    .await
-                    .unwrap();
-                store.publish(&subject, &waiting.before).await.unwrap();
-                (told_ended(waiting), None)
+                let before = store.unpublished(&subject).await.unwrap();
+                store.publish(&subject, &before).await.unwrap();
+                store.mark_published(&subject, &before).await.unwrap();
+                (told_ended(Ends { now: Vec::new(), before }), None)
             }
             Step::SetClaims { subject, token } => {
                 let session = token.and_then(|index| self.token(index)).map(|token| token.jti.session());
@@ -299,7 +297,7 @@ fn told_grant(grant: &Successor) -> String {
     format!("{jti} {generation} {}s {left:?} {claims} {scope} {aud}", seconds(*now, *issued_at))
 }
 
-fn told_ended(ended: EndedMany) -> String {
+fn told_ended(ended: Ends) -> String {
     let told = |mut list: Vec<EndedSession>| {
         list.sort_by_key(|one| one.session);
         format!("{list:?}")
