@@ -153,8 +153,8 @@ impl Route {
     /// A resource at `path`, observed under its pattern. It answers other methods with 405 and `Allow`.
     fn resource(&self, path: &str) -> impl HttpServiceFactory + use<> {
         let (pattern, allow) = (self.pattern, self.allow);
-        (self.with_handlers)(resource(path))
-            .default_service(to(move || async move { Err::<String, _>(ApiError::MethodNotAllowed(allow)) }))
-            .wrap_fn(move |request, service| observe::observe(pattern, request, service))
+        let resource = (self.with_handlers)(resource(path))
+            .default_service(to(move || async move { Err::<String, _>(ApiError::MethodNotAllowed(allow)) }));
+        observe::observed(pattern, resource)
     }
 }

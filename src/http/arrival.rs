@@ -17,7 +17,7 @@ use actix_web::dev::Payload;
 use actix_web::{Error, FromRequest, HttpRequest};
 
 /// The period of the timer.
-const TICK: Duration = Duration::from_millis(50);
+const TICK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A delay beyond this is late: the worker is busy.
 const TICK_DELAY: Duration = Duration::from_millis(25);
@@ -36,7 +36,7 @@ pub struct EventLoopLag {
 #[derive(Clone, Copy)]
 struct Busy {
     since: Instant,
-    last_late_beat: Instant,
+    last_late_tick: Instant,
 }
 
 impl EventLoopLag {
@@ -46,27 +46,27 @@ impl EventLoopLag {
 
     /// Starts the timer on the current worker. It runs until the last handle is dropped.
     pub fn start() -> Rc<Self> {
-        let pulse = Rc::new(Self::new(Instant::now()));
-        actix_web::rt::spawn(beat(Rc::downgrade(&pulse)));
-        pulse
+        let lag = Rc::new(Self::new(Instant::now()));
+        actix_web::rt::spawn(keep_ticking(Rc::downgrade(&lag)));
+        lag
     }
 
-    fn beat(&self, now: Instant) {
+    fn tick(&self, now: Instant) {
         if self.is_late(now) {
-            self.busy.set(Some(Busy { since: self.busy_since(now), last_late_beat: now }));
+            self.busy.set(Some(Busy { since: self.busy_since(now), last_late_tick: now }));
         }
         self.last.set(now);
     }
 
     fn is_late(&self, now: Instant) -> bool {
-        now.duration_since(self.last.get()) > TICK + TICK_DELAY
+        now.duration_since(self.last.get()) > TICK_INTERVAL + TICK_DELAY
     }
 
     /// The start of the busy time around `now`: it ends then, or still lasts.
     fn busy_since(&self, now: Instant) -> Instant {
         let last = self.last.get();
         match self.busy.get() {
-            Some(busy) if last.min(now).duration_since(busy.last_late_beat) <= EVENT_LOOP_STALL => busy.since,
+            Some(busy) if last.min(now).duration_since(busy.last_late_tick) <= EVENT_LOOP_STALL => busy.since,
             _ => last,
         }
     }
@@ -77,8 +77,8 @@ impl EventLoopLag {
             (self.busy_since(now), now)
         } else {
             match self.busy.get() {
-                Some(busy) if now.duration_since(busy.last_late_beat) <= EVENT_LOOP_STALL => {
-                    (busy.since, busy.last_late_beat)
+                Some(busy) if now.duration_since(busy.last_late_tick) <= EVENT_LOOP_STALL => {
+                    (busy.since, busy.last_late_tick)
                 }
                 _ => return now,
             }
@@ -87,11 +87,11 @@ impl EventLoopLag {
     }
 }
 
-async fn beat(pulse: Weak<EventLoopLag>) {
-    while let Some(pulse) = pulse.upgrade() {
-        pulse.beat(Instant::now());
-        drop(pulse);
-        actix_web::rt::time::sleep(TICK).await;
+async fn keep_ticking(lag: Weak<EventLoopLag>) {
+    while let Some(lag) = lag.upgrade() {
+        lag.tick(Instant::now());
+        drop(lag);
+        actix_web::rt::time::sleep(TICK_INTERVAL).await;
     }
 }
 
@@ -104,8 +104,8 @@ impl FromRequest for Arrived {
 
     fn from_request(http: &HttpRequest, _: &mut Payload) -> Self::Future {
         let now = Instant::now();
-        let pulse = http.app_data::<Rc<EventLoopLag>>();
-        ready(Ok(Self(pulse.map_or(now, |pulse| pulse.date(now)))))
+        let lag = http.app_data::<Rc<EventLoopLag>>();
+        ready(Ok(Self(lag.map_or(now, |lag| lag.date(now)))))
     }
 }
 
@@ -120,39 +120,39 @@ mod tests {
     #[test]
     fn a_request_met_after_a_stall_is_dated_before_it() {
         let start = Instant::now();
-        let (pulse, at) = (EventLoopLag::new(start), |ms| at(start, ms));
-        assert_eq!(pulse.date(at(60)), at(60));
-        assert_eq!(pulse.date(at(5060)), start, "met before the beat that notices the gap");
-        pulse.beat(at(5070));
-        assert_eq!(pulse.date(at(5100)), start, "met soon after it");
+        let (lag, at) = (EventLoopLag::new(start), |ms| at(start, ms));
+        assert_eq!(lag.date(at(60)), at(60));
+        assert_eq!(lag.date(at(5060)), start, "met before the tick that notices the gap");
+        lag.tick(at(5070));
+        assert_eq!(lag.date(at(5100)), start, "met soon after it");
         for ms in (5120..5420).step_by(50) {
-            pulse.beat(at(ms));
+            lag.tick(at(ms));
         }
-        assert_eq!(pulse.date(at(5420)), at(5420), "long after it");
+        assert_eq!(lag.date(at(5420)), at(5420), "long after it");
     }
 
     #[test]
     fn a_request_met_while_a_backlog_drains_is_dated_before_the_backlog() {
         let start = Instant::now();
-        let (pulse, at) = (EventLoopLag::new(start), |ms| at(start, ms));
+        let (lag, at) = (EventLoopLag::new(start), |ms| at(start, ms));
         for ms in (100..3000).step_by(100) {
             for met in (ms - 99..ms).step_by(9) {
-                let date = pulse.date(at(met));
+                let date = lag.date(at(met));
                 assert!(date == start || met <= 325, "met at {met} ms"); // `EVENT_LOOP_STALL`, and one late timer
             }
-            pulse.beat(at(ms));
+            lag.tick(at(ms));
         }
     }
 
     #[test]
     fn a_hiccup_changes_nothing() {
         let start = Instant::now();
-        let (pulse, at) = (EventLoopLag::new(start), |ms| at(start, ms));
-        pulse.beat(at(200));
-        assert_eq!(pulse.date(at(201)), at(201));
+        let (lag, at) = (EventLoopLag::new(start), |ms| at(start, ms));
+        lag.tick(at(200));
+        assert_eq!(lag.date(at(201)), at(201));
         for ms in (250..2000).step_by(50) {
-            pulse.beat(at(ms));
-            assert_eq!(pulse.date(at(ms + 40)), at(ms + 40), "met at {} ms", ms + 40);
+            lag.tick(at(ms));
+            assert_eq!(lag.date(at(ms + 40)), at(ms + 40), "met at {} ms", ms + 40);
         }
     }
 }

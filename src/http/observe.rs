@@ -4,10 +4,10 @@
 use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
-use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
+use actix_web::dev::{HttpServiceFactory, Service, ServiceRequest, ServiceResponse};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::web::Data;
-use actix_web::{Error, HttpRequest};
+use actix_web::{Error, HttpRequest, Resource};
 
 use super::error::ApiError;
 use super::health::{self, Lifecycle};
@@ -15,7 +15,12 @@ use crate::gateway::Gateway;
 use crate::telemetry::logging::ACCESS;
 use crate::telemetry::metrics::Request;
 
-pub fn observe<S, B>(
+/// The resource, with each of its requests observed under the route's pattern.
+pub fn observed(route: &'static str, resource: Resource) -> impl HttpServiceFactory {
+    resource.wrap_fn(move |request, service| observe(route, request, service))
+}
+
+fn observe<S, B>(
     route: &'static str,
     request: ServiceRequest,
     service: &S,

@@ -67,13 +67,13 @@ pub async fn follow(
     credentials::service(&http, &gateway.services, Role::Feed)?;
     let since = since(&http)?;
     let fresh = fresh(&gateway.denylist).ok_or(ApiError::Unavailable)?;
-    let (held, news) = gateway.denylist.subscribe(since);
-    let told = held.iter().flat_map(ended).chain(fresh).collect();
-    let following =
-        Following { gateway, lifecycle, news, first: Some(told), pulse: Instant::now() + timing::HEARTBEAT };
-    let events = stream::unfold(following, |mut following| async {
-        let event = following.next().await?;
-        Some((Ok::<_, actix_web::Error>(Bytes::from(event)), following))
+    let (held, later) = gateway.denylist.subscribe(since);
+    let first = held.iter().flat_map(ended).chain(fresh).collect();
+    let heartbeat_at = Instant::now() + timing::HEARTBEAT;
+    let stream = EventStream { gateway, lifecycle, later, first: Some(first), heartbeat_at };
+    let events = stream::unfold(stream, |mut stream| async {
+        let event = stream.next().await?;
+        Some((Ok::<_, actix_web::Error>(Bytes::from(event)), stream))
     });
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
@@ -91,47 +91,47 @@ fn since(http: &HttpRequest) -> Result<Timestamp, ApiError> {
     Ok(Timestamp(millis.saturating_mul(1000)).minus(timing::CLOCK_SKEW))
 }
 
-/// A stream that is open.
-struct Following {
+/// An open stream.
+struct EventStream {
     gateway: Data<Gateway>,
     lifecycle: Data<Lifecycle>,
-    news: Receiver<RevocationEvent>,
+    later: Receiver<RevocationEvent>,
     first: Option<Vec<u8>>,
-    pulse: Instant,
+    heartbeat_at: Instant,
 }
 
-impl Following {
+impl EventStream {
     /// `None` ends the stream: its client comes back, and asks for the missed events.
     async fn next(&mut self) -> Option<Vec<u8>> {
         if let Some(first) = self.first.take() {
             return Some(first);
         }
         while !self.lifecycle.is_draining() {
-            let is_due = Instant::now() >= self.pulse; // however many events wait
-            match timeout_at(self.pulse, self.news.recv()).await {
-                Ok(Ok(news)) if !is_due => return Some(ended(&news)),
-                Ok(Ok(news)) => return self.beat(ended(&news)),
+            let is_due = Instant::now() >= self.heartbeat_at; // however many events wait
+            match timeout_at(self.heartbeat_at, self.later.recv()).await {
+                Ok(Ok(event)) if !is_due => return Some(ended(&event)),
+                Ok(Ok(event)) => return self.heartbeat(ended(&event)),
                 Ok(Err(RecvError::Lagged(_) | RecvError::Closed)) => return None,
                 Err(_) => {}
             }
-            let told = self.beat(Vec::new())?;
-            if !told.is_empty() {
-                return Some(told);
+            let events = self.heartbeat(Vec::new())?;
+            if !events.is_empty() {
+                return Some(events);
             }
         }
         None
     }
 
     /// The events up to this moment, and `fresh` as their end.
-    fn beat(&mut self, mut told: Vec<u8>) -> Option<Vec<u8>> {
-        self.pulse = Instant::now() + timing::HEARTBEAT;
+    fn heartbeat(&mut self, mut events: Vec<u8>) -> Option<Vec<u8>> {
+        self.heartbeat_at = Instant::now() + timing::HEARTBEAT;
         let fresh = fresh(&self.gateway.denylist)?; // before looking: an event in between is sent later, not lost
         loop {
-            match self.news.try_recv() {
-                Ok(news) => told.extend(ended(&news)),
+            match self.later.try_recv() {
+                Ok(event) => events.extend(ended(&event)),
                 Err(TryRecvError::Empty) => {
-                    told.extend(fresh);
-                    return Some(told);
+                    events.extend(fresh);
+                    return Some(events);
                 }
                 Err(TryRecvError::Lagged(_) | TryRecvError::Closed) => return None,
             }
@@ -144,10 +144,10 @@ fn ended(one: &RevocationEvent) -> Vec<u8> {
 }
 
 /// `None` while this node does not know.
-fn fresh(known: &Denylist) -> Option<Vec<u8>> {
-    let stale = known.stale().filter(|stale| *stale < timing::NODE_LAG_LIMIT)?;
-    let data = FreshEvent { stale_ms: stale.as_millis() as u64, now_ms: known.clock() / 1000 };
-    Some(event(sse::FRESH, Some(known.latest().0 / 1000), &data))
+fn fresh(denylist: &Denylist) -> Option<Vec<u8>> {
+    let stale = denylist.stale().filter(|stale| *stale < timing::NODE_LAG_LIMIT)?;
+    let data = FreshEvent { stale_ms: stale.as_millis() as u64, now_ms: denylist.clock() / 1000 };
+    Some(event(sse::FRESH, Some(denylist.latest().0 / 1000), &data))
 }
 
 fn event(name: &str, id: Option<u64>, data: &impl Serialize) -> Vec<u8> {
