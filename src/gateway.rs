@@ -115,38 +115,38 @@ impl Gateway {
     }
 
     /// Begins the store part of a request that arrived at `arrived`: its one deadline runs from now.
-    pub fn begin(&self, arrived: Instant) -> Call {
-        Call::new(arrived, self.settings.store_timeout)
+    pub fn begin(&self, arrived: Instant) -> Deadline {
+        Deadline::new(arrived, self.settings.store_timeout)
     }
 
     /// Runs a store part of a request within the request's one deadline.
     async fn in_time<T>(
         &self,
-        call: Call,
+        deadline: Deadline,
         operation: Operation,
         part: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, GatewayError> {
-        Ok(call.counted(&self.metrics, operation, part).await?)
+        Ok(deadline.counted(&self.metrics, operation, part).await?)
     }
 
     /// Repairs the end of a session on the denylist, where the store has lost it. `None` for a session that is not on
     /// the denylist.
     async fn repair_revoked(
         &self,
-        call: Call,
+        deadline: Deadline,
         subject: &Subject,
         session: SessionId,
     ) -> Result<Option<Ends>, GatewayError> {
         let Some(reason) = self.denylist.reason(subject, session) else { return Ok(None) };
-        Ok(Some(self.ender().end_one(call, subject.clone(), session, reason).await?))
+        Ok(Some(self.ender().end_one(deadline, subject.clone(), session, reason).await?))
     }
 
-    /// The store's time for this call: a lower bound of the moment the call began, where earlier answers give one.
+    /// The store's time for this request: a lower bound of the moment its store part began, where earlier answers give one.
     /// Otherwise the store is asked.
-    async fn now(&self, call: Call, subject: &Subject) -> Result<Timestamp, GatewayError> {
-        match self.store.lower_bound(subject, call.began) {
+    async fn now(&self, deadline: Deadline, subject: &Subject) -> Result<Timestamp, GatewayError> {
+        match self.store.lower_bound(subject, deadline.began) {
             Some(now) => Ok(now),
-            None => self.in_time(call, Operation::Read, self.store.now(subject)).await,
+            None => self.in_time(deadline, Operation::Read, self.store.now(subject)).await,
         }
     }
 
@@ -156,12 +156,12 @@ impl Gateway {
     ///
     /// The reason why the store cannot serve.
     pub async fn ready(&self) -> Result<Vec<String>, GatewayError> {
-        let call = self.begin(Instant::now());
-        let mut dangers = self.in_time(call, Operation::Ready, self.store.ready()).await?;
+        let deadline = self.begin(Instant::now());
+        let mut dangers = self.in_time(deadline, Operation::Ready, self.store.ready()).await?;
         let stale = self.denylist.lag();
         if stale > timing::LAG_WARNING {
             dangers.push(format!(
-                "the feed of ended sessions has not been heard for {} s: what a failover brings back is not ended again",
+                "the revocation feed lags by {} s: sessions that a failover brings back are not repaired",
                 stale.as_secs()
             ));
         }
@@ -169,24 +169,27 @@ impl Gateway {
     }
 }
 
-/// A request at work: its arrival, and the deadline of its store part.
+/// The deadline of a request's store part.
 #[derive(Debug, Clone, Copy)]
-pub struct Call {
+pub struct Deadline {
+    /// When the request arrived.
     pub arrived: Instant,
+    /// When its store part began.
     began: Instant,
-    deadline: Instant,
+    ends: Instant,
 }
 
-impl Call {
-    /// The store may take `patience` from now on.
-    pub fn new(arrived: Instant, patience: Duration) -> Self {
+impl Deadline {
+    /// The store part begins now, and may take as long as `timeout`.
+    pub fn new(arrived: Instant, timeout: Duration) -> Self {
         let began = Instant::now();
-        Self { arrived, began, deadline: began + patience }
+        Self { arrived, began, ends: began + timeout }
     }
 
+    /// Runs a part, or gives it up at the deadline.
     async fn in_time<T>(self, part: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let late = || StoreError::Unavailable("no answer within REDIS_TIMEOUT_MS".to_owned());
-        timeout_at(self.deadline.into(), part).await.unwrap_or_else(|_| Err(late()))
+        timeout_at(self.ends.into(), part).await.unwrap_or_else(|_| Err(late()))
     }
 
     /// The same, as a store call in flight of the metrics.

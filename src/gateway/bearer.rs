@@ -3,7 +3,7 @@
 use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{Jti, SessionId, Subject};
 
-use super::{Call, Gateway, GatewayError, GrantRefusal, Verdict};
+use super::{Deadline, Gateway, GatewayError, GrantRefusal, Verdict};
 use crate::store::Lookup;
 use crate::telemetry::metrics::Operation;
 
@@ -36,17 +36,21 @@ pub(super) enum Standing {
 
 impl Gateway {
     /// Checks an access token, and asks the store whether its session is live.
-    pub(super) async fn bearer(&self, call: Call, token: &str) -> Result<Verdict<Bearer>, GatewayError> {
+    pub(super) async fn bearer(
+        &self,
+        deadline: Deadline,
+        token: &str,
+    ) -> Result<Verdict<Bearer>, GatewayError> {
         let token = match self.tokens.open_access(token) {
             Ok(token) => token,
             Err(refusal) => return Ok(Err(GrantRefusal::Token(refusal))),
         };
-        let now = self.now(call, &token.subject).await?;
+        let now = self.now(deadline, &token.subject).await?;
         if let Err(refusal) = token.check_live_at(now) {
             return Ok(Err(GrantRefusal::Token(refusal)));
         }
         let (subject, session) = (token.subject, token.session);
-        Ok(match self.standing(call, &subject, session).await? {
+        Ok(match self.standing(deadline, &subject, session).await? {
             Standing::Live { .. } => Ok(Bearer::Live { subject, session }),
             Standing::Ended { published } if published.is_empty() => Err(GrantRefusal::Ended),
             Standing::Ended { published } => Ok(Bearer::JustPublished { subject, published }),
@@ -57,19 +61,20 @@ impl Gateway {
     /// The session of a token. An end that is not published yet is published now.
     pub(super) async fn standing(
         &self,
-        call: Call,
+        deadline: Deadline,
         subject: &Subject,
         session: SessionId,
     ) -> Result<Standing, GatewayError> {
-        if let Some(ends) = self.repair_revoked(call, subject, session).await? {
+        if let Some(ends) = self.repair_revoked(deadline, subject, session).await? {
             return Ok(Standing::Ended { published: ends.ids() });
         }
-        match self.in_time(call, Operation::Read, self.store.get(subject, session)).await? {
+        match self.in_time(deadline, Operation::Read, self.store.get(subject, session)).await? {
             Lookup::Live { jti, .. } => Ok(Standing::Live { jti }),
             Lookup::Ended { reason, announced: false, .. } => {
                 let ender = self.ender();
-                let part = ender.publish_tombstone(call, subject.clone(), EndedSession { session, reason });
-                let ends = self.in_time(call, Operation::End, part).await?;
+                let part =
+                    ender.publish_tombstone(deadline, subject.clone(), EndedSession { session, reason });
+                let ends = self.in_time(deadline, Operation::End, part).await?;
                 Ok(Standing::Ended { published: ends.ids() })
             }
             Lookup::Ended { announced: true, .. } => Ok(Standing::Ended { published: Vec::new() }),

@@ -23,7 +23,7 @@ use token_gateway_core::clock::Moment;
 use token_gateway_core::feed::{Denylist, EndedSession};
 use token_gateway_core::session::{Reason, SessionId, Subject};
 
-use super::{Call, Gateway};
+use super::{Deadline, Gateway};
 use crate::store::{EndOutcome, Ends, Store, StoreError};
 use crate::telemetry::metrics::{Metrics, Operation};
 
@@ -49,25 +49,25 @@ impl Ender {
     /// Ends one session. Returns the ends that this call has published.
     pub async fn end_one(
         &self,
-        call: Call,
+        deadline: Deadline,
         subject: Subject,
         session: SessionId,
         reason: Reason,
     ) -> Result<Ends, StoreError> {
-        let part =
-            self.detached(call, |ender| async move { ender.end_session(&subject, session, reason).await });
-        call.counted(&self.metrics, Operation::End, part).await
+        let part = self
+            .detached(deadline, |ender| async move { ender.end_session(&subject, session, reason).await });
+        deadline.counted(&self.metrics, Operation::End, part).await
     }
 
     /// The same by a signed token, as proof of the session. If the store has lost the session, its end is published all
     /// the same: its access tokens are still about.
     pub async fn end_proven(
         &self,
-        call: Call,
+        deadline: Deadline,
         subject: Subject,
         session: SessionId,
     ) -> Result<Ends, StoreError> {
-        let part = self.detached(call, |ender| async move {
+        let part = self.detached(deadline, |ender| async move {
             let ends = ender.end_session(&subject, session, Reason::Logout).await?;
             if ends.is_empty() && !ender.denylist.is_published(&subject, session) {
                 let lost = [EndedSession { session, reason: Reason::Logout }];
@@ -76,7 +76,7 @@ impl Ender {
             }
             Ok(ends)
         });
-        call.counted(&self.metrics, Operation::End, part).await
+        deadline.counted(&self.metrics, Operation::End, part).await
     }
 
     /// Ends all sessions of the subject, or all but one. Sessions created while this runs may survive.
@@ -86,41 +86,46 @@ impl Ender {
     /// a time could end a login made after the caller gave up.
     pub async fn end_all(
         &self,
-        call: Call,
+        deadline: Deadline,
         subject: Subject,
         except: Option<SessionId>,
         reason: Reason,
     ) -> Result<Ends, StoreError> {
-        let part = self.detached(call, |ender| async move {
+        let part = self.detached(deadline, |ender| async move {
             ender.store.now(&subject).await?;
             let sent_at = Moment::Local(Instant::now());
             let ends = ender.store.end_subject(&subject, except, reason, sent_at).await?;
             ender.publish_ends(&subject, &ends).await?;
             Ok(ends)
         });
-        call.counted(&self.metrics, Operation::End, part).await
+        deadline.counted(&self.metrics, Operation::End, part).await
     }
 
     /// Publishes ends that another call on the store has brought about.
-    pub async fn publish(&self, call: Call, subject: Subject, ends: Ends) -> Result<(), StoreError> {
+    pub async fn publish(&self, deadline: Deadline, subject: Subject, ends: Ends) -> Result<(), StoreError> {
         if ends.is_empty() {
             return Ok(());
         }
-        self.detached(call, |ender| async move { ender.publish_ends(&subject, &ends).await }).await
+        self.detached(deadline, |ender| async move { ender.publish_ends(&subject, &ends).await }).await
     }
 
     /// Publishes this tombstone, and all other unpublished ones of the subject.
     pub async fn publish_tombstone(
         &self,
-        call: Call,
+        deadline: Deadline,
         subject: Subject,
         met: EndedSession,
     ) -> Result<Ends, StoreError> {
-        self.detached(call, |ender| async move { ender.publish_unpublished(&subject, met).await }).await
+        self.detached(deadline, |ender| async move { ender.publish_unpublished(&subject, met).await }).await
     }
 
     /// Repairs an end that its record or the feed has lost. Returns whether the record had lost it.
-    pub async fn repair(&self, call: Call, subject: Subject, lost: EndedSession) -> Result<bool, StoreError> {
+    pub async fn repair(
+        &self,
+        deadline: Deadline,
+        subject: Subject,
+        lost: EndedSession,
+    ) -> Result<bool, StoreError> {
         let part = |ender: Self| async move {
             match ender.store.end_session(&subject, lost.session, lost.reason).await? {
                 EndOutcome::Ended => ender.publish_ends(&subject, &Ends::of(lost)).await.map(|()| true),
@@ -129,19 +134,19 @@ impl Ender {
                 }
             }
         };
-        self.detached(call, part).await
+        self.detached(deadline, part).await
     }
 
     /// Runs `part` to its end or to the deadline, even if nobody waits for it any more.
     async fn detached<T: Send + 'static, F>(
         &self,
-        call: Call,
+        deadline: Deadline,
         part: impl FnOnce(Self) -> F,
     ) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        let task = tokio::spawn(call.in_time(part(self.clone())));
+        let task = tokio::spawn(deadline.in_time(part(self.clone())));
         task.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the call was cut off".into())))
     }
 

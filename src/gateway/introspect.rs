@@ -1,15 +1,15 @@
 //! Is this token good now, and what does it say? (RFC 7662). Asking changes nothing.
 
 use super::bearer::Standing;
-use super::{Call, Gateway, GatewayError};
+use super::{Deadline, Gateway, GatewayError};
 use crate::token::open::Kind;
 
 impl Gateway {
     /// The claims of an active token, a JSON object; `None` for a token that is expired, foreign, malformed or
     /// rotated, and for one whose session has ended or is unknown.
-    pub async fn introspect(&self, call: Call, token: &str) -> Result<Option<Vec<u8>>, GatewayError> {
+    pub async fn introspect(&self, deadline: Deadline, token: &str) -> Result<Option<Vec<u8>>, GatewayError> {
         let Ok(opened) = self.tokens.open(token) else { return Ok(None) };
-        let now = self.now(call, opened.kind.subject()).await?;
+        let now = self.now(deadline, opened.kind.subject()).await?;
         let (live, jti) = match opened.kind {
             Kind::Access(token) => (token.live_at(now).map(|it| (it.subject, it.session)), None),
             Kind::Refresh(token) => {
@@ -18,7 +18,7 @@ impl Gateway {
             }
         };
         let Ok((subject, session)) = live else { return Ok(None) };
-        let standing = self.standing(call, &subject, session).await?;
+        let standing = self.standing(deadline, &subject, session).await?;
         let is_active =
             matches!(standing, Standing::Live { jti: current } if jti.is_none_or(|jti| jti == current));
         Ok(is_active.then_some(opened.payload))

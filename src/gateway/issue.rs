@@ -5,7 +5,7 @@ use std::time::Instant;
 use token_gateway_core::clock::Moment;
 use token_gateway_core::session::{Jti, SessionId, Subject};
 
-use super::{Call, Gateway, GatewayError, Issued};
+use super::{Deadline, Gateway, GatewayError, Issued};
 use crate::store::{Created, NewSession, StoreError};
 use crate::telemetry::metrics::Operation;
 use crate::token::Grant;
@@ -25,11 +25,11 @@ pub struct Login {
 }
 
 impl Gateway {
-    pub async fn issue(&self, call: Call, login: &Login) -> Result<Issued, GatewayError> {
+    pub async fn issue(&self, deadline: Deadline, login: &Login) -> Result<Issued, GatewayError> {
         let session = SessionId::random();
         let jti = Jti::first(session);
         let audience = login.audience.as_deref().unwrap_or(&self.settings.audience);
-        let created = self.in_time(call, Operation::Issue, async {
+        let created = self.in_time(deadline, Operation::Issue, async {
             let new = NewSession {
                 subject: &login.subject,
                 jti,
@@ -50,7 +50,7 @@ impl Gateway {
             Created::Exists => return Err(unavailable("the new session's id is taken").into()),
         };
         // The login stands even if the evictions cannot be published now. The next request to meet them publishes them.
-        if let Err(error) = self.ender().publish(call, login.subject.clone(), ended).await {
+        if let Err(error) = self.ender().publish(deadline, login.subject.clone(), ended).await {
             log::warn!("evicted sessions are not published yet: {error}");
         }
         self.metrics.sessions_created.inc();

@@ -3,7 +3,7 @@
 use token_gateway_core::session::{Reason, SessionId, Subject};
 
 use super::bearer::Bearer;
-use super::{Call, Gateway, GatewayError, GrantRefusal, Verdict};
+use super::{Deadline, Gateway, GatewayError, GrantRefusal, Verdict};
 use crate::store::SessionRecord;
 
 impl Gateway {
@@ -11,7 +11,7 @@ impl Gateway {
     /// session here, and that is fine too.
     pub async fn revoke(
         &self,
-        call: Call,
+        deadline: Deadline,
         token: &str,
         client_id: Option<&str>,
     ) -> Result<Verdict<()>, GatewayError> {
@@ -25,18 +25,18 @@ impl Gateway {
         if client_id.is_some_and(|client| client != owner) {
             return Ok(Err(GrantRefusal::Client));
         }
-        self.ender().end_proven(call, subject, session).await?;
+        self.ender().end_proven(deadline, subject, session).await?;
         Ok(Ok(()))
     }
 
     /// The sessions of the bearer's subject, and the bearer's own session.
     pub async fn own_sessions(
         &self,
-        call: Call,
+        deadline: Deadline,
         access_token: &str,
     ) -> Result<Verdict<(Vec<SessionRecord>, SessionId)>, GatewayError> {
-        Ok(match self.bearer(call, access_token).await? {
-            Ok(Bearer::Live { subject, session }) => Ok((self.list(call, &subject).await?, session)),
+        Ok(match self.bearer(deadline, access_token).await? {
+            Ok(Bearer::Live { subject, session }) => Ok((self.list(deadline, &subject).await?, session)),
             Ok(Bearer::JustPublished { .. }) => Err(GrantRefusal::Ended),
             Err(refusal) => Err(refusal),
         })
@@ -46,18 +46,18 @@ impl Gateway {
     /// has published.
     pub async fn log_out_everywhere(
         &self,
-        call: Call,
+        deadline: Deadline,
         access_token: &str,
         spares_own: bool,
     ) -> Result<Verdict<Vec<SessionId>>, GatewayError> {
-        Ok(match self.bearer(call, access_token).await? {
+        Ok(match self.bearer(deadline, access_token).await? {
             Ok(Bearer::Live { subject, session }) => {
                 let except = spares_own.then_some(session);
-                Ok(self.ender().end_all(call, subject, except, Reason::Logout).await?.ids())
+                Ok(self.ender().end_all(deadline, subject, except, Reason::Logout).await?.ids())
             }
             // A call repeated after a 503 gets its 200, if only the publishing was left to do.
             Ok(Bearer::JustPublished { subject, published }) => {
-                let all_ended = !spares_own && self.list(call, &subject).await?.is_empty();
+                let all_ended = !spares_own && self.list(deadline, &subject).await?.is_empty();
                 if all_ended { Ok(published) } else { Err(GrantRefusal::Ended) }
             }
             Err(refusal) => Err(refusal),
@@ -67,12 +67,12 @@ impl Gateway {
     /// Ends one session of the bearer's subject. `None` stands for a text that is no session id.
     pub async fn log_out(
         &self,
-        call: Call,
+        deadline: Deadline,
         access_token: &str,
         session: Option<SessionId>,
     ) -> Result<Verdict<Vec<SessionId>>, GatewayError> {
-        Ok(match self.bearer(call, access_token).await? {
-            Ok(Bearer::Live { subject, .. }) => Ok(self.log_out_one(call, subject, session).await?),
+        Ok(match self.bearer(deadline, access_token).await? {
+            Ok(Bearer::Live { subject, .. }) => Ok(self.log_out_one(deadline, subject, session).await?),
             Ok(Bearer::JustPublished { published, .. }) => {
                 let was_it = session.is_some_and(|session| published.contains(&session));
                 if was_it { Ok(published) } else { Err(GrantRefusal::Ended) }
@@ -83,11 +83,11 @@ impl Gateway {
 
     async fn log_out_one(
         &self,
-        call: Call,
+        deadline: Deadline,
         subject: Subject,
         session: Option<SessionId>,
     ) -> Result<Vec<SessionId>, GatewayError> {
         let Some(session) = session else { return Ok(Vec::new()) };
-        Ok(self.ender().end_one(call, subject, session, Reason::Logout).await?.ids())
+        Ok(self.ender().end_one(deadline, subject, session, Reason::Logout).await?.ids())
     }
 }

@@ -5,7 +5,7 @@ use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{Attempt, Reason};
 use token_gateway_core::token::verify::RefreshToken;
 
-use super::{Call, Gateway, GatewayError, GrantRefusal, Issued, Verdict};
+use super::{Deadline, Gateway, GatewayError, GrantRefusal, Issued, Verdict};
 use crate::store::{Rotated, Rotation, StoreError, Successor};
 use crate::telemetry::metrics::{Operation, RefreshOutcome};
 use crate::token::{Grant, Pair};
@@ -21,8 +21,12 @@ pub struct Refresh<'a> {
 }
 
 impl Gateway {
-    pub async fn refresh(&self, call: Call, request: &Refresh<'_>) -> Result<Verdict<Issued>, GatewayError> {
-        let answer = self.exchange(call, request).await;
+    pub async fn refresh(
+        &self,
+        deadline: Deadline,
+        request: &Refresh<'_>,
+    ) -> Result<Verdict<Issued>, GatewayError> {
+        let answer = self.exchange(deadline, request).await;
         let outcome = match &answer {
             Err(GatewayError::Store(_)) => RefreshOutcome::Unavailable,
             Err(GatewayError::Overtaken) => RefreshOutcome::Late,
@@ -38,16 +42,21 @@ impl Gateway {
         answer
     }
 
-    async fn exchange(&self, call: Call, request: &Refresh<'_>) -> Result<Verdict<Issued>, GatewayError> {
-        let (token, narrowed) = match self.admit(call, request).await? {
+    async fn exchange(
+        &self,
+        deadline: Deadline,
+        request: &Refresh<'_>,
+    ) -> Result<Verdict<Issued>, GatewayError> {
+        let (token, narrowed) = match self.admit(deadline, request).await? {
             Ok(admitted) => admitted,
             Err(refusal) => return Ok(Err(refusal)),
         };
         let session = token.jti.session();
-        if self.repair_revoked(call, &token.subject, session).await?.is_some() {
+        if self.repair_revoked(deadline, &token.subject, session).await?.is_some() {
             return Ok(Err(GrantRefusal::Ended));
         }
-        let rotated = self.in_time(call, Operation::Refresh, self.rotate(call, &token, request)).await?;
+        let rotated =
+            self.in_time(deadline, Operation::Refresh, self.rotate(deadline, &token, request)).await?;
         let (outcome, successor) = match rotated {
             Rotated::Rotated(successor) => (RefreshOutcome::Rotated, successor),
             Rotated::Replayed(successor) => (RefreshOutcome::Replayed, successor),
@@ -68,14 +77,14 @@ impl Gateway {
     /// The token of a request, and the narrower scope that it asks for.
     async fn admit<'a>(
         &self,
-        call: Call,
+        deadline: Deadline,
         request: &Refresh<'a>,
     ) -> Result<Verdict<(RefreshToken, Option<&'a str>)>, GatewayError> {
         let token = match self.tokens.open_refresh(request.token) {
             Ok(token) => token,
             Err(refusal) => return Ok(Err(GrantRefusal::Token(refusal))),
         };
-        let now = self.now(call, &token.subject).await?;
+        let now = self.now(deadline, &token.subject).await?;
         let token = match token.live_at(now) {
             Ok(token) => token,
             Err(refusal) => return Ok(Err(GrantRefusal::Token(refusal))),
@@ -112,7 +121,7 @@ impl Gateway {
     /// The rotation, and the publishing of ended sessions before any answer.
     async fn rotate(
         &self,
-        call: Call,
+        deadline: Deadline,
         token: &RefreshToken,
         request: &Refresh<'_>,
     ) -> Result<Rotated, StoreError> {
@@ -121,7 +130,7 @@ impl Gateway {
             presented: token.jti,
             generation: token.generation,
             successor: token.jti.successor(&request.attempt),
-            sent_at: Moment::Local(call.arrived),
+            sent_at: Moment::Local(deadline.arrived),
             accuse: false,
         };
         let (mut rotated, session) = (self.store.rotate(&rotation).await?, token.jti.session());
@@ -136,14 +145,14 @@ impl Gateway {
             Rotated::Reused(ended) => {
                 self.metrics.refreshed(RefreshOutcome::Reused);
                 log::warn!("session {session}: refresh token reused, {} sessions ended", ended.now.len());
-                self.ender().publish(call, token.subject.clone(), ended.clone()).await?;
+                self.ender().publish(deadline, token.subject.clone(), ended.clone()).await?;
             }
             Rotated::Ended { reason, announced: false } => {
                 if *reason == Reason::Reuse {
                     log::warn!("session {session}: ended by a reuse whose answer was lost");
                 }
                 let met = EndedSession { session, reason: *reason };
-                self.ender().publish_tombstone(call, token.subject.clone(), met).await?;
+                self.ender().publish_tombstone(deadline, token.subject.clone(), met).await?;
             }
             _ => {}
         }

@@ -14,7 +14,7 @@ use token_gateway_core::session::{SessionId, Subject};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
 
-use super::Call;
+use super::Deadline;
 use super::end::Ender;
 use crate::store::Store;
 
@@ -117,8 +117,8 @@ async fn repair_one(
 ) {
     let began = Instant::now();
     while began.elapsed() < retention {
-        let call = Call::new(Instant::now(), call_timeout);
-        match ender.repair(call, subject.clone(), ended.clone()).await {
+        let deadline = Deadline::new(Instant::now(), call_timeout);
+        match ender.repair(deadline, subject.clone(), ended.clone()).await {
             Ok(false) => return,
             Ok(true) => return log::warn!("session {}: its end was lost; repaired", ended.session),
             Err(_) => sleep(call_timeout).await,

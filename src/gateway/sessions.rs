@@ -2,18 +2,22 @@
 
 use token_gateway_core::session::{SessionId, Subject};
 
-use super::{Call, Gateway, GatewayError};
+use super::{Deadline, Gateway, GatewayError};
 use crate::store::{Lookup, SessionRecord};
 use crate::telemetry::metrics::Operation;
 use crate::token::claims::SessionClaims;
 
 impl Gateway {
     /// The live sessions of the subject.
-    pub async fn list(&self, call: Call, subject: &Subject) -> Result<Vec<SessionRecord>, GatewayError> {
-        let listed = self.in_time(call, Operation::Read, self.store.list(subject)).await?;
+    pub async fn list(
+        &self,
+        deadline: Deadline,
+        subject: &Subject,
+    ) -> Result<Vec<SessionRecord>, GatewayError> {
+        let listed = self.in_time(deadline, Operation::Read, self.store.list(subject)).await?;
         let mut live = Vec::with_capacity(listed.len());
         for record in listed {
-            if self.repair_revoked(call, subject, record.session).await?.is_none() {
+            if self.repair_revoked(deadline, subject, record.session).await?.is_none() {
                 live.push(record);
             }
         }
@@ -23,38 +27,38 @@ impl Gateway {
     /// One session, live or ended.
     pub async fn get(
         &self,
-        call: Call,
+        deadline: Deadline,
         subject: &Subject,
         session: SessionId,
     ) -> Result<Lookup, GatewayError> {
-        self.repair_revoked(call, subject, session).await?;
-        self.in_time(call, Operation::Read, self.store.get(subject, session)).await
+        self.repair_revoked(deadline, subject, session).await?;
+        self.in_time(deadline, Operation::Read, self.store.get(subject, session)).await
     }
 
     /// Replaces the claims of one session, from its next refresh on. Returns the session.
     pub async fn set_claims(
         &self,
-        call: Call,
+        deadline: Deadline,
         subject: &Subject,
         session: SessionId,
         claims: &SessionClaims,
     ) -> Result<Lookup, GatewayError> {
-        self.repair_revoked(call, subject, session).await?;
+        self.repair_revoked(deadline, subject, session).await?;
         let part = async {
             let updated = self.store.set_claims(subject, Some(session), claims.as_str()).await?;
             if updated.is_empty() { Ok(Lookup::Unknown) } else { self.store.get(subject, session).await }
         };
-        self.in_time(call, Operation::Write, part).await
+        self.in_time(deadline, Operation::Write, part).await
     }
 
     /// Replaces the claims of all live sessions of the subject; returns their ids.
     pub async fn set_subject_claims(
         &self,
-        call: Call,
+        deadline: Deadline,
         subject: &Subject,
         claims: &SessionClaims,
     ) -> Result<Vec<SessionId>, GatewayError> {
         let part = self.store.set_claims(subject, None, claims.as_str());
-        self.in_time(call, Operation::Write, part).await
+        self.in_time(deadline, Operation::Write, part).await
     }
 }

@@ -96,7 +96,7 @@ pub async fn end_one(
     http: HttpRequest,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let (call, session) = (gateway.begin(arrived), request::session(&http));
-    let ended = gateway.log_out(call, credentials::access_token(&http)?, session).await?;
+    let (deadline, session) = (gateway.begin(arrived), request::session(&http));
+    let ended = gateway.log_out(deadline, credentials::access_token(&http)?, session).await?;
     Ok(answer::ended(&ended.map_err(|_| ApiError::Access)?))
 }

@@ -101,7 +101,7 @@ impl Metrics {
         let store_in_flight = Gauge::default();
         registry.register("store_in_flight", "Store parts of requests in flight", store_in_flight.clone());
         let feed_stale = Gauge::default();
-        let help = "How long the feed of ended sessions has not been heard";
+        let help = "Lag of the revocation feed";
         registry.register_with_unit("feed_stale", help, Unit::Seconds, feed_stale.clone());
         Arc::new(Self {
             registry,

@@ -14,7 +14,7 @@ use super::{subject, wanted};
 use crate::cli::output::{print, print_json, printable};
 use crate::cli::{on_runtime, settled};
 use crate::config::Ending;
-use crate::gateway::Call;
+use crate::gateway::Deadline;
 use crate::gateway::end::Ender;
 use crate::store::redis::{RedisSettings, RedisStore};
 use crate::store::{Ends, Policy, StoreError};
@@ -109,10 +109,10 @@ async fn end(
     let retention = policy.feed_retention;
     let store = RedisStore::new(redis, policy)?;
     let ender = Ender::new(Arc::new(store), Metrics::new(), Arc::new(Denylist::new(retention)));
-    let call = Call::new(Instant::now(), redis.timeout);
+    let deadline = Deadline::new(Instant::now(), redis.timeout);
     match extent {
-        Extent::One(session) => ender.end_one(call, subject, session, Reason::Admin).await,
-        Extent::All { except } => ender.end_all(call, subject, except, Reason::Admin).await,
+        Extent::One(session) => ender.end_one(deadline, subject, session, Reason::Admin).await,
+        Extent::All { except } => ender.end_all(deadline, subject, except, Reason::Admin).await,
     }
 }
 
