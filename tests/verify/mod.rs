@@ -1,6 +1,7 @@
 //! API nodes in Rust: access tokens checked in process, against real gateways.
 
 mod actix;
+mod dependencies;
 mod examples;
 mod failovers;
 mod feed;
