@@ -9,6 +9,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY crates/core/Cargo.toml crates/core/
 COPY crates/redis-link/Cargo.toml crates/redis-link/
 COPY crates/testkit/Cargo.toml crates/testkit/
+COPY crates/verify/Cargo.toml crates/verify/
 RUN for file in src/lib.rs src/main.rs $(sed -n 's/^path = "\(.*\)"$/\1/p' Cargo.toml) \
             $(ls crates/*/Cargo.toml | sed 's|Cargo.toml$|src/lib.rs|'); do \
         mkdir -p "$(dirname "$file")" && echo 'fn main() {}' >"$file"; \

@@ -13,8 +13,8 @@ use std::env::{VarError, var};
 use actix_web::web::{self, Data, Json};
 use actix_web::{App, HttpResponse, HttpServer};
 use serde_json::{Value, json};
-use token_gateway::verify::actix::{Bearer, Guard};
-use token_gateway::verify::{Feed, Verifier};
+use token_gateway_verify::actix::{Bearer, Guard};
+use token_gateway_verify::{Feed, Verifier};
 
 /// Claims of the login service in the tokens of this API.
 #[derive(serde::Deserialize)]

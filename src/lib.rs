@@ -6,30 +6,21 @@
 //!   denylist of ended sessions.
 //! - [`token`]: keys, claims, minting. Pure.
 //! - [`store`]: the trait, the embedded store that specifies it, and Redis with its Lua scripts.
-//! - [`verify`]: access tokens checked from memory, at the gateway and at API nodes.
 //! - [`view`]: sessions as shown over HTTP and by the commands.
 //! - [`gateway`]: the use cases, one file per verb.
 //! - [`http`]: the route table, the error table, one file per resource.
 //! - [`telemetry`], [`config`], [`startup`], [`cli`]: everything else in a process.
 //!
+//! API nodes check access tokens with a crate of their own, `token-gateway-verify`.
+//!
 //! `ARCHITECTURE.md` answers a newcomer's questions, and names the invariants.
 
-#[cfg(feature = "server")]
 pub mod cli;
-#[cfg(feature = "server")]
 pub mod config;
-#[cfg(feature = "server")]
 pub mod gateway;
-#[cfg(feature = "server")]
 pub mod http;
-#[cfg(feature = "server")]
 pub mod startup;
-#[cfg(feature = "store")]
 pub mod store;
-#[cfg(feature = "server")]
 pub mod telemetry;
-#[cfg(feature = "server")]
 pub mod token;
-pub mod verify;
-#[cfg(feature = "server")]
 pub mod view;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Where a crate, or a module of ours, may be named: folders and files below `src`. For a crate in `crates` its name comes first:
 /// `core/token/` is `crates/core/src/token/`.
-const RULES: [(&str, &[&str]); 21] = [
+const RULES: [(&str, &[&str]); 23] = [
     ("jsonwebtoken::", &["token/", "core/token/"]),
     ("redis::", &["store/redis", "redis-link/", "testkit/"]),
     ("deadpool_redis::", &["redis-link/"]),
@@ -34,19 +34,16 @@ const RULES: [(&str, &[&str]); 21] = [
     ),
     ("quick_cache::", &["core/checker/seen.rs"]),
     ("reqwest::", &["verify/", "testkit/"]),
-    ("sse_stream::", &["http/revocations.rs", "verify/feed.rs"]),
-    ("token_gateway_redis_link::", &["store.rs", "store/redis", "config/store.rs"]),
+    ("sse_stream::", &["http/revocations.rs", "verify/sse.rs"]),
+    (
+        "token_gateway_redis_link::",
+        &["store.rs", "store/redis", "config/store.rs", "verify/lib.rs", "verify/feed.rs"],
+    ),
+    ("token_gateway_verify::", &[]),
+    ("crate::feed", &["core/"]),
     (
         "crate::store::redis",
-        &[
-            "store/redis",
-            "startup.rs",
-            "config",
-            "cli/check.rs",
-            "cli/sessions/",
-            "cli/stats",
-            "verify/feed.rs",
-        ],
+        &["store/redis", "startup.rs", "config", "cli/check.rs", "cli/sessions/", "cli/stats"],
     ),
     ("crate::http", &["http", "startup.rs"]),
     ("crate::gateway", &["gateway", "http", "startup.rs", "config.rs", "cli/"]),

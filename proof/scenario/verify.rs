@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use futures_util::future::join_all;
-use token_gateway::store::redis::RedisSettings;
-use token_gateway::verify::{Feed, Refused, Verifier};
 use token_gateway_testkit::gateway::{Gateway, ISSUER, SIGNING_SECRET, WEB};
 use token_gateway_testkit::proxy::Proxy;
 use token_gateway_testkit::redis::{Login, Redis};
+use token_gateway_verify::{Feed, LinkSettings, Refused, Verifier};
 use tokio::time::sleep;
 
 use super::{Finding, Run, fleet};
@@ -49,7 +48,7 @@ fn over_http(gateway: &Gateway) -> Feed {
 }
 
 fn from_redis(url: String) -> Feed {
-    Feed::redis(RedisSettings::new(url)).expect("a URL")
+    Feed::redis(LinkSettings::new(url), "tg").expect("a URL")
 }
 
 fn verifier(feed: Feed) -> Verifier {

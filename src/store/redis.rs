@@ -2,13 +2,11 @@
 //!
 //! - [`keys`]: the key layout, one table. - [`scripts`]: one typed function per Lua script.
 //! - [`token_gateway_redis_link`], a crate of its own: how calls reach the right primary, and how they survive its loss.
-//! - `feed`: following the revocation feed.
 //! - [`inspect`]: the checks of `token-gateway check` and `/readyz`.
 //! - [`survey`]: reading for the commands of operators.
 //!
 //! This file maps the [`Store`] trait onto the scripts.
 
-pub mod feed;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -25,7 +23,7 @@ use token_gateway_core::clock::{Moment, Timestamp};
 use token_gateway_core::feed::{EndedSession, Listener};
 use token_gateway_core::session::{Reason, SessionId, Subject};
 use token_gateway_redis_link::address::Tls;
-use token_gateway_redis_link::{Links, Settings};
+use token_gateway_redis_link::{Links, Settings, feed};
 use tokio::time::timeout;
 
 use self::inspect::Wanted;

@@ -4,8 +4,8 @@ use actix_web::http::StatusCode;
 use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
 use actix_web::{App, web};
 use serde_json::{Value, json};
-use token_gateway::verify::Verifier;
-use token_gateway::verify::actix::{Bearer, Guard};
+use token_gateway_verify::Verifier;
+use token_gateway_verify::actix::{Bearer, Guard};
 
 use super::{refused, verifier};
 use crate::GATEWAY;
@@ -98,7 +98,7 @@ async fn a_scope_or_a_claim_that_is_missing_is_403_and_a_handler_without_a_guard
 #[actix_web::test]
 async fn not_knowing_is_503_and_says_when_to_ask_again() {
     let feed = format!("http://127.0.0.1:{}/v1/revocations", token_gateway_testkit::free_port());
-    let feed = token_gateway::verify::Feed::http(&feed, "some-key").expect("a URL");
+    let feed = token_gateway_verify::Feed::http(&feed, "some-key").expect("a URL");
     let verifier = super::builder().feed(feed).start().expect("sound settings");
     let header = format!("Bearer {}", GATEWAY.embedded().api().login("alice").await.access);
     let (status, _, body) = ask(&verifier, "/any", &[("Authorization", &header)]).await;

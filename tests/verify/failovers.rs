@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use token_gateway::verify::{Refused, Verifier};
 use token_gateway_testkit::api::{Api, Tokens, decided};
 use token_gateway_testkit::cluster::{self, Cluster};
 use token_gateway_testkit::sentinel::Sentinel;
+use token_gateway_verify::{Refused, Verifier};
 
 use super::feed::from_redis;
 use super::{accepted, builder, fresh, redis, refused};

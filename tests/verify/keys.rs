@@ -1,12 +1,12 @@
 //! Keys over HTTP: kept, fetched anew, and fetched at once for an unknown key, but not too often.
 
 use serde_json::Value;
-use token_gateway::verify::{Refused, Verifier};
 use token_gateway_core::token::Alg;
 use token_gateway_core::token::verify::Rejected;
 use token_gateway_testkit::eventually;
 use token_gateway_testkit::gateway::{Gateway, ISSUER};
 use token_gateway_testkit::keys::Keys;
+use token_gateway_verify::{Refused, Verifier};
 
 use super::{LIMIT, accepted, fresh, over_http};
 use crate::http::craft::Craft;
@@ -118,7 +118,7 @@ async fn until_the_keys_were_read_there_is_no_verdict() {
 
 #[tokio::test]
 async fn what_is_wrong_with_the_settings_is_said_at_the_start() {
-    let of = |builder: Result<token_gateway::verify::Builder, token_gateway::verify::Invalid>| {
+    let of = |builder: Result<token_gateway_verify::Builder, token_gateway_verify::BuildError>| {
         builder.expect_err("it is refused").to_string()
     };
     let new = || Verifier::builder(ISSUER, "api");

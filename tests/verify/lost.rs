@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
-use token_gateway::verify::Refused;
 use token_gateway_testkit::api::{Tokens, decided};
 use token_gateway_testkit::eventually;
 use token_gateway_testkit::gateway::Gateway;
 use token_gateway_testkit::proxy::Proxy;
 use token_gateway_testkit::redis::{Login, Redis};
+use token_gateway_verify::Refused;
 
 use super::feed::from_redis;
 use super::{LIMIT, builder, fresh, refused};

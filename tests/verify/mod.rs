@@ -1,6 +1,7 @@
 //! API nodes in Rust: access tokens checked in process, against real gateways.
 
 mod actix;
+mod dependencies;
 mod examples;
 mod failovers;
 mod feed;
@@ -12,10 +13,9 @@ mod stale;
 
 use std::time::Duration;
 
-use token_gateway::store::redis::RedisSettings;
-use token_gateway::verify::{Access, Builder, Feed, Refused, Verifier};
 use token_gateway_testkit::eventually;
 use token_gateway_testkit::gateway::{Gateway, ISSUER, SIGNING_SECRET, WEB};
+use token_gateway_verify::{Access, Builder, Feed, LinkSettings, Refused, Verifier};
 
 /// Long enough for any wait, on a busy machine.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -28,7 +28,7 @@ fn over_http(gateway: &Gateway) -> Feed {
 
 /// The feed straight from Redis.
 fn redis(url: &str) -> Feed {
-    Feed::redis(RedisSettings::new(url.to_owned())).expect("a URL")
+    Feed::redis(LinkSettings::new(url), "tg").expect("a URL")
 }
 
 /// With the signing secret of the tests' gateways.

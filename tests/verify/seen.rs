@@ -5,10 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use reqwest::Method;
 use serde_json::json;
 use token_gateway::token::key_set::KeySet;
-use token_gateway::verify::Refused;
 use token_gateway_core::token::Alg;
 use token_gateway_core::token::verify::Rejected;
 use token_gateway_testkit::eventually;
+use token_gateway_verify::Refused;
 
 use super::keys::Node;
 use super::{LIMIT, accepted, refused, verifier};

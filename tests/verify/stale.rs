@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use token_gateway::verify::Refused;
 use token_gateway_testkit::eventually;
+use token_gateway_verify::Refused;
 
 use super::{LIMIT, accepted, builder, fresh, over_http, refused};
 use crate::GATEWAY;
@@ -35,7 +35,7 @@ async fn before_the_feed_was_read_there_is_no_verdict_unless_it_was_told_to_go_o
     let tokens = gateway.api().login("alice").await;
     let nobody = || {
         let url = format!("http://127.0.0.1:{}/v1/revocations", token_gateway_testkit::free_port());
-        token_gateway::verify::Feed::http(&url, "some-key").expect("a URL")
+        token_gateway_verify::Feed::http(&url, "some-key").expect("a URL")
     };
     let strict = builder().feed(nobody()).start().expect("sound settings");
     let lenient = builder().feed(nobody()).accept_when_stale().start().expect("sound settings");

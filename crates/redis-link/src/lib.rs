@@ -6,6 +6,7 @@ mod budget;
 mod cluster;
 mod error;
 mod failure;
+pub mod feed;
 mod handshake;
 mod link;
 mod links;

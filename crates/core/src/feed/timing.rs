@@ -16,7 +16,7 @@ pub const PUBLISHED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Within this time the gateways, too, have connected to a server with losses, and repaired them. A reader trusts such a
 /// server afterwards.
-pub const SETTLING: Duration = Duration::from_secs(2);
+pub const REPAIRED_WITHIN: Duration = Duration::from_secs(2);
 
 /// A start may wait this long for the snapshots of all partitions.
 pub const FIRST_SNAPSHOTS: Duration = Duration::from_secs(5);
@@ -71,9 +71,9 @@ mod tests {
             PUBLISHED_WITHIN,
             "one lost answer of Redis is not taken for a lost end",
         );
-        less(SETTLING, NODE_LAG_LIMIT, "a reader may settle without the node being stale");
-        assert!(PUBLISHED_WITHIN <= SETTLING, "readers wait until nodes have begun to repair");
-        less(SETTLING + READ_BLOCK, FIRST_SNAPSHOTS, "a start outlasts the settling of a young server");
+        less(REPAIRED_WITHIN, NODE_LAG_LIMIT, "a reader may wait for repairs without the node being stale");
+        assert!(PUBLISHED_WITHIN <= REPAIRED_WITHIN, "readers wait until nodes have begun to repair");
+        less(REPAIRED_WITHIN + READ_BLOCK, FIRST_SNAPSHOTS, "a start outlasts the repairs of a young server");
         less(NODE_LAG_LIMIT, LAG_WARNING, "a stale node warns after its streams have ended");
         less(2 * HEARTBEAT, NODE_LAG_LIMIT, "a heartbeat may be lost");
         less(NODE_LAG_LIMIT + HEARTBEAT, SILENCE_LIMIT, "a node ends its stream before its subscriber does");

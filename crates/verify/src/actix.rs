@@ -1,16 +1,15 @@
 //! Access tokens in actix-web: a middleware as a guard, and an extractor for the claims.
 //!
 //! ```no_run
-//! use actix_web::{App, HttpServer, get, web};
-//! use token_gateway::verify::actix::{Bearer, Guard};
-//! use token_gateway::verify::Verifier;
+//! use actix_web::{App, HttpServer, web};
+//! use token_gateway_verify::Verifier;
+//! use token_gateway_verify::actix::{Bearer, Guard};
 //!
 //! #[derive(serde::Deserialize)]
 //! struct Claims {
 //!     roles: Vec<String>,
 //! }
 //!
-//! #[get("/orders")]
 //! async fn orders(bearer: Bearer<Claims>) -> String {
 //!     format!("{} has {} roles", bearer.access.subject().as_str(), bearer.claims.roles.len())
 //! }
@@ -18,7 +17,7 @@
 //! # async fn run(verifier: Verifier) -> std::io::Result<()> {
 //! HttpServer::new(move || {
 //!     let guard = Guard::new(verifier.clone()).scope("orders:read");
-//!     App::new().service(web::scope("").wrap(guard).service(orders))
+//!     App::new().service(web::scope("").wrap(guard).route("/orders", web::get().to(orders)))
 //! })
 //! .bind(("127.0.0.1", 8080))?
 //! .run()
@@ -40,7 +39,7 @@ use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, Resp
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::{Access, Refused, Verifier};
+use crate::{Access, Refused, Verifier};
 
 /// A middleware: refuses requests without a valid access token.
 #[derive(Debug, Clone)]
@@ -50,6 +49,7 @@ pub struct Guard {
 }
 
 impl Guard {
+    /// Admits requests whose access token this verifier accepts.
     pub fn new(verifier: Verifier) -> Self {
         Self { verifier, scopes: Arc::default() }
     }
@@ -119,7 +119,9 @@ where
 /// The access token of a request behind a [`Guard`]; `C` are the claims of the login service.
 #[derive(Clone)]
 pub struct Bearer<C = serde_json::Value> {
+    /// The content of the token.
     pub access: Access,
+    /// The claims of the login service.
     pub claims: C,
 }
 
@@ -150,6 +152,7 @@ pub enum Denied {
     Missing,
     /// Several credentials came.
     Ambiguous,
+    /// The verifier refuses the token, or is unsure of it.
     Refused(Refused),
     /// The token lacks this scope.
     Scope(String),

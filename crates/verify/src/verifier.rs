@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
+use token_gateway_core::checker::{Checker, Keys, Rules};
 use token_gateway_core::clock::Timestamp;
 use token_gateway_core::feed::{Denylist, timing};
 use token_gateway_core::token::verify::Rejected;
@@ -13,16 +14,11 @@ use token_gateway_core::token::verifying::{self, VerifyingKey};
 use token_gateway_core::token::{Parts, Secret, Typ};
 use tokio::task::JoinHandle;
 
-use super::jwks::Jwks;
-use super::{Access, Checker, Feed, Keys, Refused, Rules};
+use crate::jwks::Jwks;
+use crate::{Access, BuildError, Feed, Refused, server_url};
 
 /// The default lifetime of access tokens, plus a quarter of an hour.
 const RETENTION: Duration = Duration::from_secs(1800);
-
-/// Why a verifier cannot be made: the part at fault, and a right value. Holds no secret.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Invalid(pub(super) String);
 
 /// The least time for which the denylist keeps an entry.
 const LEAST_RETENTION: Duration = Duration::from_secs(60);
@@ -151,8 +147,8 @@ impl Builder {
     /// # Errors
     ///
     /// When the URL is not an http(s) URL, or holds a user or a password.
-    pub fn jwks(mut self, url: &str) -> Result<Self, Invalid> {
-        self.keys = Some(Source::Jwks(http_url("the URL of the JWK Set", url)?));
+    pub fn jwks(mut self, url: &str) -> Result<Self, BuildError> {
+        self.keys = Some(Source::Jwks(server_url::parse("the URL of the JWK Set", url)?));
         Ok(self)
     }
 
@@ -161,8 +157,8 @@ impl Builder {
     /// # Errors
     ///
     /// When it is shorter than 32 bytes, or not base64 after `base64:`.
-    pub fn secret(mut self, secret: &str) -> Result<Self, Invalid> {
-        let secret = Secret::parse(secret).map_err(|error| Invalid(format!("the secret {error}")))?;
+    pub fn secret(mut self, secret: &str) -> Result<Self, BuildError> {
+        let secret = Secret::parse(secret).map_err(|error| BuildError(format!("the secret {error}")))?;
         self.keys = Some(Source::Secret(secret));
         Ok(self)
     }
@@ -179,6 +175,7 @@ impl Builder {
         self
     }
 
+    /// The source of revocation events.
     pub fn feed(mut self, feed: Feed) -> Self {
         self.feed = Some(feed);
         self
@@ -210,15 +207,15 @@ impl Builder {
     /// # Errors
     ///
     /// When keys or feed are missing, the retention is too short, or the HTTP client cannot be built.
-    pub fn start(self) -> Result<Verifier, Invalid> {
-        let invalid = |what: &str| Invalid(what.to_owned());
+    pub fn start(self) -> Result<Verifier, BuildError> {
+        let invalid = |what: &str| BuildError(what.to_owned());
         let source = self.keys.ok_or_else(|| invalid("keys: are missing; call jwks or secret"))?;
         let feed = self.feed.ok_or_else(|| invalid("feed: is missing; call feed"))?;
         if self.retention < LEAST_RETENTION {
             return Err(invalid("retention: must be at least 60 seconds"));
         }
         let client = Client::builder().redirect(Policy::none()).build();
-        let client = client.map_err(|error| Invalid(format!("HTTP: {error}")))?;
+        let client = client.map_err(|error| BuildError(format!("HTTP: {error}")))?;
         let denylist = Arc::new(Denylist::new(self.retention));
         let (jwks, keys): (_, Arc<dyn Keys>) = match source {
             Source::Jwks(url) => {
@@ -246,18 +243,4 @@ impl Keys for Fixed {
         let (key, typ) = verifying::find_access(std::iter::once(&self.0), parts)?;
         Ok((key.clone(), typ))
     }
-}
-
-pub(super) fn http_url(what: &str, text: &str) -> Result<Url, Invalid> {
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    let url = url.ok_or_else(|| Invalid(format!("{what}: must be an http(s) URL")))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(Invalid(format!("{what}: must not hold a user or a password")));
-    }
-    Ok(url)
-}
-
-/// The form for logs: without the query, because it may hold a secret.
-pub(super) fn shown(url: &Url) -> String {
-    format!("{}{}", url.origin().ascii_serialization(), url.path())
 }

@@ -9,14 +9,14 @@ use arc_swap::ArcSwapOption;
 use futures_util::TryStreamExt;
 use reqwest::header::CACHE_CONTROL;
 use reqwest::{Client, Response, Url};
+use token_gateway_core::checker::Keys;
 use token_gateway_core::token::verify::Rejected;
 use token_gateway_core::token::verifying::{self, VerifyingKey};
 use token_gateway_core::token::{Parts, Typ};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Keys;
-use super::verifier::shown;
+use crate::server_url;
 
 /// Least time between fetches for unknown keys, however many tokens name such keys.
 const JWKS_COOLDOWN: Duration = Duration::from_secs(10);
@@ -35,9 +35,9 @@ const JWKS_RETRY: Duration = Duration::from_secs(5);
 const JWKS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The largest set accepted, in bytes.
-const MAX_LEN: usize = 256 * 1024;
+const JWKS_MAX_LEN: usize = 256 * 1024;
 
-pub(super) struct Jwks {
+pub struct Jwks {
     url: Url,
     client: Client,
     keys: ArcSwapOption<Published>,
@@ -53,14 +53,14 @@ struct Published {
     keys: Vec<Arc<VerifyingKey>>,
 }
 
-/// Why there are no new keys. Holds nothing of the answer.
+/// The key set could not be fetched. Holds nothing of the answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+enum FetchError {
     #[error("no answer within {JWKS_TIMEOUT:?}")]
     Slow,
     #[error("{0}")]
     Http(reqwest::Error),
-    #[error("larger than {MAX_LEN} bytes")]
+    #[error("larger than {JWKS_MAX_LEN} bytes")]
     TooLarge,
     #[error("it is no JWK Set (RFC 7517 section 5)")]
     Malformed,
@@ -68,7 +68,7 @@ pub(super) enum Failure {
     NoKey,
 }
 
-impl From<reqwest::Error> for Failure {
+impl From<reqwest::Error> for FetchError {
     /// Without the URL, because its query may hold a secret.
     fn from(error: reqwest::Error) -> Self {
         Self::Http(error.without_url())
@@ -105,8 +105,9 @@ impl Jwks {
                 Ok(fresh_for) => {
                     fresh_for.unwrap_or(JWKS_MAX_AGE_DEFAULT).clamp(JWKS_MAX_AGE_LEAST, JWKS_MAX_AGE_MOST)
                 }
-                Err(failure) => {
-                    log::warn!("cannot read the JWK Set at {}, trying on: {failure}", shown(&self.url));
+                Err(error) => {
+                    let url = server_url::without_query(&self.url);
+                    log::warn!("cannot read the JWK Set at {url}, trying on: {error}");
                     JWKS_RETRY
                 }
             };
@@ -128,39 +129,39 @@ impl Jwks {
             return;
         }
         *asked = Some(Instant::now());
-        if let Err(failure) = self.fetch().await {
-            log::warn!("cannot read the JWK Set at {}: {failure}", shown(&self.url));
+        if let Err(error) = self.fetch().await {
+            log::warn!("cannot read the JWK Set at {}: {error}", server_url::without_query(&self.url));
         }
     }
 
     /// Returns how long the set may be kept. A failure keeps the former keys.
-    async fn fetch(&self) -> Result<Option<Duration>, Failure> {
-        let fetched = timeout(JWKS_TIMEOUT, self.get()).await.unwrap_or(Err(Failure::Slow));
+    async fn fetch(&self) -> Result<Option<Duration>, FetchError> {
+        let fetched = timeout(JWKS_TIMEOUT, self.get()).await.unwrap_or(Err(FetchError::Slow));
         let taken = fetched.and_then(|(json, fresh_for)| self.take(json).map(|()| fresh_for));
         self.failed.store(taken.is_err(), Ordering::Release);
         taken
     }
 
-    fn take(&self, json: Vec<u8>) -> Result<(), Failure> {
+    fn take(&self, json: Vec<u8>) -> Result<(), FetchError> {
         if self.keys.load().as_ref().is_some_and(|known| known.json == json) {
             return Ok(());
         }
-        let keys = VerifyingKey::read_set(&json).ok_or(Failure::Malformed)?;
+        let keys = VerifyingKey::read_set(&json).ok_or(FetchError::Malformed)?;
         if keys.is_empty() {
-            return Err(Failure::NoKey);
+            return Err(FetchError::NoKey);
         }
         let keys = keys.into_iter().map(Arc::new).collect();
         self.keys.store(Some(Arc::new(Published { json, keys })));
         Ok(())
     }
 
-    async fn get(&self) -> Result<(Vec<u8>, Option<Duration>), Failure> {
+    async fn get(&self) -> Result<(Vec<u8>, Option<Duration>), FetchError> {
         let answer = self.client.get(self.url.clone()).send().await?.error_for_status()?;
         let fresh_for = max_age(&answer);
-        let body = answer.bytes_stream().map_err(Failure::from);
+        let body = answer.bytes_stream().map_err(FetchError::from);
         let body = body.try_fold(Vec::new(), async |mut body, chunk| {
             body.extend_from_slice(&chunk);
-            if body.len() > MAX_LEN { Err(Failure::TooLarge) } else { Ok(body) }
+            if body.len() > JWKS_MAX_LEN { Err(FetchError::TooLarge) } else { Ok(body) }
         });
         Ok((body.await?, fresh_for))
     }
@@ -191,7 +192,7 @@ mod tests {
         let error =
             Client::new().get("http://127.0.0.1:1/jwks.json?key=hunter2").send().await.expect_err("nobody");
         assert!(error.to_string().contains("hunter2"));
-        let said = Failure::from(error).to_string();
+        let said = FetchError::from(error).to_string();
         assert!(!said.is_empty() && !said.contains("hunter2"), "{said}");
     }
 }

@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+#[cfg(feature = "actix")]
+pub mod actix;
+mod error;
+mod feed;
+mod jwks;
+mod server_url;
+mod sse;
+mod verifier;
+
+pub use token_gateway_core::checker::{Access, Refused};
+pub use token_gateway_core::token::verify::Rejected;
+#[cfg(feature = "redis")]
+pub use token_gateway_redis_link::{Settings as LinkSettings, address::Tls};
+
+pub use self::error::BuildError;
+pub use self::feed::Feed;
+pub use self::verifier::{Builder, Verifier};
