@@ -9,9 +9,10 @@ use fastrand::Rng;
 use futures_util::future::join_all;
 use token_gateway::store::redis::RedisSettings;
 use token_gateway::verify::{Feed, Refused, Verifier};
-use token_gateway_testkit::gateway::{Gateway, ISSUER, SIGNING_SECRET, WEB};
+use token_gateway_testkit::gateway::{Gateway, ISSUER, SIGNING_SECRET};
 use token_gateway_testkit::proxy::Proxy;
 use token_gateway_testkit::redis::{Login, Redis};
+use token_gateway_testkit::service_key::WEB;
 use tokio::time::sleep;
 
 use super::{Finding, Run, fleet};

@@ -5,8 +5,9 @@ use std::time::Duration;
 use token_gateway::verify::{Feed, Refused, Verifier};
 use token_gateway_testkit::balancer::Balancer;
 use token_gateway_testkit::eventually;
-use token_gateway_testkit::gateway::{Gateway, WEB};
+use token_gateway_testkit::gateway::Gateway;
 use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::service_key::WEB;
 
 use super::{accepted, builder, fresh, refused, verifier};
 use crate::GATEWAY;

@@ -15,7 +15,8 @@ use std::time::Duration;
 use token_gateway::store::redis::RedisSettings;
 use token_gateway::verify::{Access, Builder, Feed, Refused, Verifier};
 use token_gateway_testkit::eventually;
-use token_gateway_testkit::gateway::{Gateway, ISSUER, SIGNING_SECRET, WEB};
+use token_gateway_testkit::gateway::{Gateway, ISSUER, SIGNING_SECRET};
+use token_gateway_testkit::service_key::WEB;
 
 /// Long enough for any wait, on a busy machine.
 const LIMIT: Duration = Duration::from_secs(20);
