@@ -9,7 +9,7 @@ use std::time::Duration;
 const LOG_BATCH: Duration = Duration::from_millis(5);
 
 /// Bytes that may wait. Beyond this, logging threads wait, too, until standard error is read.
-const MOST: usize = 1 << 20;
+const LOG_BACKLOG_LEN: usize = 1 << 20;
 
 static LINES: Lines =
     Lines { waiting: Mutex::new(Vec::new()), arrived: Condvar::new(), output: Mutex::new(()) };
@@ -38,7 +38,7 @@ impl Write for Batched {
             LINES.arrived.notify_one();
         }
         waiting.extend_from_slice(line);
-        if waiting.len() > MOST {
+        if waiting.len() > LOG_BACKLOG_LEN {
             drop(waiting);
             drain();
         }
