@@ -8,10 +8,12 @@ mod healthcheck;
 mod init;
 mod keys;
 mod output;
+mod process;
 mod serve;
 mod service_key;
 mod sessions;
 mod stats;
+mod usage;
 
 use std::ffi::OsStr;
 use std::process::ExitCode;
@@ -20,8 +22,9 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Arg, CommandFactory, Parser, Subcommand};
 
+use self::process::flushed;
+use self::usage::UsageError;
 use crate::config::{Flags, redis_url_help, secrets_help};
-use crate::telemetry::logging;
 
 /// Sessions for every service with its own login: access tokens, rotating refresh tokens, logout everywhere.
 #[derive(Debug, Parser)]
@@ -60,37 +63,20 @@ enum Command {
     Stats(stats::Stats),
 }
 
-/// A mistake of the caller: exit code 2 instead of 1.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Usage(String);
-
 /// Parses the command line, runs the command, and reports an error as one line.
 pub fn main() -> ExitCode {
-    settle_environment();
+    tidy_environment();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return show_usage(&error),
     };
     match flushed(|| run(cli.command)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {}", format!("{error:#}").replace('\n', " "));
-            ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+            ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
         }
     }
-}
-
-/// Log lines are written in batches. The rest is written when `body` ends, even by a panic.
-fn flushed<T>(body: impl FnOnce() -> T) -> T {
-    struct Flush;
-    impl Drop for Flush {
-        fn drop(&mut self) {
-            logging::flush();
-        }
-    }
-    let _flush = Flush;
-    body()
 }
 
 fn run(command: Command) -> Result<ExitCode> {
@@ -107,18 +93,8 @@ fn run(command: Command) -> Result<ExitCode> {
     }
 }
 
-/// Marks errors in settings as the caller's.
-fn settled<T>(settings: Result<T>) -> Result<T> {
-    settings.map_err(|error| Usage(format!("{error:#}")).into())
-}
-
-/// Runs a future on a runtime; the client of Redis needs one.
-fn on_runtime<T>(part: impl Future<Output = T>) -> T {
-    actix_web::rt::System::new().block_on(part)
-}
-
 /// Two rules beyond clap: an empty variable counts as unset, and the flag `--port` wins over the variable `BIND_ADDR`.
-fn settle_environment() {
+fn tidy_environment() {
     let command = Cli::command();
     let names =
         command.get_subcommands().flat_map(|command| command.get_arguments().filter_map(Arg::get_env));
@@ -140,7 +116,7 @@ fn unset(name: &OsStr) {
 }
 
 /// Prints help unchanged, and the first paragraph of an error as one line.
-fn usage(error: &clap::Error) -> ExitCode {
+fn show_usage(error: &clap::Error) -> ExitCode {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         print!("{error}");
         return ExitCode::SUCCESS;
@@ -153,9 +129,4 @@ fn usage(error: &clap::Error) -> ExitCode {
     let line: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
     eprintln!("{}", line.join(" "));
     ExitCode::from(2)
-}
-
-fn start_logging(flags: &Flags) {
-    let (filter, format) = flags.log();
-    logging::start(filter, format);
 }

@@ -6,7 +6,9 @@
 
 pub mod catalog;
 mod keys;
+mod lifetimes;
 mod secrets;
+mod setting;
 mod store;
 mod verify;
 
@@ -21,14 +23,13 @@ use clap::{Args, ValueEnum};
 use token_gateway_core::checker::Rules;
 use token_gateway_core::token::{Alg, Secret};
 
-use self::keys::{KeyFlags, RefreshTtl};
+use self::keys::KeyFlags;
 pub use self::keys::{KeySettings, KeySource, SetSource, Stamp, alg_parser, read_key_set};
+use self::lifetimes::{MAX_LIFETIME_SECONDS, RefreshTtl};
 use self::secrets::secret;
-pub use self::secrets::{
-    random as random_secret, random_password, redis_url_help, secrets_help, variable_is_set,
-};
-use self::store::{EndFlags, RedisFlags};
-pub use self::store::{Ending, Outside};
+pub use self::secrets::{random_password, random_secret, redis_url_help, secrets_help, variable_is_set};
+use self::store::{EndFlags, RedisFlags, StoreKind};
+pub use self::store::{OperatorEndFlags, OperatorFlags};
 use self::verify::VerifyFlags;
 use crate::gateway::GatewaySettings;
 use crate::gateway::service_keys::{NewServiceKey, ServiceKeys};
@@ -38,21 +39,12 @@ use crate::telemetry::logging::{LogFormat, check_filter};
 use crate::token::key_set::KeySet;
 use crate::token::{Keyring, TokenSettings};
 
-/// Ten years in seconds: lifetimes beyond it are typing errors.
-const TEN_YEARS: u64 = 315_360_000;
-
 /// A refresh's store call takes less than this, unless it is held up; see `Policy::held_up`.
-const HELD_UP: Duration = Duration::from_millis(5);
+const REFRESH_HELD_UP: Duration = Duration::from_millis(5);
 
 /// The longest time between failing readiness and the close of the listener; at most a tenth of the grace. The server
 /// looks only once a second whether its last request has ended, and an idle node must be gone 3 s after SIGTERM.
-const UNREADY_FIRST: Duration = Duration::from_millis(1500);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum StoreKind {
-    Redis,
-    Embedded,
-}
+const UNREADY_BEFORE_CLOSE: Duration = Duration::from_millis(1500);
 
 impl ValueEnum for ReuseScope {
     fn value_variants<'a>() -> &'a [Self] {
@@ -105,7 +97,7 @@ pub struct Flags {
     #[command(flatten)]
     refresh: RefreshTtl,
     /// Seconds a session lives however often it is refreshed; 0 = no limit
-    #[arg(long, env = "SESSION_MAX_AGE_SECONDS", default_value_t = 7_776_000, value_parser = clap::value_parser!(u64).range(0..=TEN_YEARS))]
+    #[arg(long, env = "SESSION_MAX_AGE_SECONDS", default_value_t = 7_776_000, value_parser = clap::value_parser!(u64).range(0..=MAX_LIFETIME_SECONDS))]
     session_max_age_seconds: u64,
     /// Seconds (0-60) for which a superseded refresh token still gets the same successor; a thief who comes within them is not seen
     #[arg(long, env = "REFRESH_GRACE_SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=60))]
@@ -263,7 +255,7 @@ impl Flags {
                 jwks_max_age: self.keys.jwks_max_age(),
             },
             shutdown_grace: seconds(self.shutdown_grace_seconds),
-            unready_first: UNREADY_FIRST.min(seconds(self.shutdown_grace_seconds) / 10),
+            unready_first: UNREADY_BEFORE_CLOSE.min(seconds(self.shutdown_grace_seconds) / 10),
         })
     }
 
@@ -274,7 +266,7 @@ impl Flags {
             session_max_age: Some(self.session_max_age_seconds).filter(|age| *age > 0).map(seconds),
             refresh_grace: seconds(self.refresh_grace_seconds),
             reuse_scope: self.reuse_scope,
-            held_up: HELD_UP,
+            held_up: REFRESH_HELD_UP,
             max_sessions: usize::try_from(self.max_sessions_per_subject).unwrap_or(usize::MAX),
             tombstone_ttl: self.ends.tombstone_ttl(),
             feed_retention: self.ends.feed_retention(),

@@ -15,7 +15,7 @@
 //!   document alone, as `RefreshForm` in `token`.
 //! - The handler goes into `paths` of `openapi`.
 //! - 401, 403, 408, 413, 415, 503 and the common 400, 404 and 405 follow from the above. So does `no-store` where there
-//!   is `security`: see `openapi::refusals`. A handler names errors of its own with `refusals::document`, as `Refused`
+//!   is `security`: see `openapi::consequences`. A handler names errors of its own with `refusals::document`, as `Refused`
 //!   in `token`, or `NoSession` in `users`.
 
 mod answer;
@@ -78,7 +78,7 @@ const PUBLIC: &[Route] = &[
     at("/verify", ANY, |r| r.to(verify::verify)),
     LIVE,
     at("/readyz", "GET, HEAD", |r| r.route(get().to(health::ready)).route(head().to(health::ready))),
-    at("/openapi.json", "GET", |r| r.route(get().to(docs::document))),
+    at("/openapi.json", "GET", |r| r.route(get().to(openapi::document))),
     at("/docs", "GET", |r| r.route(get().to(docs::entrance))),
     at("/docs/", "GET", |r| r.route(get().to(docs::page))),
     at("/docs/{asset}", "GET", |r| r.route(get().to(docs::asset))),
@@ -153,8 +153,63 @@ impl Route {
     /// A resource at `path`, observed under its pattern. It answers other methods with 405 and `Allow`.
     fn resource(&self, path: &str) -> impl HttpServiceFactory + use<> {
         let (pattern, allow) = (self.pattern, self.allow);
-        let resource = (self.with_handlers)(resource(path))
-            .default_service(to(move || async move { Err::<String, _>(ApiError::MethodNotAllowed(allow)) }));
+        let resource = (self.with_handlers)(resource(path)).default_service(to(move || async move {
+            Err::<String, _>(ApiError::MethodNotAllowed(allow.into()))
+        }));
         observe::observed(pattern, resource)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+    use utoipa::OpenApi;
+
+    use super::*;
+
+    fn document() -> Value {
+        serde_json::to_value(openapi::Document::openapi()).expect("the document serializes")
+    }
+
+    fn documented() -> BTreeSet<(String, String)> {
+        let document = document();
+        let paths = document["paths"].as_object().expect("paths").iter();
+        let operations = paths.flat_map(|(path, item)| {
+            let methods = item.as_object().expect("a path item").keys();
+            methods.map(|method| (path.clone(), method.to_uppercase())).collect::<Vec<_>>()
+        });
+        operations.collect()
+    }
+
+    #[test]
+    fn every_route_is_documented_and_nothing_else() {
+        let methods = PUBLIC.iter().flat_map(|route| {
+            let allow = if route.allow == ANY { "GET" } else { route.allow };
+            allow.split(", ").map(|method| (route.pattern.to_owned(), method.to_owned()))
+        });
+        let (routes, documented) = (methods.collect::<BTreeSet<_>>(), documented());
+        let missing: Vec<_> = routes.difference(&documented).collect();
+        assert!(missing.is_empty(), "annotate these, and add them to `paths` of `openapi`: {missing:?}");
+        let gone: Vec<_> = documented.difference(&routes).collect();
+        assert!(gone.is_empty(), "documented, but not in the route table: {gone:?}");
+    }
+
+    #[test]
+    fn the_document_allows_the_methods_of_the_route() {
+        let document = document();
+        for route in PUBLIC {
+            let operations = document["paths"][route.pattern].as_object().expect("a path item");
+            for operation in operations.values() {
+                let allow = &operation["responses"]["405"]["headers"]["Allow"]["schema"]["examples"][0];
+                assert_eq!(
+                    allow.as_str(),
+                    Some(route.allow).filter(|allow| *allow != ANY),
+                    "{}",
+                    route.pattern
+                );
+            }
+        }
     }
 }

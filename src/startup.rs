@@ -29,13 +29,13 @@ use crate::telemetry::metrics::Metrics;
 use crate::token::Tokens;
 
 /// Connections allowed to wait for their acceptance.
-const BACKLOG: i32 = 1024;
+const LISTEN_BACKLOG: i32 = 1024;
 
 /// Idle connections are kept this long. Load balancers usually keep theirs for less, so they close first.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+const HTTP_KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Time limit at start-up for Redis's answer about its layout. Without an answer the node starts all the same.
-const FIRST_ANSWER: Duration = Duration::from_secs(1);
+const LAYOUT_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A node with its addresses bound, about to serve.
 pub struct Application {
@@ -46,7 +46,7 @@ pub struct Application {
     lifecycle: Data<Lifecycle>,
     unready_first: Duration,
     keys: JoinHandle<()>,
-    subscriber_task: JoinHandle<()>,
+    subscriber: JoinHandle<()>,
 }
 
 impl Application {
@@ -78,15 +78,14 @@ impl Application {
             node.tokens.clone(),
             node.metrics.clone(),
         ));
-        let subscriber = repair::subscribe(
+        let repair = repair::subscribe(
             gateway.store.clone(),
             node.denylist.clone(),
             gateway.ender(),
             settings.gateway.store_timeout,
         );
         let checker = node.checker.clone();
-        let subscriber_task =
-            actix_web::rt::spawn(async move { tokio::join!(subscriber, checker.drop_ended()).0 });
+        let subscriber = actix_web::rt::spawn(async move { tokio::join!(repair, checker.drop_ended()).0 });
         let (state, issuer) = (lifecycle.clone(), settings.gateway.issuer);
         let server = HttpServer::new(move || {
             // One gateway per worker, because a link lives on the worker's own runtime.
@@ -95,14 +94,14 @@ impl Application {
             app.app_data(EventLoopLag::start()).configure(http::routes(&issuer))
         })
         .workers(workers)
-        .keep_alive(KEEP_ALIVE)
+        .keep_alive(HTTP_KEEP_ALIVE)
         .h1_allow_half_closed(false) // a half-closed connection counts as hung up: see `Gateway::rotate`
         .tcp_nodelay(true)
         .disable_signals()
         .shutdown_timeout(grace.as_secs())
         .listen(listener)?
         .run();
-        Ok(Self { server, admin, address, admin_address, lifecycle, unready_first, keys, subscriber_task })
+        Ok(Self { server, admin, address, admin_address, lifecycle, unready_first, keys, subscriber })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -130,7 +129,7 @@ impl Application {
         }
         stopper.abort();
         self.keys.abort();
-        self.subscriber_task.abort();
+        self.subscriber.abort();
         log::info!("stopped");
         Ok(())
     }
@@ -210,7 +209,7 @@ pub fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
+        socket.listen(LISTEN_BACKLOG)?;
         Ok::<TcpListener, std::io::Error>(socket.into())
     };
     listen().with_context(|| format!("{setting}: cannot listen on {address}"))
@@ -218,7 +217,7 @@ pub fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener> {
 
 /// Also logs a warning for each danger to the gateway's promises.
 async fn refuse_unknown_layout(gateway: &Gateway) -> Result<()> {
-    match timeout(FIRST_ANSWER, gateway.store.ready()).await {
+    match timeout(LAYOUT_CHECK_TIMEOUT, gateway.store.ready()).await {
         Ok(Err(error @ StoreError::Corrupt(_))) => Err(error.into()),
         Ok(Err(error)) => {
             log::warn!("starting without Redis; not ready until it is there: {error}");

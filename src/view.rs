@@ -14,7 +14,7 @@ use crate::store::{Lookup, SessionRecord};
 
 /// The live sessions of one subject.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = SessionList, example = json!({"sessions": [{
+#[schema(example = json!({"sessions": [{
     "session_id": "4830719265501837429",
     "created_at": "2026-11-24T08:00:00.000Z",
     "last_refreshed_at": "2026-11-24T08:15:00.000Z",
@@ -24,16 +24,16 @@ use crate::store::{Lookup, SessionRecord};
     "client": {"ip": "192.0.2.1", "user_agent": "Example/1.0"},
     "client_id": "web"
 }]}))]
-pub struct List {
-    pub sessions: Vec<Item>,
+pub struct SessionList {
+    pub sessions: Vec<ListedSession>,
 }
 
-impl List {
+impl SessionList {
     /// `current` is the session of the caller, where the caller has one.
     pub fn new(records: &[SessionRecord], current: Option<SessionId>) -> Self {
-        let item = |record: &SessionRecord| Item {
+        let item = |record: &SessionRecord| ListedSession {
             current: current.map(|current| current == record.session),
-            ..Item::new(record)
+            ..ListedSession::new(record)
         };
         Self { sessions: records.iter().map(item).collect() }
     }
@@ -41,8 +41,7 @@ impl List {
 
 /// A live session in a list.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ListedSession)]
-pub struct Item {
+pub struct ListedSession {
     #[schema(value_type = schema::SessionId)]
     pub session_id: SessionId,
     #[schema(format = DateTime)]
@@ -65,7 +64,7 @@ pub struct Item {
     current: Option<bool>,
 }
 
-impl Item {
+impl ListedSession {
     fn new(record: &SessionRecord) -> Self {
         Self {
             session_id: record.session,
@@ -85,12 +84,12 @@ impl Item {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Session {
-    Live(Box<Live>),
-    Ended(EndedView),
+    Live(Box<LiveSession>),
+    Ended(Tombstone),
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = LiveSession, example = json!({
+#[schema(example = json!({
     "session_id": "4830719265501837429",
     "created_at": "2026-11-24T08:00:00.000Z",
     "last_refreshed_at": "2026-11-24T08:15:00.000Z",
@@ -102,9 +101,9 @@ pub enum Session {
     "state": "live",
     "claims": {"role": "admin"}
 }))]
-pub struct Live {
+pub struct LiveSession {
     #[serde(flatten)]
-    pub item: Item,
+    pub item: ListedSession,
     #[schema(pattern = "^live$")]
     state: &'static str,
     /// The claims in every access token of the session.
@@ -119,7 +118,7 @@ pub struct Live {
     "reason": "logout",
     "ended_at": "2026-11-24T09:00:00.000Z"
 }))]
-pub struct EndedView {
+pub struct Tombstone {
     #[schema(value_type = schema::SessionId)]
     pub session_id: SessionId,
     #[schema(pattern = "^ended$")]
@@ -135,10 +134,11 @@ impl Session {
     pub fn new(session: SessionId, found: &Lookup) -> Option<Self> {
         match found {
             Lookup::Live { record, claims, .. } => {
-                let live = Live { item: Item::new(record), state: "live", claims: value(claims) };
+                let live =
+                    LiveSession { item: ListedSession::new(record), state: "live", claims: value(claims) };
                 Some(Self::Live(Box::new(live)))
             }
-            Lookup::Ended { reason, ended_at, .. } => Some(Self::Ended(EndedView {
+            Lookup::Ended { reason, ended_at, .. } => Some(Self::Ended(Tombstone {
                 session_id: session,
                 state: "ended",
                 reason: *reason,

@@ -15,10 +15,12 @@
 //! - `node`: the nodes to compare with.
 //! - `process`: the start of processes, and their processor time.
 //! - `measure`: the measurements.
+//! - `figures`: the figures of a run, and their medians.
 //! - `report`, `plot`: the figures on pages and plots.
 
 mod arrangement;
 mod chain;
+mod figures;
 mod load;
 mod measure;
 mod node;

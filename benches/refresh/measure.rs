@@ -1,7 +1,6 @@
 //! The measurements. All arrangements take turns within each round, ratios are made within a round, and the median of
 //! the rounds counts, because machines are shared and noisy.
 
-use std::collections::BTreeMap;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
 use token_gateway::gateway::service_keys::NewServiceKey;
 
 use crate::arrangement::{ALL, Arrangement, Running};
+use crate::figures::{Closed, Figures, Found, Open};
 use crate::load::{Client, Seen, closed, open};
 use crate::process::{Process, environment, own_cpu};
 
@@ -39,61 +38,6 @@ impl Plan {
     pub fn is_complete(&self) -> bool {
         let wanted = [1, 8, 64, 256].iter().all(|count| self.clients.contains(count));
         wanted && self.gateway == Path::new(env!("CARGO_BIN_EXE_token-gateway"))
-    }
-}
-
-/// All figures of a run.
-#[derive(Serialize)]
-pub struct Figures {
-    pub cores: usize,
-    pub redis: String,
-    pub seconds: f64,
-    pub rounds: usize,
-    pub closed: Vec<Closed>,
-    pub open: Vec<Open>,
-    /// Milliseconds from the start of the process to the first 200 of `/readyz`.
-    pub ready_ms: Vec<f64>,
-}
-
-/// One arrangement, one number of clients, one round.
-#[derive(Serialize)]
-pub struct Closed {
-    pub arrangement: Arrangement,
-    pub clients: usize,
-    pub round: usize,
-    #[serde(flatten)]
-    pub found: Found,
-}
-
-/// One rate offered to the gateway, one round.
-#[derive(Serialize)]
-pub struct Open {
-    pub round: usize,
-    /// The share of the highest closed-loop rate.
-    pub share: f64,
-    pub offered_per_second: f64,
-    #[serde(flatten)]
-    pub found: Found,
-}
-
-#[derive(Serialize)]
-pub struct Found {
-    pub per_second: f64,
-    pub p50_us: f64,
-    pub p99_us: f64,
-    pub p999_us: f64,
-    /// Processor time per request, microseconds.
-    pub node_cpu_us: f64,
-    pub redis_cpu_us: f64,
-    pub driver_cpu_us: f64,
-    /// Failures by cause, and their counts.
-    pub failures: BTreeMap<String, u64>,
-}
-
-impl Figures {
-    pub fn failures(&self) -> u64 {
-        let all = self.closed.iter().map(|one| &one.found).chain(self.open.iter().map(|one| &one.found));
-        all.flat_map(|found| found.failures.values()).sum()
     }
 }
 

@@ -7,8 +7,7 @@ use plotters::coord::{CoordTranslate, Shift};
 use plotters::prelude::*;
 
 use crate::arrangement::{ALL, Arrangement};
-use crate::measure::{Figures, Found};
-use crate::report::{cpu, rate};
+use crate::figures::{Figures, Found, cpu, rate};
 
 const SIZE: (u32, u32) = (760, 400);
 

@@ -7,60 +7,11 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::arrangement::{ALL, Arrangement};
-use crate::measure::{Closed, Figures, Found, Open};
+use crate::figures::{Figures, Open, cpu, median, rate};
 use crate::plot;
 
 /// The folder of the plots, from the repository's root.
 const PLOTS: &str = "benches/plots";
-
-impl Figures {
-    /// The numbers of clients measured, ascending.
-    pub fn counts(&self) -> Vec<usize> {
-        let mut counts: Vec<usize> = self.closed.iter().map(|one| one.clients).collect();
-        counts.sort_unstable();
-        counts.dedup();
-        counts
-    }
-
-    fn rounds_of(&self, arrangement: Arrangement, clients: usize) -> impl Iterator<Item = &Closed> {
-        self.closed.iter().filter(move |one| one.arrangement == arrangement && one.clients == clients)
-    }
-
-    /// The median of the rounds.
-    pub fn typical(&self, arrangement: Arrangement, clients: usize, figure: fn(&Found) -> f64) -> f64 {
-        median(self.rounds_of(arrangement, clients).map(|one| figure(&one.found)))
-    }
-
-    /// The median of the rounds with this share of the highest rate.
-    pub fn offered(&self, share: f64, figure: fn(&Found) -> f64) -> f64 {
-        median(self.open.iter().filter(|one| one.share == share).map(|one| figure(&one.found)))
-    }
-
-    /// The rates offered, ascending.
-    pub fn offers(&self) -> impl Iterator<Item = &Open> {
-        self.open.iter().filter(|one| one.round == 0)
-    }
-
-    /// The median of the ratios within each round.
-    fn ratio(&self, of: Arrangement, to: Arrangement, clients: usize, figure: fn(&Found) -> f64) -> f64 {
-        let pairs = self.rounds_of(of, clients).zip(self.rounds_of(to, clients));
-        median(pairs.map(|(of, to)| figure(&of.found) / figure(&to.found)))
-    }
-}
-
-fn median(figures: impl Iterator<Item = f64>) -> f64 {
-    let mut figures: Vec<f64> = figures.collect();
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-pub fn rate(found: &Found) -> f64 {
-    found.per_second
-}
-
-pub fn cpu(found: &Found) -> f64 {
-    found.node_cpu_us
-}
 
 /// The wanted figures, beside the measured ones.
 fn goals(figures: &Figures) -> Vec<[String; 3]> {

@@ -109,6 +109,6 @@ fn date(now: Timestamp) {
 }
 
 fn show(records: &[SessionRecord]) {
-    let list = view::List::new(records, None);
+    let list = view::SessionList::new(records, None);
     assert!(serde_json::to_string(&list).is_ok());
 }

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use futures_util::future::join_all;
-use token_gateway_testkit::gateway::{Gateway, ISSUER, SIGNING_SECRET, WEB};
+use token_gateway_testkit::gateway::{Gateway, ISSUER, SIGNING_SECRET};
 use token_gateway_testkit::proxy::Proxy;
 use token_gateway_testkit::redis::{Login, Redis};
+use token_gateway_testkit::service_key::WEB;
 use token_gateway_verify::{Feed, LinkSettings, Refused, Verifier};
 use tokio::time::sleep;
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use super::on_runtime;
+use super::process::on_runtime;
 use crate::config::{Flags, StoreSettings};
 use crate::store::redis::inspect::{Finding, Severity, inspect};
 

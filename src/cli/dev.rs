@@ -5,14 +5,15 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::{settled, start_logging};
+use super::process::start_logging;
+use super::usage::as_usage;
 use crate::config::{Flags, StoreSettings};
 use crate::startup::{Application, bind};
 
 pub fn run(flags: &Flags) -> Result<ExitCode> {
     start_logging(flags);
     let listener = bind(flags.address(), "BIND_ADDR")?;
-    let (settings, key) = settled(flags.dev_settings(reachable(listener.local_addr()?)))?;
+    let (settings, key) = as_usage(flags.dev_settings(reachable(listener.local_addr()?)))?;
     let embedded = matches!(settings.store, StoreSettings::Embedded);
     actix_web::rt::System::new().block_on(async {
         let application = Application::build(settings, listener).await?;

@@ -10,17 +10,12 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use token_gateway_core::token::Alg;
 
+use self::environment::{KEY_SET_FILE, SECRETS_FOLDER};
 use self::files::{Reader, create_folder, write_new};
-use super::Usage;
+use super::usage::UsageError;
 use crate::config::{random_password, random_secret};
 use crate::gateway::service_keys::{NewServiceKey, sha256_hex};
 use crate::token::key_set::KeySet;
-
-/// Path of the key set, relative to the folder of the `.env`.
-const KEYS: &str = "keys/signing.json";
-
-/// Folder of the secrets, relative to the same folder. Each has its own file, under its name in docker-compose.yml.
-const SECRETS: &str = "secrets";
 
 /// The users of the stack's Redis, without passwords.
 const REDIS_USERS: &str = include_str!("../../ops/redis/users.acl");
@@ -41,10 +36,11 @@ pub struct Init {
 impl Init {
     pub fn run(&self) -> Result<ExitCode> {
         let key = NewServiceKey::generate(&self.service, &[])
-            .map_err(|error| Usage(format!("--service: {error}")))?;
+            .map_err(|error| UsageError(format!("--service: {error}")))?;
         let issuer =
-            crate::config::issuer(&self.issuer).map_err(|error| Usage(format!("--issuer: {error}")))?;
-        let (keys, folder) = (self.output.with_file_name(KEYS), self.output.with_file_name(SECRETS));
+            crate::config::issuer(&self.issuer).map_err(|error| UsageError(format!("--issuer: {error}")))?;
+        let (keys, folder) =
+            (self.output.with_file_name(KEY_SET_FILE), self.output.with_file_name(SECRETS_FOLDER));
         let secrets = secrets(&key.entry).map(|(name, reader, text)| (folder.join(name), reader, text));
         for path in [&self.output, &keys].into_iter().chain(secrets.iter().map(|(path, ..)| path)) {
             // A second `init` must not throw away the keys of live tokens.

@@ -16,7 +16,7 @@ use token_gateway_core::token::Alg;
 
 use self::file::change;
 use super::output::print_json;
-use super::{Usage, settled};
+use super::usage::{UsageError, as_usage};
 use crate::config::{KeySettings, alg_parser, variable_is_set};
 use crate::token::jwk::{PrivateJwk, Signs};
 use crate::token::key_set::{KeySet, State};
@@ -33,7 +33,7 @@ pub enum Keys {
     /// Make the first key of the set, and the file if need be
     New(New),
     /// Show the keys and where each is in its life
-    List(List),
+    List(list::List),
     /// Add a key that takes over from the active one, and take out those of which no token lives
     Rotate(Rotate),
     /// Take out the keys of which no token lives, or one that is named
@@ -74,15 +74,6 @@ struct Making {
 }
 
 #[derive(Debug, Args)]
-pub struct List {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    settings: KeySettings,
-}
-
-#[derive(Debug, Args)]
 pub struct Retire {
     /// The key to take out, by its kid
     #[arg(allow_hyphen_values = true)] // a thumbprint may begin with a hyphen
@@ -101,7 +92,7 @@ impl Keys {
     pub fn run(&self) -> Result<ExitCode> {
         match self {
             Self::New(new) => new.run()?,
-            Self::List(list) => list::run(list)?,
+            Self::List(list) => list.run(now())?,
             Self::Rotate(rotate) => rotate.run()?,
             Self::Retire(retire) => retire.run()?,
         }
@@ -113,7 +104,7 @@ impl New {
     fn run(&self) -> Result<()> {
         let signs = self.making.signs();
         let alg = self.making.alg(Some(self.alg), self.alg);
-        let path = settled(self.making.settings.keys.path())?;
+        let path = as_usage(self.making.settings.keys.path())?;
         let (kid, from) = change(path, |set| {
             if let Some(change) = set.last_change(signs) {
                 bail!(
@@ -127,7 +118,7 @@ impl New {
             let from = now() + self.delay(set.keys.is_empty())?.as_secs();
             Ok((add(set, alg, signs, from), from))
         })?;
-        self.making.tell(&kid, alg, from, &[])
+        self.making.print(&kid, alg, from, &[])
     }
 
     /// No delay for the first key of the set if there is no secret: no node can be at work yet. Otherwise nodes work
@@ -135,7 +126,7 @@ impl New {
     fn delay(&self, is_first: bool) -> Result<Duration> {
         let name = self.making.secret_name();
         match self.making.delay_seconds {
-            None if is_first && variable_is_set(name) => Err(Usage(format!(
+            None if is_first && variable_is_set(name) => Err(UsageError(format!(
                 "--delay-seconds: is missing; {name} signs now, so say when this key takes over: every node must have \
                  been restarted with both by then"
             ))
@@ -149,7 +140,7 @@ impl New {
 impl Rotate {
     fn run(&self) -> Result<()> {
         let (making, now) = (&self.making, now());
-        let (path, signs) = (settled(making.settings.keys.path())?, making.signs());
+        let (path, signs) = (as_usage(making.settings.keys.path())?, making.signs());
         let from = now + making.delay()?.as_secs();
         let (kid, alg, retired) = change(path, |set| {
             if let Some(waiting) = set.last_change(signs).filter(|from| *from > now) {
@@ -165,7 +156,7 @@ impl Rotate {
             let alg = making.alg(self.alg, former);
             if alg == Alg::Hs256 && former != Alg::Hs256 {
                 let former = former.as_str();
-                return Err(Usage(format!(
+                return Err(UsageError(format!(
                     "--alg: HS256 cannot take over from {former}, which others verify"
                 ))
                 .into());
@@ -173,13 +164,13 @@ impl Rotate {
             let retired = set.retire(now, making.settings.lifetimes());
             Ok((add(set, alg, signs, from), alg, retired))
         })?;
-        making.tell(&kid, alg, from, &retired)
+        making.print(&kid, alg, from, &retired)
     }
 }
 
 impl Retire {
     fn run(&self) -> Result<()> {
-        let (path, now) = (settled(self.settings.keys.path())?, now());
+        let (path, now) = (as_usage(self.settings.keys.path())?, now());
         let lifetimes = self.settings.lifetimes();
         let retired = change(path, |set| {
             let Some(kid) = &self.kid else { return Ok(set.retire(now, lifetimes)) };
@@ -201,7 +192,7 @@ impl Retire {
         if self.json {
             return print_json(&json!({ "retired": retired }));
         }
-        tell_retired(&retired);
+        print_retired(&retired);
         Ok(())
     }
 }
@@ -241,7 +232,7 @@ impl Making {
         let cached = if self.refresh { Duration::ZERO } else { self.settings.keys.jwks_max_age() };
         let least = cached + KEY_FILE_NOTICE;
         match self.delay_seconds.map(Duration::from_secs) {
-            Some(delay) if delay < least => Err(Usage(format!(
+            Some(delay) if delay < least => Err(UsageError(format!(
                 "--delay-seconds: must be at least {}: JWKS_MAX_AGE_SECONDS, and {} seconds for nodes to notice",
                 least.as_secs(),
                 KEY_FILE_NOTICE.as_secs()
@@ -252,7 +243,7 @@ impl Making {
         }
     }
 
-    fn tell(&self, kid: &str, alg: Alg, from: u64, retired: &[String]) -> Result<()> {
+    fn print(&self, kid: &str, alg: Alg, from: u64, retired: &[String]) -> Result<()> {
         if self.json {
             return print_json(
                 &json!({ "kid": kid, "signs_from": rfc3339_seconds(from), "retired": retired }),
@@ -260,12 +251,12 @@ impl Making {
         }
         let place = if alg == Alg::Hs256 { "in the set, never published" } else { "published" };
         println!("key '{kid}' is {place}, and signs from {} on", rfc3339_seconds(from));
-        tell_retired(retired);
+        print_retired(retired);
         Ok(())
     }
 }
 
-fn tell_retired(kids: &[String]) {
+fn print_retired(kids: &[String]) {
     for kid in kids {
         println!("key '{kid}' is taken out");
     }

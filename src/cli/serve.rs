@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::{settled, start_logging};
+use super::process::start_logging;
+use super::usage::as_usage;
 use crate::config::Flags;
 use crate::startup::{Application, bind};
 
 pub fn run(flags: &Flags) -> Result<ExitCode> {
-    let settings = settled(flags.settings())?;
+    let settings = as_usage(flags.settings())?;
     start_logging(flags);
     let listener = bind(flags.address(), "BIND_ADDR")?;
     actix_web::rt::System::new()

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 
-use super::Usage;
+use super::usage::UsageError;
 use crate::gateway::service_keys::{InvalidServiceKeys, NewServiceKey, Role};
 
 #[derive(Debug, Subcommand)]
@@ -25,7 +25,7 @@ pub enum ServiceKey {
 impl ServiceKey {
     pub fn run(&self) -> Result<ExitCode> {
         let Self::New { name, roles, json } = self;
-        let wrong = |error: InvalidServiceKeys| Usage(error.to_string());
+        let wrong = |error: InvalidServiceKeys| UsageError(error.to_string());
         let roles = roles.iter().map(|role| role.parse()).collect::<Result<Vec<Role>, _>>().map_err(wrong)?;
         let NewServiceKey { key, entry } = NewServiceKey::generate(name, &roles).map_err(wrong)?;
         if *json {

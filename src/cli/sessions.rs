@@ -1,5 +1,6 @@
 //! `token-gateway sessions`: look at sessions, and end them.
 
+mod argument;
 mod end;
 pub mod list;
 mod show;
@@ -8,9 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
-use token_gateway_core::session::{Jti, SessionId, Subject};
 
-use super::Usage;
 use crate::config::redis_url_help;
 
 #[derive(Debug, Subcommand)]
@@ -37,24 +36,4 @@ impl Sessions {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// A session as named by an operator.
-struct Wanted {
-    session: SessionId,
-    /// Present if the name was the `jti` of one of its refresh tokens.
-    jti: Option<Jti>,
-}
-
-fn wanted(argument: &str, text: &str) -> Result<Wanted> {
-    if let Ok(jti) = text.parse::<Jti>() {
-        return Ok(Wanted { session: jti.session(), jti: Some(jti) });
-    }
-    let wrong = "must be a session id, 19 digits, or a jti, which is that, a dot and 22 characters";
-    let session = text.parse().map_err(|_| Usage(format!("{argument}: {wrong}")))?;
-    Ok(Wanted { session, jti: None })
-}
-
-fn subject(argument: &str, text: &str) -> Result<Subject> {
-    text.parse().map_err(|error| Usage(format!("{argument}: {error}")).into())
 }

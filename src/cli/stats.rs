@@ -9,8 +9,9 @@ use clap::Args;
 
 use self::report::Report;
 use super::output::{print, print_json, progress};
-use super::{on_runtime, settled};
-use crate::config::Outside;
+use super::process::on_runtime;
+use super::usage::as_usage;
+use crate::config::OperatorFlags;
 use crate::store::redis::survey::Survey;
 
 #[derive(Debug, Args)]
@@ -25,12 +26,12 @@ pub struct Stats {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    outside: Outside,
+    settings: OperatorFlags,
 }
 
 impl Stats {
     pub fn run(&self) -> Result<ExitCode> {
-        let redis = settled(self.outside.redis())?;
+        let redis = as_usage(self.settings.redis())?;
         let (top, sample) = (usize::try_from(self.top)?, usize::try_from(self.sample)?);
         on_runtime(async {
             let mut survey = Survey::open(&redis).await.context("REDIS_URL: cannot be looked into")?;

@@ -5,17 +5,7 @@ use clap::{Arg, Args, Command};
 
 use super::Flags;
 use super::secrets::SECRETS;
-
-/// A setting.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
-    /// Its environment variable.
-    pub name: String,
-    /// The value that it has where it is not set, or words in place of one.
-    pub default: String,
-    pub help: String,
-    pub is_secret: bool,
-}
+use super::setting::{Setting, parted};
 
 /// Flags in the order of the help, then secrets.
 pub fn settings() -> Vec<Setting> {
@@ -33,30 +23,6 @@ fn flag(arg: &Arg) -> Option<Setting> {
     let choices: Vec<_> = arg.get_possible_values().iter().map(|it| format!("`{}`", it.get_name())).collect();
     let help = if choices.is_empty() { help } else { format!("{help}: {}", choices.join(" or ")) };
     Some(Setting { name, default, help, is_secret: false })
-}
-
-/// Where clap knows no default, the help ends with one in words: `… [default: none]`, `… [required]`.
-pub(super) fn parted(help: &str) -> (String, String) {
-    let Some((text, words)) = help.strip_suffix(']').and_then(|help| help.rsplit_once(" [")) else {
-        return (help.to_owned(), "none".to_owned());
-    };
-    (text.to_owned(), words.trim_start_matches("default: ").to_owned())
-}
-
-impl Setting {
-    /// Whether the default is a value and not words.
-    fn has_value(&self) -> bool {
-        !self.default.contains(' ') && !["none", "required"].contains(&self.default.as_str())
-    }
-
-    /// A line of `.env` that changes nothing: the default as a comment. A secret is named by a file.
-    pub fn env_line(&self) -> String {
-        match (self.is_secret, self.has_value()) {
-            (true, _) => format!("#{}_FILE=\n", self.name),
-            (false, true) => format!("#{}={}\n", self.name, self.default),
-            (false, false) => format!("#{}=\n", self.name),
-        }
-    }
 }
 
 /// `docs/settings.md`.

@@ -9,13 +9,13 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use token_gateway_core::token::{Alg, InvalidSecret, Secret};
 
-use super::TEN_YEARS;
+use super::lifetimes::{AccessTtl, RefreshTtl};
 use super::secrets::secret;
 use crate::token::key_set::{KeySet, Lifetimes};
 use crate::token::keyring::{Keyring, Secrets};
 
 /// A larger file is no key set, in bytes.
-const MAX_FILE_LEN: u64 = 1 << 20;
+const KEY_SET_MAX_LEN: u64 = 1 << 20;
 
 /// Reads the value of a flag `--alg`.
 pub fn alg_parser() -> impl TypedValueParser<Value = Alg> {
@@ -49,22 +49,6 @@ impl KeyFlags {
             .as_deref()
             .context("SIGNING_KEYS: is missing; name the key set file, --signing-keys keys.json")
     }
-}
-
-/// The lifetime of access tokens.
-#[derive(Debug, Args)]
-pub struct AccessTtl {
-    /// Seconds an access token lives
-    #[arg(long, env = "ACCESS_TTL_SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=TEN_YEARS))]
-    pub access_ttl_seconds: u64,
-}
-
-/// The lifetime of refresh tokens.
-#[derive(Debug, Args)]
-pub struct RefreshTtl {
-    /// Seconds a refresh token, and a session that is not refreshed, lives
-    #[arg(long, env = "REFRESH_TTL_SECONDS", default_value_t = 604_800, value_parser = clap::value_parser!(u64).range(1..=TEN_YEARS))]
-    pub refresh_ttl_seconds: u64,
 }
 
 /// The settings of commands on the key set file.
@@ -131,7 +115,7 @@ fn inode(file: &Metadata) -> u64 {
 pub fn read_key_set(path: &Path) -> Result<KeySet> {
     let place = || format!("SIGNING_KEYS: {}", path.display());
     let length = fs::metadata(path).with_context(place)?.len();
-    if length > MAX_FILE_LEN {
+    if length > KEY_SET_MAX_LEN {
         bail!("{}: has {length} bytes, more than a key set", place());
     }
     let text = fs::read_to_string(path).with_context(place)?;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use base64_simd::STANDARD;
 
-use super::catalog::{Setting, parted};
+use super::setting::{Setting, parted};
 
 /// A secret setting. Clap does not know these.
 pub struct SecretSetting {
@@ -118,7 +118,7 @@ fn variable(name: &str) -> Result<Option<String>> {
 }
 
 /// A fresh secret of 256 bits, in the form for settings.
-pub fn random() -> String {
+pub fn random_secret() -> String {
     format!("base64:{}", STANDARD.encode_to_string(random_bytes()))
 }
 

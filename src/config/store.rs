@@ -4,16 +4,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 use token_gateway_core::feed::timing;
 use token_gateway_redis_link::address::Tls;
 
-use super::keys::AccessTtl;
+use super::lifetimes::{AccessTtl, MAX_LIFETIME_SECONDS};
 use super::secrets::secret;
-use super::{StoreKind, TEN_YEARS};
 use crate::store::Policy;
 use crate::store::redis::RedisSettings;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StoreKind {
+    Redis,
+    Embedded,
+}
 
 /// Address and credentials of Redis.
 #[derive(Debug, Args)]
@@ -84,7 +89,7 @@ pub struct EndFlags {
     #[command(flatten)]
     pub access: AccessTtl,
     /// Seconds the record of an ended session is kept
-    #[arg(long, env = "TOMBSTONE_TTL_SECONDS", default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1..=TEN_YEARS))]
+    #[arg(long, env = "TOMBSTONE_TTL_SECONDS", default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1..=MAX_LIFETIME_SECONDS))]
     tombstone_ttl_seconds: u64,
 }
 
@@ -111,7 +116,7 @@ impl EndFlags {
 
 /// The settings of a read-only command on a store in use.
 #[derive(Debug, Args)]
-pub struct Outside {
+pub struct OperatorFlags {
     /// Where sessions live: redis; the sessions of an embedded store are inside its own process [default: redis]
     #[arg(long, env = "STORE", hide_possible_values = true)]
     store: Option<StoreKind>,
@@ -119,7 +124,7 @@ pub struct Outside {
     redis: RedisFlags,
 }
 
-impl Outside {
+impl OperatorFlags {
     pub fn redis(&self) -> Result<RedisSettings> {
         if self.store == Some(StoreKind::Embedded) {
             bail!(
@@ -132,18 +137,18 @@ impl Outside {
 
 /// The settings of a command for ending sessions in a store in use.
 #[derive(Debug, Args)]
-pub struct Ending {
+pub struct OperatorEndFlags {
     #[command(flatten)]
-    outside: Outside,
+    read: OperatorFlags,
     #[command(flatten)]
     ends: EndFlags,
 }
 
-impl Ending {
+impl OperatorEndFlags {
     pub fn settings(&self) -> Result<(RedisSettings, Policy)> {
-        self.ends.check(&self.outside.redis)?;
+        self.ends.check(&self.read.redis)?;
         let wait_replicas = self.ends.wait_replicas()?;
-        let redis = RedisSettings { wait_replicas, ..self.outside.redis()? };
+        let redis = RedisSettings { wait_replicas, ..self.read.redis()? };
         Ok((redis, Policy::only_to_end(self.ends.tombstone_ttl(), self.ends.feed_retention())))
     }
 }

@@ -78,7 +78,7 @@ pub fn tokens(status: StatusCode, issued: &Issued) -> HttpResponse {
 
 /// `current` is the session of the caller, where the caller has one.
 pub fn list(records: &[SessionRecord], current: Option<SessionId>) -> HttpResponse {
-    json(StatusCode::OK, &view::List::new(records, current))
+    json(StatusCode::OK, &view::SessionList::new(records, current))
 }
 
 /// One session, live or ended; `None` when it is neither.

@@ -1,20 +1,12 @@
-//! `/openapi.json`, and `/docs`, where Swagger UI shows it. All of it comes from the binary.
+//! `/docs`, where Swagger UI shows `/openapi.json`. All of it comes from the binary.
 
 use std::sync::{Arc, LazyLock};
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, X_CONTENT_TYPE_OPTIONS};
-use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
-use utoipa::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerFile};
 
 use super::error::ApiError;
-use super::openapi::Document;
-use super::request::JSON;
-
-/// Serialized once per process, when first asked for: nodes are ready sooner.
-static DOCUMENT: LazyLock<Bytes> =
-    LazyLock::new(|| Document::openapi().to_json().expect("the document serializes").into());
 
 /// Relative, to work behind a proxy with a prefix of its own. The validator would be somebody else's server.
 static CONFIG: LazyLock<Arc<Config<'static>>> =
@@ -23,25 +15,6 @@ static CONFIG: LazyLock<Arc<Config<'static>>> =
 /// People type credentials into this page: it runs no foreign code, and stands in no foreign frame.
 const POLICY: &str =
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
-
-/// This document
-#[utoipa::path(
-    get,
-    path = "/openapi.json",
-    tag = "Documentation",
-    operation_id = "openapi",
-    responses((
-        status = 200,
-        description = "OpenAPI 3.1",
-        body = Object,
-        headers(("Cache-Control")),
-        example = json!({"openapi": "3.1.0"}),
-    )),
-)]
-pub async fn document() -> HttpResponse {
-    let mut answer = HttpResponse::Ok();
-    answer.content_type(JSON).insert_header((CACHE_CONTROL, "no-cache")).body(DOCUMENT.clone())
-}
 
 /// To the page: its assets are beside it
 #[utoipa::path(

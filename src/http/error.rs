@@ -47,7 +47,7 @@ pub enum ApiError {
     #[error("the body must be {0}")]
     MediaType(&'static str),
     #[error("use {0} here")]
-    MethodNotAllowed(&'static str),
+    MethodNotAllowed(Cow<'static, str>),
     #[error("there is nothing at this path")]
     UnknownPath,
     #[error("the service key is missing or wrong")]
@@ -197,7 +197,7 @@ impl ResponseError for ApiError {
             response.insert_header((WWW_AUTHENTICATE, challenge));
         }
         if let Self::MethodNotAllowed(methods) = self {
-            response.insert_header((ALLOW, *methods));
+            response.insert_header((ALLOW, methods.as_ref()));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS));

@@ -39,7 +39,7 @@ impl Which {
     path = "/v1/me/sessions",
     tag = "Own sessions",
     operation_id = "list_own_sessions",
-    responses((status = 200, description = "The live sessions of the subject", body = view::List)),
+    responses((status = 200, description = "The live sessions of the subject", body = view::SessionList)),
     security(("access_token" = [])),
 )]
 pub async fn list(

@@ -35,7 +35,7 @@ pub struct Patch {
     tag = "Users",
     operation_id = "list_sessions",
     params(("sub" = schema::Subject, Path)),
-    responses((status = 200, description = "The live sessions of the subject", body = view::List)),
+    responses((status = 200, description = "The live sessions of the subject", body = view::SessionList)),
     security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
 )]
 pub async fn list(

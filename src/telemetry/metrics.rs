@@ -16,7 +16,8 @@ use token_gateway_core::session::Reason;
 
 /// Upper bounds in seconds: the store answers within a millisecond, and is given up after half a second unless set
 /// otherwise.
-const BUCKETS: [f64; 12] = [0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
+const STORE_SECONDS_BUCKETS: [f64; 12] =
+    [0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
 
 /// A closed set of label values, one metric each, resolved once at start-up.
 macro_rules! labels {
@@ -158,7 +159,7 @@ impl Drop for StoreCall<'_> {
 }
 
 fn histogram() -> Histogram {
-    Histogram::new(BUCKETS)
+    Histogram::new(STORE_SECONDS_BUCKETS)
 }
 
 fn family(

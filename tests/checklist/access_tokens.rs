@@ -12,7 +12,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use reqwest::Method;
 use serde_json::{Value, json};
 use token_gateway_testkit::api::{Answer, Api, Tokens, decided, fresh_key, read};
-use token_gateway_testkit::gateway::{Gateway, ISSUER, SIGNING_SECRET, WEB};
+use token_gateway_testkit::gateway::{Gateway, ISSUER, SIGNING_SECRET};
+use token_gateway_testkit::service_key::WEB;
 
 use crate::GATEWAY;
 use crate::http::craft::Craft;

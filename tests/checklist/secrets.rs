@@ -8,11 +8,12 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::json;
 use token_gateway_testkit::api::Api;
-use token_gateway_testkit::gateway::{Gateway, WEB};
+use token_gateway_testkit::gateway::Gateway;
 use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::service_key::WEB;
 
 use crate::GATEWAY;
-use crate::architecture::sources;
+use crate::sources::sources;
 
 const PASSWORD: &str = "password-that-must-not-be-shown";
 const WRONG_PASSWORD: &str = "wrong-password-that-must-not-be-shown";

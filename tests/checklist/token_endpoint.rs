@@ -4,8 +4,8 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use token_gateway_testkit::api::{Api, Tokens, claims};
-use token_gateway_testkit::gateway::WEB;
 use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::service_key::WEB;
 
 use crate::GATEWAY;
 use crate::http::craft::Craft;

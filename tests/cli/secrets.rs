@@ -1,6 +1,7 @@
 //! Secrets come from the environment or from files.
 
-use token_gateway_testkit::gateway::{Gateway, REFRESH_SECRET, SIGNING_SECRET, WEB};
+use token_gateway_testkit::gateway::{Gateway, REFRESH_SECRET, SIGNING_SECRET};
+use token_gateway_testkit::service_key::WEB;
 
 use super::{file, run};
 use crate::GATEWAY;

@@ -32,7 +32,7 @@ async fn it_counts_sessions_subjects_and_what_has_ended() {
     assert!(oldest <= newest && newest.ends_with('Z'), "{stats}"); // both may be of one millisecond
     let text = text(&redis, &["stats"]);
     for line in
-        ["live sessions          4", "ended sessions kept    2, 1 of them not announced", "3         alice"]
+        ["live sessions          4", "ended sessions kept    2, 1 of them unpublished", "3         alice"]
     {
         assert!(text.lines().any(|it| it.trim_end() == line), "{line} is not in\n{text}");
     }

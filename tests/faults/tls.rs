@@ -6,18 +6,25 @@ use token_gateway_testkit::api::Tokens;
 use token_gateway_testkit::api::decided;
 use token_gateway_testkit::chain::Chain;
 use token_gateway_testkit::cluster::Cluster;
+use token_gateway_testkit::free_port;
 use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::redis::Redis;
 use token_gateway_testkit::sentinel::Sentinel;
 use token_gateway_testkit::tls::{Certificates, borrowed};
 
 use super::lets_nobody_in;
 use crate::GATEWAY;
 
+/// A Redis with a TLS port beside its plain one; tests look at it through the plain one.
+fn redis_over_tls(certificates: &Certificates) -> Redis {
+    Redis::start_over_tls(free_port(), certificates, &[])
+}
+
 #[tokio::test]
 async fn a_node_reaches_redis_over_tls_and_shows_its_certificate() {
     let certificates = Certificates::make();
-    let (redis, port) = certificates.redis();
-    let url = format!("rediss://127.0.0.1:{port}");
+    let redis = redis_over_tls(&certificates);
+    let url = format!("rediss://127.0.0.1:{}", redis.public_port());
     let node = node_with(&certificates, &url);
     let api = node.api();
     let tokens = api.login("alice").await;
@@ -36,8 +43,8 @@ async fn a_node_reaches_redis_over_tls_and_shows_its_certificate() {
 #[tokio::test]
 async fn without_the_right_certificates_nothing_is_believed_and_nothing_is_told() {
     let (certificates, others) = (Certificates::make(), Certificates::make());
-    let (_redis, port) = certificates.redis();
-    let url = format!("rediss://127.0.0.1:{port}");
+    let redis = redis_over_tls(&certificates);
+    let url = format!("rediss://127.0.0.1:{}", redis.public_port());
     let [ca, certificate, key] = ["ca.pem", "client.pem", "client.key"].map(|name| certificates.path(name));
     let [other_ca, other_certificate, other_key] =
         ["ca.pem", "client.pem", "client.key"].map(|name| others.path(name));
@@ -63,8 +70,8 @@ async fn without_the_right_certificates_nothing_is_believed_and_nothing_is_told(
 #[tokio::test]
 async fn a_plain_connection_to_a_tls_port_is_503() {
     let certificates = Certificates::make();
-    let (_redis, port) = certificates.redis();
-    let node = GATEWAY.on(&format!("redis://127.0.0.1:{port}"), &[]);
+    let redis = redis_over_tls(&certificates);
+    let node = GATEWAY.on(&format!("redis://127.0.0.1:{}", redis.public_port()), &[]);
     node.api().issue(&json!({"sub": "alice"})).await.expect_error(503, "temporarily_unavailable");
 }
 

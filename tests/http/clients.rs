@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 use token_gateway_testkit::api::{Answer, Api, claims};
-use token_gateway_testkit::gateway::{ISSUE_ONLY, WEB};
+use token_gateway_testkit::service_key::{ISSUE_ONLY, WEB};
 
 use crate::GATEWAY;
 

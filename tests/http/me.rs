@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
 use token_gateway_testkit::api::Api;
-use token_gateway_testkit::gateway::WEB;
+use token_gateway_testkit::service_key::WEB;
 
 use crate::GATEWAY;
 

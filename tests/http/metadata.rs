@@ -4,7 +4,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use token_gateway_core::token::Alg;
 use token_gateway_testkit::api::{Answer, Api};
-use token_gateway_testkit::gateway::{ISSUER, WEB};
+use token_gateway_testkit::gateway::ISSUER;
+use token_gateway_testkit::service_key::WEB;
 
 use crate::{GATEWAY, keys_of};
 

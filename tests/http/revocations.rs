@@ -5,8 +5,9 @@ use std::time::Duration;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use token_gateway_testkit::eventually;
-use token_gateway_testkit::gateway::{Gateway, ISSUE_ONLY, WEB};
+use token_gateway_testkit::gateway::Gateway;
 use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::service_key::{ISSUE_ONLY, WEB};
 use tokio::time::timeout;
 
 use crate::GATEWAY;

@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::json;
 use token_gateway_testkit::api::{Api, Tokens};
-use token_gateway_testkit::gateway::{ISSUE_ONLY, WEB};
 use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::service_key::{ISSUE_ONLY, WEB};
 
 use super::craft::Craft;
 use crate::GATEWAY;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use token_gateway_testkit::api::{Answer, Api, Tokens, claims};
-use token_gateway_testkit::gateway::{ISSUE_ONLY, REFRESH_SECRET, SIGNING_SECRET, WEB};
+use token_gateway_testkit::gateway::{REFRESH_SECRET, SIGNING_SECRET};
 use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::service_key::{ISSUE_ONLY, WEB};
 use token_gateway_testkit::wait_for;
 
 use crate::GATEWAY;

@@ -6,8 +6,9 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use token_gateway_testkit::api::{Answer, Api, claims, read};
-use token_gateway_testkit::gateway::{ISSUE_ONLY, ISSUER, WEB};
+use token_gateway_testkit::gateway::ISSUER;
 use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::service_key::{ISSUE_ONLY, WEB};
 
 use crate::GATEWAY;
 

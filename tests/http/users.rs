@@ -7,8 +7,9 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use token_gateway_testkit::api::{Answer, Api, claims};
-use token_gateway_testkit::gateway::{Gateway, WEB};
+use token_gateway_testkit::gateway::Gateway;
 use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::service_key::WEB;
 
 use crate::GATEWAY;
 

@@ -4,8 +4,9 @@
 use reqwest::Method;
 use serde_json::Value;
 use token_gateway_testkit::api::decided;
-use token_gateway_testkit::gateway::{Gateway, WEB};
+use token_gateway_testkit::gateway::Gateway;
 use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::service_key::WEB;
 
 use super::fuzzer::{Fuzzer, file};
 use crate::GATEWAY;

@@ -2,7 +2,7 @@
 //! at its tokens by introspection, and logs out.
 
 use token_gateway_testkit::balancer::Balancer;
-use token_gateway_testkit::gateway::WEB;
+use token_gateway_testkit::service_key::WEB;
 
 use super::foreign::succeed;
 use crate::GATEWAY;

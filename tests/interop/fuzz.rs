@@ -1,8 +1,9 @@
 //! The fuzzer works, and finds the deviations there are: shown with a small document of two operations.
 
 use serde_json::{Value, json};
-use token_gateway_testkit::gateway::{Gateway, WEB};
+use token_gateway_testkit::gateway::Gateway;
 use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::service_key::WEB;
 
 use super::fuzzer::{Fuzzer, file};
 use crate::GATEWAY;

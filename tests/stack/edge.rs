@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use token_gateway_testkit::api::{Answer, fresh_key};
-use token_gateway_testkit::gateway::WEB;
+use token_gateway_testkit::service_key::WEB;
 use token_gateway_testkit::wait_for;
 
 use super::parts::Stack;

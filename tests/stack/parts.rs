@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use redis::{Connection, FromRedisValue, IntoConnectionInfo, RedisResult};
 use reqwest::Method;
 use tempfile::TempDir;
-use token_gateway_testkit::gateway::{Gateway, ISSUE_ONLY, WEB};
+use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::service_key::{ISSUE_ONLY, WEB};
 use token_gateway_testkit::{eventually, free_port, signal, wait_for};
 
 use super::config::{Checkout, service, texts};

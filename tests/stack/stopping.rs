@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use token_gateway_testkit::gateway::WEB;
+use token_gateway_testkit::service_key::WEB;
 use token_gateway_testkit::wait_for;
 
 use super::parts::Stack;

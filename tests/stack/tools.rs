@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
 use token_gateway_testkit::eventually;
-use token_gateway_testkit::gateway::WEB;
+use token_gateway_testkit::service_key::WEB;
 
 use super::config::{compose, service, texts};
 use super::parts::{Stack, Store, gateway};

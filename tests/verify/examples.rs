@@ -10,7 +10,8 @@ use serde_json::json;
 use token_gateway_core::token::Alg;
 use token_gateway_testkit::api::Api;
 use token_gateway_testkit::eventually;
-use token_gateway_testkit::gateway::{Gateway, ISSUER, WEB};
+use token_gateway_testkit::gateway::{Gateway, ISSUER};
+use token_gateway_testkit::service_key::WEB;
 
 use crate::{GATEWAY, keys_of};
 

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use token_gateway_testkit::balancer::Balancer;
 use token_gateway_testkit::eventually;
-use token_gateway_testkit::gateway::{Gateway, WEB};
+use token_gateway_testkit::gateway::Gateway;
 use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::service_key::WEB;
 use token_gateway_verify::{Feed, Refused, Verifier};
 
 use super::{accepted, builder, fresh, refused, verifier};

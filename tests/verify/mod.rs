@@ -14,7 +14,8 @@ mod stale;
 use std::time::Duration;
 
 use token_gateway_testkit::eventually;
-use token_gateway_testkit::gateway::{Gateway, ISSUER, SIGNING_SECRET, WEB};
+use token_gateway_testkit::gateway::{Gateway, ISSUER, SIGNING_SECRET};
+use token_gateway_testkit::service_key::WEB;
 use token_gateway_verify::{Access, Builder, Feed, LinkSettings, Refused, Verifier};
 
 /// Long enough for any wait, on a busy machine.

@@ -9,7 +9,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
-use super::gateway::WEB;
+use super::service_key::WEB;
 
 #[derive(Clone)]
 pub struct Api {

@@ -12,6 +12,7 @@ pub mod keys;
 pub mod proxy;
 pub mod redis;
 pub mod sentinel;
+pub mod service_key;
 pub mod tls;
 pub mod users;
 

@@ -7,28 +7,20 @@ pub mod frame;
 mod gate;
 mod link;
 mod plan;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use self::gate::Gate;
 use self::link::Link;
-use self::plan::Fates;
 pub use self::plan::{Fault, Plan};
+use self::shared::Shared;
 
 pub struct Proxy {
     port: u16,
     shared: Arc<Shared>,
-}
-
-/// The common state of all connections of a proxy.
-#[derive(Default)]
-struct Shared {
-    gate: Gate,
-    fates: Fates,
-    closed: AtomicBool,
 }
 
 impl Proxy {
@@ -38,7 +30,7 @@ impl Proxy {
         let own = listener.local_addr().expect("bound").port();
         let shared = Arc::new(Shared::default());
         let proxy = Self { port: own, shared: shared.clone() };
-        std::thread::spawn(move || shared.accept(&listener, port));
+        std::thread::spawn(move || accept(&shared, &listener, port));
         proxy
     }
 
@@ -100,28 +92,26 @@ impl Proxy {
     }
 }
 
-impl Shared {
-    fn accept(self: Arc<Self>, listener: &TcpListener, port: u16) {
-        for client in listener.incoming().map_while(Result::ok) {
-            if self.closed.load(Ordering::SeqCst) {
-                return;
-            }
-            let (number, shared) = (self.gate.accept(), self.clone());
-            // A frozen server may not accept for a while; others must not wait for it.
-            std::thread::spawn(move || {
-                let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { return };
-                let _ = (client.set_nodelay(true), server.set_nodelay(true));
-                Link::run(number, client, server, shared);
-            });
-        }
-    }
-}
-
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.closed.store(true, Ordering::SeqCst);
         self.release();
         // The listener waits for somebody.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+fn accept(shared: &Arc<Shared>, listener: &TcpListener, port: u16) {
+    for client in listener.incoming().map_while(Result::ok) {
+        if shared.closed.load(Ordering::SeqCst) {
+            return;
+        }
+        let (number, shared) = (shared.gate.accept(), shared.clone());
+        // A frozen server may not accept for a while; others must not wait for it.
+        std::thread::spawn(move || {
+            let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { return };
+            let _ = (client.set_nodelay(true), server.set_nodelay(true));
+            Link::run(number, client, server, shared);
+        });
     }
 }

@@ -5,9 +5,6 @@ use std::path::PathBuf;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
-use super::free_port;
-use super::redis::Redis;
-
 /// Settings, in the form for the start of a node.
 pub fn borrowed<'a>(settings: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {
     settings.iter().map(|(name, value)| (*name, value.as_str())).collect()
@@ -68,12 +65,5 @@ impl Certificates {
         let files =
             [("REDIS_TLS_CA", "ca.pem"), ("REDIS_TLS_CERT", "client.pem"), ("REDIS_TLS_KEY", "client.key")];
         files.map(|(name, file)| (name, self.path(file)))
-    }
-
-    /// A Redis with a TLS port beside its plain one; tests look at it through the plain one.
-    pub fn redis(&self) -> (Redis, u16) {
-        let redis = Redis::start_over_tls(free_port(), self, &[]);
-        let port = redis.public_port();
-        (redis, port)
     }
 }

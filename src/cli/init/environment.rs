@@ -1,10 +1,14 @@
 //! The text of the `.env`.
 
 use super::files::Owner;
-use super::{KEYS, SECRETS};
 use crate::config::catalog;
 
-/// All settings; those with a default stand in comments. The text holds no secret, because a container's environment
+/// Path of the key set, relative to the folder of the `.env`.
+pub const KEY_SET_FILE: &str = "keys/signing.json";
+
+/// Folder of the secrets, relative to the same folder. Each has its own file, under its name in docker-compose.yml.
+pub const SECRETS_FOLDER: &str = "secrets";
+
 /// All settings, those with a default as comments, and no secret: a container's environment can be inspected.
 pub fn text(issuer: &str, owner: Owner) -> String {
     let first = first(issuer, owner);
@@ -19,7 +23,7 @@ pub fn text(issuer: &str, owner: Owner) -> String {
 fn first(issuer: &str, (user, group): Owner) -> String {
     format!(
         "\
-# Settings of token-gateway; `token-gateway serve --help` explains each. Secrets are in {SECRETS}/, a file each.
+# Settings of token-gateway; `token-gateway serve --help` explains each. Secrets are in {SECRETS_FOLDER}/, a file each.
 # In a shell: set -a; . ./.env; set +a      For docker-compose.yml: as it is.
 
 # iss of all tokens: the public URL of the gateway.
@@ -27,22 +31,22 @@ ISSUER={issuer}
 
 # The keys that sign access tokens, from the folder in which the gateway starts. `token-gateway keys list` shows them,
 # `keys rotate` replaces the active one; nodes notice.
-SIGNING_KEYS={KEYS}
+SIGNING_KEYS={KEY_SET_FILE}
 # Instead: a file with one secret that verifiers share (HS256). Its holders can mint access tokens.
 #SIGNING_SECRET_FILE=
 
 # Signs refresh tokens. No verifier ever needs it.
-REFRESH_SECRET_FILE={SECRETS}/refresh_secret
+REFRESH_SECRET_FILE={SECRETS_FOLDER}/refresh_secret
 
 # Backends that may call /v1: name[+role+role]=<sha256 of the key>, comma-separated.
 # More: token-gateway service-key new <name> [role...]
-SERVICE_KEYS_FILE={SECRETS}/service_keys
+SERVICE_KEYS_FILE={SECRETS_FOLDER}/service_keys
 
 # Where sessions live. With a password in it: a file, and REDIS_URL_FILE.
 REDIS_URL=redis://127.0.0.1:6379
 
-# Only docker-compose.yml reads these. There REDIS_URL comes from {SECRETS}/redis_url; the one above is for a Redis of your
-# own. The gateways run as the user and group that may read {SECRETS}/ and the keys.
+# Only docker-compose.yml reads these. There REDIS_URL comes from {SECRETS_FOLDER}/redis_url; the one above is for a Redis of your
+# own. The gateways run as the user and group that may read {SECRETS_FOLDER}/ and the keys.
 GATEWAY_USER={user}:{group}
 # The address and port on which the stack listens, and a port that is always on 127.0.0.1.
 #PUBLIC_ADDR=127.0.0.1:8080

@@ -11,10 +11,10 @@ use anyhow::Result;
 pub type Owner = (u32, u32);
 
 /// The stack's gateways run as this user if root runs `init`: a container never runs as root.
-const NOBODY_ELSE: Owner = (10001, 10001);
+const GATEWAY_OWNER: Owner = (10001, 10001);
 
 /// The stack's Redis runs as this user, `valkey` in its image.
-const REDIS: Owner = (999, 1000);
+const REDIS_OWNER: Owner = (999, 1000);
 
 /// The reader of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub enum Reader {
 pub fn create_folder(path: &Path) -> Result<Owner> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     if is_root(path)? {
-        give(path, NOBODY_ELSE)?;
+        give(path, GATEWAY_OWNER)?;
     }
     let folder = fs::metadata(path)?;
     Ok((folder.uid(), folder.gid()))
@@ -44,8 +44,8 @@ pub fn write_new(path: &Path, reader: Reader, text: &str) -> Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())?;
     match (is_root(path)?, reader) {
-        (true, Reader::Gateway) => give(path, NOBODY_ELSE)?,
-        (true, Reader::Redis) => give(path, REDIS)?,
+        (true, Reader::Gateway) => give(path, GATEWAY_OWNER)?,
+        (true, Reader::Redis) => give(path, REDIS_OWNER)?,
         (false, Reader::Redis) => file.set_permissions(Permissions::from_mode(0o644))?,
         _ => {}
     }

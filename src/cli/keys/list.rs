@@ -1,15 +1,24 @@
 //! `token-gateway keys list`.
 
 use anyhow::Result;
+use clap::Args;
 use serde::Serialize;
 
 use super::super::output::{print, print_json, table};
-use super::super::settled;
-use super::{List, now};
-use crate::config::read_key_set;
+use super::super::usage::as_usage;
+use crate::config::{KeySettings, read_key_set};
 use crate::token::jwk::PrivateJwk;
 use crate::token::key_set::{KeySet, State};
 use crate::view::rfc3339_seconds;
+
+#[derive(Debug, Args)]
+pub struct List {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: KeySettings,
+}
 
 /// One key for display, without private members.
 #[derive(Serialize)]
@@ -24,35 +33,37 @@ struct Item {
     until: Option<String>,
 }
 
-pub(super) fn run(list: &List) -> Result<()> {
-    let set = settled(list.settings.keys.path().and_then(read_key_set))?;
-    let items: Vec<Item> = set.keys.iter().map(|jwk| item(list, &set, jwk)).collect();
-    if list.json {
-        return print_json(&serde_json::json!({ "keys": items }));
+impl List {
+    pub fn run(&self, now: u64) -> Result<()> {
+        let set = as_usage(self.settings.keys.path().and_then(read_key_set))?;
+        let items: Vec<Item> = set.keys.iter().map(|jwk| self.item(&set, jwk, now)).collect();
+        if self.json {
+            return print_json(&serde_json::json!({ "keys": items }));
+        }
+        if items.is_empty() {
+            return print("no keys; `token-gateway keys new` makes one\n");
+        }
+        let rows = items.into_iter().map(|it| {
+            let until = it.until.unwrap_or_default();
+            [it.kid, it.alg, it.signs.to_owned(), it.state.to_owned(), it.signs_from, until]
+        });
+        print(&table(["KID", "ALG", "SIGNS", "STATE", "FROM", "TOKENS UNTIL"], rows))
     }
-    if items.is_empty() {
-        return print("no keys; `token-gateway keys new` makes one\n");
-    }
-    let rows = items.into_iter().map(|it| {
-        let until = it.until.unwrap_or_default();
-        [it.kid, it.alg, it.signs.to_owned(), it.state.to_owned(), it.signs_from, until]
-    });
-    print(&table(["KID", "ALG", "SIGNS", "STATE", "FROM", "TOKENS UNTIL"], rows))
-}
 
-fn item(list: &List, set: &KeySet, jwk: &PrivateJwk) -> Item {
-    let (state, until) = match set.state(jwk, now(), list.settings.lifetimes()) {
-        State::Waiting(_) => ("waiting", None),
-        State::Active => ("active", None),
-        State::Retiring(until) => ("retiring", Some(rfc3339_seconds(until))),
-        State::Retired => ("retired", None),
-    };
-    Item {
-        kid: jwk.thumbprint(),
-        alg: jwk.alg().to_owned(),
-        signs: jwk.signs.as_str(),
-        state,
-        signs_from: rfc3339_seconds(jwk.signs_from),
-        until,
+    fn item(&self, set: &KeySet, jwk: &PrivateJwk, now: u64) -> Item {
+        let (state, until) = match set.state(jwk, now, self.settings.lifetimes()) {
+            State::Waiting(_) => ("waiting", None),
+            State::Active => ("active", None),
+            State::Retiring(until) => ("retiring", Some(rfc3339_seconds(until))),
+            State::Retired => ("retired", None),
+        };
+        Item {
+            kid: jwk.thumbprint(),
+            alg: jwk.alg().to_owned(),
+            signs: jwk.signs.as_str(),
+            state,
+            signs_from: rfc3339_seconds(jwk.signs_from),
+            until,
+        }
     }
 }

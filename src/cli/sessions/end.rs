@@ -10,10 +10,11 @@ use serde::Serialize;
 use token_gateway_core::feed::{Denylist, EndedSession};
 use token_gateway_core::session::{Reason, SessionId, Subject};
 
-use super::{subject, wanted};
+use super::argument::{subject, wanted};
 use crate::cli::output::{print, print_json, printable};
-use crate::cli::{on_runtime, settled};
-use crate::config::Ending;
+use crate::cli::process::on_runtime;
+use crate::cli::usage::as_usage;
+use crate::config::OperatorEndFlags;
 use crate::gateway::Deadline;
 use crate::gateway::end::Ender;
 use crate::store::redis::{RedisSettings, RedisStore};
@@ -40,7 +41,7 @@ pub struct End {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    settings: Ending,
+    settings: OperatorEndFlags,
 }
 
 /// The sessions to end.
@@ -50,25 +51,26 @@ enum Extent {
     All { except: Option<SessionId> },
 }
 
-/// Ids of sessions. `ended`: ended by this command. `announced`: ended before, but published only now.
+/// Ids of sessions: ended by this command, or ended before and published only now.
 #[derive(Serialize)]
 struct Report {
     ended: Vec<SessionId>,
-    announced: Vec<SessionId>,
+    #[serde(rename = "announced")]
+    published: Vec<SessionId>,
 }
 
 impl End {
     pub fn run(&self) -> Result<()> {
         let subject = subject("SUB", &self.sub)?;
         let extent = self.extent()?;
-        let (redis, policy) = settled(self.settings.settings())?;
+        let (redis, policy) = as_usage(self.settings.settings())?;
         if self.all && !self.yes && stdin().is_terminal() && !confirmed(&subject)? {
             bail!("not confirmed: nothing was ended");
         }
         let ended = on_runtime(end(&redis, policy, subject, extent))
-            .context("unknown whether anything ended or was announced; repeat the command")?;
+            .context("unknown whether anything ended or was published; repeat the command")?;
         if self.json {
-            return print_json(&Report { ended: ids(&ended.now), announced: ids(&ended.before) });
+            return print_json(&Report { ended: ids(&ended.now), published: ids(&ended.before) });
         }
         print(&self.text(&ended))
     }
@@ -95,7 +97,7 @@ impl End {
         let line = |word: &'static str| {
             move |one: &EndedSession| format!("{word} {} {}\n", one.session, one.reason.as_str())
         };
-        ended.now.iter().map(line("ended")).chain(ended.before.iter().map(line("announced"))).collect()
+        ended.now.iter().map(line("ended")).chain(ended.before.iter().map(line("published"))).collect()
     }
 }
 

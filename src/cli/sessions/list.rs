@@ -6,10 +6,11 @@ use serde::Serialize;
 use serde_json::Value;
 use token_gateway_core::session::Subject;
 
-use super::subject;
+use super::argument::subject;
 use crate::cli::output::{print, print_json, printable, progress, table};
-use crate::cli::{on_runtime, settled};
-use crate::config::Outside;
+use crate::cli::process::on_runtime;
+use crate::cli::usage::as_usage;
+use crate::config::OperatorFlags;
 use crate::store::redis::survey::{Census, Survey};
 use crate::view;
 
@@ -27,7 +28,7 @@ pub struct List {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    outside: Outside,
+    settings: OperatorFlags,
 }
 
 /// The subjects with sessions.
@@ -48,11 +49,13 @@ pub struct Counted<'a> {
 impl List {
     pub fn run(&self) -> Result<()> {
         let subject = self.sub.as_deref().map(|sub| subject("SUB", sub)).transpose()?;
-        let redis = settled(self.outside.redis())?;
+        let redis = as_usage(self.settings.redis())?;
         on_runtime(async {
             let mut survey = Survey::open(&redis).await.context("REDIS_URL: cannot be looked into")?;
             match subject {
-                Some(subject) => self.sessions(&view::List::new(&survey.sessions(&subject).await?, None)),
+                Some(subject) => {
+                    self.sessions(&view::SessionList::new(&survey.sessions(&subject).await?, None))
+                }
                 None => {
                     let bar = progress(survey.size().await?);
                     self.subjects(&survey.census(0, bar).await?)
@@ -61,12 +64,12 @@ impl List {
         })
     }
 
-    fn sessions(&self, found: &view::List) -> Result<()> {
+    fn sessions(&self, found: &view::SessionList) -> Result<()> {
         if self.json {
             return print_json(found);
         }
         let header = ["SESSION", "DEVICE", "CLIENT_ID", "CREATED", "REFRESHED", "EXPIRES", "GEN"];
-        let row = |item: &view::Item| {
+        let row = |item: &view::ListedSession| {
             let (created, refreshed) = (item.created_at.clone(), item.last_refreshed_at.clone());
             let (id, client) = (item.session_id.to_string(), printable(&item.client_id));
             [

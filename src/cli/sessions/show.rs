@@ -6,10 +6,11 @@ use serde::Serialize;
 use serde_json::Value;
 use token_gateway_core::session::{Jti, Subject};
 
-use super::{Wanted, subject, wanted};
+use super::argument::{Wanted, subject, wanted};
 use crate::cli::output::{print, print_json, printable, progress};
-use crate::cli::{on_runtime, settled};
-use crate::config::Outside;
+use crate::cli::process::on_runtime;
+use crate::cli::usage::as_usage;
+use crate::config::OperatorFlags;
 use crate::store::Lookup;
 use crate::store::redis::survey::{CurrentToken, Found, Survey};
 use crate::view;
@@ -25,11 +26,11 @@ pub struct Show {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    outside: Outside,
+    settings: OperatorFlags,
 }
 
 /// The order of fields in the text for people.
-const FIELDS: [&str; 20] = [
+const FIELD_ORDER: [&str; 20] = [
     "session_id",
     "sub",
     "state",
@@ -62,8 +63,8 @@ struct Shown {
     sub: Subject,
     #[serde(flatten)]
     session: view::Session,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    announced: Option<bool>,
+    #[serde(rename = "announced", skip_serializing_if = "Option::is_none")]
+    published: Option<bool>,
     ttl_seconds: u64,
     #[serde(flatten)]
     token: Option<CurrentToken>,
@@ -76,7 +77,7 @@ impl Show {
     pub fn run(&self) -> Result<()> {
         let wanted = wanted("ID", &self.id)?;
         let subject = self.sub.as_deref().map(|sub| subject("--sub", sub)).transpose()?;
-        let redis = settled(self.outside.redis())?;
+        let redis = as_usage(self.settings.redis())?;
         let sessions = on_runtime(async {
             let mut survey = Survey::open(&redis).await.context("REDIS_URL: cannot be looked into")?;
             find(&mut survey, &wanted, subject).await
@@ -89,7 +90,7 @@ impl Show {
 }
 
 async fn find(survey: &mut Survey, wanted: &Wanted, subject: Option<Subject>) -> Result<Vec<Shown>> {
-    let owners = match subject {
+    let subjects = match subject {
         Some(subject) => vec![subject],
         None => {
             let bar = progress(survey.size().await?);
@@ -97,22 +98,22 @@ async fn find(survey: &mut Survey, wanted: &Wanted, subject: Option<Subject>) ->
         }
     };
     let mut sessions = Vec::new();
-    for owner in owners {
-        sessions.extend(shown(wanted, survey.session(&owner, wanted.session).await?));
+    for subject in subjects {
+        sessions.extend(shown(wanted, survey.session(&subject, wanted.session).await?));
     }
     Ok(sessions)
 }
 
 fn shown(wanted: &Wanted, found: Found) -> Option<Shown> {
     let given_jti = wanted.jti.zip(found.token.as_ref()).map(|(jti, token)| place(jti, token));
-    let announced = match found.lookup {
+    let published = match found.lookup {
         Lookup::Ended { announced, .. } => Some(announced),
         _ => None,
     };
     Some(Shown {
         session: view::Session::new(wanted.session, &found.lookup)?,
         sub: found.subject,
-        announced,
+        published,
         ttl_seconds: found.ttl.as_secs(),
         token: found.token,
         given_jti,
@@ -134,7 +135,7 @@ fn text(sessions: &[Shown]) -> Result<String> {
     let mut blocks = Vec::new();
     for session in sessions {
         let fields = serde_json::to_value(session)?;
-        let lines = FIELDS.iter().filter_map(|name| {
+        let lines = FIELD_ORDER.iter().filter_map(|name| {
             let text = match &fields[name] {
                 Value::Null => return None,
                 Value::String(text) => printable(text),

@@ -24,7 +24,8 @@ pub struct Report<'a> {
 struct Sessions {
     live: u64,
     ended: u64,
-    unannounced: u64,
+    #[serde(rename = "unannounced")]
+    unpublished: u64,
 }
 
 #[derive(Serialize)]
@@ -68,7 +69,7 @@ impl<'a> Report<'a> {
     pub fn new(census: &'a Census, top: usize, memory: Memory, feed: &Feed, layout: Option<&'a str>) -> Self {
         let subjects = census.subjects.len();
         Self {
-            sessions: Sessions { live: census.live, ended: census.ended, unannounced: census.unannounced },
+            sessions: Sessions { live: census.live, ended: census.ended, unpublished: census.unannounced },
             subjects,
             sessions_per_subject: PerSubject {
                 max: census.subjects.values().copied().max().unwrap_or(0),
@@ -104,7 +105,7 @@ impl<'a> Report<'a> {
             ("live sessions", sessions.live.to_string()),
             (
                 "ended sessions kept",
-                format!("{}, {} of them not announced", sessions.ended, sessions.unannounced),
+                format!("{}, {} of them unpublished", sessions.ended, sessions.unpublished),
             ),
             ("subjects", self.subjects.to_string()),
             (

@@ -1,7 +1,7 @@
-//! The errors of each operation, with the real bodies and headers of [`ApiError`].
+//! The errors of an operation, with the real bodies and headers of [`ApiError`].
 //!
-//! Most errors follow from the declaration of an operation: its callers, its body, its path. A handler names the others
-//! itself, by [`document`].
+//! Most errors follow from the declaration of an operation, as [`consequences`](super::consequences) has it. A handler
+//! names the others itself, by [`document`].
 
 use std::collections::BTreeMap;
 
@@ -9,43 +9,18 @@ use actix_web::ResponseError;
 use actix_web::body::MessageBody;
 use actix_web::http::header::CONTENT_TYPE;
 use serde_json::Value;
-use token_gateway_core::session::InvalidSubject;
+use utoipa::IntoResponses;
 use utoipa::openapi::content::Content;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::header::Header;
-use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{OpenApi, Ref, RefOr};
-use utoipa::{IntoResponses, Modify};
+use utoipa::openapi::{Ref, RefOr};
 
-use super::super::error::{ApiError, Challenge};
-use super::super::{ANY, PUBLIC, form, request};
-use crate::gateway::service_keys::Role;
+use super::super::error::ApiError;
+use super::super::request;
 
-type Responses = BTreeMap<String, RefOr<Response>>;
-
-/// Adds to every operation the consequences of its declaration.
-pub struct Refusals;
-
-impl Modify for Refusals {
-    fn modify(&self, api: &mut OpenApi) {
-        for (path, item) in &mut api.paths.paths {
-            let allow = PUBLIC.iter().find(|route| route.pattern == path).map(|route| route.allow);
-            let allow = allow.filter(|allow| *allow != ANY);
-            for operation in super::operations(item) {
-                let callers = Callers::of(operation);
-                if callers.is_some() {
-                    forbid_caching(&mut operation.responses.responses);
-                }
-                let errors = allow.map(ApiError::MethodNotAllowed).into_iter();
-                let errors = errors.chain(of_path(operation)).chain(of_body(operation));
-                let errors: Vec<_> = errors.chain(callers.iter().flat_map(Callers::errors)).collect();
-                errors.iter().for_each(|error| add(&mut operation.responses.responses, error));
-            }
-        }
-    }
-}
+pub(super) type Responses = BTreeMap<String, RefOr<Response>>;
 
 /// Errors of a handler's own.
 pub fn document(errors: impl IntoIterator<Item = ApiError>) -> Responses {
@@ -63,81 +38,7 @@ impl IntoResponses for NoSession {
     }
 }
 
-/// The callers of an operation, by its security requirements. Such an operation asks the store or relies on the feed,
-/// so it may answer 503.
-struct Callers {
-    users: bool,
-    anonymous: bool,
-    role: Option<Role>,
-}
-
-impl Callers {
-    fn of(operation: &Operation) -> Option<Self> {
-        let required = serde_json::to_value(operation.security.as_ref()?).unwrap_or_default();
-        let mut alternatives = required.as_array()?.iter();
-        let role = |role: &Role| required[0]["service_key"][0] == role.as_str();
-        Some(Self {
-            users: required[0]["access_token"].is_array(),
-            anonymous: alternatives.any(|required| required.as_object().is_some_and(|all| all.is_empty())),
-            role: Role::ALL.into_iter().find(role),
-        })
-    }
-
-    fn errors(&self) -> Vec<ApiError> {
-        let mut errors = vec![
-            ApiError::field("Authorization", "is given more than once"),
-            ApiError::Unavailable,
-            ApiError::Overloaded,
-        ];
-        if self.users {
-            errors.extend([ApiError::NoAccessToken, ApiError::Access]);
-        } else {
-            errors.extend([Challenge::Bearer, Challenge::Basic].map(ApiError::Service));
-            errors.extend((!self.anonymous).then_some(ApiError::Service(Challenge::Missing)));
-        }
-        errors.extend(self.role.map(|role| ApiError::Role(role.as_str())));
-        errors
-    }
-}
-
-fn of_body(operation: &Operation) -> Vec<ApiError> {
-    let Some(RefOr::T(body)) = &operation.request_body else { return Vec::new() };
-    let is_form = body.content.contains_key(form::MEDIA_TYPE);
-    let (media_type, malformed) = if is_form {
-        (form::MEDIA_TYPE, ApiError::field("client_id", "is given more than once"))
-    } else {
-        (request::JSON, ApiError::Request("the body is missing; it must be a JSON object"))
-    };
-    vec![malformed, ApiError::Slow, ApiError::TooLarge(request::MAX_BODY), ApiError::MediaType(media_type)]
-}
-
-fn of_path(operation: &Operation) -> Vec<ApiError> {
-    let parameters = operation.parameters.iter().flatten();
-    let mut names = parameters.filter_map(|parameter| match parameter {
-        RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Path => Some(&*parameter.name),
-        _ => None,
-    });
-    let mut errors = Vec::new();
-    if names.clone().next().is_some() {
-        errors.push(ApiError::UnknownPath);
-    }
-    if names.any(|name| name == "sub") {
-        errors.push(ApiError::field("sub", InvalidSubject.to_string()));
-    }
-    errors
-}
-
-/// Answers of operations with `security` are never cached.
-fn forbid_caching(responses: &mut Responses) {
-    for answer in responses.values_mut() {
-        if let RefOr::T(answer) = answer {
-            add_header(answer, "cache-control", "no-store");
-            add_header(answer, "pragma", "no-cache");
-        }
-    }
-}
-
-fn add(responses: &mut Responses, error: &ApiError) {
+pub(super) fn add(responses: &mut Responses, error: &ApiError) {
     let answer = error.error_response();
     let status = answer.status().as_str().to_owned();
     let described = || Response::new(description(&status)).into();
@@ -164,7 +65,7 @@ fn add_example(response: &mut Response, body: Value) {
     content.examples.insert(name, example);
 }
 
-fn add_header(response: &mut Response, name: &str, value: &str) {
+pub(super) fn add_header(response: &mut Response, name: &str, value: &str) {
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let header = response.headers.entry(canonical(name)).or_insert_with(|| Header::new(text()).into());
     let RefOr::T(Header { schema: Some(RefOr::T(utoipa::openapi::Schema::Object(schema))), .. }) = header

@@ -26,7 +26,7 @@ pub const ACCESS: &str = "access";
 const LOG_BATCH: Duration = Duration::from_millis(5);
 
 /// Bytes that may wait. Beyond this, logging threads wait, too, until standard error is read.
-const MOST_BYTES_WAITING: usize = 1 << 20;
+const LOG_BACKLOG_LEN: usize = 1 << 20;
 
 /// The form of each line.
 pub(super) fn formatter(format: LogFormat) -> impl Fn(&mut Formatter, &Record<'_>) -> std::io::Result<()> {
@@ -89,7 +89,7 @@ impl Write for Batches {
             LINES.arrived.notify_one();
         }
         waiting.extend_from_slice(line);
-        if waiting.len() > MOST_BYTES_WAITING {
+        if waiting.len() > LOG_BACKLOG_LEN {
             drop(waiting);
             flush();
         }

@@ -3,8 +3,9 @@
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use token_gateway_testkit::api::{Answer, Api, Tokens};
-use token_gateway_testkit::gateway::{Gateway, ISSUE_ONLY, WEB};
+use token_gateway_testkit::gateway::Gateway;
 use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::service_key::{ISSUE_ONLY, WEB};
 
 use super::document;
 use super::schema::Document;

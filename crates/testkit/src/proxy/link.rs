@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::Shared;
 use super::frame::{self, Foreign, Kind};
 use super::plan::Fault;
+use super::shared::Shared;
 
 /// Takes the place of a call withheld from Redis, to keep the order of the replies.
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";

@@ -56,7 +56,7 @@ impl Plan {
 }
 
 #[derive(Default)]
-pub(super) struct Fates {
+pub struct Fates {
     inner: Mutex<Inner>,
     calls: AtomicU64,
 }
