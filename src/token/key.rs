@@ -38,7 +38,7 @@ impl Key {
     }
 
     pub fn from_jwk(jwk: &PrivateJwk) -> Result<Self, InvalidKey> {
-        let (alg, material) = jwk.open()?;
+        let (alg, material) = jwk.material()?;
         let (kid, typs) = match jwk.signs {
             Signs::Access => (Some(jwk.thumbprint()), &Typ::ACCESS[..]),
             Signs::Refresh => (None, &Typ::REFRESH[..]),
