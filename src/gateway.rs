@@ -25,7 +25,7 @@ use token_gateway_core::checker::Checker;
 use token_gateway_core::clock::Timestamp;
 use token_gateway_core::feed::{Denylist, timing};
 use token_gateway_core::session::{SessionId, Subject};
-use token_gateway_core::token::verify::Rejected;
+use token_gateway_core::token::TokenRefusal;
 use tokio::time::timeout_at;
 
 use self::service_keys::ServiceKeys;
@@ -83,7 +83,7 @@ pub enum Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("{0}")]
-    Token(Rejected),
+    Token(TokenRefusal),
     #[error("issued to another client")]
     Client,
     #[error("session unknown or expired")]

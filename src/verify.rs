@@ -5,22 +5,25 @@
 //! ```no_run
 //! # #[cfg(feature = "verify")]
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use token_gateway::verify::{Feed, Verifier};
+//! use token_gateway::verify::{Feed, Outcome, Verifier};
 //!
 //! let feed = Feed::http("https://auth.example/v1/revocations", "a service key with the role feed")?;
 //! let verifier = Verifier::builder("https://auth.example", "api")
 //!     .jwks("https://auth.example/.well-known/jwks.json")?
 //!     .feed(feed)
 //!     .start()?;
-//! let access = verifier.verify("eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiJ9.e30.c2ln").await?;
-//! println!("{} may {}", access.subject().as_str(), access.scope().unwrap_or("do everything"));
+//! match verifier.verify("eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiJ9.e30.c2ln").await {
+//!     Outcome::Accepted(access) => println!("serve {}", access.subject().as_str()),
+//!     Outcome::Refused(refusal) => println!("answer 401: {refusal}"),
+//!     Outcome::Unknown(reason) => println!("answer 503: {reason}"),
+//! }
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! - `Verifier` (feature `verify`): keys, feed and rules, put together.
 //! - [`Access`]: the content of a valid token.
-//! - [`Checker`]: the decision; `/verify` of the gateway uses it, too.
+//! - [`Outcome`]: accepted, refused, or unknown. [`Checker`]: the decision; `/verify` of the gateway uses it, too.
 //! - `Feed` (`verify`; from Redis: `verify-redis`): the source of revocation events. `jwks`: the source of keys.
 //! - `actix` (`verify-actix`): a middleware and an extractor.
 
@@ -33,8 +36,8 @@ mod jwks;
 #[cfg(feature = "verify")]
 mod verifier;
 
-pub use token_gateway_core::checker::{Access, Checker, Keys, Refused, Rules};
-pub use token_gateway_core::token::verify::Rejected;
+pub use token_gateway_core::checker::{Access, AccessRefusal, Checker, Keys, Outcome, Rules, Unknown};
+pub use token_gateway_core::token::TokenRefusal;
 
 #[cfg(feature = "verify")]
 pub use self::feed::Feed;

@@ -32,7 +32,7 @@ const RULES: [(&str, &[&str]); 21] = [
             "testkit/",
         ],
     ),
-    ("quick_cache::", &["core/checker/seen.rs"]),
+    ("quick_cache::", &["core/checker/valid_tokens.rs"]),
     ("reqwest::", &["verify/", "testkit/"]),
     ("sse_stream::", &["http/revocations.rs", "verify/feed.rs"]),
     ("token_gateway_redis_link::", &["store.rs", "store/redis", "config/store.rs"]),

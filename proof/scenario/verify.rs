@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use futures_util::future::join_all;
 use token_gateway::store::redis::RedisSettings;
-use token_gateway::verify::{Feed, Refused, Verifier};
+use token_gateway::verify::{self, AccessRefusal, Feed, Verifier};
 use token_gateway_testkit::gateway::{Gateway, ISSUER, SIGNING_SECRET, WEB};
 use token_gateway_testkit::proxy::Proxy;
 use token_gateway_testkit::redis::{Login, Redis};
@@ -92,7 +92,7 @@ async fn calm(run: &Run, logouts: u64, finding: &mut Finding) {
                 }
                 let chain = fleet.login(&format!("user-{n}"), &mut rng).await;
                 let access = &chain.tokens.access;
-                let accepted = verifiers.iter().all(|it| it.check(access).is_ok());
+                let accepted = verifiers.iter().all(|it| is_accepted(it, &chain));
                 let ended = fleet.log_out(&chain, &mut rng).await == Outcome::Ended;
                 let answered = Instant::now();
                 let heard =
@@ -114,10 +114,14 @@ async fn calm(run: &Run, logouts: u64, finding: &mut Finding) {
     }
 }
 
+fn is_accepted(verifier: &Verifier, chain: &Chain) -> bool {
+    matches!(verifier.check(&chain.tokens.access), verify::Outcome::Accepted(_))
+}
+
 /// The time from `since` until the first refusal of the token; `None` after `LIMIT`.
 async fn refused(verifier: &Verifier, access: &str, since: Instant) -> Option<Duration> {
     while since.elapsed() < LIMIT {
-        if matches!(verifier.check(access), Err(Refused::Ended)) {
+        if verifier.check(access) == verify::Outcome::Refused(AccessRefusal::Ended) {
             return Some(since.elapsed());
         }
         tokio::task::yield_now().await;
@@ -175,7 +179,7 @@ async fn disturbed(run: &Run, finding: &mut Finding) {
             if !fresh(verifier).await {
                 missed.push(format!("{disturbance:?}: verifier {n} is never fresh again"));
             }
-            let accepted = chains.iter().filter(|chain| verifier.check(&chain.tokens.access).is_ok()).count();
+            let accepted = chains.iter().filter(|chain| is_accepted(verifier, chain)).count();
             if accepted > 0 {
                 missed.push(format!("{disturbance:?}: verifier {n} accepts {accepted} of {USERS}"));
             }

@@ -3,7 +3,7 @@
 use token_gateway_core::clock::Moment;
 use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{Attempt, Reason};
-use token_gateway_core::token::verify::RefreshToken;
+use token_gateway_core::token::RefreshToken;
 
 use super::{Call, Error, Gateway, Issued, Refusal};
 use crate::store::{self, Rotated, Rotation};
@@ -76,7 +76,7 @@ impl Gateway {
     }
 
     async fn open_refresh(&self, call: Call, request: &Refresh<'_>) -> Result<RefreshToken, Error> {
-        let refused = |rejected| Error::Grant(Refusal::Token(rejected));
+        let refused = |refusal| Error::Grant(Refusal::Token(refusal));
         let token = self.tokens.open_refresh(request.token).map_err(refused)?;
         let now = self.now(call, &token.subject).await?;
         let token = token.live_at(now).map_err(refused)?;

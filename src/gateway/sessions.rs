@@ -26,7 +26,7 @@ pub enum Caller {
 impl Gateway {
     /// Checks an access token, and in the store whether its session is live.
     pub async fn caller(&self, call: Call, token: &str) -> Result<Caller, Error> {
-        let refused = |rejected| Error::Access(Refusal::Token(rejected));
+        let refused = |refusal| Error::Access(Refusal::Token(refusal));
         let token = self.tokens.open_access(token).map_err(refused)?;
         let now = self.now(call, &token.subject).await?;
         let token = token.live_at(now).map_err(refused)?;

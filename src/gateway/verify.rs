@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use token_gateway_core::checker::{Access, Refused};
+use token_gateway_core::checker::{Access, AccessRefusal, Outcome};
 use token_gateway_core::clock::Timestamp;
 
 use super::{Error, Gateway, Refusal};
@@ -26,12 +26,13 @@ impl Gateway {
             let known = self.store.lower_bound(access.subject(), Instant::now());
             known.unwrap_or_else(Timestamp::from_system_clock)
         };
-        self.checker.check(token, now).map_err(|refused| match refused {
-            Refused::Token(rejected) => Error::Access(Refusal::Token(rejected)),
-            Refused::Ended => Error::Access(Refusal::Ended),
-            Refused::Unsure => {
-                Error::Store(store::Error::Unavailable("the feed of ended sessions is stale".to_owned()))
+        match self.checker.check(token, now) {
+            Outcome::Accepted(access) => Ok(access),
+            Outcome::Refused(AccessRefusal::Token(refusal)) => Err(Error::Access(Refusal::Token(refusal))),
+            Outcome::Refused(AccessRefusal::Ended) => Err(Error::Access(Refusal::Ended)),
+            Outcome::Unknown(_) => {
+                Err(Error::Store(store::Error::Unavailable("the feed of ended sessions is stale".to_owned())))
             }
-        })
+        }
     }
 }
