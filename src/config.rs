@@ -12,7 +12,6 @@ mod setting;
 mod store;
 mod verify;
 
-use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -235,7 +234,7 @@ impl Flags {
                 issuer: issuer.clone(),
                 access_ttl: seconds(self.ends.access.access_ttl_seconds),
                 refresh_ttl: seconds(self.refresh.refresh_ttl_seconds),
-                jwt_audiences: BTreeSet::from_iter(self.typ_jwt_audiences.clone()),
+                jwt_audiences: self.typ_jwt_audiences.clone(),
             },
             keys,
             keyring: Arc::new(keyring),

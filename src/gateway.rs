@@ -31,7 +31,7 @@ use token_gateway_core::checker::Checker;
 use token_gateway_core::clock::Timestamp;
 use token_gateway_core::feed::{Denylist, timing};
 use token_gateway_core::session::{SessionId, Subject};
-use token_gateway_core::token::verify::Rejected;
+use token_gateway_core::token::TokenRefusal;
 use tokio::time::timeout_at;
 
 use self::service_keys::ServiceKeys;
@@ -80,7 +80,7 @@ pub type Verdict<T> = Result<T, GrantRefusal>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum GrantRefusal {
     #[error("{0}")]
-    Token(Rejected),
+    Token(TokenRefusal),
     #[error("issued to another client")]
     Client,
     #[error("more scope than the session was granted")]

@@ -1,10 +1,9 @@
 //! Tokens, pure: no HTTP, no store, no async, no files.
 //!
-//! - [`jwk`]: keys that sign.
-//! - [`key_set`]: the file of keys.
-//! - `key`, [`keyring`]: keys at work.
+//! - [`jwk`]: private keys. [`key_set`]: the file with these keys.
+//! - `signing_key`: a key at work. [`keyring`]: all keys of a node at work.
 //! - [`claims`], `payload`: the claims of a token, written.
-//! - `sign`: minting a pair.
+//! - `mint`: minting a pair.
 //! - [`open`]: reading one.
 //!
 //! The checks are in [`token_gateway_core::token`]: signatures, and the one place where a string becomes trusted claims.
@@ -18,26 +17,23 @@
 
 pub mod claims;
 pub mod jwk;
-mod key;
 pub mod key_set;
 pub mod keyring;
+mod mint;
 pub mod open;
 mod payload;
-mod sign;
+mod signing_key;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use token_gateway_core::checker::Keys;
-use token_gateway_core::token::verify::{AccessToken, RefreshToken, Rejected};
-use token_gateway_core::token::verifying::VerifyingKey;
-use token_gateway_core::token::{Parts, Typ};
+use token_gateway_core::token::{AccessToken, Parts, RefreshToken, TokenRefusal, Typ, VerifyingKey};
 
 pub use keyring::Keyring;
+pub use mint::{Grant, Pair};
 use payload::Beginning;
-pub use sign::{Grant, Pair};
 
 /// Settings of the gateway's tokens, without keys.
 #[derive(Debug, Clone)]
@@ -47,7 +43,7 @@ pub struct TokenSettings {
     pub access_ttl: Duration,
     pub refresh_ttl: Duration,
     /// Audiences whose verifiers want `typ: JWT` instead of `at+jwt`.
-    pub jwt_audiences: BTreeSet<String>,
+    pub jwt_audiences: Vec<String>,
 }
 
 /// Mints and checks tokens with keys prepared once. Shared by all workers.
@@ -79,14 +75,18 @@ impl Tokens {
 
     /// The `typ` of access tokens for this audience.
     pub fn typ(&self, audience: &str) -> Typ {
-        if self.settings.jwt_audiences.contains(audience) { Typ::Jwt } else { Typ::AtJwt }
+        if self.settings.jwt_audiences.iter().any(|listed| listed == audience) {
+            Typ::Jwt
+        } else {
+            Typ::AtJwt
+        }
     }
 }
 
 impl Keys for Tokens {
-    fn find(&self, parts: &Parts<'_>) -> Result<(Arc<VerifyingKey>, Typ), Rejected> {
+    fn find(&self, parts: &Parts<'_>) -> Result<(Arc<VerifyingKey>, Typ), TokenRefusal> {
         let keys = self.keys();
-        let (key, typ) = keys.find_access(parts)?;
+        let (key, typ) = keys.find_access_key(parts)?;
         Ok((key.clone(), typ))
     }
 }

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use token_gateway_core::clock::Timestamp;
-use token_gateway_core::token::verify::AccessToken;
+use token_gateway_core::token::AccessToken;
 use token_gateway_fuzz::{
     ISSUER, REFRESH_SECRET, SIGNING_SECRET, halves, object, respelled, sealed, with_tokens,
 };

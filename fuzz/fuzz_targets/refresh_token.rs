@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use token_gateway_core::token::verify::RefreshToken;
+use token_gateway_core::token::RefreshToken;
 use token_gateway_fuzz::{
     ISSUER, REFRESH_SECRET, SIGNING_SECRET, halves, object, respelled, sealed, with_tokens,
 };

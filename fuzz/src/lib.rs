@@ -1,6 +1,5 @@
 //! The common parts of the targets: the tokens of one gateway, and a way to sign tokens that no gateway would.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +34,7 @@ fn made() -> Tokens {
         issuer: ISSUER.to_owned(),
         access_ttl: Duration::from_secs(900),
         refresh_ttl: Duration::from_secs(604_800),
-        jwt_audiences: BTreeSet::new(),
+        jwt_audiences: Vec::new(),
     };
     let keyring = Keyring::new(&secrets, &KeySet::default()).expect("both kinds have a secret");
     Tokens::new(&settings, Arc::new(keyring))

@@ -11,7 +11,7 @@ use token_gateway_testkit::gateway::{Gateway, ISSUER, SIGNING_SECRET};
 use token_gateway_testkit::proxy::Proxy;
 use token_gateway_testkit::redis::{Login, Redis};
 use token_gateway_testkit::service_key::WEB;
-use token_gateway_verify::{Feed, LinkSettings, Refused, Verifier};
+use token_gateway_verify::{AccessRefusal, Feed, LinkSettings, Verifier};
 use tokio::time::sleep;
 
 use super::{Finding, Run, fleet};
@@ -92,7 +92,7 @@ async fn calm(run: &Run, logouts: u64, finding: &mut Finding) {
                 }
                 let chain = fleet.login(&format!("user-{n}"), &mut rng).await;
                 let access = &chain.tokens.access;
-                let accepted = verifiers.iter().all(|it| it.check(access).is_ok());
+                let accepted = verifiers.iter().all(|it| is_accepted(it, &chain));
                 let ended = fleet.log_out(&chain, &mut rng).await == Outcome::Ended;
                 let answered = Instant::now();
                 let heard =
@@ -114,10 +114,14 @@ async fn calm(run: &Run, logouts: u64, finding: &mut Finding) {
     }
 }
 
+fn is_accepted(verifier: &Verifier, chain: &Chain) -> bool {
+    matches!(verifier.check(&chain.tokens.access), token_gateway_verify::Outcome::Accepted(_))
+}
+
 /// The time from `since` until the first refusal of the token; `None` after `LIMIT`.
 async fn refused(verifier: &Verifier, access: &str, since: Instant) -> Option<Duration> {
     while since.elapsed() < LIMIT {
-        if matches!(verifier.check(access), Err(Refused::Ended)) {
+        if verifier.check(access) == token_gateway_verify::Outcome::Refused(AccessRefusal::Ended) {
             return Some(since.elapsed());
         }
         tokio::task::yield_now().await;
@@ -175,7 +179,7 @@ async fn disturbed(run: &Run, finding: &mut Finding) {
             if !fresh(verifier).await {
                 missed.push(format!("{disturbance:?}: verifier {n} is never fresh again"));
             }
-            let accepted = chains.iter().filter(|chain| verifier.check(&chain.tokens.access).is_ok()).count();
+            let accepted = chains.iter().filter(|chain| is_accepted(verifier, chain)).count();
             if accepted > 0 {
                 missed.push(format!("{disturbance:?}: verifier {n} accepts {accepted} of {USERS}"));
             }

@@ -3,7 +3,7 @@
 use token_gateway_core::clock::Moment;
 use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{Attempt, Reason};
-use token_gateway_core::token::verify::RefreshToken;
+use token_gateway_core::token::RefreshToken;
 
 use super::{Deadline, Gateway, GatewayError, GrantRefusal, Issued, Verdict};
 use crate::store::{Rotated, Rotation, StoreError, Successor};

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use token_gateway_core::checker::{Access, Refused};
+use token_gateway_core::checker::{Access, Outcome};
 use token_gateway_core::clock::Timestamp;
 
 use super::Gateway;
@@ -10,17 +10,17 @@ use super::Gateway;
 impl Gateway {
     /// Accepts a good token for this gateway's own audience. Waits only just after the start, until the feed has been
     /// read.
-    pub async fn verify(&self, token: &str) -> Result<Access, Refused> {
+    pub async fn verify(&self, token: &str) -> Outcome {
         match self.check(token) {
-            Err(Refused::Unsure) if self.denylist.stale().is_none() => {
+            Outcome::Unknown(_) if self.denylist.stale().is_none() => {
                 self.denylist.read_first().await;
                 self.check(token)
             }
-            decided => decided,
+            outcome => outcome,
         }
     }
 
-    fn check(&self, token: &str) -> Result<Access, Refused> {
+    fn check(&self, token: &str) -> Outcome {
         let now = |access: &Access| {
             let known = self.store.lower_bound(access.subject(), Instant::now());
             known.unwrap_or_else(Timestamp::from_system_clock)

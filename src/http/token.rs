@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use token_gateway_core::token::verify::Rejected;
+use token_gateway_core::token::TokenRefusal;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::response::Response;
 use utoipa::{IntoResponses, ToSchema};
@@ -45,7 +45,7 @@ struct Refused;
 impl IntoResponses for Refused {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let refusals = [
-            GrantRefusal::Token(Rejected::Malformed),
+            GrantRefusal::Token(TokenRefusal::Malformed),
             GrantRefusal::Client,
             GrantRefusal::Ended,
             GrantRefusal::Reused,

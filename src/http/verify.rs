@@ -7,7 +7,7 @@
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use token_gateway_core::checker::{Access, Refused};
+use token_gateway_core::checker::{Access, Outcome};
 
 use super::answer;
 use super::credentials;
@@ -60,10 +60,11 @@ impl utoipa::IntoResponses for LacksScope {
 )]
 pub async fn verify(http: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
     let token = credentials::access_token(&http)?;
-    let access = gateway.verify(token).await.map_err(|refused| match refused {
-        Refused::Unsure => ApiError::Unavailable,
-        Refused::Token(_) | Refused::Ended => ApiError::Access,
-    })?;
+    let access = match gateway.verify(token).await {
+        Outcome::Accepted(access) => access,
+        Outcome::Refused(_) => return Err(ApiError::Access),
+        Outcome::Unknown(_) => return Err(ApiError::Unavailable),
+    };
     if required(http.query_string()).all(|scope| access.has_scope(&scope)) {
         identity(&access)
     } else {

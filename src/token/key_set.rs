@@ -6,23 +6,30 @@
 //! So one key signs at every moment. A verifier knows each key before it meets a token of that key, if it reads the
 //! published set at least once per cache time.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use token_gateway_core::token::Alg;
 
-use super::jwk::{InvalidKey, PrivateJwk, Signs};
+use super::jwk::{InvalidKey, Members, PrivateJwk, Signs};
 
-/// A key stays this many seconds longer than its last token lives, because clocks differ.
-const MARGIN: u64 = 60;
+/// A key stays so much longer than its last token lives, because clocks differ.
+const RETIREMENT_MARGIN: Duration = Duration::from_secs(60);
 
 /// The keys of a gateway, in the order of the file.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct KeySet {
     pub keys: Vec<PrivateJwk>,
     /// Members of other tools, kept unchanged.
+    #[serde(flatten)]
+    other: Map<String, Value>,
+}
+
+/// The file as it is read, its keys not checked.
+#[derive(Deserialize)]
+struct Unchecked {
+    keys: Vec<Members>,
     #[serde(flatten)]
     other: Map<String, Value>,
 }
@@ -65,19 +72,26 @@ pub struct Lifetimes {
 impl KeySet {
     /// Reads a file's text, and checks each key.
     pub fn parse(text: &str) -> Result<Self, InvalidKeySet> {
-        let set: Self =
+        let Unchecked { keys, other } =
             serde_json::from_str(text).map_err(|error| InvalidKeySet::Json(error.line(), error.column()))?;
-        let (mut seen, mut starts) = (HashSet::new(), HashSet::new());
-        for (n, jwk) in set.keys.iter().enumerate() {
-            jwk.open().map_err(|error| InvalidKeySet::Key(n, error))?;
-            if !seen.insert(jwk.thumbprint()) {
-                return Err(InvalidKeySet::Duplicate(n));
-            }
-            if !starts.insert((jwk.signs, jwk.signs_from)) {
-                return Err(InvalidKeySet::Tie(n));
-            }
+        let mut set = Self { keys: Vec::with_capacity(keys.len()), other };
+        for members in keys {
+            set.add(members)?;
         }
         Ok(set)
+    }
+
+    fn add(&mut self, members: Members) -> Result<(), InvalidKeySet> {
+        let n = self.keys.len();
+        let jwk = PrivateJwk::try_from(members).map_err(|error| InvalidKeySet::Key(n, error))?;
+        if self.keys.iter().any(|other| other.thumbprint() == jwk.thumbprint()) {
+            return Err(InvalidKeySet::Duplicate(n));
+        }
+        if self.of(jwk.signs).any(|other| other.signs_from == jwk.signs_from) {
+            return Err(InvalidKeySet::Tie(n));
+        }
+        self.keys.push(jwk);
+        Ok(())
     }
 
     /// A set with one fresh key, for signing access tokens at once.
@@ -127,7 +141,7 @@ impl KeySet {
             Signs::Access => lifetimes.access,
             Signs::Refresh => lifetimes.refresh,
         };
-        let until = stopped + lifetime.as_secs() + MARGIN;
+        let until = stopped + (lifetime + RETIREMENT_MARGIN).as_secs();
         if until > now { State::Retiring(until) } else { State::Retired }
     }
 
@@ -191,6 +205,25 @@ mod tests {
             let text = json.to_string();
             let read: Value = serde_json::from_str(&KeySet::parse(&text).unwrap().to_text()).unwrap();
             assert_eq!(read, json, "{alg:?}");
+        }
+    }
+
+    #[test]
+    fn a_member_of_another_type_of_key_is_kept() {
+        let mut json = serde_json::to_value(KeySet::generate(Alg::EdDsa)).unwrap();
+        json["keys"][0]["n"] = "AQAB".into();
+        let read: Value = serde_json::from_str(&KeySet::parse(&json.to_string()).unwrap().to_text()).unwrap();
+        assert_eq!(read, json);
+    }
+
+    #[test]
+    fn a_member_that_is_no_text_or_stands_twice_is_refused_with_its_place() {
+        let good = KeySet::generate(Alg::EdDsa).to_text();
+        let [number, twice] = [r#""d": 5,"#, r#""d": "AQAB", "d": "AQAB","#]
+            .map(|member| KeySet::parse(&good.replacen(r#""x""#, &format!(r#"{member} "x""#), 1)));
+        let line = good.lines().position(|line| line.contains(r#""x""#)).unwrap() + 1;
+        for refused in [number, twice] {
+            assert!(matches!(refused, Err(InvalidKeySet::Json(at, _)) if at == line), "{refused:?}");
         }
     }
 

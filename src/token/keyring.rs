@@ -5,13 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use jsonwebtoken::jwk::JwkSet;
-use token_gateway_core::token::verify::Rejected;
-use token_gateway_core::token::verifying::{self, VerifyingKey};
-use token_gateway_core::token::{Alg, Parts, Secret, Typ};
+use token_gateway_core::token::{
+    Alg, Parts, Secret, TokenRefusal, Typ, VerifyingKey, find_access_key, open_refresh,
+};
 
 use super::jwk::Signs;
-use super::key::Key;
 use super::key_set::{InvalidKeySet, KeySet};
+use super::signing_key::SigningKey;
 
 /// Secrets from settings, beside a key set file or without one.
 #[derive(Debug, Clone, Default)]
@@ -26,12 +26,12 @@ pub struct Secrets {
 
 /// A key, and the start of its signing.
 struct Scheduled {
-    key: Key,
+    key: SigningKey,
     signs_from: u64,
 }
 
 /// The `signs_from` of a key for checks only.
-const NEVER: u64 = u64::MAX;
+const NEVER_SIGNS: u64 = u64::MAX;
 
 pub struct Keyring {
     /// Sorted by `signs_from`, the latest first; so is `refresh`.
@@ -74,7 +74,7 @@ impl Keyring {
         if refresh.is_empty() {
             return Err(InvalidKeyring::NoRefreshKey);
         }
-        refresh.extend(from_secret(secrets.refresh_previous.as_ref(), &Typ::REFRESH, NEVER));
+        refresh.extend(from_secret(secrets.refresh_previous.as_ref(), &Typ::REFRESH, NEVER_SIGNS));
         for keys in [&mut access, &mut refresh] {
             keys.sort_by_key(|it| std::cmp::Reverse(it.signs_from));
         }
@@ -106,35 +106,38 @@ impl Keyring {
         signer(&self.access, now).verifying().kid.as_deref()
     }
 
-    pub(super) fn access_signer(&self, now: u64) -> &Key {
+    pub(super) fn access_signer(&self, now: u64) -> &SigningKey {
         signer(&self.access, now)
     }
 
-    pub(super) fn refresh_signer(&self, now: u64) -> &Key {
+    pub(super) fn refresh_signer(&self, now: u64) -> &SigningKey {
         signer(&self.refresh, now)
     }
 
     /// The key of an access token, and its `typ`.
-    pub(crate) fn find_access(&self, parts: &Parts<'_>) -> Result<(&Arc<VerifyingKey>, Typ), Rejected> {
-        verifying::find_access(self.access.iter().map(|it| it.key.verifying()), parts)
+    pub(crate) fn find_access_key(
+        &self,
+        parts: &Parts<'_>,
+    ) -> Result<(&Arc<VerifyingKey>, Typ), TokenRefusal> {
+        find_access_key(self.access.iter().map(|it| it.key.verifying()), parts)
     }
 
     /// The payload of an access token, and its `typ`.
-    pub(super) fn open_access(&self, token: &str) -> Result<(Vec<u8>, Typ), Rejected> {
+    pub(super) fn open_access(&self, token: &str) -> Result<(Vec<u8>, Typ), TokenRefusal> {
         let parts = Parts::split(token)?;
-        let (key, typ) = self.find_access(&parts)?;
+        let (key, typ) = self.find_access_key(&parts)?;
         Ok((key.open(&parts)?, typ))
     }
 
     /// The payload of a refresh token, under any of the keys.
-    pub(super) fn open_refresh(&self, token: &str) -> Result<Vec<u8>, Rejected> {
+    pub(super) fn open_refresh(&self, token: &str) -> Result<Vec<u8>, TokenRefusal> {
         let parts = Parts::split(token)?;
-        verifying::open_refresh(self.refresh.iter().map(|it| it.key.verifying()), &parts)
+        open_refresh(self.refresh.iter().map(|it| it.key.verifying()), &parts)
     }
 }
 
 /// The newest key due at `now`; if none is due, the first to become due.
-fn signer(keys: &[Scheduled], now: u64) -> &Key {
+fn signer(keys: &[Scheduled], now: u64) -> &SigningKey {
     let due = keys.iter().find(|it| it.signs_from <= now);
     let first = || keys.last().expect("a keyring without a key is not made");
     &due.unwrap_or_else(first).key
@@ -143,14 +146,14 @@ fn signer(keys: &[Scheduled], now: u64) -> &Key {
 fn scheduled(set: &KeySet, signs: Signs) -> Result<Vec<Scheduled>, InvalidKeySet> {
     let mut keys = Vec::new();
     for (n, jwk) in set.keys.iter().enumerate().filter(|(_, jwk)| jwk.signs == signs) {
-        let key = Key::from_jwk(jwk).map_err(|error| InvalidKeySet::Key(n, error))?;
+        let key = SigningKey::from_jwk(jwk).map_err(|error| InvalidKeySet::Key(n, error))?;
         keys.push(Scheduled { key, signs_from: jwk.signs_from });
     }
     Ok(keys)
 }
 
 fn from_secret(secret: Option<&Secret>, typs: &[Typ], signs_from: u64) -> Option<Scheduled> {
-    secret.map(|secret| Scheduled { key: Key::hs256(secret, typs), signs_from })
+    secret.map(|secret| Scheduled { key: SigningKey::hs256(secret, typs), signs_from })
 }
 
 /// A verifier of access tokens must not be able to sign refresh tokens.

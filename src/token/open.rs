@@ -1,8 +1,7 @@
 //! Tokens of this gateway, opened: signature and claims, but for their times.
 
 use token_gateway_core::session::Subject;
-use token_gateway_core::token::Typ;
-use token_gateway_core::token::verify::{AccessToken, RefreshToken, Rejected};
+use token_gateway_core::token::{Acceptance, AccessToken, Audiences, RefreshToken, TokenRefusal, Typ};
 
 use super::Tokens;
 
@@ -29,7 +28,7 @@ impl Kind {
 
 impl Tokens {
     /// Checks everything about a token of either kind but its times.
-    pub fn open(&self, token: &str) -> Result<Opened, Rejected> {
+    pub fn open(&self, token: &str) -> Result<Opened, TokenRefusal> {
         let keys = self.keys();
         if let Ok((payload, typ)) = keys.open_access(token) {
             return Ok(Opened { kind: Kind::Access(self.access_token(&payload, typ)?), payload });
@@ -40,21 +39,24 @@ impl Tokens {
 
     /// Checks everything about a refresh token but its times, so that a logout with an expired token
     /// still ends its session; use [`RefreshToken::live_at`] for all else.
-    pub fn open_refresh(&self, token: &str) -> Result<RefreshToken, Rejected> {
+    pub fn open_refresh(&self, token: &str) -> Result<RefreshToken, TokenRefusal> {
         let payload = self.keys().open_refresh(token)?;
         RefreshToken::read(&payload, &self.settings.issuer)
     }
 
     /// Checks everything about an access token but its times; see [`AccessToken::live_at`]. Any
     /// audience will do but the issuer, which is the audience of refresh tokens.
-    pub fn open_access(&self, token: &str) -> Result<AccessToken, Rejected> {
+    pub fn open_access(&self, token: &str) -> Result<AccessToken, TokenRefusal> {
         let (payload, typ) = self.keys().open_access(token)?;
         self.access_token(&payload, typ)
     }
 
-    fn access_token(&self, payload: &[u8], typ: Typ) -> Result<AccessToken, Rejected> {
-        AccessToken::read(payload, &self.settings.issuer, |audience| {
-            if typ == Typ::AtJwt || typ == self.typ(audience) { Ok(()) } else { Err(Rejected::WrongKind) }
-        })
+    fn access_token(&self, payload: &[u8], typ: Typ) -> Result<AccessToken, TokenRefusal> {
+        let acceptance = Acceptance {
+            issuer: &self.settings.issuer,
+            audiences: Audiences::Any,
+            typ_jwt: Audiences::Only(&self.settings.jwt_audiences),
+        };
+        AccessToken::accept(typ, payload, &acceptance)
     }
 }

@@ -12,7 +12,7 @@ const CRATES: [(&str, &[&str]); 12] = [
     ("comfy_table", &["src/cli/output.rs"]),
     ("indicatif", &["src/cli/output.rs", "src/cli/stats/"]),
     ("jsonwebtoken", &["src/token/", "crates/core/src/token/"]),
-    ("quick_cache", &["crates/core/src/checker/seen.rs"]),
+    ("quick_cache", &["crates/core/src/checker/valid_tokens.rs"]),
     ("redis", &["src/store/redis"]),
     ("sse_stream", &["src/http/revocations.rs"]),
     (

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use token_gateway_verify::Verifier;
 use token_gateway_verify::actix::{Bearer, Guard};
 
-use super::{refused, verifier};
+use super::{ENDED, unaccepted, verifier};
 use crate::GATEWAY;
 
 #[derive(serde::Deserialize)]
@@ -63,7 +63,7 @@ async fn what_is_not_good_is_denied_as_rfc_6750_has_it() {
     let api = gateway.api();
     let (tokens, ended) = (api.login("alice").await, api.login("alice").await);
     assert_eq!(api.revoke(&ended.refresh).await.status, 200);
-    refused(&verifier, &ended.access).await;
+    assert_eq!(unaccepted(&verifier, &ended.access).await, ENDED);
     let header = |token: &str| format!("Bearer {token}");
     for bad in ["bad", &tokens.refresh, &ended.access, ""] {
         let (status, challenge, body) = ask(&verifier, "/any", &[("Authorization", &header(bad))]).await;

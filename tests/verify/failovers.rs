@@ -6,10 +6,10 @@ use std::time::Duration;
 use token_gateway_testkit::api::{Api, Tokens, decided};
 use token_gateway_testkit::cluster::{self, Cluster};
 use token_gateway_testkit::sentinel::Sentinel;
-use token_gateway_verify::{Refused, Verifier};
+use token_gateway_verify::Verifier;
 
 use super::feed::from_redis;
-use super::{accepted, builder, fresh, redis, refused};
+use super::{ENDED, STALE, accepted, builder, fresh, redis, unaccepted};
 use crate::GATEWAY;
 
 /// Shorter than the time after which a promoted server counts as complete.
@@ -28,7 +28,7 @@ async fn log_out(api: &Api, tokens: &Tokens) {
 async fn nothing_was_missed(verifier: Verifier, url: &str, ended: &[&Tokens]) {
     for verifier in [fresh(verifier).await, from_redis(url).await] {
         for tokens in ended {
-            assert_eq!(verifier.verify(&tokens.access).await.unwrap_err(), Refused::Ended);
+            assert_eq!(verifier.verify(&tokens.access).await, ENDED);
         }
     }
 }
@@ -52,7 +52,7 @@ async fn in_a_cluster_the_ends_of_users_of_every_primary_are_heard() {
         let (stays, goes) = (api.login(&user).await, api.login(&user).await);
         accepted(&verifier, &goes.access).await;
         log_out(&api, &goes).await;
-        assert_eq!(refused(&verifier, &goes.access).await, Refused::Ended);
+        assert_eq!(unaccepted(&verifier, &goes.access).await, ENDED);
         accepted(&verifier, &stays.access).await;
         ended.push(goes);
     }
@@ -78,12 +78,12 @@ async fn in_a_cluster_a_part_that_is_away_makes_the_whole_stale_and_hides_no_log
         [api.login(of_lost[0]).await, api.login(of_lost[1]).await, api.login(of_lost[2]).await];
     let (elsewhere, stays) = (api.login(others[0]).await, api.login(others[1]).await);
     log_out(&api, &known).await;
-    assert_eq!(refused(&verifier, &known.access).await, Refused::Ended);
+    assert_eq!(unaccepted(&verifier, &known.access).await, ENDED);
     let replica = cluster.replica_of(lost);
     cluster.servers[replica].stop();
     log_out(&api, &unknown).await;
     cluster.servers[lost].stop();
-    assert_eq!(refused(&verifier, &stays.access).await, Refused::Unsure);
+    assert_eq!(unaccepted(&verifier, &stays.access).await, STALE);
     log_out(&api, &elsewhere).await;
     cluster.servers[replica].run();
     cluster.wait_for_promotion(replica);
@@ -103,7 +103,7 @@ async fn behind_sentinels_a_master_that_is_killed_makes_it_stale_and_hides_no_lo
         [api.login("alice").await, api.login("bob").await, api.login("carol").await];
     log_out(&api, &before).await;
     sentinel.servers[former].stop();
-    assert_eq!(refused(&verifier, &stays.access).await, Refused::Unsure);
+    assert_eq!(unaccepted(&verifier, &stays.access).await, STALE);
     log_out(&api, &meanwhile).await;
     assert_ne!(sentinel.wait_for_another(former), former);
     let verifier = fresh(verifier).await;
@@ -122,7 +122,7 @@ async fn behind_sentinels_a_failover_hides_no_logout() {
     sentinel.fail_over();
     log_out(&api, &after).await;
     for tokens in [&before, &after] {
-        assert_eq!(refused(&verifier, &tokens.access).await, Refused::Ended);
+        assert_eq!(unaccepted(&verifier, &tokens.access).await, ENDED);
     }
     nothing_was_missed(verifier, &url, &[&before, &after]).await;
 }

@@ -2,11 +2,10 @@
 
 use serde_json::Value;
 use token_gateway_core::token::Alg;
-use token_gateway_core::token::verify::Rejected;
 use token_gateway_testkit::eventually;
 use token_gateway_testkit::gateway::{Gateway, ISSUER};
 use token_gateway_testkit::keys::Keys;
-use token_gateway_verify::{Refused, Verifier};
+use token_gateway_verify::{AccessRefusal, Outcome, TokenRefusal, Unknown, Verifier};
 
 use super::{LIMIT, accepted, fresh, over_http};
 use crate::http::craft::Craft;
@@ -62,7 +61,10 @@ async fn tokens_of_every_published_algorithm_are_accepted() {
         let (message, signature) = tokens.access.rsplit_once('.').expect("a JWT");
         let tampered = format!("{message}.{}", signature.chars().rev().collect::<String>());
         for bad in [tampered.as_str(), &tokens.refresh, "x.y.z"] {
-            assert!(matches!(verifier.verify(bad).await, Err(Refused::Token(_))), "{alg:?} {bad}");
+            assert!(
+                matches!(verifier.verify(bad).await, Outcome::Refused(AccessRefusal::Token(_))),
+                "{alg:?} {bad}"
+            );
         }
     }
 }
@@ -96,8 +98,8 @@ async fn for_unknown_keys_the_set_is_asked_for_at_most_once_in_a_while() {
     let before = node.asked().await;
     for n in 0..200 {
         let token = Craft::access(&good.access).header("kid", Value::from(format!("unknown-{n}"))).sign();
-        let refused = verifier.verify(&token).await.unwrap_err();
-        assert_eq!(refused, Refused::Token(Rejected::UnknownKey));
+        let unknown_key = AccessRefusal::Token(TokenRefusal::UnknownKey);
+        assert_eq!(verifier.verify(&token).await, Outcome::Refused(unknown_key));
     }
     let asked = node.asked().await - before;
     assert!(asked <= 1, "asked {asked} times");
@@ -112,8 +114,8 @@ async fn until_the_keys_were_read_there_is_no_verdict() {
     let builder = Verifier::builder(ISSUER, "api").jwks(&nobody).expect("a URL");
     let verifier = fresh(builder.feed(over_http(&node.gateway)).start().expect("sound settings")).await;
     let tokens = node.gateway.api().login("alice").await;
-    assert_eq!(verifier.verify(&tokens.access).await.unwrap_err(), Refused::Unsure);
-    assert_eq!(verifier.check("nonsense").unwrap_err(), Refused::Unsure);
+    assert_eq!(verifier.verify(&tokens.access).await, Outcome::Unknown(Unknown::KeysUnfetched));
+    assert_eq!(verifier.check("nonsense"), Outcome::Unknown(Unknown::KeysUnfetched));
 }
 
 #[tokio::test]

@@ -16,10 +16,13 @@ use std::time::Duration;
 use token_gateway_testkit::eventually;
 use token_gateway_testkit::gateway::{Gateway, ISSUER, SIGNING_SECRET};
 use token_gateway_testkit::service_key::WEB;
-use token_gateway_verify::{Access, Builder, Feed, LinkSettings, Refused, Verifier};
+use token_gateway_verify::{Access, AccessRefusal, Builder, Feed, LinkSettings, Outcome, Unknown, Verifier};
 
 /// Long enough for any wait, on a busy machine.
 const LIMIT: Duration = Duration::from_secs(20);
+
+const ENDED: Outcome = Outcome::Refused(AccessRefusal::Ended);
+const STALE: Outcome = Outcome::Unknown(Unknown::FeedStale);
 
 /// The feed of a gateway, over HTTP.
 fn over_http(gateway: &Gateway) -> Feed {
@@ -47,11 +50,18 @@ async fn fresh(verifier: Verifier) -> Verifier {
     verifier
 }
 
-/// Waits until a token is refused; returns the refusal.
-async fn refused(verifier: &Verifier, token: &str) -> Refused {
-    eventually("it is refused", LIMIT, async || verifier.verify(token).await.err()).await
+/// Waits until a token is not accepted; returns the outcome.
+async fn unaccepted(verifier: &Verifier, token: &str) -> Outcome {
+    eventually("it is not accepted", LIMIT, async || {
+        let outcome = verifier.verify(token).await;
+        (!matches!(outcome, Outcome::Accepted(_))).then_some(outcome)
+    })
+    .await
 }
 
 async fn accepted(verifier: &Verifier, token: &str) -> Access {
-    verifier.verify(token).await.expect("a good token")
+    match verifier.verify(token).await {
+        Outcome::Accepted(access) => access,
+        outcome => panic!("not accepted: {outcome:?}"),
+    }
 }

@@ -6,12 +6,11 @@ use reqwest::Method;
 use serde_json::json;
 use token_gateway::token::key_set::KeySet;
 use token_gateway_core::token::Alg;
-use token_gateway_core::token::verify::Rejected;
 use token_gateway_testkit::eventually;
-use token_gateway_verify::Refused;
+use token_gateway_verify::{AccessRefusal, Outcome, TokenRefusal};
 
 use super::keys::Node;
-use super::{LIMIT, accepted, refused, verifier};
+use super::{LIMIT, accepted, unaccepted, verifier};
 use crate::GATEWAY;
 use crate::http::craft::Craft;
 
@@ -28,7 +27,10 @@ async fn a_token_that_was_good_expires_all_the_same() {
     for _ in 0..3 {
         accepted(&verifier, &brief).await;
     }
-    assert_eq!(refused(&verifier, &brief).await, Refused::Token(Rejected::Expired));
+    assert_eq!(
+        unaccepted(&verifier, &brief).await,
+        Outcome::Refused(AccessRefusal::Token(TokenRefusal::Expired))
+    );
     accepted(&verifier, &tokens.access).await;
 }
 
@@ -44,5 +46,8 @@ async fn a_token_that_was_good_is_refused_once_its_key_is_gone() {
     node.keys.write(&KeySet::generate(Alg::Es256).to_text());
     eventually("the gateway refuses it", LIMIT, async || (ask().await == 401).then_some(())).await;
     // As soon as it fetches the keys anew, ten seconds after the last time.
-    assert_eq!(refused(&verifier, &tokens.access).await, Refused::Token(Rejected::UnknownKey));
+    assert_eq!(
+        unaccepted(&verifier, &tokens.access).await,
+        Outcome::Refused(AccessRefusal::Token(TokenRefusal::UnknownKey))
+    );
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use token_gateway_testkit::eventually;
-use token_gateway_verify::Refused;
+use token_gateway_verify::{AccessRefusal, Outcome, Unknown};
 
-use super::{LIMIT, accepted, builder, fresh, over_http, refused};
+use super::{LIMIT, STALE, accepted, builder, fresh, over_http, unaccepted};
 use crate::GATEWAY;
 
 #[tokio::test]
@@ -21,11 +21,11 @@ async fn a_node_that_is_cut_off_refuses_or_goes_on_as_it_was_told_and_reports_it
         assert!(verifier.stale().is_some_and(|stale| stale < short));
     }
     drop(gateway);
-    assert_eq!(refused(&strict, &tokens.access).await, Refused::Unsure);
+    assert_eq!(unaccepted(&strict, &tokens.access).await, STALE);
     eventually("it knows that it is stale", LIMIT, async || lenient.is_stale().then_some(())).await;
     accepted(&lenient, &tokens.access).await;
     assert!(lenient.stale().is_some_and(|stale| stale > short));
-    assert!(matches!(lenient.verify("nonsense").await, Err(Refused::Token(_))));
+    assert!(matches!(lenient.verify("nonsense").await, Outcome::Refused(AccessRefusal::Token(_))));
 }
 
 /// A node that has never read the feed knows of no logout.
@@ -40,6 +40,6 @@ async fn before_the_feed_was_read_there_is_no_verdict_unless_it_was_told_to_go_o
     let strict = builder().feed(nobody()).start().expect("sound settings");
     let lenient = builder().feed(nobody()).accept_when_stale().start().expect("sound settings");
     assert_eq!((strict.stale(), strict.is_stale()), (None, true));
-    assert_eq!(strict.verify(&tokens.access).await.unwrap_err(), Refused::Unsure);
+    assert_eq!(strict.verify(&tokens.access).await, Outcome::Unknown(Unknown::FeedUnread));
     accepted(&lenient, &tokens.access).await;
 }

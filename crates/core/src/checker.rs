@@ -1,7 +1,8 @@
 //! The decision on an access token, from memory: signature, claims, times, and the end of its session.
 
 mod access;
-mod seen;
+mod outcome;
+mod valid_tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,34 +10,15 @@ use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::sleep;
 
-use self::seen::Seen;
+pub use self::access::Access;
+pub use self::outcome::{AccessRefusal, Outcome, Unknown};
+use self::valid_tokens::{Entry, ValidTokens};
 use crate::clock::Timestamp;
 use crate::feed::Denylist;
-use crate::token::verify::{AccessToken, Rejected};
-use crate::token::verifying::VerifyingKey;
-use crate::token::{Parts, Typ};
+use crate::token::{Acceptance, AccessToken, Audiences, Parts, TokenRefusal, Typ, VerifyingKey};
 
-pub use self::access::Access;
-
-/// Capacity for tokens remembered as valid.
-const SEEN: usize = 10_000;
-
-/// Least time between two passes that drop the tokens of ended sessions.
-const DROP_EVERY: Duration = Duration::from_millis(100);
-
-/// Why a token is not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// The token itself is not good.
-    #[error("{0}")]
-    Token(#[from] Rejected),
-    /// A logout, or another end, came before.
-    #[error("its session has ended")]
-    Ended,
-    /// No verdict on the token: ask later, or elsewhere.
-    #[error("it cannot be known whether its session has ended")]
-    Unsure,
-}
+/// Least time between two passes that forget the tokens of ended sessions.
+const FORGET_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Where the keys are that check signatures.
 pub trait Keys: Send + Sync {
@@ -44,8 +26,8 @@ pub trait Keys: Send + Sync {
     ///
     /// # Errors
     ///
-    /// As [`find_access`](crate::token::verifying::find_access).
-    fn find(&self, parts: &Parts<'_>) -> Result<(Arc<VerifyingKey>, Typ), Rejected>;
+    /// As [`find_access_key`](crate::token::find_access_key).
+    fn find(&self, parts: &Parts<'_>) -> Result<(Arc<VerifyingKey>, Typ), TokenRefusal>;
 }
 
 /// The rules of a verifier.
@@ -63,85 +45,110 @@ pub struct Rules {
     pub goes_on_when_stale: bool,
 }
 
+impl Rules {
+    fn acceptance(&self) -> Acceptance<'_> {
+        Acceptance {
+            issuer: &self.issuer,
+            audiences: Audiences::Only(&self.audiences),
+            typ_jwt: if self.takes_typ_jwt { Audiences::Any } else { Audiences::Only(&[]) },
+        }
+    }
+}
+
 /// Checks access tokens. Shared by all threads.
 pub struct Checker {
     keys: Arc<dyn Keys>,
     rules: Rules,
     denylist: Arc<Denylist>,
-    seen: Seen,
+    valid_tokens: ValidTokens,
 }
 
 impl Checker {
-    /// Checks by these keys and rules, and by the ends that `denylist` remembers.
+    /// Checks by these keys and rules, and by the ended sessions on `denylist`.
     pub fn new(keys: Arc<dyn Keys>, rules: Rules, denylist: Arc<Denylist>) -> Self {
-        Self { keys, rules, denylist, seen: Seen::new(SEEN) }
+        Self { keys, rules, denylist, valid_tokens: ValidTokens::new() }
     }
 
     /// Checks a token at the time `now`, from memory: no request is sent, and nothing is waited for.
-    ///
-    /// # Errors
-    ///
-    /// Why the token is refused; [`Refused::Unsure`] is no verdict on the token.
-    pub fn check(&self, token: &str, now: impl FnOnce(&Access) -> Timestamp) -> Result<Access, Refused> {
-        let parts = Parts::split(token)?;
-        let (key, typ) = self.keys.find(&parts)?;
-        let known = (key.id, key.digest(&parts)?);
-        let access = match self.seen.get(&known) {
-            Some(access) => access,
-            None => {
-                key.check_signature(&parts)?;
-                let access = self.read(&parts, typ)?;
-                self.seen.insert(known, access.clone());
-                access
-            }
-        };
-        let verdict = self.verdict(&access, now(&access));
-        if verdict.is_err() {
-            self.seen.forget(&known);
+    pub fn check(&self, token: &str, now: impl FnOnce(&Access) -> Timestamp) -> Outcome {
+        match self.verdict(token, now) {
+            Ok(access) => match self.unknown_end(&access) {
+                Some(unknown) => Outcome::Unknown(unknown),
+                None => Outcome::Accepted(access),
+            },
+            Err(refusal) => Outcome::Refused(refusal),
         }
-        verdict?;
-        if self.rules.goes_on_when_stale {
-            return Ok(access);
-        }
-        if access.token().lifetime() > self.denylist.retention() {
-            log::error!("session {}: a token lives longer than ends are remembered", access.session());
-            return Err(Refused::Unsure);
-        }
-        if self.is_stale() { Err(Refused::Unsure) } else { Ok(access) }
     }
 
-    /// Whether the feed's lag is beyond the limit of the rules.
+    /// Whether the feed was not read yet, or its lag is beyond the limit of the rules.
     pub fn is_stale(&self) -> bool {
-        self.denylist.stale().is_none_or(|stale| stale > self.rules.max_stale)
+        self.feed_gap().is_some()
     }
 
     /// Forgets the tokens of ended sessions, as long as it is polled. [`check`](Self::check) refuses them before that.
     pub async fn drop_ended(&self) {
         let mut ends = self.denylist.later_events();
         while !matches!(ends.recv().await, Err(RecvError::Closed)) {
-            sleep(DROP_EVERY).await;
+            sleep(FORGET_INTERVAL).await;
             ends = ends.resubscribe(); // one pass covers all events of the pause
-            self.seen.retain(|access| self.denylist.reason(access.subject(), access.session()).is_none());
+            self.valid_tokens.retain(|access| !self.has_ended(access));
         }
     }
 
-    fn read(&self, parts: &Parts<'_>, typ: Typ) -> Result<Access, Rejected> {
-        if typ != Typ::AtJwt && !self.rules.takes_typ_jwt {
-            return Err(Rejected::WrongKind);
+    /// The verdict as far as the denylist knows.
+    fn verdict(&self, token: &str, now: impl FnOnce(&Access) -> Timestamp) -> Result<Access, AccessRefusal> {
+        let parts = Parts::split(token)?;
+        let (key, typ) = self.keys.find(&parts)?;
+        let entry = Entry::new(&key, &parts);
+        let access = match self.valid_tokens.get(&entry) {
+            Some(access) => access,
+            None => {
+                key.check_signature(&parts)?;
+                let access = self.accept(&parts, typ)?;
+                self.valid_tokens.insert(entry, access.clone());
+                access
+            }
+        };
+        let alive = self.check_alive(&access, now(&access));
+        if alive.is_err() {
+            self.valid_tokens.forget(&entry);
         }
+        alive.map(|()| access)
+    }
+
+    fn accept(&self, parts: &Parts<'_>, typ: Typ) -> Result<Access, TokenRefusal> {
         let payload = parts.payload()?;
-        let read = AccessToken::read(&payload, &self.rules.issuer, |audience| {
-            let is_ours = self.rules.audiences.iter().any(|own| own == audience);
-            if is_ours { Ok(()) } else { Err(Rejected::Foreign) }
-        })?;
-        Ok(Access::new(read, payload))
+        let token = AccessToken::accept(typ, &payload, &self.rules.acceptance())?;
+        Ok(Access::new(token, payload))
     }
 
-    fn verdict(&self, access: &Access, now: Timestamp) -> Result<(), Refused> {
+    fn check_alive(&self, access: &Access, now: Timestamp) -> Result<(), AccessRefusal> {
         access.token().check_live_at(now)?;
-        match self.denylist.reason(access.subject(), access.session()) {
-            Some(_) => Err(Refused::Ended),
-            None => Ok(()),
+        if self.has_ended(access) { Err(AccessRefusal::Ended) } else { Ok(()) }
+    }
+
+    fn has_ended(&self, access: &Access) -> bool {
+        self.denylist.reason(access.subject(), access.session()).is_some()
+    }
+
+    /// Why the session may have ended although the denylist does not hold it.
+    fn unknown_end(&self, access: &Access) -> Option<Unknown> {
+        if self.rules.goes_on_when_stale {
+            return None;
+        }
+        if access.token().lifetime() > self.denylist.retention() {
+            log::error!("session {}: a token lives longer than ends are remembered", access.session());
+            return Some(Unknown::OutlivesDenylist);
+        }
+        self.feed_gap()
+    }
+
+    /// Why the denylist may lack the latest events.
+    fn feed_gap(&self) -> Option<Unknown> {
+        match self.denylist.stale() {
+            None => Some(Unknown::FeedUnread),
+            Some(lag) if lag > self.rules.max_stale => Some(Unknown::FeedStale),
+            Some(_) => None,
         }
     }
 }

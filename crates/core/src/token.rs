@@ -1,16 +1,33 @@
 //! Tokens as verifiers need them, pure: no HTTP, no store, no async, no files, no key that signs.
 //!
-//! - `header`: the algorithm and the type of a token. - [`Secret`]: a key for HS256.
-//! - `jws`: a token taken apart. - [`verifying`]: keys that check signatures.
-//! - `presented`: the claims as they are read. - [`verify`]: the one place where a string becomes trusted claims.
+//! A string becomes trusted claims in these steps, for all callers:
+//!
+//! 1. [`Parts`]: the token taken apart. `header`: its algorithm and its type.
+//! 2. [`find_access_key`], [`open_refresh`]: the key of the token.
+//! 3. [`VerifyingKey`]: the check of the signature. [`Secret`]: a key for HS256.
+//! 4. `claims`: the claims as they are read.
+//! 5. [`AccessToken::accept`], [`RefreshToken::read`]: the decision on the claims. `validity`: the check of the times.
+//!
+//! JWT libraries accept more than one thinks: 60 s past `exp`, any `typ`, an unknown `crit`, a missing or oddly typed
+//! `iss` or `aud`. So all of these are checked here, and signatures by the crypto library.
 
+mod access_token;
+mod claims;
 mod header;
 mod jws;
-mod presented;
+mod key_lookup;
+mod refresh_token;
+mod refusal;
 mod secret;
-pub mod verify;
-pub mod verifying;
+mod validity;
+mod verifying_key;
 
+pub use access_token::{Acceptance, AccessToken, Audiences};
 pub use header::{Alg, Typ, UnknownAlg};
+pub(crate) use jws::Fingerprint;
 pub use jws::Parts;
+pub use key_lookup::{find_access_key, open_refresh};
+pub use refresh_token::RefreshToken;
+pub use refusal::TokenRefusal;
 pub use secret::{InvalidSecret, Secret};
+pub use verifying_key::{UnusableJwk, VerifyingKey};

@@ -39,7 +39,7 @@ use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, Resp
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::{Access, Refused, Verifier};
+use crate::{Access, AccessRefusal, Outcome, Unknown, Verifier};
 
 /// A middleware: refuses requests without a valid access token.
 #[derive(Debug, Clone)]
@@ -61,7 +61,11 @@ impl Guard {
     }
 
     async fn admit(&self, http: &HttpRequest) -> Result<Access, Denied> {
-        let access = self.verifier.verify(bearer(http)?).await.map_err(Denied::Refused)?;
+        let access = match self.verifier.verify(bearer(http)?).await {
+            Outcome::Accepted(access) => access,
+            Outcome::Refused(refusal) => return Err(Denied::Refused(refusal)),
+            Outcome::Unknown(reason) => return Err(Denied::Unknown(reason)),
+        };
         match self.scopes.iter().find(|scope| !access.has_scope(scope)) {
             Some(missing) => Err(Denied::Scope(missing.clone())),
             None => Ok(access),
@@ -152,8 +156,10 @@ pub enum Denied {
     Missing,
     /// Several credentials came.
     Ambiguous,
-    /// The verifier refuses the token, or is unsure of it.
-    Refused(Refused),
+    /// The token is not good, or its session has ended.
+    Refused(AccessRefusal),
+    /// There is no verdict on the token.
+    Unknown(Unknown),
     /// The token lacks this scope.
     Scope(String),
     /// The claims do not fit the type of the handler's parameter.
@@ -167,9 +173,7 @@ impl fmt::Display for Denied {
         f.write_str(match self {
             Self::Missing => "an access token is missing",
             Self::Ambiguous => "'Authorization' is given more than once",
-            Self::Refused(Refused::Unsure) => {
-                "it cannot be known now whether the session has ended; repeat the request"
-            }
+            Self::Unknown(_) => "it cannot be known now whether the session has ended; repeat the request",
             Self::Refused(_) => "the access token is not valid, or its session has ended",
             Self::Scope(_) => "the access token lacks a scope that is needed here",
             Self::Claims => "the access token lacks a claim that is needed here",
@@ -181,11 +185,9 @@ impl fmt::Display for Denied {
 impl Denied {
     fn parts(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::Missing | Self::Refused(Refused::Token(_) | Refused::Ended) => {
-                (StatusCode::UNAUTHORIZED, "invalid_token")
-            }
+            Self::Missing | Self::Refused(_) => (StatusCode::UNAUTHORIZED, "invalid_token"),
             Self::Ambiguous => (StatusCode::BAD_REQUEST, "invalid_request"),
-            Self::Refused(Refused::Unsure) => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+            Self::Unknown(_) => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
             Self::Scope(_) | Self::Claims => (StatusCode::FORBIDDEN, "insufficient_scope"),
             Self::Unguarded => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
         }

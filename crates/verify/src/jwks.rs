@@ -10,9 +10,7 @@ use futures_util::TryStreamExt;
 use reqwest::header::CACHE_CONTROL;
 use reqwest::{Client, Response, Url};
 use token_gateway_core::checker::Keys;
-use token_gateway_core::token::verify::Rejected;
-use token_gateway_core::token::verifying::{self, VerifyingKey};
-use token_gateway_core::token::{Parts, Typ};
+use token_gateway_core::token::{Parts, TokenRefusal, Typ, VerifyingKey, find_access_key};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -168,10 +166,10 @@ impl Jwks {
 }
 
 impl Keys for Jwks {
-    fn find(&self, parts: &Parts<'_>) -> Result<(Arc<VerifyingKey>, Typ), Rejected> {
+    fn find(&self, parts: &Parts<'_>) -> Result<(Arc<VerifyingKey>, Typ), TokenRefusal> {
         let keys = self.keys.load();
-        let known = keys.as_deref().ok_or(Rejected::UnknownKey)?;
-        let (key, typ) = verifying::find_access(known.keys.iter(), parts)?;
+        let known = keys.as_deref().ok_or(TokenRefusal::UnknownKey)?;
+        let (key, typ) = find_access_key(known.keys.iter(), parts)?;
         Ok((key.clone(), typ))
     }
 }

@@ -10,8 +10,8 @@ mod server_url;
 mod sse;
 mod verifier;
 
-pub use token_gateway_core::checker::{Access, Refused};
-pub use token_gateway_core::token::verify::Rejected;
+pub use token_gateway_core::checker::{Access, AccessRefusal, Outcome, Unknown};
+pub use token_gateway_core::token::TokenRefusal;
 #[cfg(feature = "redis")]
 pub use token_gateway_redis_link::{Settings as LinkSettings, address::Tls};
 

@@ -9,13 +9,11 @@ use reqwest::{Client, Url};
 use token_gateway_core::checker::{Checker, Keys, Rules};
 use token_gateway_core::clock::Timestamp;
 use token_gateway_core::feed::{Denylist, timing};
-use token_gateway_core::token::verify::Rejected;
-use token_gateway_core::token::verifying::{self, VerifyingKey};
-use token_gateway_core::token::{Parts, Secret, Typ};
+use token_gateway_core::token::{Parts, Secret, TokenRefusal, Typ, VerifyingKey, find_access_key};
 use tokio::task::JoinHandle;
 
 use crate::jwks::Jwks;
-use crate::{Access, BuildError, Feed, Refused, server_url};
+use crate::{AccessRefusal, BuildError, Feed, Outcome, Unknown, server_url};
 
 /// The default lifetime of access tokens, plus a quarter of an hour.
 const RETENTION: Duration = Duration::from_secs(1800);
@@ -79,19 +77,15 @@ impl Verifier {
         Builder { rules, keys: None, feed: None, retention: RETENTION }
     }
 
-    /// Checks a token now, and returns its content. Waits in two cases only:
+    /// Checks a token now. Waits in two cases only:
     ///
     /// - The token names an unknown key. The wait is for at most one answer of the key server.
     /// - The verifier has just started. The wait is for keys and feed.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused::Unsure`] is no verdict (503); all others are verdicts (401).
-    pub async fn verify(&self, token: &str) -> Result<Access, Refused> {
+    pub async fn verify(&self, token: &str) -> Outcome {
         let has_not_started = || self.stale().is_none() || !self.has_keys();
         match self.check(token) {
-            Err(Refused::Token(Rejected::UnknownKey)) => self.look_again().await,
-            Err(Refused::Unsure) if has_not_started() => {
+            Outcome::Refused(AccessRefusal::Token(TokenRefusal::UnknownKey)) => self.look_again().await,
+            Outcome::Unknown(_) if has_not_started() => {
                 self.look_again().await;
                 self.0.denylist.read_first().await;
             }
@@ -101,16 +95,14 @@ impl Verifier {
     }
 
     /// The same check from memory, without waiting: a key not known yet counts as unknown.
-    ///
-    /// # Errors
-    ///
-    /// As [`Verifier::verify`].
-    pub fn check(&self, token: &str) -> Result<Access, Refused> {
+    pub fn check(&self, token: &str) -> Outcome {
         if !self.has_keys() {
-            return Err(Refused::Unsure);
+            return Outcome::Unknown(Unknown::KeysUnfetched);
         }
         match self.0.checker.check(token, |_| Timestamp::from_system_clock()) {
-            Err(Refused::Token(Rejected::UnknownKey)) if self.may_lack_keys() => Err(Refused::Unsure),
+            Outcome::Refused(AccessRefusal::Token(TokenRefusal::UnknownKey)) if self.may_lack_keys() => {
+                Outcome::Unknown(Unknown::KeysUnfetched)
+            }
             decided => decided,
         }
     }
@@ -182,7 +174,7 @@ impl Builder {
     }
 
     /// How long the denylist keeps an entry: the gateway's `ACCESS_TTL_SECONDS` plus a quarter of an hour. The default
-    /// is 30 minutes; the least is one minute. A token with a longer lifetime is [`Refused::Unsure`], because the
+    /// is 30 minutes; the least is one minute. For a token with a longer lifetime the outcome is [`Unknown::OutlivesDenylist`], because the
     /// denylist may have dropped its session already. [`accept_when_stale`](Self::accept_when_stale) accepts such
     /// tokens.
     pub fn retention(mut self, retention: Duration) -> Self {
@@ -239,8 +231,8 @@ impl Builder {
 struct Fixed(Arc<VerifyingKey>);
 
 impl Keys for Fixed {
-    fn find(&self, parts: &Parts<'_>) -> Result<(Arc<VerifyingKey>, Typ), Rejected> {
-        let (key, typ) = verifying::find_access(std::iter::once(&self.0), parts)?;
+    fn find(&self, parts: &Parts<'_>) -> Result<(Arc<VerifyingKey>, Typ), TokenRefusal> {
+        let (key, typ) = find_access_key(std::iter::once(&self.0), parts)?;
         Ok((key.clone(), typ))
     }
 }

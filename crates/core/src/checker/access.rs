@@ -5,12 +5,13 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use crate::session::{SessionId, Subject};
-use crate::token::verify::AccessToken;
+use crate::token::AccessToken;
 
 /// An access token found valid. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access(Arc<Inner>);
 
+#[derive(PartialEq, Eq)]
 struct Inner {
     token: AccessToken,
     /// A JSON object: the claims as they stand in the token.

@@ -1,4 +1,4 @@
-//! Which tokens the verifier forgets.
+//! Tokens found valid before.
 
 use std::iter;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::*;
 use crate::feed::{EndedSession, Listener as _, RevocationEvent};
 use crate::session::{Reason, SessionId, Subject};
-use crate::token::verifying::find_access;
+use crate::token::find_access_key;
 
 const SECRET: &[u8] = b"the-secret-of-access-tokens-in-tests";
 
@@ -37,8 +37,8 @@ impl OneKey {
 }
 
 impl Keys for OneKey {
-    fn find(&self, parts: &Parts<'_>) -> Result<(Arc<VerifyingKey>, Typ), Rejected> {
-        let (key, typ) = find_access(iter::once(&self.0), parts)?;
+    fn find(&self, parts: &Parts<'_>) -> Result<(Arc<VerifyingKey>, Typ), TokenRefusal> {
+        let (key, typ) = find_access_key(iter::once(&self.0), parts)?;
         Ok((key.clone(), typ))
     }
 }
@@ -65,15 +65,15 @@ async fn a_token_is_dropped_when_its_session_ends_though_nobody_asks_for_it_agai
     let (ended, other) = (SessionId::random(), SessionId::random());
     let [_, kept] = [ended, other].map(|session| {
         let token = keys.mint(&subject, session);
-        checker.check(&token, |_| Timestamp::from_system_clock()).expect("a good token");
+        accepted(&checker, &token);
         token
     });
-    assert_eq!(checker.seen.len(), 2);
+    assert_eq!(checker.valid_tokens.len(), 2);
     let ended = EndedSession { session: ended, reason: Reason::Logout };
     let announcing = async {
         let at = Timestamp::from_system_clock();
         checker.denylist.events(0, vec![RevocationEvent { subject: subject.clone(), ended, at }], None);
-        while checker.seen.len() > 1 {
+        while checker.valid_tokens.len() > 1 {
             tokio::task::yield_now().await;
         }
     };
@@ -82,11 +82,29 @@ async fn a_token_is_dropped_when_its_session_ends_though_nobody_asks_for_it_agai
         () = checker.drop_ended() => unreachable!("it goes on"),
         () = announcing => {}
     }
-    assert!(checker.seen.get(&known(&checker, &kept)).is_some(), "the other's is kept");
+    assert!(checker.valid_tokens.get(&entry(&checker, &kept)).is_some(), "the other's is kept");
 }
 
-fn known(checker: &Checker, token: &str) -> (u64, [u8; 32]) {
+/// The whole token must be the same, and not only the part that is signed.
+#[test]
+fn a_valid_token_with_another_signature_is_refused() {
+    let keys = OneKey::new();
+    let checker = checker(keys.clone());
+    let token = keys.mint(&"alice".parse().expect("a subject"), SessionId::random());
+    accepted(&checker, &token);
+    let (message, signature) = token.rsplit_once('.').expect("a token");
+    let forged = format!("{message}.{}", signature.chars().rev().collect::<String>());
+    let outcome = checker.check(&forged, |_| Timestamp::from_system_clock());
+    assert!(matches!(outcome, Outcome::Refused(AccessRefusal::Token(_))), "{outcome:?}");
+}
+
+fn accepted(checker: &Checker, token: &str) {
+    let outcome = checker.check(token, |_| Timestamp::from_system_clock());
+    assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
+}
+
+fn entry(checker: &Checker, token: &str) -> Entry {
     let parts = Parts::split(token).expect("a token");
     let (key, _) = checker.keys.find(&parts).expect("a key");
-    (key.id, key.digest(&parts).expect("a signature"))
+    Entry::new(&key, &parts)
 }

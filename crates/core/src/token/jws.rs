@@ -1,18 +1,22 @@
 //! A token as it arrives: the compact serialization of RFC 7515 section 7.1, taken apart strictly.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use base64_simd::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::presented::present;
-use super::verify::Rejected;
+use super::claims::present;
+use super::refusal::TokenRefusal;
 
 /// Longer tokens, in bytes, are refused unread. Claims take at most 2 KiB, so our tokens stay far below.
 const MAX_TOKEN_LEN: usize = 8 * 1024;
 
+/// The SHA-256 of a whole token, to recognize the token by. It cannot be used as a token.
+pub(crate) type Fingerprint = [u8; 32];
+
 /// Exactly three parts, each still encoded.
 pub struct Parts<'a> {
-    pub(super) token: &'a str,
+    token: &'a str,
     /// The signed text: header and payload with the dot between.
     pub(super) message: &'a str,
     pub(super) header: &'a str,
@@ -41,14 +45,14 @@ impl<'a> Parts<'a> {
     ///
     /// # Errors
     ///
-    /// [`Rejected::Malformed`] for a text of more than 8 KiB, or without exactly three parts.
-    pub fn split(token: &'a str) -> Result<Self, Rejected> {
+    /// [`TokenRefusal::Malformed`] for a text of more than 8 KiB, or without exactly three parts.
+    pub fn split(token: &'a str) -> Result<Self, TokenRefusal> {
         if token.len() > MAX_TOKEN_LEN {
-            return Err(Rejected::Malformed);
+            return Err(TokenRefusal::Malformed);
         }
         let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
         let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
-            return Err(Rejected::Malformed);
+            return Err(TokenRefusal::Malformed);
         };
         Ok(Self {
             token,
@@ -59,12 +63,18 @@ impl<'a> Parts<'a> {
         })
     }
 
+    /// The fingerprint of the token. Nothing is checked.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        let digest = digest(&SHA256, self.token.as_bytes());
+        digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
+    }
+
     /// Critical extensions (RFC 7515 section 4.1.11) and compression are refused.
-    pub(super) fn header(&self) -> Result<Header, Rejected> {
+    pub(super) fn header(&self) -> Result<Header, TokenRefusal> {
         let header: Header =
-            serde_json::from_slice(&decode_object(self.header)?).map_err(|_| Rejected::Malformed)?;
+            serde_json::from_slice(&decode_object(self.header)?).map_err(|_| TokenRefusal::Malformed)?;
         if header.crit.is_some() || header.zip.is_some() || header.b64.is_some() {
-            return Err(Rejected::Malformed);
+            return Err(TokenRefusal::Malformed);
         }
         Ok(header)
     }
@@ -73,22 +83,22 @@ impl<'a> Parts<'a> {
     ///
     /// # Errors
     ///
-    /// [`Rejected::Malformed`] for anything but a JSON object in base64url.
-    pub fn payload(&self) -> Result<Vec<u8>, Rejected> {
+    /// [`TokenRefusal::Malformed`] for anything but a JSON object in base64url.
+    pub fn payload(&self) -> Result<Vec<u8>, TokenRefusal> {
         decode_object(self.payload)
     }
 
-    pub(super) fn signature(&self) -> Result<Vec<u8>, Rejected> {
+    pub(super) fn signature(&self) -> Result<Vec<u8>, TokenRefusal> {
         decode(self.signature)
     }
 }
 
 /// Only a JSON object: the reader would take a list for the members in their order.
-fn decode_object(part: &str) -> Result<Vec<u8>, Rejected> {
+fn decode_object(part: &str) -> Result<Vec<u8>, TokenRefusal> {
     let json = decode(part)?;
-    if json.trim_ascii_start().starts_with(b"{") { Ok(json) } else { Err(Rejected::Malformed) }
+    if json.trim_ascii_start().starts_with(b"{") { Ok(json) } else { Err(TokenRefusal::Malformed) }
 }
 
-fn decode(part: &str) -> Result<Vec<u8>, Rejected> {
-    URL_SAFE_NO_PAD.decode_to_vec(part).map_err(|_| Rejected::Malformed)
+fn decode(part: &str) -> Result<Vec<u8>, TokenRefusal> {
+    URL_SAFE_NO_PAD.decode_to_vec(part).map_err(|_| TokenRefusal::Malformed)
 }

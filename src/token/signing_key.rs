@@ -1,4 +1,4 @@
-//! One key at work, prepared once, with its halves for signing and checking. Shared by all workers.
+//! A key that signs, prepared once, with its halves for signing and checking. Shared by all workers.
 
 use std::sync::Arc;
 
@@ -8,14 +8,13 @@ use aws_lc_rs::signature::{
     EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair,
 };
 use base64_simd::URL_SAFE_NO_PAD;
-use token_gateway_core::token::verifying::VerifyingKey;
-use token_gateway_core::token::{Alg, Secret, Typ};
+use token_gateway_core::token::{Alg, Secret, Typ, VerifyingKey};
 
 use super::jwk::{InvalidKey, Material, PrivateJwk, Signs};
 
-pub(super) struct Key {
+pub(super) struct SigningKey {
     verifying: Arc<VerifyingKey>,
-    signs: Signer,
+    signer: Signer,
 }
 
 enum Signer {
@@ -25,7 +24,7 @@ enum Signer {
     Rsa(Box<RsaKeyPair>),
 }
 
-impl Key {
+impl SigningKey {
     /// A secret without a `kid`.
     pub fn hs256(secret: &Secret, typs: &[Typ]) -> Self {
         Self::from_secret(None, typs, secret.expose())
@@ -34,16 +33,16 @@ impl Key {
     fn from_secret(kid: Option<String>, typs: &[Typ], secret: &[u8]) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
         let verifying = Arc::new(VerifyingKey::hmac(kid, typs, secret));
-        Self { verifying, signs: Signer::Hmac(Box::new(key)) }
+        Self { verifying, signer: Signer::Hmac(Box::new(key)) }
     }
 
     pub fn from_jwk(jwk: &PrivateJwk) -> Result<Self, InvalidKey> {
-        let (alg, material) = jwk.open()?;
+        let (alg, material) = jwk.material()?;
         let (kid, typs) = match jwk.signs {
             Signs::Access => (Some(jwk.thumbprint()), &Typ::ACCESS[..]),
             Signs::Refresh => (None, &Typ::REFRESH[..]),
         };
-        let (public, signs) = match material {
+        let (public, signer) = match material {
             Material::Secret(secret) => return Ok(Self::from_secret(kid, typs, &secret)),
             Material::Ec(pair) => (pair.public_key().as_ref().to_vec(), Signer::Ec(pair)),
             Material::Ed(pair) => (pair.public_key().as_ref().to_vec(), Signer::Ed(pair)),
@@ -51,7 +50,7 @@ impl Key {
         };
         let verifying =
             VerifyingKey::public(alg, kid, typs, &public).map_err(|_| InvalidKey::Inconsistent)?;
-        Ok(Self { verifying: Arc::new(verifying), signs })
+        Ok(Self { verifying: Arc::new(verifying), signer })
     }
 
     pub fn verifying(&self) -> &Arc<VerifyingKey> {
@@ -73,13 +72,13 @@ impl Key {
     /// Appends the signature of the first `message_len` bytes.
     fn sign(&self, message_len: usize, token: &mut String) {
         let message = &token.as_bytes()[..message_len];
-        match &self.signs {
+        match &self.signer {
             Signer::Hmac(key) => {
                 let tag = hmac::sign(key, message);
                 URL_SAFE_NO_PAD.encode_append(tag, token);
             }
             Signer::Ec(pair) => {
-                let signature = pair.sign(&SystemRandom::new(), message).expect(SIGNS);
+                let signature = pair.sign(&SystemRandom::new(), message).expect(CHECKED);
                 URL_SAFE_NO_PAD.encode_append(signature, token);
             }
             Signer::Ed(pair) => {
@@ -93,11 +92,11 @@ impl Key {
                     &RSA_PKCS1_SHA256 as &_
                 };
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(encoding, &SystemRandom::new(), message, &mut signature).expect(SIGNS);
+                pair.sign(encoding, &SystemRandom::new(), message, &mut signature).expect(CHECKED);
                 URL_SAFE_NO_PAD.encode_append(signature, token);
             }
         }
     }
 }
 
-const SIGNS: &str = "a key that was checked when it was read signs";
+const CHECKED: &str = "a key that was checked when it was read signs";

@@ -4,14 +4,17 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-/// Any of our tokens as it is read: wrong types, missing members and duplicates are errors, which the
-/// JWT library alone would let through.
+use super::refusal::TokenRefusal;
+use crate::session::Subject;
+
+/// The claims of any of our tokens. Wrong types, missing members and duplicates are errors, which the JWT library alone
+/// would let through.
 #[derive(Deserialize)]
-pub(super) struct Presented<'a> {
+pub(super) struct Claims<'a> {
     #[serde(borrow)]
-    pub iss: Cow<'a, str>,
+    iss: Cow<'a, str>,
     #[serde(borrow)]
-    pub sub: Cow<'a, str>,
+    sub: Cow<'a, str>,
     #[serde(borrow)]
     pub aud: Cow<'a, str>,
     pub exp: u64,
@@ -27,9 +30,27 @@ pub(super) struct Presented<'a> {
     #[serde(borrow)]
     pub client_id: Cow<'a, str>,
     #[serde(borrow, rename = "type")]
-    pub kind: Cow<'a, str>,
+    kind: Cow<'a, str>,
     #[serde(default, deserialize_with = "present")]
     pub scope: Option<String>,
+}
+
+impl<'a> Claims<'a> {
+    /// Reads the payload of a token of this `type` and issuer.
+    pub fn read(payload: &'a [u8], kind: &str, issuer: &str) -> Result<Self, TokenRefusal> {
+        let claims: Self = serde_json::from_slice(payload).map_err(|_| TokenRefusal::Malformed)?;
+        if claims.kind != kind {
+            return Err(TokenRefusal::WrongKind);
+        }
+        if claims.iss != issuer {
+            return Err(TokenRefusal::Foreign);
+        }
+        Ok(claims)
+    }
+
+    pub fn subject(&self) -> Result<Subject, TokenRefusal> {
+        self.sub.parse().map_err(|_| TokenRefusal::Malformed)
+    }
 }
 
 /// A member that may be absent, but not `null`.

@@ -11,7 +11,7 @@ use super::payload::{CorruptClaims, Payload};
 
 /// Beyond this age, a replay of the refresh mints the access token anew. `expires_in` counts from the `iat`, so the
 /// client would overestimate the rest of an older token's life by more than this.
-const STALE: Duration = Duration::from_secs(60);
+const REPLAYABLE_AGE: Duration = Duration::from_secs(60);
 
 /// The input for a pair of tokens.
 #[derive(Debug)]
@@ -90,8 +90,8 @@ impl Tokens {
 
     /// The start of the lifetimes told to the client: the rotation, or now if the replay is stale.
     fn told_at(&self, grant: &Grant<'_>) -> Timestamp {
-        let stale = grant.issued_at.plus(STALE.min(self.settings.access_ttl / 2));
-        if grant.now < stale { grant.issued_at } else { grant.now }
+        let limit = grant.issued_at.plus(REPLAYABLE_AGE.min(self.settings.access_ttl / 2));
+        if grant.now < limit { grant.issued_at } else { grant.now }
     }
 }
 

@@ -1,0 +1,112 @@
+//! Keys that check signatures: public keys and secrets, prepared once.
+
+mod published;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256,
+    VerificationAlgorithm,
+};
+use base64_simd::URL_SAFE_NO_PAD;
+
+pub use self::published::UnusableJwk;
+use super::header::{Alg, Typ};
+use super::jws::Parts;
+use super::refusal::TokenRefusal;
+use super::secret::Secret;
+
+/// A key for checking tokens.
+pub struct VerifyingKey {
+    /// Unique in this process.
+    pub(crate) id: u64,
+    /// The only algorithm of its tokens.
+    pub alg: Alg,
+    /// `None` for a secret from settings, and for all keys of refresh tokens.
+    pub kid: Option<String>,
+    /// The header of this key's tokens, encoded, with the dot after it; one for each `typ`.
+    headers: Vec<(Typ, String)>,
+    material: Material,
+}
+
+enum Material {
+    Hmac(Box<hmac::Key>),
+    Public(ParsedPublicKey),
+}
+
+impl VerifyingKey {
+    /// A secret without a `kid`, for access tokens.
+    pub fn from_secret(secret: &Secret) -> Self {
+        Self::hmac(None, &Typ::ACCESS, secret.expose())
+    }
+
+    /// A secret for tokens of these types.
+    pub fn hmac(kid: Option<String>, typs: &[Typ], secret: &[u8]) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+        Self::new(Alg::Hs256, kid, typs, Material::Hmac(Box::new(key)))
+    }
+
+    /// A public key for tokens of these types. `public` is a point for ES256, 32 bytes for EdDSA, PKCS #1 for RSA.
+    ///
+    /// # Errors
+    ///
+    /// [`UnusableJwk::Algorithm`] for a secret; [`UnusableJwk::Malformed`] for a key of another form.
+    pub fn public(alg: Alg, kid: Option<String>, typs: &[Typ], public: &[u8]) -> Result<Self, UnusableJwk> {
+        let algorithm: &'static dyn VerificationAlgorithm = match alg {
+            Alg::Es256 => &ECDSA_P256_SHA256_FIXED,
+            Alg::EdDsa => &ED25519,
+            Alg::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
+            Alg::Ps256 => &RSA_PSS_2048_8192_SHA256,
+            Alg::Hs256 => return Err(UnusableJwk::Algorithm),
+        };
+        let public = ParsedPublicKey::new(algorithm, public).map_err(|_| UnusableJwk::Malformed)?;
+        Ok(Self::new(alg, kid, typs, Material::Public(public)))
+    }
+
+    fn new(alg: Alg, kid: Option<String>, typs: &[Typ], material: Material) -> Self {
+        let named = kid.as_ref().map(|kid| format!(r#","kid":"{kid}""#)).unwrap_or_default();
+        let header = |typ: &Typ| {
+            let json = format!(r#"{{"typ":"{}","alg":"{}"{named}}}"#, typ.as_str(), alg.as_str());
+            (*typ, URL_SAFE_NO_PAD.encode_to_string(json) + ".")
+        };
+        static KEYS: AtomicU64 = AtomicU64::new(0);
+        let id = KEYS.fetch_add(1, Ordering::Relaxed);
+        Self { id, headers: typs.iter().map(header).collect(), alg, kid, material }
+    }
+
+    /// How a token of this key begins: its header, encoded, and the dot that follows.
+    pub fn header(&self, typ: Typ) -> &str {
+        self.headers.iter().find(|(it, _)| *it == typ).map_or("", |(_, header)| header)
+    }
+
+    /// The `typ` of a token whose header is, to the letter, one that the gateway writes with this key.
+    pub(super) fn wrote(&self, header: &str) -> Option<Typ> {
+        let same = |(_, own): &&(Typ, String)| own.len() == header.len() + 1 && own.starts_with(header);
+        self.headers.iter().find(same).map(|(typ, _)| *typ)
+    }
+
+    pub(super) fn typ(&self, text: &str) -> Option<Typ> {
+        self.headers.iter().map(|(typ, _)| *typ).find(|typ| typ.as_str() == text)
+    }
+
+    /// Checks the signature. Nothing else of the token is checked.
+    pub(crate) fn check_signature(&self, parts: &Parts<'_>) -> Result<(), TokenRefusal> {
+        let (message, signature) = (parts.message.as_bytes(), parts.signature()?);
+        let verified = match &self.material {
+            Material::Hmac(key) => hmac::verify(key, message, &signature),
+            Material::Public(public) => public.verify_sig(message, &signature),
+        };
+        verified.map_err(|_| TokenRefusal::Signature)
+    }
+
+    /// The payload, once the signature holds.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenRefusal::Signature`], or [`TokenRefusal::Malformed`] for a part that cannot be decoded.
+    pub fn open(&self, parts: &Parts<'_>) -> Result<Vec<u8>, TokenRefusal> {
+        self.check_signature(parts)?;
+        parts.payload()
+    }
+}
