@@ -7,7 +7,7 @@
 //! - `cli`: commands and settings.
 //! - `footprint`: memory, round trips.
 //! - `stack`: docker-compose.yml and its services.
-//! - `architecture`: the import rules.
+//! - `architecture`: the import rules, and no circles.
 //! - `checklist`: the duties of the HTTP surface, line by line, each with its test.
 //! - `verify`: API nodes with their own checks of access tokens.
 //! - `ops`: the cookbook and the migration notes, as printed.
@@ -26,6 +26,7 @@ mod interop;
 mod ops;
 mod planted;
 mod prose;
+mod sources;
 mod stack;
 mod store;
 mod verify;

@@ -13,7 +13,7 @@ use token_gateway_testkit::redis::Redis;
 use token_gateway_testkit::service_key::WEB;
 
 use crate::GATEWAY;
-use crate::architecture::sources;
+use crate::sources::sources;
 
 const PASSWORD: &str = "password-that-must-not-be-shown";
 const WRONG_PASSWORD: &str = "wrong-password-that-must-not-be-shown";

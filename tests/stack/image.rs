@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::{repository, text_of};
-use crate::architecture::sources;
+use crate::sources::sources;
 
 /// The names let through by `.dockerignore`: all is shut out, then some are let in.
 fn let_through() -> Vec<String> {

@@ -1,0 +1,103 @@
+//! The rules: where a crate of others may be named, and which layer uses which.
+
+use std::collections::BTreeSet;
+
+use super::resolve::Use;
+
+/// The places of a crate of others, by the beginning of a path.
+const CRATES: [(&str, &[&str]); 13] = [
+    ("actix_web", &["src/http", "src/startup", "src/cli", "src/verify/actix.rs"]),
+    ("anyhow", &["src/main.rs", "src/cli", "src/startup", "src/config"]),
+    ("clap", &["src/cli", "src/config", "src/telemetry/logging.rs"]),
+    ("comfy_table", &["src/cli/output.rs"]),
+    ("indicatif", &["src/cli/output.rs", "src/cli/stats/"]),
+    ("jsonwebtoken", &["src/token/", "crates/core/src/token/"]),
+    ("quick_cache", &["crates/core/src/checker/seen.rs"]),
+    ("redis", &["src/store/redis"]),
+    ("reqwest", &["src/verify/"]),
+    ("sse_stream", &["src/http/revocations.rs", "src/verify/feed.rs"]),
+    (
+        "tokio",
+        &[
+            "src/gateway",
+            "src/http",
+            "src/startup",
+            "src/store/memory.rs",
+            "src/store/redis",
+            "src/verify",
+            "crates/core/src/checker",
+            "crates/core/src/feed/denylist.rs",
+        ],
+    ),
+    ("utoipa", &["src/http", "src/view"]),
+    ("utoipa_swagger_ui", &["src/http/docs.rs"]),
+];
+
+/// The manifests of these crates say enough: their other files may use all that one file uses.
+const BY_MANIFEST: [&str; 2] = ["crates/redis-link/", "crates/testkit/"];
+
+/// The layers: a name, the beginning of the paths of its files, and the layers that these files may use.
+const LAYERS: [(&str, &str, &[&str]); 19] = [
+    ("main", "src/main.rs", &["cli"]),
+    ("lib", "src/lib.rs", &[]),
+    (
+        "cli",
+        "src/cli",
+        &["config", "startup", "view", "gateway", "store", "redis store", "token", "telemetry", "core"],
+    ),
+    (
+        "startup",
+        "src/startup",
+        &["config", "http", "gateway", "store", "memory store", "redis store", "token", "telemetry", "core"],
+    ),
+    (
+        "config",
+        "src/config",
+        &["gateway", "store", "redis store", "redis-link", "token", "telemetry", "core"],
+    ),
+    ("http", "src/http", &["gateway", "view", "store", "token", "telemetry", "core"]),
+    ("gateway", "src/gateway", &["store", "token", "telemetry", "core"]),
+    ("view", "src/view", &["store", "core"]),
+    ("memory store", "src/store/memory", &["store", "core"]),
+    ("redis store", "src/store/redis", &["store", "redis-link", "redis feed", "core"]),
+    ("store", "src/store", &["redis-link", "core"]),
+    ("token", "src/token", &["core"]),
+    ("telemetry", "src/telemetry", &["core"]),
+    ("verify", "src/verify", &["redis store", "core"]),
+    ("verify", "crates/verify/", &["redis feed", "redis-link", "core"]),
+    ("redis feed", "crates/redis-link/src/feed", &["redis-link", "core"]),
+    ("redis-link", "crates/redis-link/", &["core"]),
+    ("core", "crates/core/", &[]),
+    ("testkit", "crates/testkit/", &[]),
+];
+
+/// A message for each file that names a crate outside of its places.
+pub fn misplaced(foreign: &BTreeSet<(&str, &str)>) -> Vec<String> {
+    let ruled = |file: &str| !BY_MANIFEST.iter().any(|place| file.starts_with(place));
+    let mut messages = Vec::new();
+    for (name, places) in CRATES {
+        let files = foreign.iter().filter(|(file, used)| *used == name && ruled(file));
+        let outside = files.filter(|(file, _)| !places.iter().any(|place| file.starts_with(place)));
+        messages.extend(outside.map(|(file, _)| format!("{file} names {name}, which belongs to {places:?}")));
+    }
+    messages
+}
+
+/// A message for each use against the arrows between layers.
+pub fn against_the_arrows(uses: &BTreeSet<Use>) -> Vec<String> {
+    let against = uses.iter().filter(|found| {
+        let (from, uses) = layer(&found.from);
+        let (to, _) = layer(&found.to);
+        from != to && !uses.contains(&to)
+    });
+    let message = |found: &Use| format!("{found}: {} uses no {}", layer(&found.from).0, layer(&found.to).0);
+    against.map(message).collect()
+}
+
+/// The layer of a file, by the longest beginning of its path, and the layers that it may use.
+fn layer(file: &str) -> (&'static str, &'static [&'static str]) {
+    let layers = LAYERS.iter().filter(|(_, place, _)| file.starts_with(place));
+    let found = layers.max_by_key(|(_, place, _)| place.len());
+    let (name, _, uses) = found.unwrap_or_else(|| panic!("{file} has no layer: give it one in LAYERS"));
+    (name, uses)
+}
