@@ -23,7 +23,7 @@ use token_gateway_core::checker::Rules;
 use token_gateway_core::token::{Alg, Secret};
 
 use self::keys::KeyFlags;
-pub use self::keys::{KeySettings, KeySource, SetSource, Stamp, alg_parser, read_key_set};
+pub use self::keys::{KeySetSource, KeySetStamp, KeySettings, KeySource, alg_parser, read_key_set};
 use self::lifetimes::{MAX_LIFETIME_SECONDS, RefreshTtl};
 use self::secrets::secret;
 pub use self::secrets::{random_password, random_secret, redis_url_help, secrets_help, variable_is_set};
@@ -129,7 +129,7 @@ pub struct Settings {
     pub keys: KeySource,
     /// The keys of `keys` at the time the settings were read.
     pub keyring: Arc<Keyring>,
-    pub keys_stamp: Stamp,
+    pub keys_stamp: KeySetStamp,
     pub services: Arc<ServiceKeys>,
     pub gateway: GatewaySettings,
     /// How `/verify` decides.
@@ -187,8 +187,8 @@ impl Flags {
         if keys.secrets.refresh.is_none() {
             keys.secrets.refresh = Some(Secret::parse(&random_secret())?);
         }
-        if keys.secrets.signing.is_none() && matches!(keys.set, SetSource::None) {
-            keys.set = SetSource::Made(KeySet::generate(Alg::Es256));
+        if keys.secrets.signing.is_none() && matches!(keys.set, KeySetSource::None) {
+            keys.set = KeySetSource::Made(KeySet::generate(Alg::Es256));
         }
         let mut settings = self.assemble(issuer, store, services, keys)?;
         settings.admin = settings.admin.or(Some((Ipv4Addr::LOCALHOST, 0).into()));

@@ -71,7 +71,7 @@ impl Application {
         let admin = admin_listener
             .map(|listener| admin_server(listener, node.clone(), lifecycle.clone(), grace))
             .transpose()?;
-        let keys = actix_web::rt::spawn(keys::follow(
+        let keys = actix_web::rt::spawn(keys::watch(
             hangups,
             settings.keys,
             settings.keys_stamp,

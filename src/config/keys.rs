@@ -40,7 +40,7 @@ impl KeyFlags {
 
     /// The source of a node's keys.
     pub fn source(&self) -> Result<KeySource> {
-        let set = self.signing_keys.clone().map_or(SetSource::None, SetSource::File);
+        let set = self.signing_keys.clone().map_or(KeySetSource::None, KeySetSource::File);
         Ok(KeySource { secrets: secrets()?, set })
     }
 
@@ -75,11 +75,11 @@ impl KeySettings {
 #[derive(Debug, Clone)]
 pub struct KeySource {
     pub secrets: Secrets,
-    pub set: SetSource,
+    pub set: KeySetSource,
 }
 
 #[derive(Debug, Clone)]
-pub enum SetSource {
+pub enum KeySetSource {
     None,
     File(PathBuf),
     /// Made for this run.
@@ -87,23 +87,23 @@ pub enum SetSource {
 }
 
 /// Changes with the file.
-pub type Stamp = Option<(SystemTime, u64, u64)>;
+pub type KeySetStamp = Option<(SystemTime, u64, u64)>;
 
 impl KeySource {
     /// Returns the keys and their stamp. The stamp is taken before the file is read, so any later change makes a new
     /// stamp.
-    pub fn load(&self) -> Result<(Keyring, Stamp)> {
+    pub fn load(&self) -> Result<(Keyring, KeySetStamp)> {
         let stamp = self.stamp();
         let set = match &self.set {
-            SetSource::None => KeySet::default(),
-            SetSource::File(path) => read_key_set(path)?,
-            SetSource::Made(set) => set.clone(),
+            KeySetSource::None => KeySet::default(),
+            KeySetSource::File(path) => read_key_set(path)?,
+            KeySetSource::Made(set) => set.clone(),
         };
         Ok((Keyring::new(&self.secrets, &set)?, stamp))
     }
 
-    pub fn stamp(&self) -> Stamp {
-        let SetSource::File(path) = &self.set else { return None };
+    pub fn stamp(&self) -> KeySetStamp {
+        let KeySetSource::File(path) = &self.set else { return None };
         fs::metadata(path).ok().and_then(|file| Some((file.modified().ok()?, file.len(), inode(&file))))
     }
 }

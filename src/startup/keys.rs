@@ -1,4 +1,4 @@
-//! A node follows its key set file: a change is at work within a second, on `SIGHUP` at once. An unreadable file
+//! A node watches its key set file: a change is at work within a second, on `SIGHUP` at once. An unreadable file
 //! changes nothing, and is logged once per change and per `SIGHUP`.
 
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
-use crate::config::{KeySource, Stamp};
+use crate::config::{KeySetStamp, KeySource};
 use crate::telemetry::metrics::Metrics;
 use crate::token::{Keyring, Tokens};
 
@@ -20,14 +20,14 @@ pub(super) fn hangups() -> std::io::Result<Signal> {
 }
 
 /// `stamp` is the stamp of the keys at work.
-pub(super) async fn follow(
+pub(super) async fn watch(
     mut hangups: Signal,
     source: KeySource,
-    mut stamp: Stamp,
+    mut stamp: KeySetStamp,
     tokens: Arc<Tokens>,
     metrics: Arc<Metrics>,
 ) {
-    tell("keys", &tokens.keys());
+    log_keys("keys", &tokens.keys());
     loop {
         let asked = tokio::select! {
             () = sleep(KEY_FILE_POLL) => false,
@@ -40,10 +40,10 @@ pub(super) async fn follow(
     }
 }
 
-fn reload(source: &KeySource, tokens: &Tokens, metrics: &Metrics) -> Option<Stamp> {
+fn reload(source: &KeySource, tokens: &Tokens, metrics: &Metrics) -> Option<KeySetStamp> {
     match source.load() {
         Ok((keyring, stamp)) => {
-            tell("keys read again", &keyring);
+            log_keys("keys read again", &keyring);
             tokens.replace_keys(keyring);
             Some(stamp)
         }
@@ -55,7 +55,7 @@ fn reload(source: &KeySource, tokens: &Tokens, metrics: &Metrics) -> Option<Stam
     }
 }
 
-fn tell(what: &str, keyring: &Keyring) {
+fn log_keys(what: &str, keyring: &Keyring) {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let signer = keyring.active_kid(now).map_or("SIGNING_SECRET".to_owned(), |kid| format!("key '{kid}'"));
     log::info!("{what}: signing with {signer}, {} published", keyring.published());

@@ -2,6 +2,7 @@
 
 mod circles;
 mod planted;
+mod read;
 mod resolve;
 mod rules;
 

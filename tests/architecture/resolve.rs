@@ -1,15 +1,10 @@
-//! The names in the files of our crates, each led to the file that defines it.
+//! The uses of names across files: each name is led to the file that defines it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::path::Path;
 
-use regex::Regex;
-use syn::ext::IdentExt;
-use syn::visit::{self, Visit};
-use syn::{Ident, Item, ItemMod, ItemUse, Macro, MetaList, UseTree, Visibility};
+use super::read::{Module, read};
 
 /// A name that a file uses and another file defines.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,27 +24,9 @@ impl Display for Use {
 #[derive(Default)]
 pub struct Modules {
     all: Vec<Module>,
+    /// The root modules by the names of their crates.
     crates: BTreeMap<String, usize>,
-    folder: PathBuf,
 }
-
-#[derive(Default)]
-struct Module {
-    /// Below the folder of the workspace.
-    file: String,
-    parent: Option<usize>,
-    children: BTreeMap<String, usize>,
-    items: BTreeSet<String>,
-    imports: BTreeMap<String, Names>,
-    globs: Vec<Names>,
-    /// The paths in the code, and the private imports.
-    paths: BTreeSet<Names>,
-    /// The imports that others may use from here.
-    shown: BTreeSet<Names>,
-}
-
-/// The names of a path.
-type Names = Vec<String>;
 
 enum Found {
     Module(usize),
@@ -60,39 +37,12 @@ enum Found {
 impl Modules {
     /// The modules below each root file, for the crates of these names.
     pub fn read(folder: &Path, roots: &[(String, String)]) -> Self {
-        let mut modules = Self { folder: folder.to_owned(), ..Self::default() };
+        let mut modules = Self::default();
         for (name, file) in roots {
-            let root = modules.add(file.clone(), None);
+            let root = read(folder, file, &mut modules.all);
             modules.crates.insert(name.clone(), root);
-            modules.load(root);
         }
         modules
-    }
-
-    fn add(&mut self, file: String, parent: Option<usize>) -> usize {
-        self.all.push(Module { file, parent, ..Module::default() });
-        self.all.len() - 1
-    }
-
-    fn load(&mut self, module: usize) {
-        let file = self.folder.join(&self.all[module].file);
-        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        let parsed = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        Reader { modules: self, module }.visit_file(&parsed);
-    }
-
-    /// The file of the child module `name`, which has no body.
-    fn child_file(&self, module: usize, name: &str) -> String {
-        let own = Path::new(&self.all[module].file);
-        let is_top = own.ends_with("mod.rs") || self.all[module].parent.is_none();
-        let folder = if is_top {
-            own.parent().expect("a file is in a folder").to_owned()
-        } else {
-            own.with_extension("")
-        };
-        let files = [folder.join(format!("{name}.rs")), folder.join(name).join("mod.rs")];
-        let found = files.into_iter().find(|file| self.folder.join(file).exists());
-        found.unwrap_or_else(|| panic!("no file for `mod {name}` in {}", own.display())).display().to_string()
     }
 
     pub fn files(&self) -> BTreeSet<&str> {
@@ -186,112 +136,5 @@ impl Modules {
             Found::Module(other) if other != module => self.member(other, name),
             _ => None,
         }
-    }
-}
-
-/// Reads the names in one module.
-struct Reader<'a> {
-    modules: &'a mut Modules,
-    module: usize,
-}
-
-impl Reader<'_> {
-    fn own(&mut self) -> &mut Module {
-        &mut self.modules.all[self.module]
-    }
-
-    /// Macros and attributes have no grammar of their own: their words are read as paths.
-    fn read_text(&mut self, text: &str) {
-        static WORDS: LazyLock<Regex> = LazyLock::new(|| {
-            Regex::new(r#""(?:[^"\\]|\\.)*"|[A-Za-z_]\w*(?:\s*::\s*[A-Za-z_]\w*)*"#).expect("a good pattern")
-        });
-        for word in WORDS.find_iter(text).map(|found| found.as_str()).filter(|word| !word.starts_with('"')) {
-            self.own().paths.insert(word.split("::").map(|name| name.trim().to_owned()).collect());
-        }
-    }
-
-    fn import(&mut self, tree: &UseTree, mut path: Names, shown: bool) {
-        match tree {
-            UseTree::Path(part) => {
-                path.push(part.ident.unraw().to_string());
-                self.import(&part.tree, path, shown);
-            }
-            UseTree::Group(group) => {
-                group.items.iter().for_each(|tree| self.import(tree, path.clone(), shown))
-            }
-            UseTree::Glob(_) => self.own().globs.push(path),
-            UseTree::Name(part) => self.import_one(&part.ident, &part.ident, path, shown),
-            UseTree::Rename(part) => self.import_one(&part.ident, &part.rename, path, shown),
-        }
-    }
-
-    fn import_one(&mut self, ident: &Ident, local: &Ident, mut path: Names, shown: bool) {
-        let (name, mut local) = (ident.unraw().to_string(), local.unraw().to_string());
-        if name == "self" {
-            local = if local == "self" { path.last().cloned().unwrap_or_default() } else { local };
-        } else {
-            path.push(name);
-        }
-        self.own().imports.insert(local, path.clone());
-        if shown { &mut self.own().shown } else { &mut self.own().paths }.insert(path);
-    }
-}
-
-impl<'ast> Visit<'ast> for Reader<'_> {
-    fn visit_item(&mut self, item: &'ast Item) {
-        self.own().items.extend(name_of(item).map(|name| name.unraw().to_string()));
-        visit::visit_item(self, item);
-    }
-
-    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        let name = item.ident.unraw().to_string();
-        let file = match item.content {
-            Some(_) => self.own().file.clone(),
-            None => self.modules.child_file(self.module, &name),
-        };
-        let child = self.modules.add(file, Some(self.module));
-        self.own().children.insert(name, child);
-        match &item.content {
-            Some((_, items)) => {
-                let mut reader = Reader { modules: self.modules, module: child };
-                items.iter().for_each(|item| reader.visit_item(item));
-            }
-            None => self.modules.load(child),
-        }
-    }
-
-    fn visit_item_use(&mut self, item: &'ast ItemUse) {
-        let shown = !matches!(item.vis, Visibility::Inherited);
-        self.import(&item.tree, Vec::new(), shown);
-    }
-
-    fn visit_path(&mut self, path: &'ast syn::Path) {
-        let names = path.segments.iter().map(|segment| segment.ident.unraw().to_string()).collect();
-        self.own().paths.insert(names);
-        visit::visit_path(self, path);
-    }
-
-    fn visit_macro(&mut self, mac: &'ast Macro) {
-        self.visit_path(&mac.path);
-        self.read_text(&mac.tokens.to_string());
-    }
-
-    fn visit_meta_list(&mut self, list: &'ast MetaList) {
-        self.visit_path(&list.path);
-        self.read_text(&list.tokens.to_string());
-    }
-}
-
-fn name_of(item: &Item) -> Option<&Ident> {
-    match item {
-        Item::Const(item) => Some(&item.ident),
-        Item::Enum(item) => Some(&item.ident),
-        Item::Fn(item) => Some(&item.sig.ident),
-        Item::Macro(item) => item.ident.as_ref(),
-        Item::Static(item) => Some(&item.ident),
-        Item::Struct(item) => Some(&item.ident),
-        Item::Trait(item) => Some(&item.ident),
-        Item::Type(item) => Some(&item.ident),
-        _ => None,
     }
 }
