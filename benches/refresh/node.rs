@@ -89,7 +89,7 @@ async fn serve(kind: Kind, settings: Settings, listener: TcpListener) -> Result<
 fn gateway(kind: Kind, settings: &Settings) -> Result<Gateway> {
     let StoreSettings::Redis(redis) = &settings.store else { bail!("STORE: must be redis") };
     let inner = RedisStore::new(redis, settings.policy.clone())?;
-    let url = redis.url.expose_secret();
+    let url = redis.link.url.expose_secret();
     let way = match kind {
         Kind::Checkout => {
             let pool = deadpool_redis::Config::from_url(url).builder()?.max_size(64);

@@ -15,81 +15,24 @@ pub mod fuzzing;
 pub mod inspect;
 pub mod keys;
 pub mod scripts;
+mod settings;
 pub mod survey;
 
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use secrecy::SecretString;
 use token_gateway_core::clock::{Moment, Timestamp};
 use token_gateway_core::feed::{EndedSession, Listener};
 use token_gateway_core::session::{Reason, SessionId, Subject};
-use token_gateway_redis_link::address::Tls;
-use token_gateway_redis_link::{Links, Settings};
+use token_gateway_redis_link::Links;
 use tokio::time::timeout;
 
 use self::inspect::Wanted;
 use self::keys::Keys;
+pub use self::settings::RedisSettings;
 use super::{
     Created, EndedMany, EndedOne, Error, Lookup, NewSession, Policy, Rotated, Rotation, SessionRecord, Store,
 };
-
-/// How to reach Redis.
-#[derive(Debug, Clone)]
-pub struct RedisSettings {
-    /// See the table in [`address`](token_gateway_redis_link::address); may hold a password.
-    pub url: SecretString,
-    pub tls: Tls,
-    /// The user name for Sentinels; none, unless they want one.
-    pub sentinel_username: Option<String>,
-    pub sentinel_password: Option<SecretString>,
-    /// Prefix of every key, without the colon after it.
-    pub prefix: String,
-    /// The deadline of one call.
-    pub timeout: Duration,
-    /// Calls in flight at once to one primary; further ones wait at most 100 ms.
-    pub max_in_flight: usize,
-    /// Replicas to acknowledge an ended session before its caller gets an answer (0: none).
-    pub wait_replicas: usize,
-}
-
-impl RedisSettings {
-    /// The gateway's defaults: keys begin with `tg`, and a call may take half a second.
-    pub fn new(url: impl Into<SecretString>) -> Self {
-        Self {
-            url: url.into(),
-            tls: Tls::default(),
-            sentinel_username: None,
-            sentinel_password: None,
-            prefix: "tg".to_owned(),
-            timeout: Duration::from_millis(500),
-            max_in_flight: 1024,
-            wait_replicas: 0,
-        }
-    }
-
-    /// Whether the settings can be used.
-    ///
-    /// # Errors
-    ///
-    /// The wrong setting, and the right form; never the URL, because it may hold a password.
-    pub fn check(&self) -> Result<(), String> {
-        self.link().check()
-    }
-
-    /// Without the prefix of keys, which links do not know.
-    fn link(&self) -> Settings {
-        Settings {
-            url: self.url.clone(),
-            tls: self.tls.clone(),
-            sentinel_username: self.sentinel_username.clone(),
-            sentinel_password: self.sentinel_password.clone(),
-            timeout: self.timeout,
-            max_in_flight: self.max_in_flight,
-            wait_replicas: self.wait_replicas,
-        }
-    }
-}
 
 /// Sessions in Redis. The connections live on the runtime of the call to [`new`](Self::new).
 pub struct RedisStore {
@@ -110,16 +53,16 @@ impl RedisStore {
     /// When the URL has none of the known forms.
     pub fn new(settings: &RedisSettings, policy: Policy) -> Result<Self, Error> {
         let keys = Keys::new(&settings.prefix);
-        let links = Links::open(&settings.link(), Some(scripts::handshake(&keys)))?;
+        let links = Links::open(&settings.link, Some(scripts::handshake(&keys)))?;
         let feeds = if links.is_cluster() { keys.feeds() } else { vec![keys.feed()] };
-        let (timeout, wanted) = (settings.timeout, Wanted::of(settings)?);
+        let (timeout, wanted) = (settings.link.timeout, Wanted::of(settings)?);
         Ok(Self { links, keys, feeds, policy, timeout, wanted })
     }
 
     /// The partition for the ends of the subject's sessions. It lies on the same server as the sessions, wherever this
     /// server has a partition.
     fn feed_of(&self, subject: &Subject) -> &str {
-        self.links.beside(&self.keys.sessions(subject), &self.feeds)
+        self.links.nearest(&self.keys.sessions(subject), &self.feeds)
     }
 }
 
@@ -203,13 +146,13 @@ impl Store for RedisStore {
             _ => {}
         }
         let (mut warnings, mut failures) = (Vec::new(), Vec::new());
-        for answers in self.links.look(&inspect::questions(&self.keys), patience).await {
+        for answers in self.links.ask_primaries(&inspect::questions(&self.keys), patience).await {
             match answers {
                 Ok(answers) => warnings.extend(inspect::dangers(&answers, self.wanted)),
                 Err(error) => failures.push(Error::from(error)),
             }
         }
-        if warnings.is_empty() && failures.len() == self.links.masters() {
+        if warnings.is_empty() && failures.len() == self.links.primary_count() {
             return Err(failures.pop().unwrap_or_else(|| Error::Unavailable("no master is known".into())));
         }
         warnings.extend(failures.iter().map(|error| format!("the users of one master get 503: {error}")));

@@ -66,7 +66,7 @@ impl Feed {
     /// When the URL or a certificate cannot be read, or certificates are given without TLS.
     #[cfg(feature = "verify-redis")]
     pub fn redis(settings: RedisSettings) -> Result<Self, Invalid> {
-        settings.check().map_err(Invalid)?;
+        settings.link.check().map_err(Invalid)?;
         Ok(Self(Source::Redis(Box::new(settings))))
     }
 

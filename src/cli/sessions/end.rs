@@ -109,7 +109,7 @@ async fn end(
     let retention = policy.feed_retention;
     let store = RedisStore::new(redis, policy)?;
     let ender = Ender::new(Arc::new(store), Metrics::new(), Arc::new(Denylist::new(retention)));
-    let call = Call::new(Instant::now(), redis.timeout);
+    let call = Call::new(Instant::now(), redis.link.timeout);
     match extent {
         Extent::One(session) => ender.end_session(call, subject, session, Reason::Admin).await,
         Extent::All { except } => ender.end_subject(call, subject, except, Reason::Admin).await,

@@ -18,8 +18,8 @@ use token_gateway_core::session::{Reason, Subject};
 use token_gateway_redis_link::{Links, send, unavailable};
 use tokio::time::{sleep, timeout};
 
-use super::RedisSettings;
 use super::keys::Keys;
+use super::settings::RedisSettings;
 use crate::store::Error;
 
 /// Entries per answer.
@@ -52,7 +52,7 @@ impl RedisFeed {
     /// When the URL has none of the known forms.
     pub fn new(settings: &RedisSettings) -> Result<Self, Error> {
         let keys = Keys::new(&settings.prefix);
-        let links = Links::open(&settings.link(), None)?;
+        let links = Links::open(&settings.link, None)?;
         let keys = if links.is_cluster() { keys.feeds() } else { vec![keys.feed()] };
         Ok(Self { links, keys })
     }
@@ -115,7 +115,7 @@ impl Part<'_> {
                 let mut followed = false;
                 let Err(error) = self.read(&mut followed).await else { break };
                 log::warn!("cannot follow the feed '{}', trying on: {error}", self.key);
-                self.links.look_again();
+                self.links.refresh_slots();
                 sleep(pause).await;
                 if followed {
                     break;

@@ -5,10 +5,10 @@ mod default_user;
 use redis::Pipeline;
 use redis::aio::MultiplexedConnection;
 use token_gateway_redis_link::address::Topology;
-use token_gateway_redis_link::{Masters, answered, unavailable};
+use token_gateway_redis_link::{Primaries, optional_text, unavailable};
 
-use super::RedisSettings;
 use super::keys::{Keys, LAYOUT_VERSION};
+use super::settings::RedisSettings;
 use crate::store::Error;
 
 /// How much a finding matters.
@@ -47,8 +47,8 @@ pub struct Wanted {
 
 impl Wanted {
     pub fn of(settings: &RedisSettings) -> Result<Self, Error> {
-        let successor = !matches!(settings.link().parse()?.topology, Topology::Standalone(_));
-        Ok(Self { wait_replicas: settings.wait_replicas, successor })
+        let successor = !matches!(settings.link.parse()?.topology, Topology::Standalone(_));
+        Ok(Self { wait_replicas: settings.link.wait_replicas, successor })
     }
 }
 
@@ -57,16 +57,16 @@ const LISTPACK_VALUE: u64 = 2048;
 
 /// Asks each primary about itself. Needs `INFO`. Facts known only from `CONFIG GET` are left open where it is denied.
 pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, Error> {
-    let (mut masters, wanted) = (Masters::open(&settings.link()).await?, Wanted::of(settings)?);
+    let (mut primaries, wanted) = (Primaries::open(&settings.link).await?, Wanted::of(settings)?);
     let keys = Keys::new(&settings.prefix);
-    let (layout, several) = (keys.layout(), masters.all.len() > 1);
+    let (layout, several) = (keys.layout(), primaries.all.len() > 1);
     let found: Option<String> = redis::cmd("GET")
         .arg(&layout)
-        .query_async(masters.of(&layout)?)
+        .query_async(primaries.owner(&layout)?)
         .await
         .map_err(|error| unavailable(&error))?;
     let mut findings = vec![layout_version(found.as_deref())];
-    for (address, connection) in &mut masters.all {
+    for (address, connection) in &mut primaries.all {
         for mut finding in of_server(connection, &keys, wanted).await? {
             if several {
                 finding.message = format!("{address}: {}", finding.message);
@@ -85,7 +85,7 @@ async fn of_server(
     let questions = questions(keys);
     let answers = connection.send_packed_commands(&questions, 0, questions.len()).await;
     let answers =
-        answers.and_then(|answers| answers.into_iter().map(answered).collect::<Result<Vec<_>, _>>());
+        answers.and_then(|answers| answers.into_iter().map(optional_text).collect::<Result<Vec<_>, _>>());
     let answers = answers.map_err(|error| unavailable(&error))?;
     let Some(info) = answers.first().cloned().flatten() else {
         return Err(Error::Unavailable("Redis lets this user not ask for INFO; grant it +info".to_owned()));
@@ -198,7 +198,7 @@ fn replicas(info: &Info, wanted: Wanted) -> Finding {
     let (connected, waits) = (info.replicas(), wanted.wait_replicas);
     if connected < waits {
         let message = format!(
-            "{connected}, but REDIS_WAIT_REPLICAS is {waits}: every logout is answered 503; \
+            "{connected}, but REDIS_WAIT_REPLICAS is {waits}: every logout is optional_text 503; \
              attach replicas, or lower REDIS_WAIT_REPLICAS"
         );
         Finding::new(Severity::Problem, "replicas", message)

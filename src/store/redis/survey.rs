@@ -11,20 +11,20 @@ use std::time::Duration;
 
 use redis::{Cmd, FromRedisValue, RedisError, Value};
 use token_gateway_core::session::{Jti, SessionId, Subject};
-use token_gateway_redis_link::{Call, Masters, Reply, send, unavailable};
+use token_gateway_redis_link::{Call, Primaries, Reply, send, unavailable};
 
 pub use self::census::{Census, Leaks, Sample};
 pub use self::server::{Feed, Memory};
-use super::RedisSettings;
 use super::keys::{Key, Keys};
 use super::scripts;
+use super::settings::RedisSettings;
 use crate::store::{Error, Lookup, SessionRecord};
 
 /// How many keys one round trip walks over.
-const BATCH: u64 = 1000;
+const SCAN_BATCH: u64 = 1000;
 
 pub struct Survey {
-    masters: Masters,
+    primaries: Primaries,
     keys: Keys,
     layout: Option<String>,
 }
@@ -53,8 +53,8 @@ impl Survey {
     /// Connects, and refuses a layout unknown to this release. No layout at all is fine.
     pub async fn open(settings: &RedisSettings) -> Result<Self, Error> {
         let keys = Keys::new(&settings.prefix);
-        let (masters, layout) = (Masters::open(&settings.link()).await?, keys.layout());
-        let mut survey = Self { masters, keys, layout: None };
+        let (primaries, layout) = (Primaries::open(&settings.link).await?, keys.layout());
+        let mut survey = Self { primaries, keys, layout: None };
         survey.layout = survey.ask(&layout, redis::cmd("GET").arg(&layout)).await?;
         survey.layout.as_deref().map_or(Ok(()), scripts::check_version)?;
         Ok(survey)
@@ -90,7 +90,7 @@ impl Survey {
     async fn rest(&mut self, key: &str) -> Result<(Duration, Option<CurrentToken>), Error> {
         let mut questions = redis::pipe();
         questions.cmd("PTTL").arg(key).cmd("HMGET").arg(key).arg(&["jti", "prev", "scope", "aud"]);
-        let answers = questions.query_async(self.masters.of(key)?).await.map_err(failed)?;
+        let answers = questions.query_async(self.primaries.owner(key)?).await.map_err(failed)?;
         let (ttl, (jti, prev, scope, aud)): (i64, (Option<String>, Option<String>, _, _)) = answers;
         let ttl = Duration::from_millis(u64::try_from(ttl).unwrap_or(0));
         let read =
@@ -109,7 +109,7 @@ impl Survey {
         let (pattern, mut owners, mut cursor) =
             (self.keys.of_session(session), Vec::new(), Cursor::default());
         while let Some(batch) = self.walk(&mut cursor, &pattern).await? {
-            progress(BATCH);
+            progress(SCAN_BATCH);
             owners.extend(batch.iter().filter_map(|key| match self.keys.read(key) {
                 Some(Key::Session(subject, _)) => Some(subject),
                 _ => None,
@@ -123,29 +123,29 @@ impl Survey {
     /// The next batch of matching keys, from one primary after the other; `None` after the last. A key may come twice.
     async fn walk(&mut self, cursor: &mut Cursor, pattern: &str) -> Result<Option<Vec<Vec<u8>>>, Error> {
         if cursor.at == Some(0) {
-            *cursor = Cursor { master: cursor.master + 1, at: None };
+            *cursor = Cursor { primary: cursor.primary + 1, at: None };
         }
-        let Some((_, connection)) = self.masters.all.get_mut(cursor.master) else { return Ok(None) };
+        let Some((_, connection)) = self.primaries.all.get_mut(cursor.primary) else { return Ok(None) };
         let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor.at.unwrap_or(0)).arg("MATCH").arg(pattern).arg("COUNT").arg(BATCH);
+        scan.arg(cursor.at.unwrap_or(0)).arg("MATCH").arg(pattern).arg("COUNT").arg(SCAN_BATCH);
         let (next, batch) = scan.query_async(connection).await.map_err(failed)?;
         cursor.at = Some(next);
         Ok(Some(batch))
     }
 
     async fn call(&mut self, key: &str, call: &Call) -> Result<Reply, Error> {
-        Ok(Reply::new(send(self.masters.of(key)?, &call.eval()).await.map_err(failed)?)?)
+        Ok(Reply::new(send(self.primaries.owner(key)?, &call.eval()).await.map_err(failed)?)?)
     }
 
     async fn ask<T: FromRedisValue>(&mut self, key: &str, command: &Cmd) -> Result<T, Error> {
-        let answer: Value = send(self.masters.of(key)?, command).await.map_err(failed)?;
+        let answer: Value = send(self.primaries.owner(key)?, command).await.map_err(failed)?;
         redis::from_redis_value(answer).map_err(|error| failed(error.into()))
     }
 
     /// One question for all primaries.
     async fn ask_every<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<Vec<T>, Error> {
         let mut answers = Vec::new();
-        for (_, connection) in &mut self.masters.all {
+        for (_, connection) in &mut self.primaries.all {
             answers.push(command.query_async(connection).await.map_err(failed)?);
         }
         Ok(answers)
@@ -158,8 +158,9 @@ impl Survey {
         question: impl Fn(&[u8]) -> Cmd,
     ) -> Result<Vec<T>, Error> {
         let mut answers: Vec<Option<T>> = keys.iter().map(|_| None).collect();
-        for master in 0..self.masters.all.len() {
-            let own = keys.iter().enumerate().filter(|(_, key)| self.masters.index(key) == Some(master));
+        for primary in 0..self.primaries.all.len() {
+            let own =
+                keys.iter().enumerate().filter(|(_, key)| self.primaries.owner_index(key) == Some(primary));
             let own: Vec<(usize, &Vec<u8>)> = own.collect();
             if own.is_empty() {
                 continue;
@@ -168,9 +169,9 @@ impl Survey {
             for (_, key) in &own {
                 questions.add_command(question(key));
             }
-            let told: Vec<T> =
-                questions.query_async(&mut self.masters.all[master].1).await.map_err(failed)?;
-            own.iter().zip(told).for_each(|((place, _), one)| answers[*place] = Some(one));
+            let values: Vec<T> =
+                questions.query_async(&mut self.primaries.all[primary].1).await.map_err(failed)?;
+            own.iter().zip(values).for_each(|((place, _), value)| answers[*place] = Some(value));
         }
         let unowned = || Error::Unavailable("a slot of the Cluster is served by nobody".to_owned());
         answers.into_iter().collect::<Option<_>>().ok_or_else(unowned)
@@ -180,7 +181,7 @@ impl Survey {
 /// The progress of a walk: the primary, and the place there.
 #[derive(Debug, Default)]
 struct Cursor {
-    master: usize,
+    primary: usize,
     at: Option<u64>,
 }
 
