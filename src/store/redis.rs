@@ -1,23 +1,22 @@
 //! The Redis backend: standalone, behind Sentinels, or a Cluster; Redis 7.0 or newer, or Valkey 7.2 or newer.
 //!
-//! - [`keys`]: the key layout, one table. - [`scripts`]: one typed function per Lua script.
+//! - [`keys`]: the key layout, one table.
+//! - [`scripts`]: the Lua scripts, each with its call and its decoder.
 //! - [`token_gateway_redis_link`], a crate of its own: how calls reach the right primary, and how they survive its loss.
 //! - `feed`: following the revocation feed.
 //! - [`inspect`]: the checks of `token-gateway check` and `/readyz`.
 //! - [`survey`]: reading for the commands of operators.
 //!
-//! This file maps the [`Store`] trait onto the scripts.
+//! This file maps the [`Store`] trait onto the scripts: it chooses the keys, and sends the calls over the links.
 
 pub mod feed;
-#[cfg(feature = "fuzzing")]
-#[doc(hidden)]
-pub mod fuzzing;
 pub mod inspect;
 pub mod keys;
 pub mod scripts;
 mod settings;
 pub mod survey;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -25,10 +24,13 @@ use token_gateway_core::clock::{Moment, Timestamp};
 use token_gateway_core::feed::{EndedSession, Listener};
 use token_gateway_core::session::{Reason, SessionId, Subject};
 use token_gateway_redis_link::Links;
-use tokio::time::timeout;
 
-use self::inspect::Wanted;
+use self::inspect::Requirements;
 use self::keys::Keys;
+use self::scripts::{
+    create, end_session, end_subject, get_session, list_sessions, mark_published, open_layout, publish,
+    rotate, set_claims,
+};
 pub use self::settings::RedisSettings;
 use super::{
     Created, EndedMany, EndedOne, Error, Lookup, NewSession, Policy, Rotated, Rotation, SessionRecord, Store,
@@ -42,7 +44,7 @@ pub struct RedisStore {
     feeds: Vec<String>,
     policy: Policy,
     timeout: Duration,
-    wanted: Wanted,
+    requirements: Requirements,
 }
 
 impl RedisStore {
@@ -53,10 +55,10 @@ impl RedisStore {
     /// When the URL has none of the known forms.
     pub fn new(settings: &RedisSettings, policy: Policy) -> Result<Self, Error> {
         let keys = Keys::new(&settings.prefix);
-        let links = Links::open(&settings.link, Some(scripts::handshake(&keys)))?;
+        let links = Links::open(&settings.link, Some(open_layout::handshake(&keys)))?;
         let feeds = if links.is_cluster() { keys.feeds() } else { vec![keys.feed()] };
-        let (timeout, wanted) = (settings.link.timeout, Wanted::of(settings)?);
-        Ok(Self { links, keys, feeds, policy, timeout, wanted })
+        let (timeout, requirements) = (settings.link.timeout, Requirements::of(&settings.link)?);
+        Ok(Self { links, keys, feeds, policy, timeout, requirements })
     }
 
     /// The partition for the ends of the subject's sessions. It lies on the same server as the sessions, wherever this
@@ -69,11 +71,15 @@ impl RedisStore {
 #[async_trait]
 impl Store for RedisStore {
     async fn create(&self, new: &NewSession<'_>) -> Result<Created, Error> {
-        scripts::create(self, new).await
+        let [session, sessions] = &self.keys.both(new.subject, new.jti.session());
+        let call = |clock: &_| create::call([session, sessions], new, &self.policy, clock);
+        create::decode(self.links.call(sessions, call).await?)
     }
 
     async fn rotate(&self, rotation: &Rotation<'_>) -> Result<Rotated, Error> {
-        scripts::rotate(self, rotation).await
+        let [session, sessions] = &self.keys.both(rotation.subject, rotation.presented.session());
+        let call = |clock: &_| rotate::call([session, sessions], rotation, &self.policy, clock);
+        rotate::decode(self.links.call(sessions, call).await?, rotation)
     }
 
     async fn end_session(
@@ -82,9 +88,13 @@ impl Store for RedisStore {
         session: SessionId,
         reason: Reason,
     ) -> Result<EndedOne, Error> {
-        scripts::end_session(self, subject, session, reason).await
+        let [session, sessions] = &self.keys.both(subject, session);
+        let call = |_: &_| end_session::call([session, sessions], reason, self.policy.tombstone_ttl);
+        end_session::decode(self.links.call(sessions, call).await?)
     }
 
+    /// Ends nothing under a clock that cannot date `sent_at`: it belongs to another server than the one asked for the
+    /// time. The call then goes out with the earliest time, older than any session, and its outcome is an error.
     async fn end_subject(
         &self,
         subject: &Subject,
@@ -92,15 +102,28 @@ impl Store for RedisStore {
         reason: Reason,
         sent_at: Moment,
     ) -> Result<EndedMany, Error> {
-        scripts::end_subject(self, subject, except, reason, sent_at).await
+        let (sessions, is_undated) = (self.keys.sessions(subject), AtomicBool::new(false));
+        let call = |clock: &_| {
+            let sent_at = sent_at.known_on(clock);
+            is_undated.store(sent_at.is_none(), Ordering::Relaxed);
+            let tombstone_ttl = self.policy.tombstone_ttl;
+            end_subject::call(&sessions, sent_at.unwrap_or_default(), except, reason, tombstone_ttl)
+        };
+        let ended = end_subject::decode(self.links.call(&sessions, call).await?)?;
+        if is_undated.into_inner() {
+            return Err(Error::Unavailable("the primary changed meanwhile".to_owned()));
+        }
+        Ok(ended)
     }
 
     async fn get(&self, subject: &Subject, session: SessionId) -> Result<Lookup, Error> {
-        scripts::get_session(self, subject, session).await
+        let record = self.keys.session(subject, session);
+        get_session::decode(self.links.call(&record, |_| get_session::call(&record)).await?, session)
     }
 
     async fn list(&self, subject: &Subject) -> Result<Vec<SessionRecord>, Error> {
-        scripts::list_sessions(self, subject).await
+        let sessions = self.keys.sessions(subject);
+        list_sessions::decode(self.links.call(&sessions, |_| list_sessions::call(&sessions)).await?)
     }
 
     async fn set_claims(
@@ -109,7 +132,9 @@ impl Store for RedisStore {
         session: Option<SessionId>,
         claims: &str,
     ) -> Result<Vec<SessionId>, Error> {
-        scripts::set_claims(self, subject, session, claims).await
+        let sessions = self.keys.sessions(subject);
+        let call = |_: &_| set_claims::call(&sessions, session, claims);
+        set_claims::decode(self.links.call(&sessions, call).await?)
     }
 
     /// Appends to the feed first, and marks the tombstones last: a node lost in between leaves work to repeat. Between
@@ -119,8 +144,12 @@ impl Store for RedisStore {
         if ended.is_empty() {
             return Ok(());
         }
-        scripts::publish(self, subject, ended).await?;
-        scripts::mark_published(self, subject, ended).await
+        let (feed, retention) = (self.feed_of(subject), self.policy.feed_retention);
+        let call = |_: &_| publish::call(feed, subject, ended, retention);
+        publish::decode(self.links.call_and_wait(feed, call).await?)?;
+        let sessions = self.keys.sessions(subject);
+        let call = |_: &_| mark_published::call(&sessions, ended);
+        mark_published::decode(self.links.call(&sessions, call).await?)
     }
 
     async fn now(&self, subject: &Subject) -> Result<Timestamp, Error> {
@@ -135,29 +164,8 @@ impl Store for RedisStore {
         feed::follow(&self.links, &self.feeds, self.policy.feed_retention, listener).await;
     }
 
-    /// In a Cluster a node can serve as long as any primary answers. The users of the others get 503.
+    /// Asks twice, within the deadline of the caller.
     async fn ready(&self) -> Result<Vec<String>, Error> {
-        let patience = self.timeout / 3; // twice, within the caller's deadline
-        match timeout(patience, scripts::open_layout(self)).await {
-            Ok(Err(error)) if error.is_corrupt() || !self.links.is_cluster() => return Err(error),
-            Err(_) if !self.links.is_cluster() => {
-                return Err(Error::Unavailable("no answer in time".into()));
-            }
-            _ => {}
-        }
-        let (mut warnings, mut failures) = (Vec::new(), Vec::new());
-        for answers in self.links.ask_primaries(&inspect::questions(&self.keys), patience).await {
-            match answers {
-                Ok(answers) => warnings.extend(inspect::dangers(&answers, self.wanted)),
-                Err(error) => failures.push(Error::from(error)),
-            }
-        }
-        if warnings.is_empty() && failures.len() == self.links.primary_count() {
-            return Err(failures.pop().unwrap_or_else(|| Error::Unavailable("no master is known".into())));
-        }
-        warnings.extend(failures.iter().map(|error| format!("the users of one master get 503: {error}")));
-        warnings.sort();
-        warnings.dedup();
-        Ok(warnings)
+        inspect::ready(&self.links, &self.keys, self.requirements, self.timeout / 3).await
     }
 }

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use token_gateway_core::session::Subject;
 
-use super::{Cursor, SCAN_BATCH, Survey};
+use super::reader::{Cursor, SCAN_BATCH, Survey};
 use crate::store::Error;
 use crate::store::redis::keys::Key;
 

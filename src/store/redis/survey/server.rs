@@ -2,8 +2,9 @@
 
 use redis::Value;
 use token_gateway_core::clock::Timestamp;
+use token_gateway_redis_link::send;
 
-use super::{Survey, failed, send};
+use super::reader::{Survey, failed};
 use crate::store::Error;
 
 /// Redis's memory; nothing where the user may not ask for it.
