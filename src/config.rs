@@ -198,12 +198,10 @@ impl Flags {
 
     /// The settings of Redis, even if other settings are missing.
     pub fn redis(&self) -> Result<RedisSettings> {
-        let wait_replicas = self.ends.wait_replicas()?;
-        Ok(RedisSettings {
-            max_in_flight: usize::try_from(self.redis_max_in_flight)?,
-            wait_replicas,
-            ..self.redis.settings()?
-        })
+        let mut redis = self.redis.settings()?;
+        redis.link.max_in_flight = usize::try_from(self.redis_max_in_flight)?;
+        redis.link.wait_replicas = self.ends.wait_replicas()?;
+        Ok(redis)
     }
 
     fn assemble(

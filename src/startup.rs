@@ -171,7 +171,7 @@ impl Node {
         let store: Arc<dyn Store> = match (&settings.store, &self.embedded) {
             (StoreSettings::Redis(redis), _) => {
                 let mut redis = redis.clone();
-                redis.max_in_flight = redis.max_in_flight.div_ceil(sharers);
+                redis.link.max_in_flight = redis.link.max_in_flight.div_ceil(sharers);
                 Arc::new(RedisStore::new(&redis, settings.policy.clone())?)
             }
             (StoreSettings::Embedded, Some(store)) => store.clone(),

@@ -9,7 +9,7 @@ use redis::Value;
 use serde::Serialize;
 use token_gateway::gateway::service_keys::NewServiceKey;
 use token_gateway::store::redis::keys::Keys;
-use token_gateway::store::redis::scripts::{CREATE, ROTATE};
+use token_gateway::store::redis::scripts::{create, rotate};
 use token_gateway_core::session::{Jti, SessionId, Subject};
 
 use crate::chain::{Asking, CLAIMS, Chain, Posting, Refreshing, Rotating, member};
@@ -158,8 +158,8 @@ fn rotating(redis: &Process, sub: &str) -> Result<Rotating> {
     let (subject, session): (Subject, _) = (sub.parse()?, SessionId::random());
     let (jti, [record, set]) = (Jti::first(session), Keys::new("tg").both(&subject, session));
     let mut connection = redis::Client::open(redis.redis_url())?.get_connection()?;
-    redis::cmd("SCRIPT").arg("LOAD").arg(ROTATE.lua.source()).exec(&mut connection)?;
-    let create = redis::Script::new(CREATE.lua.source());
+    redis::cmd("SCRIPT").arg("LOAD").arg(rotate::SCRIPT.lua.source()).exec(&mut connection)?;
+    let create = redis::Script::new(create::SCRIPT.lua.source());
     let mut create = create.key(&record);
     create.key(&set).arg(jti.as_str()).arg("9999999999999999").arg(604_800_000).arg(7_776_000_000_u64);
     create.arg(100).arg(86_400_000).arg(CLAIMS).arg("").arg("bench").arg("").arg("");

@@ -1,7 +1,7 @@
 //! The requests of a client, and the reading of their answers. Each refresh presents the successor of the last one.
 
 use redis::Value;
-use token_gateway::store::redis::scripts::ROTATE;
+use token_gateway::store::redis::scripts::rotate;
 use token_gateway_core::session::{Attempt, Jti};
 
 /// Claims of every session: 40 bytes.
@@ -144,7 +144,7 @@ pub struct Rotating {
 impl Rotating {
     /// `keys` are the session's record and the subject's set; `jti` is the first.
     pub fn new(keys: [String; 2], jti: Jti) -> Self {
-        let sha = redis::Script::new(ROTATE.lua.source()).get_hash().to_owned();
+        let sha = redis::Script::new(rotate::SCRIPT.lua.source()).get_hash().to_owned();
         Self { keys, sha, jti, generation: 0, next: jti }
     }
 }

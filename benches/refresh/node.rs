@@ -17,7 +17,7 @@ use token_gateway::gateway::Gateway;
 use token_gateway::http::{self, EventLoopLag, Lifecycle};
 use token_gateway::store::redis::RedisStore;
 use token_gateway::store::redis::keys::Keys;
-use token_gateway::store::redis::scripts::ROTATE;
+use token_gateway::store::redis::scripts::rotate;
 use token_gateway::store::{
     Created, EndOutcome, Ends, Error, Lookup, NewSession, Rotated, Rotation, SessionRecord, Store, Successor,
 };
@@ -88,7 +88,7 @@ async fn serve(kind: Kind, settings: Settings, listener: TcpListener) -> Result<
 fn gateway(kind: Kind, settings: &Settings) -> Result<Gateway> {
     let StoreSettings::Redis(redis) = &settings.store else { bail!("STORE: must be redis") };
     let inner = RedisStore::new(redis, settings.policy.clone())?;
-    let url = redis.url.expose_secret();
+    let url = redis.link.url.expose_secret();
     let way = match kind {
         Kind::Checkout => {
             let pool = deadpool_redis::Config::from_url(url).builder()?.max_size(64);
@@ -98,8 +98,13 @@ fn gateway(kind: Kind, settings: &Settings) -> Result<Gateway> {
     };
     let policy = &settings.policy;
     let settled = [policy.refresh_ttl.as_millis() as u64, policy.tombstone_ttl.as_millis() as u64];
-    let store =
-        Other { inner, way, keys: Keys::new("tg"), script: redis::Script::new(ROTATE.lua.source()), settled };
+    let store = Other {
+        inner,
+        way,
+        keys: Keys::new("tg"),
+        script: redis::Script::new(rotate::SCRIPT.lua.source()),
+        settled,
+    };
     let tokens = Arc::new(Tokens::new(&settings.tokens, settings.keyring.clone()));
     let denylist = Arc::new(Denylist::new(settings.policy.feed_retention));
     Ok(Gateway::new(

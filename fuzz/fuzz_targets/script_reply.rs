@@ -5,13 +5,17 @@
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
-use token_gateway::store::redis::fuzzing::{self as scripts, Value};
+use redis::Value;
+use token_gateway::store::redis::scripts::{
+    create, end_session, end_subject, get_session, list_sessions, open_layout, rotate, set_claims,
+};
 use token_gateway::store::{Error, Lookup, Rotated, Rotation, SessionRecord, Successor};
 use token_gateway::token::Grant;
 use token_gateway::view;
 use token_gateway_core::clock::{Clock, Moment, Timestamp};
 use token_gateway_core::session::{Jti, Subject};
 use token_gateway_fuzz::with_tokens;
+use token_gateway_redis_link::Reply;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -29,30 +33,30 @@ fuzz_target!(|data: &[u8]| {
         sent_at: Moment::Stored(Timestamp(1_800_000_000_000_000)),
         accuse: true,
     };
-    match read(scripts::rotate(reply.clone(), &rotation)) {
+    match read(&reply, |reply| rotate::decode(reply, &rotation)) {
         Some(Rotated::Replayed(successor) | Rotated::Rotated(successor) | Rotated::RolledBack(successor)) => {
             mint(&subject, &successor);
         }
         Some(Rotated::Reused(ended)) => assert!(2 * ended.all().len() <= lines(data) - 3),
         _ => {}
     }
-    let _ = read(scripts::create(reply.clone()));
-    let _ = read(scripts::end_session(reply.clone()));
-    if let Some(ended) = read(scripts::end_subject(reply.clone())) {
+    let _ = read(&reply, create::decode);
+    let _ = read(&reply, end_session::decode);
+    if let Some(ended) = read(&reply, end_subject::decode) {
         assert!(2 * ended.all().len() <= lines(data) - 3);
     }
-    if let Some(Lookup::Live { record, .. }) = read(scripts::get_session(reply.clone(), presented.session()))
-    {
+    let session = presented.session();
+    if let Some(Lookup::Live { record, .. }) = read(&reply, |reply| get_session::decode(reply, session)) {
         show(&[*record]);
     }
-    if let Some(records) = read(scripts::list_sessions(reply.clone())) {
+    if let Some(records) = read(&reply, list_sessions::decode) {
         assert!(records.is_sorted_by(|a, b| a.last_refreshed_at >= b.last_refreshed_at));
         show(&records);
     }
-    if let Some(updated) = read(scripts::set_claims(reply.clone())) {
+    if let Some(updated) = read(&reply, set_claims::decode) {
         assert_eq!(updated.len(), lines(data) - 2);
     }
-    let _ = read(scripts::open_layout(reply));
+    let _ = read(&reply, |reply| Ok(open_layout::decode(reply)?));
 });
 
 fn lines(data: &[u8]) -> usize {
@@ -65,8 +69,8 @@ fn reply(data: &[u8]) -> Value {
 }
 
 /// An unreadable reply is corrupt, and leads to no verdict.
-fn read<T>(decoded: Result<T, Error>) -> Option<T> {
-    match decoded {
+fn read<T>(reply: &Value, decode: impl FnOnce(Reply) -> Result<T, Error>) -> Option<T> {
+    match Reply::new(reply.clone()).map_err(Error::from).and_then(decode) {
         Err(Error::Unavailable(_) | Error::Overloaded) => panic!("it was there"),
         decoded => decoded.ok(),
     }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 use token_gateway_core::feed::timing;
+use token_gateway_redis_link::LinkSettings;
 use token_gateway_redis_link::address::Tls;
 
 use super::lifetimes::{AccessTtl, MAX_LIFETIME_SECONDS};
@@ -51,18 +52,17 @@ impl RedisFlags {
     /// The settings for one call at a time, with no acknowledgement by replicas. A node overrides both.
     pub fn settings(&self) -> Result<RedisSettings> {
         let url = secret("REDIS_URL")?.unwrap_or_else(|| "redis://127.0.0.1:6379".to_owned());
-        let settings = RedisSettings {
+        let link = LinkSettings {
             url: SecretString::from(url),
             tls: self.tls()?,
             sentinel_username: self.redis_sentinel_username.clone().filter(|name| !name.is_empty()),
             sentinel_password: secret("REDIS_SENTINEL_PASSWORD")?.map(SecretString::from),
-            prefix: self.redis_prefix.clone(),
             timeout: self.timeout(),
             max_in_flight: 1,
             wait_replicas: 0,
         };
-        settings.check().map_err(|problem| anyhow!(problem))?;
-        Ok(settings)
+        link.check().map_err(|problem| anyhow!(problem))?;
+        Ok(RedisSettings { link, prefix: self.redis_prefix.clone() })
     }
 
     fn tls(&self) -> Result<Tls> {
@@ -147,8 +147,8 @@ pub struct OperatorEndFlags {
 impl OperatorEndFlags {
     pub fn settings(&self) -> Result<(RedisSettings, Policy)> {
         self.ends.check(&self.read.redis)?;
-        let wait_replicas = self.ends.wait_replicas()?;
-        let redis = RedisSettings { wait_replicas, ..self.read.redis()? };
+        let mut redis = self.read.redis()?;
+        redis.link.wait_replicas = self.ends.wait_replicas()?;
         Ok((redis, Policy::only_to_end(self.ends.tombstone_ttl(), self.ends.feed_retention())))
     }
 }

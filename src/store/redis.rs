@@ -1,93 +1,38 @@
 //! The Redis backend: standalone, behind Sentinels, or a Cluster; Redis 7.0 or newer, or Valkey 7.2 or newer.
 //!
-//! - [`keys`]: the key layout, one table. - [`scripts`]: one typed function per Lua script.
+//! - [`keys`]: the key layout, one table.
+//! - [`scripts`]: the Lua scripts, each with its call and its decoder.
 //! - [`token_gateway_redis_link`], a crate of its own: how calls reach the right primary, and how they survive its loss.
 //! - [`inspect`]: the checks of `token-gateway check` and `/readyz`.
 //! - [`survey`]: reading for the commands of operators.
 //!
-//! This file maps the [`Store`] trait onto the scripts.
+//! This file maps the [`Store`] trait onto the scripts: it chooses the keys, and sends the calls over the links.
 
-#[cfg(feature = "fuzzing")]
-#[doc(hidden)]
-pub mod fuzzing;
 pub mod inspect;
 pub mod keys;
 pub mod scripts;
+mod settings;
 pub mod survey;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use secrecy::SecretString;
 use token_gateway_core::clock::{Moment, Timestamp};
 use token_gateway_core::feed::{EndedSession, Listener};
 use token_gateway_core::session::{Reason, SessionId, Subject};
-use token_gateway_redis_link::address::Tls;
-use token_gateway_redis_link::{Links, Settings, feed};
-use tokio::time::timeout;
+use token_gateway_redis_link::{Links, feed};
 
-use self::inspect::Wanted;
+use self::inspect::Requirements;
 use self::keys::Keys;
+use self::scripts::{
+    create, end_session, end_subject, get_session, list_sessions, list_unpublished, mark_published,
+    open_layout, publish, rotate, set_claims,
+};
+pub use self::settings::RedisSettings;
 use super::{
     Created, EndedMany, EndedOne, Error, Lookup, NewSession, Policy, Rotated, Rotation, SessionRecord, Store,
 };
-
-/// How to reach Redis.
-#[derive(Debug, Clone)]
-pub struct RedisSettings {
-    /// See the table in [`address`](token_gateway_redis_link::address); may hold a password.
-    pub url: SecretString,
-    pub tls: Tls,
-    /// The user name for Sentinels; none, unless they want one.
-    pub sentinel_username: Option<String>,
-    pub sentinel_password: Option<SecretString>,
-    /// Prefix of every key, without the colon after it.
-    pub prefix: String,
-    /// The deadline of one call.
-    pub timeout: Duration,
-    /// Calls in flight at once to one primary; further ones wait at most 100 ms.
-    pub max_in_flight: usize,
-    /// Replicas to acknowledge an ended session before its caller gets an answer (0: none).
-    pub wait_replicas: usize,
-}
-
-impl RedisSettings {
-    /// The gateway's defaults: keys begin with `tg`, and a call may take half a second.
-    pub fn new(url: impl Into<SecretString>) -> Self {
-        Self {
-            url: url.into(),
-            tls: Tls::default(),
-            sentinel_username: None,
-            sentinel_password: None,
-            prefix: "tg".to_owned(),
-            timeout: Duration::from_millis(500),
-            max_in_flight: 1024,
-            wait_replicas: 0,
-        }
-    }
-
-    /// Whether the settings can be used.
-    ///
-    /// # Errors
-    ///
-    /// The wrong setting, and the right form; never the URL, because it may hold a password.
-    pub fn check(&self) -> Result<(), String> {
-        self.link().check()
-    }
-
-    /// Without the prefix of keys, which links do not know.
-    fn link(&self) -> Settings {
-        Settings {
-            url: self.url.clone(),
-            tls: self.tls.clone(),
-            sentinel_username: self.sentinel_username.clone(),
-            sentinel_password: self.sentinel_password.clone(),
-            timeout: self.timeout,
-            max_in_flight: self.max_in_flight,
-            wait_replicas: self.wait_replicas,
-        }
-    }
-}
 
 /// Sessions in Redis. The connections live on the runtime of the call to [`new`](Self::new).
 pub struct RedisStore {
@@ -97,7 +42,7 @@ pub struct RedisStore {
     feeds: Vec<String>,
     policy: Policy,
     timeout: Duration,
-    wanted: Wanted,
+    requirements: Requirements,
 }
 
 impl RedisStore {
@@ -108,27 +53,31 @@ impl RedisStore {
     /// When the URL has none of the known forms.
     pub fn new(settings: &RedisSettings, policy: Policy) -> Result<Self, Error> {
         let keys = Keys::new(&settings.prefix);
-        let links = Links::open(&settings.link(), Some(scripts::handshake(&keys)))?;
+        let links = Links::open(&settings.link, Some(open_layout::handshake(&keys)))?;
         let feeds = if links.is_cluster() { keys.feeds() } else { vec![keys.feed()] };
-        let (timeout, wanted) = (settings.timeout, Wanted::of(settings)?);
-        Ok(Self { links, keys, feeds, policy, timeout, wanted })
+        let (timeout, requirements) = (settings.link.timeout, Requirements::of(&settings.link)?);
+        Ok(Self { links, keys, feeds, policy, timeout, requirements })
     }
 
     /// The partition for the ends of the subject's sessions. It lies on the same server as the sessions, wherever this
     /// server has a partition.
     fn feed_of(&self, subject: &Subject) -> &str {
-        self.links.beside(&self.keys.sessions(subject), &self.feeds)
+        self.links.nearest(&self.keys.sessions(subject), &self.feeds)
     }
 }
 
 #[async_trait]
 impl Store for RedisStore {
     async fn create(&self, new: &NewSession<'_>) -> Result<Created, Error> {
-        scripts::create(self, new).await
+        let [session, sessions] = &self.keys.both(new.subject, new.jti.session());
+        let call = |clock: &_| create::call([session, sessions], new, &self.policy, clock);
+        create::decode(self.links.call(sessions, call).await?)
     }
 
     async fn rotate(&self, rotation: &Rotation<'_>) -> Result<Rotated, Error> {
-        scripts::rotate(self, rotation).await
+        let [session, sessions] = &self.keys.both(rotation.subject, rotation.presented.session());
+        let call = |clock: &_| rotate::call([session, sessions], rotation, &self.policy, clock);
+        rotate::decode(self.links.call(sessions, call).await?, rotation)
     }
 
     async fn end_session(
@@ -137,9 +86,13 @@ impl Store for RedisStore {
         session: SessionId,
         reason: Reason,
     ) -> Result<EndedOne, Error> {
-        scripts::end_session(self, subject, session, reason).await
+        let [session, sessions] = &self.keys.both(subject, session);
+        let call = |_: &_| end_session::call([session, sessions], reason, self.policy.tombstone_ttl);
+        end_session::decode(self.links.call(sessions, call).await?)
     }
 
+    /// Ends nothing under a clock that cannot date `sent_at`: it belongs to another server than the one asked for the
+    /// time. The call then goes out with the earliest time, older than any session, and its outcome is an error.
     async fn end_subject(
         &self,
         subject: &Subject,
@@ -147,15 +100,28 @@ impl Store for RedisStore {
         reason: Reason,
         sent_at: Moment,
     ) -> Result<EndedMany, Error> {
-        scripts::end_subject(self, subject, except, reason, sent_at).await
+        let (sessions, is_undated) = (self.keys.sessions(subject), AtomicBool::new(false));
+        let call = |clock: &_| {
+            let sent_at = sent_at.known_on(clock);
+            is_undated.store(sent_at.is_none(), Ordering::Relaxed);
+            let tombstone_ttl = self.policy.tombstone_ttl;
+            end_subject::call(&sessions, sent_at.unwrap_or_default(), except, reason, tombstone_ttl)
+        };
+        let ended = end_subject::decode(self.links.call(&sessions, call).await?)?;
+        if is_undated.into_inner() {
+            return Err(Error::Unavailable("the primary changed meanwhile".to_owned()));
+        }
+        Ok(ended)
     }
 
     async fn get(&self, subject: &Subject, session: SessionId) -> Result<Lookup, Error> {
-        scripts::get_session(self, subject, session).await
+        let record = self.keys.session(subject, session);
+        get_session::decode(self.links.call(&record, |_| get_session::call(&record)).await?, session)
     }
 
     async fn list(&self, subject: &Subject) -> Result<Vec<SessionRecord>, Error> {
-        scripts::list_sessions(self, subject).await
+        let sessions = self.keys.sessions(subject);
+        list_sessions::decode(self.links.call(&sessions, |_| list_sessions::call(&sessions)).await?)
     }
 
     async fn set_claims(
@@ -164,21 +130,28 @@ impl Store for RedisStore {
         session: Option<SessionId>,
         claims: &str,
     ) -> Result<Vec<SessionId>, Error> {
-        scripts::set_claims(self, subject, session, claims).await
+        let sessions = self.keys.sessions(subject);
+        let call = |_: &_| set_claims::call(&sessions, session, claims);
+        set_claims::decode(self.links.call(&sessions, call).await?)
     }
 
     async fn unpublished(&self, subject: &Subject) -> Result<Vec<EndedSession>, Error> {
-        Ok(scripts::end_subject(self, subject, None, Reason::Admin, Moment::Stored(Timestamp(0)))
-            .await?
-            .before)
+        let sessions = self.keys.sessions(subject);
+        list_unpublished::decode(self.links.call(&sessions, |_| list_unpublished::call(&sessions)).await?)
     }
 
+    /// Where `wait_replicas` asks for it, the replicas acknowledge the append. The acknowledgement covers all earlier
+    /// writes, the end itself included (Redis: `WAIT`).
     async fn publish(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), Error> {
-        scripts::publish(self, subject, ended).await
+        let (feed, retention) = (self.feed_of(subject), self.policy.feed_retention);
+        let call = |_: &_| publish::call(feed, subject, ended, retention);
+        publish::decode(self.links.call_and_wait(feed, call).await?)
     }
 
     async fn mark_published(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), Error> {
-        scripts::mark_published(self, subject, ended).await
+        let sessions = self.keys.sessions(subject);
+        let call = |_: &_| mark_published::call(&sessions, ended);
+        mark_published::decode(self.links.call(&sessions, call).await?)
     }
 
     async fn now(&self, subject: &Subject) -> Result<Timestamp, Error> {
@@ -193,29 +166,8 @@ impl Store for RedisStore {
         feed::follow(&self.links, &self.feeds, self.policy.feed_retention, listener).await;
     }
 
-    /// In a Cluster a node can serve as long as any primary answers. The users of the others get 503.
+    /// Asks twice, within the deadline of the caller.
     async fn ready(&self) -> Result<Vec<String>, Error> {
-        let patience = self.timeout / 3; // twice, within the caller's deadline
-        match timeout(patience, scripts::open_layout(self)).await {
-            Ok(Err(error)) if error.is_corrupt() || !self.links.is_cluster() => return Err(error),
-            Err(_) if !self.links.is_cluster() => {
-                return Err(Error::Unavailable("no answer in time".into()));
-            }
-            _ => {}
-        }
-        let (mut warnings, mut failures) = (Vec::new(), Vec::new());
-        for answers in self.links.look(&inspect::questions(&self.keys), patience).await {
-            match answers {
-                Ok(answers) => warnings.extend(inspect::dangers(&answers, self.wanted)),
-                Err(error) => failures.push(Error::from(error)),
-            }
-        }
-        if warnings.is_empty() && failures.len() == self.links.masters() {
-            return Err(failures.pop().unwrap_or_else(|| Error::Unavailable("no master is known".into())));
-        }
-        warnings.extend(failures.iter().map(|error| format!("the users of one master get 503: {error}")));
-        warnings.sort();
-        warnings.dedup();
-        Ok(warnings)
+        inspect::ready(&self.links, &self.keys, self.requirements, self.timeout / 3).await
     }
 }

@@ -13,7 +13,6 @@ use token_gateway::store::redis::{RedisSettings, RedisStore};
 use token_gateway::store::{Created, NewSession, Policy, ReuseScope, Rotated, Rotation, Store};
 use token_gateway_core::clock::{Moment, Timestamp};
 use token_gateway_core::session::{Jti, SessionId, Subject};
-use token_gateway_redis_link::address::Tls;
 use token_gateway_testkit::redis::Redis;
 
 /// A backend under test, and a way to let time pass for it.
@@ -50,16 +49,9 @@ impl Bench {
     /// Must run inside a runtime: the store connects in the background.
     pub fn redis(policy: Policy) -> Self {
         let redis = Redis::start();
-        let settings = RedisSettings {
-            url: redis.url().into(),
-            tls: Tls::default(),
-            sentinel_username: None,
-            sentinel_password: None,
-            prefix: "tg".to_owned(),
-            timeout: Duration::from_secs(5),
-            max_in_flight: 64,
-            wait_replicas: 0,
-        };
+        let mut settings = RedisSettings::new(redis.url());
+        settings.link.timeout = Duration::from_secs(5);
+        settings.link.max_in_flight = 64;
         let store = RedisStore::new(&settings, policy).expect("a valid URL");
         Self { store: Arc::new(store), aged: Aged::Redis(redis) }
     }

@@ -4,29 +4,32 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The price of one retry, in successes.
-const PRICE: u32 = 10;
+const RETRY_PRICE: u32 = 10;
 
 /// The most retries at once: about as many as are in flight when a connection is lost.
-const MOST: u32 = 512;
+const RETRY_BURST: u32 = 512;
 
-pub(crate) struct Budget(AtomicU32);
+/// Tokens for retries: a success earns one, a retry costs [`RETRY_PRICE`].
+pub(crate) struct RetryBudget(AtomicU32);
 
-impl Budget {
+impl RetryBudget {
     pub fn new() -> Self {
-        Self(AtomicU32::new(MOST * PRICE))
+        Self(AtomicU32::new(RETRY_BURST * RETRY_PRICE))
     }
 
     /// A call has succeeded.
     pub fn earn(&self) {
         let tokens = self.0.load(Ordering::Relaxed);
-        if tokens < MOST * PRICE {
+        if tokens < RETRY_BURST * RETRY_PRICE {
             self.0.store(tokens + 1, Ordering::Relaxed); // one lost between two threads does not matter
         }
     }
 
     /// Whether a call may be sent once more.
     pub fn spend(&self) -> bool {
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tokens| tokens.checked_sub(PRICE)).is_ok()
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tokens| tokens.checked_sub(RETRY_PRICE))
+            .is_ok()
     }
 }
 
@@ -36,9 +39,9 @@ mod tests {
 
     #[test]
     fn retries_are_bounded_by_what_succeeds() {
-        let budget = Budget::new();
-        assert_eq!((0..10_000).filter(|_| budget.spend()).count(), MOST as usize);
-        (0..PRICE - 1).for_each(|_| budget.earn());
+        let budget = RetryBudget::new();
+        assert_eq!((0..10_000).filter(|_| budget.spend()).count(), RETRY_BURST as usize);
+        (0..RETRY_PRICE - 1).for_each(|_| budget.earn());
         assert!(!budget.spend());
         budget.earn();
         assert!(budget.spend() && !budget.spend());

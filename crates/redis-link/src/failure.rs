@@ -1,4 +1,4 @@
-//! The outcome of an unsuccessful attempt.
+//! The outcome of an attempt that failed. [`Links`](crate::Links) repeats the attempt, or makes it a [`LinkError`].
 
 use deadpool::managed::{PoolError, TimeoutType};
 use redis::RedisError;
@@ -7,7 +7,7 @@ use crate::LinkError;
 use crate::address::Address;
 use crate::wire::describe;
 
-/// Why an attempt was not successful.
+/// Why an attempt failed. Callers of the crate never see it.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The connection is gone; the attempt may or may not have been carried out.

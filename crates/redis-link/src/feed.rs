@@ -95,7 +95,7 @@ impl Partition<'_> {
                 self.has_snapshot = false;
                 let Err(error) = self.connect_and_read().await else { break };
                 log::warn!("cannot follow the feed '{}', trying on: {error}", self.key);
-                self.links.look_again();
+                self.links.refresh_slots();
                 sleep(pause).await;
                 if self.has_snapshot {
                     break;

@@ -65,13 +65,13 @@ impl Reply {
         }
     }
 
-    /// The next value, as another type. `what` names it in the error.
+    /// The next value, as another type. `name` stands in the error.
     ///
     /// # Errors
     ///
     /// [`LinkError::Corrupt`] for an answer of another form.
-    pub fn parse<T: FromStr>(&mut self, what: &str) -> Result<T, LinkError> {
-        self.text()?.parse().map_err(|_| LinkError::Corrupt(format!("stored '{what}' cannot be read")))
+    pub fn parse<T: FromStr>(&mut self, name: &str) -> Result<T, LinkError> {
+        self.text()?.parse().map_err(|_| LinkError::Corrupt(format!("stored '{name}' cannot be read")))
     }
 
     /// The next value, in microseconds.
@@ -97,7 +97,7 @@ impl Reply {
         Ok(Some(Timestamp(time)))
     }
 
-    /// The expiry of a key, in milliseconds, as Redis tells it.
+    /// The expiry of a key, in milliseconds, as Redis counts it.
     ///
     /// # Errors
     ///

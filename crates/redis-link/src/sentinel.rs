@@ -3,7 +3,7 @@
 //! All are asked at once, and the answer of the highest configuration epoch counts: a cut-off Sentinel may still name a
 //! primary deposed by the others. (Redis: "Guidelines for Redis clients with support for Sentinel".) In the middle of a
 //! failover, `SENTINEL GET-MASTER-ADDR-BY-NAME` already names the new primary. The named server must prove itself the
-//! primary on each new connection, see `link.rs`.
+//! primary on each new connection, see `endpoint.rs`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::LinkError;
 use crate::address::{Address, Dialer};
-use crate::wire::describe_to;
+use crate::wire::describe_with_settings;
 
 /// How long a Sentinel may take to answer.
 const SENTINEL_TIMEOUT: Duration = Duration::from_millis(300);
@@ -26,7 +26,7 @@ const SENTINEL_TIMEOUT: Duration = Duration::from_millis(300);
 const SENTINEL_POLL: Duration = Duration::from_millis(100);
 
 /// The settings of the login at Sentinels.
-const SETTINGS: &str = "REDIS_SENTINEL_USERNAME, REDIS_SENTINEL_PASSWORD";
+const LOGIN_SETTINGS: &str = "REDIS_SENTINEL_USERNAME, REDIS_SENTINEL_PASSWORD";
 
 pub(crate) struct Sentinels {
     all: Vec<Peer>,
@@ -45,8 +45,8 @@ struct Peer {
     connection: Mutex<Option<MultiplexedConnection>>,
 }
 
-/// Host and port, then names and values of all other fields.
-type Told = (Option<(String, u16)>, HashMap<String, String>);
+/// The primary in a Sentinel's words: host and port, then names and values of all other fields.
+type NamedPrimary = (Option<(String, u16)>, HashMap<String, String>);
 
 /// Names and values of the fields of each replica.
 type Replicas = (Vec<HashMap<String, String>>,);
@@ -64,7 +64,7 @@ impl Sentinels {
         Self { all: all.collect(), name: name.to_owned(), dialer, replicas: Mutex::default() }
     }
 
-    pub async fn master(&self) -> Result<Address, LinkError> {
+    pub async fn primary(&self) -> Result<Address, LinkError> {
         let mut cause = None;
         let mut newest: Option<Named> = None;
         for answer in join_all(self.all.iter().map(|sentinel| sentinel.names(&self.name))).await {
@@ -83,10 +83,11 @@ impl Sentinels {
     }
 
     /// Returns when the server at `known`, with the replication id `replid`, is no longer the primary.
-    pub async fn deposed(&self, known: &Address, replid: &str) {
+    pub async fn wait_until_deposed(&self, known: &Address, replid: &str) {
         loop {
             sleep(SENTINEL_POLL).await;
-            if self.master().await.is_ok_and(|master| master != *known) || self.has_successor(replid).await {
+            if self.primary().await.is_ok_and(|primary| primary != *known) || self.has_successor(replid).await
+            {
                 return;
             }
         }
@@ -113,11 +114,11 @@ impl Sentinels {
         let mut question = redis::pipe();
         question.cmd("SENTINEL").arg("REPLICAS").arg(&self.name);
         let asked = self.all.iter().map(|sentinel| Box::pin(sentinel.ask::<Replicas>(&question)));
-        let ((told,), _) = select_ok(asked).await.ok()?;
-        let address = |it: &HashMap<String, String>| {
-            Some(Address { host: it.get("ip")?.clone(), port: it.get("port")?.parse().ok()? })
+        let ((fields,), _) = select_ok(asked).await.ok()?;
+        let address = |fields: &HashMap<String, String>| {
+            Some(Address { host: fields.get("ip")?.clone(), port: fields.get("port")?.parse().ok()? })
         };
-        Some(told.iter().filter_map(address).collect())
+        Some(fields.iter().filter_map(address).collect())
     }
 }
 
@@ -132,40 +133,41 @@ impl Peer {
         let mut kept = self.connection.lock().await;
         let asking = async {
             if let Some(connection) = kept.take() {
-                match put(connection, questions, &mut kept).await {
+                match send_questions(connection, questions, &mut kept).await {
                     Err(error) if error.code().is_none() => {}
                     answer => return answer,
                 }
             }
-            put(self.dialer.dial(&self.address, SENTINEL_TIMEOUT).await?, questions, &mut kept).await
+            send_questions(self.dialer.dial(&self.address, SENTINEL_TIMEOUT).await?, questions, &mut kept)
+                .await
         };
         let answer = timeout(SENTINEL_TIMEOUT, asking)
             .await
             .map_err(|_| format!("no answer within {SENTINEL_TIMEOUT:?}"))?;
-        answer.map_err(|error| describe_to(&error, SETTINGS))
+        answer.map_err(|error| describe_with_settings(&error, LOGIN_SETTINGS))
     }
 
     async fn succeeds(&self, replid: &str) -> bool {
         let mut question = redis::pipe();
         question.cmd("INFO").arg("replication");
         let Ok((info,)) = self.ask::<(redis::InfoDict,)>(&question).await else { return false };
-        let told = |name| info.get::<String>(name).unwrap_or_default();
-        told("role") == "master" && told("master_replid2") == replid
+        let field = |name| info.get::<String>(name).unwrap_or_default();
+        field("role") == "master" && field("master_replid2") == replid
     }
 
     async fn names(&self, name: &str) -> Result<Named, String> {
         let mut questions = redis::pipe();
         questions.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name);
         questions.cmd("SENTINEL").arg("MASTER").arg(name);
-        let (address, told): Told = self.ask(&questions).await?;
-        let epoch = told.get("config-epoch").and_then(|epoch| epoch.parse().ok());
+        let (address, fields): NamedPrimary = self.ask(&questions).await?;
+        let epoch = fields.get("config-epoch").and_then(|epoch| epoch.parse().ok());
         let ((host, port), epoch) = address.zip(epoch).ok_or("it does not know that name")?;
         Ok(Named { epoch, address: Address { host, port } })
     }
 }
 
-/// Puts questions, and keeps the connection only after an answer.
-async fn put<T: FromRedisValue>(
+/// Sends questions, and keeps the connection only after an answer.
+async fn send_questions<T: FromRedisValue>(
     mut connection: MultiplexedConnection,
     questions: &Pipeline,
     kept: &mut Option<MultiplexedConnection>,

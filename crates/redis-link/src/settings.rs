@@ -9,7 +9,7 @@ use crate::address::{self, Dialer, Parsed, Tls};
 
 /// How to reach a deployment.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct LinkSettings {
     /// See the table in [`address`]; may hold a password.
     pub url: SecretString,
     /// For TLS.
@@ -26,7 +26,7 @@ pub struct Settings {
     pub wait_replicas: usize,
 }
 
-impl Settings {
+impl LinkSettings {
     /// With the defaults of the gateway: a call may take half a second, and 1,024 may be in flight.
     pub fn new(url: impl Into<SecretString>) -> Self {
         Self {
@@ -69,7 +69,8 @@ impl Settings {
             .map_err(|problem| LinkError::Unavailable(format!("REDIS_URL: {problem}")))
     }
 
-    pub(crate) fn to_sentinels(&self, dialer: &Dialer) -> Dialer {
+    /// Dials Sentinels, as the user for them.
+    pub(crate) fn sentinel_dialer(&self, dialer: &Dialer) -> Dialer {
         dialer.as_user(self.sentinel_username.as_deref(), self.sentinel_password.as_ref())
     }
 }

@@ -4,22 +4,23 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, RedisError, Value};
+use token_gateway_core::clock::Timestamp;
 
 use crate::LinkError;
 
 /// The longest that opening a connection may take, its first call included.
-pub const CONNECT: Duration = Duration::from_secs(1);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a call waits for its turn when as many as allowed are in flight.
-pub const TURN: Duration = Duration::from_millis(100);
+pub const POOL_WAIT_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// An error of a command. The server names a code, and its text may repeat what was sent, so the text is left out.
 pub fn unavailable(error: &RedisError) -> LinkError {
-    LinkError::Unavailable(describe_to(error, "REDIS_URL"))
+    LinkError::Unavailable(describe_with_settings(error, "REDIS_URL"))
 }
 
 /// For logs. A refused login names the settings with user and password.
-pub fn describe_to(error: &RedisError, settings: &str) -> String {
+pub fn describe_with_settings(error: &RedisError, settings: &str) -> String {
     let is_refused = error.kind() == ErrorKind::AuthenticationFailed
         || matches!(code_of(error).as_deref(), Some("NOAUTH" | "WRONGPASS"));
     let hint = if is_refused { format!(" (user and password: {settings})") } else { String::new() };
@@ -43,7 +44,7 @@ pub async fn send(connection: &mut MultiplexedConnection, command: &Cmd) -> Resu
 /// # Errors
 ///
 /// When the server answers with another error, or with no text.
-pub fn answered(answer: Value) -> Result<Option<String>, RedisError> {
+pub fn optional_text(answer: Value) -> Result<Option<String>, RedisError> {
     match answer {
         Value::ServerError(error) if matches!(error.code(), "NOPERM" | "ERR") => Ok(None),
         Value::ServerError(error) => Err(error.into()),
@@ -52,7 +53,7 @@ pub fn answered(answer: Value) -> Result<Option<String>, RedisError> {
 }
 
 /// Sends a command; `asking` where it was redirected by `ASK`. The two travel together, so nothing comes between them.
-pub async fn ask(
+pub async fn send_asking(
     connection: &mut MultiplexedConnection,
     command: &Cmd,
     asking: bool,
@@ -69,6 +70,17 @@ pub async fn ask(
     }
 }
 
+/// Redis `TIME`.
+pub async fn ask_time(connection: &mut MultiplexedConnection) -> Result<Timestamp, RedisError> {
+    send(connection, &redis::cmd("TIME")).await.and_then(read_time)
+}
+
+pub fn read_time(value: Value) -> Result<Timestamp, RedisError> {
+    let (seconds, micros): (u64, u64) = redis::from_redis_value(value)?;
+    Ok(Timestamp(seconds * 1_000_000 + micros))
+}
+
+/// Whether the server does not know the script yet.
 pub fn is_noscript(answer: &Result<Value, RedisError>) -> bool {
     answer.as_ref().is_err_and(|error| error.code() == Some("NOSCRIPT"))
 }

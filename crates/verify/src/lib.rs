@@ -13,7 +13,7 @@ mod verifier;
 pub use token_gateway_core::checker::{Access, AccessRefusal, Outcome, Unknown};
 pub use token_gateway_core::token::TokenRefusal;
 #[cfg(feature = "redis")]
-pub use token_gateway_redis_link::{Settings as LinkSettings, address::Tls};
+pub use token_gateway_redis_link::{LinkSettings, address::Tls};
 
 pub use self::error::BuildError;
 pub use self::feed::Feed;

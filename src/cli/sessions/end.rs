@@ -111,7 +111,7 @@ async fn end(
     let retention = policy.feed_retention;
     let store = RedisStore::new(redis, policy)?;
     let ender = Ender::new(Arc::new(store), Metrics::new(), Arc::new(Denylist::new(retention)));
-    let deadline = Deadline::new(Instant::now(), redis.timeout);
+    let deadline = Deadline::new(Instant::now(), redis.link.timeout);
     match extent {
         Extent::One(session) => ender.end_one(deadline, subject, session, Reason::Admin).await,
         Extent::All { except } => ender.end_all(deadline, subject, except, Reason::Admin).await,

@@ -7,7 +7,8 @@
 use redis::Cmd;
 use token_gateway_core::session::{SessionId, Subject};
 
-use super::{Finding, Info, Severity, version_of};
+use super::finding::{Finding, Severity};
+use super::info::{Info, version_of};
 use crate::store::redis::keys::Keys;
 
 /// The first release of Valkey without checks while it loads. No such release of Redis is known.
@@ -61,5 +62,44 @@ pub fn finding(info: &Info, answers: &[Option<String>]) -> Finding {
         let message = "not known: the gateway's user may not ask whether this user has the rights without which a \
                        restart of Redis loses sessions; grant it +acl|dryrun";
         Finding::new(Severity::Warning, SUBJECT, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOUND: &str = "redis_version:7.0.15\r\naof_enabled:1\r\n";
+
+    #[test]
+    fn a_default_user_that_lacks_rights_is_named_with_the_rule_that_mends_it() {
+        let refused = Some("User default has no permissions to run the 'hset' command".to_owned());
+        let said = |info: &str, answers: &[Option<String>]| {
+            let finding = finding(&Info(info.to_owned()), answers);
+            (finding.severity, finding.message)
+        };
+        let valkey = |version: &str| format!("{SOUND}valkey_version:{version}\r\n");
+        let without_file = SOUND.replace("aof_enabled:1", "aof_enabled:0");
+        for (info, severity) in [
+            (SOUND, Severity::Problem),
+            (&valkey("9.1.1"), Severity::Problem),
+            (&valkey("9.1.2"), Severity::Warning),
+            (&valkey("10.0.0"), Severity::Warning),
+            (&without_file, Severity::Warning),
+        ] {
+            let (found, message) = said(info, &[Some("OK".to_owned()), refused.clone()]);
+            assert_eq!(found, severity, "{info}");
+            assert!(message.contains("`user default off ~* &* +@all`"), "{message}");
+        }
+        for (info, severity) in
+            [(SOUND, Severity::Warning), (&valkey("9.1.2"), Severity::Ok), (&without_file, Severity::Ok)]
+        {
+            let (found, message) = said(info, &[None]);
+            assert_eq!(
+                (found, message.contains("+acl|dryrun")),
+                (severity, severity != Severity::Ok),
+                "{info}"
+            );
+        }
     }
 }

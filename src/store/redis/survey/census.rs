@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use token_gateway_core::session::Subject;
 
-use super::{BATCH, Cursor, Survey};
+use super::reader::{Cursor, SCAN_BATCH, Survey};
 use crate::store::Error;
 use crate::store::redis::keys::Key;
 
@@ -70,7 +70,7 @@ impl Survey {
         let (pattern, mut cursor) = (self.keys.of_subjects(), Cursor::default());
         let (mut census, mut seen, hasher) = (Census::default(), HashSet::new(), RandomState::new());
         while let Some(mut batch) = self.walk(&mut cursor, &pattern).await? {
-            progress(BATCH);
+            progress(SCAN_BATCH);
             batch.retain(|key| seen.insert(hasher.hash_one(key)));
             self.count_leaks(&batch, &mut census.leaks).await?;
             self.count_sessions(&batch, sample, &mut census).await?;
@@ -129,7 +129,7 @@ impl Survey {
     }
 
     async fn measure(&mut self, sample: &mut Sample) -> Result<(), Error> {
-        for keys in sample.keys.chunks(BATCH as usize) {
+        for keys in sample.keys.chunks(SCAN_BATCH as usize) {
             let question = |key: &[u8]| redis::cmd("MEMORY").arg("USAGE").arg(key).clone();
             let sizes: Vec<Option<u64>> = self.ask_each(keys, question).await?;
             sample.bytes.extend(sizes.into_iter().flatten());

@@ -2,8 +2,9 @@
 
 use redis::Value;
 use token_gateway_core::clock::Timestamp;
+use token_gateway_redis_link::send;
 
-use super::{Survey, failed, send};
+use super::reader::{Survey, failed};
 use crate::store::Error;
 
 /// Redis's memory; nothing where the user may not ask for it.
@@ -25,7 +26,7 @@ impl Survey {
     /// The memory of all primaries together; the policy of an evicting one, where there is one.
     pub async fn memory(&mut self) -> Result<Memory, Error> {
         let mut all = Memory::default();
-        for (_, connection) in &mut self.masters.all {
+        for (_, connection) in &mut self.primaries.all {
             let answer = send(connection, redis::cmd("INFO").arg("memory")).await;
             let info: redis::InfoDict = match answer.and_then(|value| Ok(redis::from_redis_value(value)?)) {
                 Err(error) if error.code() == Some("NOPERM") => return Ok(Memory::default()),
@@ -42,9 +43,9 @@ impl Survey {
 
     /// All partitions together.
     pub async fn feed(&mut self) -> Result<Feed, Error> {
-        let parts = if self.masters.is_cluster() { self.keys.feeds() } else { vec![self.keys.feed()] };
+        let partitions = if self.primaries.is_cluster() { self.keys.feeds() } else { vec![self.keys.feed()] };
         let mut feed = Feed { entries: 0, oldest: None, newest: None };
-        for key in parts {
+        for key in partitions {
             feed.entries += self.ask::<u64>(&key, redis::cmd("XLEN").arg(&key)).await?;
             let oldest = appended_at(&self.end(&key, "XRANGE", "-", "+").await?);
             let newest = appended_at(&self.end(&key, "XREVRANGE", "+", "-").await?);

@@ -4,40 +4,41 @@ use redis::aio::MultiplexedConnection;
 
 use crate::address::{Address, Dialer, Topology};
 use crate::sentinel::Sentinels;
-use crate::wire::{CONNECT, unavailable};
-use crate::{LinkError, Settings, cluster, nodes};
+use crate::wire::{CONNECT_TIMEOUT, unavailable};
+use crate::{LinkError, LinkSettings, cluster_nodes, slots};
 
 /// A connection to each primary; answers have the deadline of a call.
-pub struct Masters {
+pub struct Primaries {
     /// Each primary, and the connection to it.
     pub all: Vec<(Address, MultiplexedConnection)>,
+    /// In a Cluster: for each slot the place of its primary in `all`.
     owners: Option<Vec<Option<u16>>>,
 }
 
-impl Masters {
+impl Primaries {
     /// Connects to every primary.
     ///
     /// # Errors
     ///
     /// When one of them cannot be reached.
-    pub async fn open(settings: &Settings) -> Result<Self, LinkError> {
+    pub async fn open(settings: &LinkSettings) -> Result<Self, LinkError> {
         let parsed = settings.parse()?;
         let dialer = Dialer::new(&parsed, &settings.tls);
         let (addresses, owners) = match parsed.topology {
             Topology::Standalone(address) => (vec![address], None),
             Topology::Sentinel { sentinels, master } => {
                 let sentinels =
-                    Sentinels::new(&sentinels, &master, &settings.to_sentinels(&dialer), dialer.clone());
-                (vec![sentinels.master().await?], None)
+                    Sentinels::new(&sentinels, &master, &settings.sentinel_dialer(&dialer), dialer.clone());
+                (vec![sentinels.primary().await?], None)
             }
             Topology::Cluster { seeds } => {
-                let (addresses, owners) = cluster::map(&dialer, &seeds, parsed.tls).await?;
+                let (addresses, owners) = cluster_nodes::ask_any(&dialer, &seeds, parsed.tls).await?;
                 (addresses, Some(owners))
             }
         };
         let mut all = Vec::new();
         for address in addresses {
-            let opened = dialer.dial(&address, CONNECT).await;
+            let opened = dialer.dial(&address, CONNECT_TIMEOUT).await;
             let mut connection = opened.map_err(|error| unavailable(&error))?;
             connection.set_response_timeout(settings.timeout);
             all.push((address, connection));
@@ -50,17 +51,17 @@ impl Masters {
     /// # Errors
     ///
     /// When no server serves the slot of the key.
-    pub fn of(&mut self, key: &str) -> Result<&mut MultiplexedConnection, LinkError> {
+    pub fn owner(&mut self, key: &str) -> Result<&mut MultiplexedConnection, LinkError> {
         let unowned = || LinkError::Unavailable("a slot of the Cluster is served by nobody".to_owned());
-        let index = self.index(key.as_bytes()).ok_or_else(unowned)?;
+        let index = self.owner_index(key.as_bytes()).ok_or_else(unowned)?;
         Ok(&mut self.all[index].1)
     }
 
-    /// Its place in `all`; `None` where no server serves the key's slot.
-    pub fn index(&self, key: &[u8]) -> Option<usize> {
+    /// The place of the key's primary in `all`; `None` where no server serves its slot.
+    pub fn owner_index(&self, key: &[u8]) -> Option<usize> {
         match &self.owners {
             None => Some(0),
-            Some(owners) => owners[usize::from(nodes::slot(key))].map(usize::from),
+            Some(owners) => owners[usize::from(slots::slot_of(key))].map(usize::from),
         }
     }
 

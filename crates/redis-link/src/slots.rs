@@ -9,7 +9,10 @@ use std::ops::RangeInclusive;
 use crate::address::Address;
 
 /// Slots of a Cluster.
-pub(crate) const SLOTS: usize = 16_384;
+pub(crate) const SLOT_COUNT: usize = 16_384;
+
+/// The addresses of primaries, and for each slot the place of its primary among them.
+pub(crate) type SlotOwners = (Vec<Address>, Vec<Option<u16>>);
 
 /// One server's statement about another, or about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,14 +23,14 @@ pub(crate) struct Claim {
 }
 
 /// The slot of a key: that of its hash tag, where it has one.
-pub(crate) fn slot(key: impl AsRef<[u8]>) -> u16 {
+pub(crate) fn slot_of(key: impl AsRef<[u8]>) -> u16 {
     let key = key.as_ref();
     let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
         let rest = &key[open + 1..];
         rest.iter().position(|byte| *byte == b'}').map(|close| &rest[..close])
     });
     let hashed = tag.filter(|tag| !tag.is_empty()).unwrap_or(key);
-    crc16::State::<crc16::XMODEM>::calculate(hashed) % SLOTS as u16
+    crc16::State::<crc16::XMODEM>::calculate(hashed) % SLOT_COUNT as u16
 }
 
 /// The primaries in one server's answer; `asked` is where it was asked, `over_tls` prefers host names.
@@ -50,7 +53,7 @@ fn claim(line: &str, asked: &Address, over_tls: bool) -> Option<Claim> {
 fn range(text: &str) -> Option<RangeInclusive<u16>> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-    (usize::from(last) < SLOTS).then_some(first..=last)
+    (usize::from(last) < SLOT_COUNT).then_some(first..=last)
 }
 
 /// A server without knowledge of its own address is at `asked`.
@@ -62,11 +65,10 @@ fn address(endpoint: &str, asked: &Address, over_tls: bool) -> Option<Address> {
     Some(Address { host: host.to_owned(), port: port.parse().ok()? })
 }
 
-/// For each slot the address of its primary, as an index into the list beside it. Among several answers, the claims
-/// of the highest epoch count.
-pub(crate) fn merge(views: Vec<Vec<Claim>>) -> (Vec<Address>, Vec<Option<u16>>) {
+/// The primary of each slot. Among several answers, the claims of the highest epoch count.
+pub(crate) fn merge(views: Vec<Vec<Claim>>) -> SlotOwners {
     let mut addresses: Vec<Address> = Vec::new();
-    let mut owners: Vec<Option<(u64, u16)>> = vec![None; SLOTS];
+    let mut owners: Vec<Option<(u64, u16)>> = vec![None; SLOT_COUNT];
     for claim in views.into_iter().flatten().filter(|claim| !claim.slots.is_empty()) {
         let index = addresses.iter().position(|known| *known == claim.address).unwrap_or(addresses.len());
         if index == addresses.len() {
@@ -101,7 +103,10 @@ e7d1 :30001@31001 myself,master - 0 0 7 connected 0-5460 [93->-292f]
     #[test]
     fn a_key_lies_where_redis_says() {
         // CLUSTER KEYSLOT of a real server.
-        assert_eq!((slot("tg:{alice}:sessions"), slot("alice"), slot("foo{}{bar}")), (749, 749, 8363));
+        assert_eq!(
+            (slot_of("tg:{alice}:sessions"), slot_of("alice"), slot_of("foo{}{bar}")),
+            (749, 749, 8363)
+        );
     }
 
     #[test]

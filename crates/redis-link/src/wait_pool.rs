@@ -15,104 +15,110 @@ use token_gateway_core::clock::Clock;
 
 use crate::failure::Failure;
 use crate::link::{Handle, Link};
-use crate::wire::{CONNECT, TURN, ask, is_noscript};
+use crate::wire::{CONNECT_TIMEOUT, POOL_WAIT_TIMEOUT, is_noscript, send_asking};
 use crate::{Call, LinkError, Reply};
 
-/// Exclusive connections of one worker.
-const EXCLUSIVE: usize = 8;
+/// How many of these connections a worker has to one primary.
+const WAIT_CONNECTIONS: usize = 8;
 
-pub(crate) struct Waiting {
+/// The connections of `WAIT` to one primary.
+pub(crate) struct WaitPool {
     link: Arc<Link>,
-    pool: managed::Pool<Connections>,
+    pool: managed::Pool<WaitConnections>,
     replicas: usize,
     /// Half the deadline of a call: there must be time left to report too few acknowledgements.
-    patience: Duration,
+    wait_timeout: Duration,
 }
 
 /// The pool's objects.
-pub(crate) struct Exclusive {
+pub(crate) struct WaitConnection {
     /// The link's: when its connection was replaced, this one is not to be trusted either.
     link: Handle,
     connection: MultiplexedConnection,
     /// An answer is still to come: a caller has given up.
-    busy: bool,
+    is_busy: bool,
 }
 
-pub(crate) struct Connections(Arc<Link>);
+/// Opens the pool's objects.
+pub(crate) struct WaitConnections(Arc<Link>);
 
-impl managed::Manager for Connections {
-    type Type = Exclusive;
+impl managed::Manager for WaitConnections {
+    type Type = WaitConnection;
     type Error = LinkError;
 
-    async fn create(&self) -> Result<Exclusive, LinkError> {
+    async fn create(&self) -> Result<WaitConnection, LinkError> {
         let link = self.0.handle().await?;
-        let connection = self.0.another(&link).await?;
-        Ok(Exclusive { link, connection, busy: false })
+        let connection = self.0.open_exclusive(&link).await?;
+        Ok(WaitConnection { link, connection, is_busy: false })
     }
 
     /// Compares two numbers; no round trip, because a demoted primary would answer it.
-    async fn recycle(&self, one: &mut Exclusive, _: &Metrics) -> managed::RecycleResult<LinkError> {
-        if one.busy || one.link.number != self.0.current.load(Ordering::Acquire) {
+    async fn recycle(&self, used: &mut WaitConnection, _: &Metrics) -> managed::RecycleResult<LinkError> {
+        if used.is_busy || used.link.number != self.0.current.load(Ordering::Acquire) {
             return Err(RecycleError::message("the connection is held up, or its server was replaced"));
         }
         Ok(())
     }
 }
 
-impl Waiting {
+impl WaitPool {
     pub fn new(link: Arc<Link>, replicas: usize, call_timeout: Duration) -> Result<Self, LinkError> {
-        let pool = managed::Pool::builder(Connections(link.clone()))
-            .max_size(EXCLUSIVE)
-            .timeouts(Timeouts { wait: Some(TURN), create: Some(CONNECT), recycle: None })
+        let pool = managed::Pool::builder(WaitConnections(link.clone()))
+            .max_size(WAIT_CONNECTIONS)
+            .timeouts(Timeouts {
+                wait: Some(POOL_WAIT_TIMEOUT),
+                create: Some(CONNECT_TIMEOUT),
+                recycle: None,
+            })
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| LinkError::Unavailable(error.to_string()))?;
-        Ok(Self { link, pool, replicas, patience: call_timeout / 2 })
+        Ok(Self { link, pool, replicas, wait_timeout: call_timeout / 2 })
     }
 
-    pub fn connections(&self) -> managed::Pool<Connections> {
+    pub fn pool(&self) -> managed::Pool<WaitConnections> {
         self.pool.clone()
     }
 
     pub async fn attempt(&self, make: &impl Fn(&Clock) -> Call, asking: bool) -> Result<Reply, Failure> {
-        let mut one = self.pool.get().await.map_err(Failure::from)?;
-        let call = make(&one.link.clock);
-        one.busy = true;
-        match self.run(&call, &mut one.connection, asking).await {
+        let mut used = self.pool.get().await.map_err(Failure::from)?;
+        let call = make(&used.link.clock);
+        used.is_busy = true;
+        match self.call_and_wait(&call, &mut used.connection, asking).await {
             Ok((reply, acknowledged)) => {
-                one.busy = false;
-                self.link.trusted(&one.link)?;
-                self.enough(acknowledged)?;
+                used.is_busy = false;
+                self.link.require_current(&used.link)?;
+                self.require_replicas(acknowledged)?;
                 Reply::new(reply).map_err(Failure::Final)
             }
             Err(error) => {
-                let broken = Object::take(one);
+                let broken = Object::take(used);
                 Err(self.link.judge(&broken.link, &error))
             }
         }
     }
 
-    fn enough(&self, acknowledged: usize) -> Result<(), Failure> {
+    fn require_replicas(&self, acknowledged: usize) -> Result<(), Failure> {
         if acknowledged >= self.replicas {
             return Ok(());
         }
-        let told = format!("{acknowledged} of {} replicas acknowledged in time", self.replicas);
-        Err(Failure::Final(LinkError::Unavailable(told)))
+        let cause = format!("{acknowledged} of {} replicas acknowledged in time", self.replicas);
+        Err(Failure::Final(LinkError::Unavailable(cause)))
     }
 
-    async fn run(
+    async fn call_and_wait(
         &self,
         call: &Call,
         connection: &mut MultiplexedConnection,
         asking: bool,
     ) -> Result<(Value, usize), RedisError> {
-        let mut answer = ask(connection, call.evalsha(), asking).await;
+        let mut answer = send_asking(connection, call.evalsha(), asking).await;
         if is_noscript(&answer) {
-            answer = ask(connection, &call.eval(), asking).await;
+            answer = send_asking(connection, &call.eval(), asking).await;
         }
         let reply = answer?;
         let mut wait = redis::cmd("WAIT");
-        wait.arg(self.replicas).arg(self.patience.as_millis() as u64);
+        wait.arg(self.replicas).arg(self.wait_timeout.as_millis() as u64);
         Ok((reply, wait.query_async(connection).await?))
     }
 }

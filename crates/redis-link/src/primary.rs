@@ -10,58 +10,61 @@ use redis::{Cmd, Pipeline};
 use token_gateway_core::clock::{Clock, Timestamp};
 use tokio::task::JoinHandle;
 
+use crate::connector::Connector;
+use crate::endpoint::Endpoint;
 use crate::failure::Failure;
-use crate::link::{self, Connector, Handle, Link, Target};
-use crate::waiting::Waiting;
-use crate::wire::{TURN, answered, is_noscript};
-use crate::{Call, LinkError, Reply, Settings};
+use crate::link::{Handle, Link};
+use crate::wait_pool::WaitPool;
+use crate::wire::{POOL_WAIT_TIMEOUT, is_noscript, optional_text};
+use crate::{Call, LinkError, LinkSettings, Reply, keeper};
 
-pub(crate) struct Shard {
+/// One primary, as a worker reaches it.
+pub(crate) struct Primary {
     pub link: Arc<Link>,
     pool: managed::Pool<Handles>,
-    waiting: Option<Waiting>,
+    wait_pool: Option<WaitPool>,
     keeper: JoinHandle<()>,
 }
 
-impl Shard {
+impl Primary {
     /// Begins to connect in the background, on the current runtime.
     /// `is_original`: it takes no other's place.
     pub fn open(
-        settings: &Settings,
-        target: Target,
-        opening: Connector,
+        settings: &LinkSettings,
+        endpoint: Endpoint,
+        connector: Connector,
         is_original: bool,
     ) -> Result<Self, LinkError> {
-        let link = Arc::new(Link::new(target, opening, settings.timeout, is_original));
+        let link = Arc::new(Link::new(endpoint, connector, settings.timeout, is_original));
         let pool = managed::Pool::builder(Handles(link.clone()))
             .max_size(settings.max_in_flight)
-            .timeouts(Timeouts { wait: Some(TURN), create: None, recycle: None })
+            .timeouts(Timeouts { wait: Some(POOL_WAIT_TIMEOUT), create: None, recycle: None })
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| LinkError::Unavailable(error.to_string()))?;
-        let waiting = match settings.wait_replicas {
+        let wait_pool = match settings.wait_replicas {
             0 => None,
-            replicas => Some(Waiting::new(link.clone(), replicas, settings.timeout)?),
+            replicas => Some(WaitPool::new(link.clone(), replicas, settings.timeout)?),
         };
-        let (handles, exclusive) = (pool.clone(), waiting.as_ref().map(Waiting::connections));
+        let (handles, wait_connections) = (pool.clone(), wait_pool.as_ref().map(WaitPool::pool));
         let forget = move || {
             handles.retain(|_, _| false);
-            exclusive.iter().for_each(|pool| drop(pool.retain(|_, _| false)));
+            wait_connections.iter().for_each(|pool| drop(pool.retain(|_, _| false)));
         };
-        let keeper = tokio::spawn(link::keep(link.clone(), forget));
-        Ok(Self { link, pool, waiting, keeper })
+        let keeper = tokio::spawn(keeper::keep(link.clone(), forget));
+        Ok(Self { link, pool, wait_pool, keeper })
     }
 
     /// Calls a script over the shared connection, dated by the server's clock.
     pub async fn attempt(&self, make: &impl Fn(&Clock) -> Call, asking: bool) -> Result<Reply, Failure> {
         let mut handle = self.handle().await?;
         let (call, asked) = (make(&handle.clock), Instant::now());
-        let mut answer = self.link.ask(&mut handle, call.evalsha(), asking).await;
+        let mut answer = self.link.send(&mut handle, call.evalsha(), asking).await;
         if is_noscript(&answer) {
-            answer = self.link.ask(&mut handle, &call.eval(), asking).await;
+            answer = self.link.send(&mut handle, &call.eval(), asking).await;
         }
         let value = answer.map_err(|error| self.link.judge(&handle, &error))?;
-        self.link.trusted(&handle)?;
+        self.link.require_current(&handle)?;
         let reply = Reply::new(value).map_err(Failure::Final)?;
         handle.clock.observe(reply.time, asked, Instant::now());
         Ok(reply)
@@ -73,9 +76,9 @@ impl Shard {
         make: &impl Fn(&Clock) -> Call,
         asking: bool,
     ) -> Result<Reply, Failure> {
-        match &self.waiting {
+        match &self.wait_pool {
             None => self.attempt(make, asking).await,
-            Some(waiting) => waiting.attempt(make, asking).await,
+            Some(wait_pool) => wait_pool.attempt(make, asking).await,
         }
     }
 
@@ -85,9 +88,9 @@ impl Shard {
     }
 
     /// Sends a command that only reads; `None` where the user may not send it.
-    pub async fn look<T: redis::FromRedisValue>(&self, command: &Cmd) -> Result<Option<T>, Failure> {
+    pub async fn ask<T: redis::FromRedisValue>(&self, command: &Cmd) -> Result<Option<T>, Failure> {
         let mut handle = self.handle().await?;
-        let answer = self.link.ask(&mut handle, command, false).await;
+        let answer = self.link.send(&mut handle, command, false).await;
         match answer.and_then(|value| Ok(redis::from_redis_value(value)?)) {
             Err(error) if error.code() == Some("NOPERM") => Ok(None),
             answer => answer.map(Some).map_err(|error| self.link.judge(&handle, &error)),
@@ -95,10 +98,10 @@ impl Shard {
     }
 
     /// The same for several in one round trip; `None` also where the server does not know the question.
-    pub async fn look_all(&self, questions: &Pipeline) -> Result<Vec<Option<String>>, Failure> {
+    pub async fn ask_all(&self, questions: &Pipeline) -> Result<Vec<Option<String>>, Failure> {
         let mut handle = self.handle().await?;
-        let answers = self.link.ask_all(&mut handle, questions).await;
-        let answers = answers.and_then(|answers| answers.into_iter().map(answered).collect());
+        let answers = self.link.send_all(&mut handle, questions).await;
+        let answers = answers.and_then(|answers| answers.into_iter().map(optional_text).collect());
         answers.map_err(|error| self.link.judge(&handle, &error))
     }
 
@@ -107,7 +110,7 @@ impl Shard {
     }
 }
 
-impl Drop for Shard {
+impl Drop for Primary {
     fn drop(&mut self) {
         self.keeper.abort();
     }

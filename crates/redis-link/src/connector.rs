@@ -1,0 +1,84 @@
+//! How a connection of a link is opened: it is dialled, passes the handshake, and tells its server's clock.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::BoxFuture;
+use redis::aio::MultiplexedConnection;
+use token_gateway_core::clock::{Clock, Timestamp};
+
+use crate::address::{Address, Dialer};
+use crate::wire::{CONNECT_TIMEOUT, ask_time, send, unavailable};
+use crate::{Handshake, LinkError, Reply};
+
+/// How many more times a new connection is asked for the time. The first answer may have been slow, and a bound too
+/// early by a millisecond takes a theft for a late call.
+const CLOCK_SAMPLES: usize = 4;
+
+/// Opens the connections of one link.
+pub(crate) struct Connector {
+    pub dialer: Dialer,
+    pub first_exchange: FirstExchange,
+}
+
+/// The handshake, as this link makes it.
+pub(crate) enum FirstExchange {
+    /// The caller's handshake. Only a writable primary answers it.
+    Script(Handshake),
+    /// Asks for the time, no more: a mere reader has no other right.
+    Time,
+    /// Asks for the time, and has the Cluster make the handshake with the one server that has its key. A replica redirects
+    /// every call.
+    Cluster(Arc<dyn ClusterHandshake>),
+}
+
+/// The handshake of a whole Cluster, made with one of its servers.
+pub(crate) trait ClusterHandshake: Send + Sync {
+    /// Whether the servers may be written to.
+    fn confirm(&self) -> BoxFuture<'_, Result<(), LinkError>>;
+}
+
+impl Connector {
+    /// Opens a connection. The clock observes each answer.
+    pub async fn open(&self, address: &Address, clock: &Clock) -> Result<MultiplexedConnection, LinkError> {
+        let opened = self.dialer.dial(address, CONNECT_TIMEOUT).await;
+        let mut connection = opened.map_err(|error| unavailable(&error))?;
+        let asked = Instant::now();
+        let time = self.first_exchange.make(&mut connection).await?;
+        clock.observe(time, asked, Instant::now());
+        for _ in 0..CLOCK_SAMPLES {
+            let asked = Instant::now();
+            let time = ask_time(&mut connection).await.map_err(|error| unavailable(&error))?;
+            clock.observe(time, asked, Instant::now());
+        }
+        Ok(connection)
+    }
+
+    /// Whether the server belongs to a Cluster. Once demoted, such a server redirects its callers.
+    pub fn is_in_cluster(&self) -> bool {
+        matches!(self.first_exchange, FirstExchange::Cluster(_))
+    }
+}
+
+impl FirstExchange {
+    async fn make(&self, connection: &mut MultiplexedConnection) -> Result<Timestamp, LinkError> {
+        match self {
+            Self::Script(handshake) => shake_hands(handshake, connection).await,
+            Self::Time => ask_time(connection).await.map_err(|error| unavailable(&error)),
+            Self::Cluster(cluster) => {
+                cluster.confirm().await?;
+                ask_time(connection).await.map_err(|error| unavailable(&error))
+            }
+        }
+    }
+}
+
+async fn shake_hands(
+    handshake: &Handshake,
+    connection: &mut MultiplexedConnection,
+) -> Result<Timestamp, LinkError> {
+    let answer = send(connection, &handshake.call.eval()).await;
+    let reply = Reply::new(answer.map_err(|error| unavailable(&error))?)?;
+    let time = reply.time;
+    (handshake.check)(reply).map(|()| time)
+}

@@ -1,0 +1,26 @@
+//! One result of a check.
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Ok,
+    /// It works, but something is slower, larger or less durable than it should be.
+    Warning,
+    /// A promise of the gateway does not hold.
+    Problem,
+}
+
+/// One result of a check, and how to mend a fault.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    pub severity: Severity,
+    pub subject: &'static str,
+    pub message: String,
+}
+
+impl Finding {
+    pub fn new(severity: Severity, subject: &'static str, message: impl Into<String>) -> Self {
+        Self { severity, subject, message: message.into() }
+    }
+}

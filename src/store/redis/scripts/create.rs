@@ -1,0 +1,39 @@
+//! Call and reply of `create.lua`.
+
+use token_gateway_core::clock::Clock;
+use token_gateway_redis_link::{Call, Reply};
+
+use super::ended;
+use super::script::Script;
+use crate::store::{Created, Error, NewSession, Policy};
+
+pub static SCRIPT: Script = Script::new("create", &["created", "exists", "late"], include_str!("create.lua"));
+
+/// `keys` are those of the session's record and of the subject's sessions. `clock` is the server's.
+pub fn call(keys: [&str; 2], new: &NewSession<'_>, policy: &Policy, clock: &Clock) -> Call {
+    Call::new(&SCRIPT.lua, &keys)
+        .arg(new.jti.as_str())
+        .arg(new.deadline.on(clock).0)
+        .arg(policy.refresh_ttl.as_millis() as u64)
+        .arg(policy.session_max_age.map_or(0, |age| age.as_millis() as u64))
+        .arg(policy.max_sessions)
+        .arg(policy.tombstone_ttl.as_millis() as u64)
+        .arg(new.claims)
+        .arg(new.client)
+        .arg(new.client_id)
+        .arg(new.scope)
+        .arg(new.aud)
+}
+
+pub fn decode(mut reply: Reply) -> Result<Created, Error> {
+    match reply.word() {
+        "created" => Ok(Created::Created {
+            created_at: reply.time()?,
+            absolute_expires_at: reply.optional_time()?,
+            ended: ended::decode(&mut reply)?,
+        }),
+        "exists" => Ok(Created::Exists),
+        "late" => Ok(Created::Late),
+        _ => reply.unexpected(),
+    }
+}

@@ -1,0 +1,26 @@
+//! Call and reply of `end_session.lua`.
+
+use std::time::Duration;
+
+use token_gateway_core::session::Reason;
+use token_gateway_redis_link::{Call, Reply};
+
+use super::script::Script;
+use crate::store::{EndedOne, Error};
+
+pub static SCRIPT: Script =
+    Script::new("end_session", &["ended", "already", "unknown"], include_str!("end_session.lua"));
+
+/// `keys` are those of the session's record and of the subject's sessions.
+pub fn call(keys: [&str; 2], reason: Reason, tombstone_ttl: Duration) -> Call {
+    Call::new(&SCRIPT.lua, &keys).arg(reason.as_str()).arg(tombstone_ttl.as_millis() as u64)
+}
+
+pub fn decode(mut reply: Reply) -> Result<EndedOne, Error> {
+    match reply.word() {
+        "ended" => Ok(EndedOne::Ended),
+        "already" => Ok(EndedOne::Already { reason: reply.parse("reason")?, announced: reply.flag()? }),
+        "unknown" => Ok(EndedOne::Unknown),
+        _ => reply.unexpected(),
+    }
+}

@@ -1,0 +1,30 @@
+//! Call and reply of `list_sessions.lua`.
+
+use token_gateway_redis_link::{Call, Reply};
+
+use super::record;
+use super::script::Script;
+use crate::store::{Error, SessionRecord};
+
+pub static SCRIPT: Script = Script::new("list_sessions", &["sessions"], include_str!("list_sessions.lua"));
+
+/// `sessions` is the key of the subject's sessions.
+pub fn call(sessions: &str) -> Call {
+    Call::new(&SCRIPT.lua, &[sessions])
+}
+
+/// The most recently refreshed session first.
+pub fn decode(mut reply: Reply) -> Result<Vec<SessionRecord>, Error> {
+    match reply.word() {
+        "sessions" => {
+            let mut records = Vec::new();
+            while !reply.is_empty() {
+                let session = reply.parse("sid")?;
+                records.push(record::decode(&mut reply, session)?);
+            }
+            SessionRecord::sort(&mut records);
+            Ok(records)
+        }
+        _ => reply.unexpected(),
+    }
+}

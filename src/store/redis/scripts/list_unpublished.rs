@@ -1,0 +1,23 @@
+//! Call and reply of `list_unpublished.lua`.
+
+use token_gateway_core::feed::EndedSession;
+use token_gateway_redis_link::{Call, Reply};
+
+use super::ended;
+use super::script::Script;
+use crate::store::StoreError;
+
+pub static SCRIPT: Script =
+    Script::new("list_unpublished", &["unpublished"], include_str!("list_unpublished.lua"));
+
+/// `sessions` is the key of the subject's sessions.
+pub fn call(sessions: &str) -> Call {
+    Call::new(&SCRIPT.lua, &[sessions])
+}
+
+pub fn decode(mut reply: Reply) -> Result<Vec<EndedSession>, StoreError> {
+    match reply.word() {
+        "unpublished" => Ok(ended::list(&mut reply)?),
+        _ => reply.unexpected(),
+    }
+}

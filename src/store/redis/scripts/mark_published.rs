@@ -1,0 +1,28 @@
+//! Call and reply of `mark_published.lua`.
+
+use token_gateway_core::feed::EndedSession;
+use token_gateway_redis_link::{Call, Reply};
+
+use super::script::Script;
+use crate::store::Error;
+
+pub static SCRIPT: Script = Script::new("mark_published", &["marked"], include_str!("mark_published.lua"));
+
+/// `sessions` is the key of the subject's sessions.
+pub fn call(sessions: &str, ended: &[EndedSession]) -> Call {
+    let call = Call::new(&SCRIPT.lua, &[sessions]);
+    ended.iter().fold(call, |call, one| call.arg(one.session.as_str()))
+}
+
+/// # Errors
+///
+/// Also when a failover has brought one of the sessions back.
+pub fn decode(reply: Reply) -> Result<(), Error> {
+    match reply.word() {
+        "marked" if reply.is_empty() => Ok(()),
+        "marked" => {
+            Err(Error::Unavailable("the primary changed since a session ended; it must end again".into()))
+        }
+        _ => reply.unexpected(),
+    }
+}

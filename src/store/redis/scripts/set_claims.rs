@@ -1,0 +1,28 @@
+//! Call and reply of `set_claims.lua`.
+
+use token_gateway_core::session::SessionId;
+use token_gateway_redis_link::{Call, Reply};
+
+use super::script::Script;
+use crate::store::Error;
+
+pub static SCRIPT: Script = Script::new("set_claims", &["updated"], include_str!("set_claims.lua"));
+
+/// `sessions` is the key of the subject's sessions. Without a `session`, all of them get the claims.
+pub fn call(sessions: &str, session: Option<SessionId>, claims: &str) -> Call {
+    Call::new(&SCRIPT.lua, &[sessions]).arg(claims).arg(session.as_ref().map_or("", SessionId::as_str))
+}
+
+/// The changed sessions.
+pub fn decode(mut reply: Reply) -> Result<Vec<SessionId>, Error> {
+    match reply.word() {
+        "updated" => {
+            let mut updated = Vec::new();
+            while !reply.is_empty() {
+                updated.push(reply.parse("sid")?);
+            }
+            Ok(updated)
+        }
+        _ => reply.unexpected(),
+    }
+}

@@ -1,0 +1,114 @@
+//! Questions to the primaries, and the walk over their keys.
+
+use redis::{Cmd, FromRedisValue, RedisError, Value};
+use token_gateway_redis_link::{Call, Primaries, Reply, send, unavailable};
+
+use crate::store::Error;
+use crate::store::redis::keys::Keys;
+use crate::store::redis::scripts::open_layout;
+use crate::store::redis::settings::RedisSettings;
+
+/// How many keys one round trip walks over.
+pub(super) const SCAN_BATCH: u64 = 1000;
+
+/// Reads a deployment for the commands of operators.
+pub struct Survey {
+    pub(super) primaries: Primaries,
+    pub(super) keys: Keys,
+    layout: Option<String>,
+}
+
+impl Survey {
+    /// Connects, and refuses a layout unknown to this release. No layout at all is fine.
+    pub async fn open(settings: &RedisSettings) -> Result<Self, Error> {
+        let keys = Keys::new(&settings.prefix);
+        let (primaries, layout) = (Primaries::open(&settings.link).await?, keys.layout());
+        let mut survey = Self { primaries, keys, layout: None };
+        survey.layout = survey.ask(&layout, redis::cmd("GET").arg(&layout)).await?;
+        survey.layout.as_deref().map_or(Ok(()), open_layout::check_version)?;
+        Ok(survey)
+    }
+
+    /// The layout's version, where a node has written one.
+    pub fn layout(&self) -> Option<&str> {
+        self.layout.as_deref()
+    }
+
+    /// The number of all keys, foreign ones included: the length of a walk over all of them.
+    pub async fn size(&mut self) -> Result<u64, Error> {
+        let sizes: Vec<u64> = self.ask_every(&redis::cmd("DBSIZE")).await?;
+        Ok(sizes.iter().sum())
+    }
+
+    /// The next batch of matching keys, from one primary after the other; `None` after the last. A key may come twice.
+    pub(super) async fn walk(
+        &mut self,
+        cursor: &mut Cursor,
+        pattern: &str,
+    ) -> Result<Option<Vec<Vec<u8>>>, Error> {
+        if cursor.at == Some(0) {
+            *cursor = Cursor { primary: cursor.primary + 1, at: None };
+        }
+        let Some((_, connection)) = self.primaries.all.get_mut(cursor.primary) else { return Ok(None) };
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor.at.unwrap_or(0)).arg("MATCH").arg(pattern).arg("COUNT").arg(SCAN_BATCH);
+        let (next, batch) = scan.query_async(connection).await.map_err(failed)?;
+        cursor.at = Some(next);
+        Ok(Some(batch))
+    }
+
+    pub(super) async fn call(&mut self, key: &str, call: &Call) -> Result<Reply, Error> {
+        Ok(Reply::new(send(self.primaries.owner(key)?, &call.eval()).await.map_err(failed)?)?)
+    }
+
+    pub(super) async fn ask<T: FromRedisValue>(&mut self, key: &str, command: &Cmd) -> Result<T, Error> {
+        let answer: Value = send(self.primaries.owner(key)?, command).await.map_err(failed)?;
+        redis::from_redis_value(answer).map_err(|error| failed(error.into()))
+    }
+
+    /// One question for all primaries.
+    pub(super) async fn ask_every<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<Vec<T>, Error> {
+        let mut answers = Vec::new();
+        for (_, connection) in &mut self.primaries.all {
+            answers.push(command.query_async(connection).await.map_err(failed)?);
+        }
+        Ok(answers)
+    }
+
+    /// A question for each key, in one round trip for each primary with some of them; answers in the keys' order.
+    pub(super) async fn ask_each<T: FromRedisValue>(
+        &mut self,
+        keys: &[Vec<u8>],
+        question: impl Fn(&[u8]) -> Cmd,
+    ) -> Result<Vec<T>, Error> {
+        let mut answers: Vec<Option<T>> = keys.iter().map(|_| None).collect();
+        for primary in 0..self.primaries.all.len() {
+            let own =
+                keys.iter().enumerate().filter(|(_, key)| self.primaries.owner_index(key) == Some(primary));
+            let own: Vec<(usize, &Vec<u8>)> = own.collect();
+            if own.is_empty() {
+                continue;
+            }
+            let mut questions = redis::pipe();
+            for (_, key) in &own {
+                questions.add_command(question(key));
+            }
+            let values: Vec<T> =
+                questions.query_async(&mut self.primaries.all[primary].1).await.map_err(failed)?;
+            own.iter().zip(values).for_each(|((place, _), value)| answers[*place] = Some(value));
+        }
+        let unowned = || Error::Unavailable("a slot of the Cluster is served by nobody".to_owned());
+        answers.into_iter().collect::<Option<_>>().ok_or_else(unowned)
+    }
+}
+
+/// The progress of a walk: the primary, and the place there.
+#[derive(Debug, Default)]
+pub(super) struct Cursor {
+    primary: usize,
+    at: Option<u64>,
+}
+
+pub(super) fn failed(error: RedisError) -> Error {
+    unavailable(&error).into()
+}
