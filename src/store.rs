@@ -224,7 +224,7 @@ pub enum Rotated {
     /// The session has ended. No alarm: a token of a logged-out session is no theft.
     Ended {
         reason: Reason,
-        announced: bool,
+        published: bool,
     },
     /// The same successor again; nothing was written.
     Replayed(Successor),
@@ -285,7 +285,7 @@ impl Ends {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EndOutcome {
     Ended,
-    Already { reason: Reason, announced: bool },
+    Already { reason: Reason, published: bool },
     Unknown,
 }
 
@@ -302,7 +302,7 @@ pub enum Lookup {
     Ended {
         reason: Reason,
         ended_at: Timestamp,
-        announced: bool,
+        published: bool,
     },
     Unknown,
 }
@@ -327,7 +327,3 @@ impl SessionRecord {
         records.sort_by_key(|record| (std::cmp::Reverse(record.last_refreshed_at), record.session));
     }
 }
-
-pub use StoreError as Error; // TEMP
-pub type EndedMany = Ends; // TEMP
-pub type EndedOne = EndOutcome; // TEMP

@@ -19,7 +19,8 @@ use token_gateway::store::redis::RedisStore;
 use token_gateway::store::redis::keys::Keys;
 use token_gateway::store::redis::scripts::rotate;
 use token_gateway::store::{
-    Created, EndOutcome, Ends, Error, Lookup, NewSession, Rotated, Rotation, SessionRecord, Store, Successor,
+    Created, EndOutcome, Ends, Lookup, NewSession, Rotated, Rotation, SessionRecord, Store, StoreError,
+    Successor,
 };
 use token_gateway::telemetry::logging::{self, LogFormat};
 use token_gateway::telemetry::metrics::Metrics;
@@ -168,11 +169,11 @@ impl Other {
 
 #[async_trait]
 impl Store for Other {
-    async fn rotate(&self, rotation: &Rotation<'_>) -> Result<Rotated, Error> {
-        let reply = self.ask(rotation).await.map_err(|error| Error::Unavailable(error.to_string()))?;
+    async fn rotate(&self, rotation: &Rotation<'_>) -> Result<Rotated, StoreError> {
+        let reply = self.ask(rotation).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let (word, now, absolute, claims) = reply;
         if word != "rotated" {
-            return Err(Error::Corrupt(word));
+            return Err(StoreError::Corrupt(word));
         }
         Ok(Rotated::Rotated(Successor {
             now: Timestamp(now),
@@ -186,11 +187,16 @@ impl Store for Other {
         }))
     }
 
-    async fn create(&self, new: &NewSession<'_>) -> Result<Created, Error> {
+    async fn create(&self, new: &NewSession<'_>) -> Result<Created, StoreError> {
         self.inner.create(new).await
     }
 
-    async fn end_session(&self, sub: &Subject, sid: SessionId, reason: Reason) -> Result<EndOutcome, Error> {
+    async fn end_session(
+        &self,
+        sub: &Subject,
+        sid: SessionId,
+        reason: Reason,
+    ) -> Result<EndOutcome, StoreError> {
         self.inner.end_session(sub, sid, reason).await
     }
 
@@ -200,15 +206,15 @@ impl Store for Other {
         except: Option<SessionId>,
         reason: Reason,
         sent_at: Moment,
-    ) -> Result<Ends, Error> {
+    ) -> Result<Ends, StoreError> {
         self.inner.end_subject(subject, except, reason, sent_at).await
     }
 
-    async fn get(&self, subject: &Subject, session: SessionId) -> Result<Lookup, Error> {
+    async fn get(&self, subject: &Subject, session: SessionId) -> Result<Lookup, StoreError> {
         self.inner.get(subject, session).await
     }
 
-    async fn list(&self, subject: &Subject) -> Result<Vec<SessionRecord>, Error> {
+    async fn list(&self, subject: &Subject) -> Result<Vec<SessionRecord>, StoreError> {
         self.inner.list(subject).await
     }
 
@@ -217,23 +223,23 @@ impl Store for Other {
         sub: &Subject,
         sid: Option<SessionId>,
         claims: &str,
-    ) -> Result<Vec<SessionId>, Error> {
+    ) -> Result<Vec<SessionId>, StoreError> {
         self.inner.set_claims(sub, sid, claims).await
     }
 
-    async fn unpublished(&self, subject: &Subject) -> Result<Vec<EndedSession>, Error> {
+    async fn unpublished(&self, subject: &Subject) -> Result<Vec<EndedSession>, StoreError> {
         self.inner.unpublished(subject).await
     }
 
-    async fn publish(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), Error> {
+    async fn publish(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), StoreError> {
         self.inner.publish(subject, ended).await
     }
 
-    async fn mark_published(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), Error> {
+    async fn mark_published(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), StoreError> {
         self.inner.mark_published(subject, ended).await
     }
 
-    async fn now(&self, subject: &Subject) -> Result<Timestamp, Error> {
+    async fn now(&self, subject: &Subject) -> Result<Timestamp, StoreError> {
         self.inner.now(subject).await
     }
 
@@ -245,7 +251,7 @@ impl Store for Other {
         self.inner.follow(listener).await;
     }
 
-    async fn ready(&self) -> Result<Vec<String>, Error> {
+    async fn ready(&self) -> Result<Vec<String>, StoreError> {
         self.inner.ready().await
     }
 }

@@ -9,7 +9,7 @@ use redis::Value;
 use token_gateway::store::redis::scripts::{
     create, end_session, end_subject, get_session, list_sessions, open_layout, rotate, set_claims,
 };
-use token_gateway::store::{Error, Lookup, Rotated, Rotation, SessionRecord, Successor};
+use token_gateway::store::{StoreError, Lookup, Rotated, Rotation, SessionRecord, Successor};
 use token_gateway::token::Grant;
 use token_gateway::view;
 use token_gateway_core::clock::{Clock, Moment, Timestamp};
@@ -69,9 +69,9 @@ fn reply(data: &[u8]) -> Value {
 }
 
 /// An unreadable reply is corrupt, and leads to no verdict.
-fn read<T>(reply: &Value, decode: impl FnOnce(Reply) -> Result<T, Error>) -> Option<T> {
-    match Reply::new(reply.clone()).map_err(Error::from).and_then(decode) {
-        Err(Error::Unavailable(_) | Error::Overloaded) => panic!("it was there"),
+fn read<T>(reply: &Value, decode: impl FnOnce(Reply) -> Result<T, StoreError>) -> Option<T> {
+    match Reply::new(reply.clone()).map_err(StoreError::from).and_then(decode) {
+        Err(StoreError::Unavailable(_) | StoreError::Overloaded) => panic!("it was there"),
         decoded => decoded.ok(),
     }
 }

@@ -70,14 +70,14 @@ impl Gateway {
         }
         match self.in_time(deadline, Operation::Read, self.store.get(subject, session)).await? {
             Lookup::Live { jti, .. } => Ok(Standing::Live { jti }),
-            Lookup::Ended { reason, announced: false, .. } => {
+            Lookup::Ended { reason, published: false, .. } => {
                 let ender = self.ender();
                 let part =
                     ender.publish_tombstone(deadline, subject.clone(), EndedSession { session, reason });
                 let ends = self.in_time(deadline, Operation::End, part).await?;
                 Ok(Standing::Ended { published: ends.ids() })
             }
-            Lookup::Ended { announced: true, .. } => Ok(Standing::Ended { published: Vec::new() }),
+            Lookup::Ended { published: true, .. } => Ok(Standing::Ended { published: Vec::new() }),
             Lookup::Unknown => Ok(Standing::Unknown),
         }
     }

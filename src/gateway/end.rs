@@ -161,10 +161,10 @@ impl Ender {
                 let ends = Ends::of(EndedSession { session, reason });
                 self.publish_ends(subject, &ends).await.map(|()| ends)
             }
-            EndOutcome::Already { reason, announced: false } => {
+            EndOutcome::Already { reason, published: false } => {
                 self.publish_unpublished(subject, EndedSession { session, reason }).await
             }
-            EndOutcome::Already { announced: true, .. } | EndOutcome::Unknown => Ok(Ends::default()),
+            EndOutcome::Already { published: true, .. } | EndOutcome::Unknown => Ok(Ends::default()),
         }
     }
 

@@ -147,7 +147,7 @@ impl Gateway {
                 log::warn!("session {session}: refresh token reused, {} sessions ended", ended.now.len());
                 self.ender().publish(deadline, token.subject.clone(), ended.clone()).await?;
             }
-            Rotated::Ended { reason, announced: false } => {
+            Rotated::Ended { reason, published: false } => {
                 if *reason == Reason::Reuse {
                     log::warn!("session {session}: ended by a reuse whose answer was lost");
                 }

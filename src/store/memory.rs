@@ -144,8 +144,8 @@ impl Store for MemoryStore {
                 jti: live.jti,
                 claims: live.claims.clone(),
             },
-            Some(Record::Ended { reason, ended_at, announced, .. }) => {
-                Lookup::Ended { reason: *reason, ended_at: *ended_at, announced: *announced }
+            Some(Record::Ended { reason, ended_at, published, .. }) => {
+                Lookup::Ended { reason: *reason, ended_at: *ended_at, published: *published }
             }
         })
     }
@@ -194,8 +194,8 @@ impl Store for MemoryStore {
     async fn mark_published(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), StoreError> {
         self.with(subject, |sessions, _, _| {
             for one in ended {
-                if let Some(Record::Ended { announced, .. }) = sessions.get_mut(&one.session) {
-                    *announced = true;
+                if let Some(Record::Ended { published, .. }) = sessions.get_mut(&one.session) {
+                    *published = true;
                 }
             }
         })

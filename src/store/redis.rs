@@ -31,7 +31,8 @@ use self::scripts::{
 };
 pub use self::settings::RedisSettings;
 use super::{
-    Created, EndedMany, EndedOne, Error, Lookup, NewSession, Policy, Rotated, Rotation, SessionRecord, Store,
+    Created, EndOutcome, Ends, Lookup, NewSession, Policy, Rotated, Rotation, SessionRecord, Store,
+    StoreError,
 };
 
 /// Sessions in Redis. The connections live on the runtime of the call to [`new`](Self::new).
@@ -51,7 +52,7 @@ impl RedisStore {
     /// # Errors
     ///
     /// When the URL has none of the known forms.
-    pub fn new(settings: &RedisSettings, policy: Policy) -> Result<Self, Error> {
+    pub fn new(settings: &RedisSettings, policy: Policy) -> Result<Self, StoreError> {
         let keys = Keys::new(&settings.prefix);
         let links = Links::open(&settings.link, Some(open_layout::handshake(&keys)))?;
         let feeds = if links.is_cluster() { keys.feeds() } else { vec![keys.feed()] };
@@ -68,13 +69,13 @@ impl RedisStore {
 
 #[async_trait]
 impl Store for RedisStore {
-    async fn create(&self, new: &NewSession<'_>) -> Result<Created, Error> {
+    async fn create(&self, new: &NewSession<'_>) -> Result<Created, StoreError> {
         let [session, sessions] = &self.keys.both(new.subject, new.jti.session());
         let call = |clock: &_| create::call([session, sessions], new, &self.policy, clock);
         create::decode(self.links.call(sessions, call).await?)
     }
 
-    async fn rotate(&self, rotation: &Rotation<'_>) -> Result<Rotated, Error> {
+    async fn rotate(&self, rotation: &Rotation<'_>) -> Result<Rotated, StoreError> {
         let [session, sessions] = &self.keys.both(rotation.subject, rotation.presented.session());
         let call = |clock: &_| rotate::call([session, sessions], rotation, &self.policy, clock);
         rotate::decode(self.links.call(sessions, call).await?, rotation)
@@ -85,7 +86,7 @@ impl Store for RedisStore {
         subject: &Subject,
         session: SessionId,
         reason: Reason,
-    ) -> Result<EndedOne, Error> {
+    ) -> Result<EndOutcome, StoreError> {
         let [session, sessions] = &self.keys.both(subject, session);
         let call = |_: &_| end_session::call([session, sessions], reason, self.policy.tombstone_ttl);
         end_session::decode(self.links.call(sessions, call).await?)
@@ -99,7 +100,7 @@ impl Store for RedisStore {
         except: Option<SessionId>,
         reason: Reason,
         sent_at: Moment,
-    ) -> Result<EndedMany, Error> {
+    ) -> Result<Ends, StoreError> {
         let (sessions, is_undated) = (self.keys.sessions(subject), AtomicBool::new(false));
         let call = |clock: &_| {
             let sent_at = sent_at.known_on(clock);
@@ -109,17 +110,17 @@ impl Store for RedisStore {
         };
         let ended = end_subject::decode(self.links.call(&sessions, call).await?)?;
         if is_undated.into_inner() {
-            return Err(Error::Unavailable("the primary changed meanwhile".to_owned()));
+            return Err(StoreError::Unavailable("the primary changed meanwhile".to_owned()));
         }
         Ok(ended)
     }
 
-    async fn get(&self, subject: &Subject, session: SessionId) -> Result<Lookup, Error> {
+    async fn get(&self, subject: &Subject, session: SessionId) -> Result<Lookup, StoreError> {
         let record = self.keys.session(subject, session);
         get_session::decode(self.links.call(&record, |_| get_session::call(&record)).await?, session)
     }
 
-    async fn list(&self, subject: &Subject) -> Result<Vec<SessionRecord>, Error> {
+    async fn list(&self, subject: &Subject) -> Result<Vec<SessionRecord>, StoreError> {
         let sessions = self.keys.sessions(subject);
         list_sessions::decode(self.links.call(&sessions, |_| list_sessions::call(&sessions)).await?)
     }
@@ -129,32 +130,32 @@ impl Store for RedisStore {
         subject: &Subject,
         session: Option<SessionId>,
         claims: &str,
-    ) -> Result<Vec<SessionId>, Error> {
+    ) -> Result<Vec<SessionId>, StoreError> {
         let sessions = self.keys.sessions(subject);
         let call = |_: &_| set_claims::call(&sessions, session, claims);
         set_claims::decode(self.links.call(&sessions, call).await?)
     }
 
-    async fn unpublished(&self, subject: &Subject) -> Result<Vec<EndedSession>, Error> {
+    async fn unpublished(&self, subject: &Subject) -> Result<Vec<EndedSession>, StoreError> {
         let sessions = self.keys.sessions(subject);
         list_unpublished::decode(self.links.call(&sessions, |_| list_unpublished::call(&sessions)).await?)
     }
 
     /// Where `wait_replicas` asks for it, the replicas acknowledge the append. The acknowledgement covers all earlier
     /// writes, the end itself included (Redis: `WAIT`).
-    async fn publish(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), Error> {
+    async fn publish(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), StoreError> {
         let (feed, retention) = (self.feed_of(subject), self.policy.feed_retention);
         let call = |_: &_| publish::call(feed, subject, ended, retention);
         publish::decode(self.links.call_and_wait(feed, call).await?)
     }
 
-    async fn mark_published(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), Error> {
+    async fn mark_published(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), StoreError> {
         let sessions = self.keys.sessions(subject);
         let call = |_: &_| mark_published::call(&sessions, ended);
         mark_published::decode(self.links.call(&sessions, call).await?)
     }
 
-    async fn now(&self, subject: &Subject) -> Result<Timestamp, Error> {
+    async fn now(&self, subject: &Subject) -> Result<Timestamp, StoreError> {
         Ok(self.links.time(&self.keys.sessions(subject)).await?)
     }
 
@@ -167,7 +168,7 @@ impl Store for RedisStore {
     }
 
     /// Asks twice, within the deadline of the caller.
-    async fn ready(&self) -> Result<Vec<String>, Error> {
+    async fn ready(&self) -> Result<Vec<String>, StoreError> {
         inspect::ready(&self.links, &self.keys, self.requirements, self.timeout / 3).await
     }
 }

@@ -140,7 +140,7 @@ async fn a_superseded_token_ends_every_session_of_the_subject(bench: &Bench) {
     assert!(ended.now.iter().all(|one| one.reason == Reason::Reuse) && ended.before.is_empty());
     for (jti, generation) in [(second, 1), (other, 0), (first, 0)] {
         let outcome = bench.rotate(&alice, jti, generation, "c").await;
-        assert_eq!(outcome, Rotated::Ended { reason: Reason::Reuse, announced: false });
+        assert_eq!(outcome, Rotated::Ended { reason: Reason::Reuse, published: false });
     }
     assert!(live(bench, "bob", foreign).await.is_some());
 }
@@ -241,7 +241,7 @@ async fn an_ended_session_is_refused_without_an_alarm(bench: &Bench) {
     assert_eq!(bench.store.end_session(&alice, first.session(), Reason::Logout).await, Ok(EndOutcome::Ended));
     for (jti, generation) in [(first, 0), (second, 1)] {
         let outcome = bench.rotate(&alice, jti, generation, "a").await;
-        assert_eq!(outcome, Rotated::Ended { reason: Reason::Logout, announced: false });
+        assert_eq!(outcome, Rotated::Ended { reason: Reason::Logout, published: false });
     }
     assert!(live(bench, "alice", other).await.is_some());
 }
@@ -252,12 +252,12 @@ async fn ending_twice_changes_nothing_and_tells_what_was_not_announced(bench: &B
     let session = jti.session();
     assert_eq!(bench.store.end_session(&alice, session, Reason::Logout).await, Ok(EndOutcome::Ended));
     let again = bench.store.end_session(&alice, session, Reason::Admin).await;
-    assert_eq!(again, Ok(EndOutcome::Already { reason: Reason::Logout, announced: false }));
+    assert_eq!(again, Ok(EndOutcome::Already { reason: Reason::Logout, published: false }));
     let ended = [EndedSession { session, reason: Reason::Logout }];
     bench.store.publish(&alice, &ended).await.unwrap();
     bench.store.mark_published(&alice, &ended).await.unwrap();
     let again = bench.store.end_session(&alice, session, Reason::Admin).await;
-    assert_eq!(again, Ok(EndOutcome::Already { reason: Reason::Logout, announced: true }));
+    assert_eq!(again, Ok(EndOutcome::Already { reason: Reason::Logout, published: true }));
     let nobody = bench.store.end_session(&alice, SessionId::random(), Reason::Logout).await;
     assert_eq!(nobody, Ok(EndOutcome::Unknown));
 }
@@ -396,7 +396,7 @@ async fn a_tombstone_is_forgotten_after_its_time(bench: &Bench) {
     let _ = bench.store.end_session(&alice, jti.session(), Reason::Logout).await.unwrap();
     bench.age(Duration::from_secs(39));
     let found = bench.store.get(&alice, jti.session()).await.unwrap();
-    assert!(matches!(found, Lookup::Ended { reason: Reason::Logout, announced: false, .. }), "{found:?}");
+    assert!(matches!(found, Lookup::Ended { reason: Reason::Logout, published: false, .. }), "{found:?}");
     bench.age(Duration::from_secs(1));
     assert_eq!(bench.store.get(&alice, jti.session()).await, Ok(Lookup::Unknown));
 }

@@ -244,8 +244,8 @@ impl Story {
                 Lookup::Live { record, claims, jti } => {
                     format!("{} {claims} {jti}", told_record(&record, now))
                 }
-                Lookup::Ended { reason, announced, ended_at } => {
-                    format!("ended {reason:?} {announced} {}s ago", seconds(now, ended_at))
+                Lookup::Ended { reason, published, ended_at } => {
+                    format!("ended {reason:?} {published} {}s ago", seconds(now, ended_at))
                 }
                 Lookup::Unknown => "unknown".to_owned(),
             };

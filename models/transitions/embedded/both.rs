@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use token_gateway::store::memory::MemoryStore;
 use token_gateway::store::{
-    Created, EndedOne, Lookup, NewSession, Policy, ReuseScope, Rotated, Rotation, Store,
+    Created, EndOutcome, Lookup, NewSession, Policy, ReuseScope, Rotated, Rotation, Store,
 };
 use token_gateway_core::clock::{Moment, Timestamp};
 use token_gateway_core::session::{Attempt, Jti, Reason, SessionId, Subject};
@@ -103,7 +103,7 @@ impl Both {
                 Table::end_session(&mut self.records[session]);
                 let session = self.firsts[session].session();
                 let ended = at_once(self.store.end_session(&self.subject, session, Reason::Logout));
-                (was_live.to_string(), (ended.expect("an answer") == EndedOne::Ended).to_string())
+                (was_live.to_string(), (ended.expect("an answer") == EndOutcome::Ended).to_string())
             }
             Step::EndSubject { steps_ago } => {
                 let ((stamp, sent_at), now) = (self.sent(steps_ago), self.now());

@@ -107,7 +107,7 @@ async fn find(survey: &mut Survey, wanted: &Wanted, subject: Option<Subject>) ->
 fn shown(wanted: &Wanted, found: Found) -> Option<Shown> {
     let given_jti = wanted.jti.zip(found.token.as_ref()).map(|(jti, token)| place(jti, token));
     let published = match found.lookup {
-        Lookup::Ended { announced, .. } => Some(announced),
+        Lookup::Ended { published, .. } => Some(published),
         _ => None,
     };
     Some(Shown {

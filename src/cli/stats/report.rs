@@ -69,7 +69,7 @@ impl<'a> Report<'a> {
     pub fn new(census: &'a Census, top: usize, memory: Memory, feed: &Feed, layout: Option<&'a str>) -> Self {
         let subjects = census.subjects.len();
         Self {
-            sessions: Sessions { live: census.live, ended: census.ended, unpublished: census.unannounced },
+            sessions: Sessions { live: census.live, ended: census.ended, unpublished: census.unpublished },
             subjects,
             sessions_per_subject: PerSubject {
                 max: census.subjects.values().copied().max().unwrap_or(0),

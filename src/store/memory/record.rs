@@ -10,7 +10,7 @@ use crate::store::{Policy, Rotation, SessionRecord, Successor};
 #[derive(Debug, Clone)]
 pub(super) enum Record {
     Live(Box<Live>),
-    Ended { reason: Reason, ended_at: Timestamp, announced: bool, expires_at: Timestamp },
+    Ended { reason: Reason, ended_at: Timestamp, published: bool, expires_at: Timestamp },
 }
 
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ impl Record {
 
     pub fn tombstone(reason: Reason, now: Timestamp, policy: &Policy) -> Self {
         let expires_at = now.plus(policy.tombstone_ttl);
-        Self::Ended { reason, ended_at: now, announced: false, expires_at }
+        Self::Ended { reason, ended_at: now, published: false, expires_at }
     }
 }
 

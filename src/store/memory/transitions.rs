@@ -28,8 +28,8 @@ pub(super) fn rotate(
     let Rotation { presented, generation, successor, .. } = *rotation;
     let live = match sessions.get_mut(&presented.session()) {
         None => return Rotated::Unknown,
-        Some(Record::Ended { reason, announced, .. }) => {
-            return Rotated::Ended { reason: *reason, announced: *announced };
+        Some(Record::Ended { reason, published, .. }) => {
+            return Rotated::Ended { reason: *reason, published: *published };
         }
         Some(Record::Live(live)) => live,
     };
@@ -89,7 +89,7 @@ pub(super) fn end_where(
                 *record = Record::tombstone(reason, now, policy);
                 ended.now.push(EndedSession { session, reason });
             }
-            Record::Ended { reason, announced: false, .. } => {
+            Record::Ended { reason, published: false, .. } => {
                 ended.before.push(EndedSession { session, reason: *reason });
             }
             _ => {}
@@ -158,8 +158,8 @@ pub(super) fn end(
 ) -> EndOutcome {
     match sessions.get_mut(&session) {
         None => EndOutcome::Unknown,
-        Some(Record::Ended { reason, announced, .. }) => {
-            EndOutcome::Already { reason: *reason, announced: *announced }
+        Some(Record::Ended { reason, published, .. }) => {
+            EndOutcome::Already { reason: *reason, published: *published }
         }
         Some(record) => {
             *record = Record::tombstone(reason, now, policy);
@@ -177,7 +177,7 @@ pub(super) fn live(sessions: &Sessions) -> impl Iterator<Item = (SessionId, &Liv
 
 pub(super) fn unpublished(sessions: &Sessions) -> impl Iterator<Item = EndedSession> {
     sessions.iter().filter_map(|(session, record)| match record {
-        Record::Ended { reason, announced: false, .. } => {
+        Record::Ended { reason, published: false, .. } => {
             Some(EndedSession { session: *session, reason: *reason })
         }
         _ => None,

@@ -17,10 +17,10 @@ pub use self::readiness::ready;
 pub use self::replication::Requirements;
 use super::keys::{Keys, LAYOUT_VERSION};
 use super::settings::RedisSettings;
-use crate::store::Error;
+use crate::store::StoreError;
 
 /// Asks each primary about itself. Needs `INFO`. Facts known only from `CONFIG GET` are left open where it is denied.
-pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, Error> {
+pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, StoreError> {
     let mut primaries = Primaries::open(&settings.link).await?;
     let requirements = Requirements::of(&settings.link)?;
     let keys = Keys::new(&settings.prefix);
@@ -46,14 +46,16 @@ async fn findings_of(
     connection: &mut MultiplexedConnection,
     keys: &Keys,
     requirements: Requirements,
-) -> Result<Vec<Finding>, Error> {
+) -> Result<Vec<Finding>, StoreError> {
     let questions = primary::questions(keys);
     let answers = connection.send_packed_commands(&questions, 0, questions.len()).await;
     let answers =
         answers.and_then(|answers| answers.into_iter().map(optional_text).collect::<Result<Vec<_>, _>>());
     let answers = answers.map_err(|error| unavailable(&error))?;
     let Some(info) = answers.first().cloned().flatten() else {
-        return Err(Error::Unavailable("Redis lets this user not ask for INFO; grant it +info".to_owned()));
+        return Err(StoreError::Unavailable(
+            "Redis lets this user not ask for INFO; grant it +info".to_owned(),
+        ));
     };
     let info = Info(info);
     let mut findings = primary::findings(&info, &answers[1..], requirements);

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::primary;
 use super::replication::Requirements;
-use crate::store::Error;
+use crate::store::StoreError;
 use crate::store::redis::keys::Keys;
 use crate::store::redis::scripts::open_layout;
 
@@ -18,17 +18,17 @@ pub async fn ready(
     keys: &Keys,
     requirements: Requirements,
     patience: Duration,
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<String>, StoreError> {
     require_layout(links, keys, patience).await?;
     let (mut warnings, mut failures) = (Vec::new(), Vec::new());
     for answers in links.ask_primaries(&primary::questions(keys), patience).await {
         match answers {
             Ok(answers) => warnings.extend(primary::dangers(&answers, requirements)),
-            Err(error) => failures.push(Error::from(error)),
+            Err(error) => failures.push(StoreError::from(error)),
         }
     }
     if warnings.is_empty() && failures.len() == links.primary_count() {
-        return Err(failures.pop().unwrap_or_else(|| Error::Unavailable("no master is known".into())));
+        return Err(failures.pop().unwrap_or_else(|| StoreError::Unavailable("no master is known".into())));
     }
     warnings.extend(failures.iter().map(|error| format!("the users of one master get 503: {error}")));
     warnings.sort();
@@ -37,15 +37,15 @@ pub async fn ready(
 }
 
 /// Refuses an unknown layout. A Cluster may leave the question unanswered: its layout lies on one of the primaries.
-async fn require_layout(links: &Links, keys: &Keys, patience: Duration) -> Result<(), Error> {
+async fn require_layout(links: &Links, keys: &Keys, patience: Duration) -> Result<(), StoreError> {
     match timeout(patience, open_layout(links, keys)).await {
         Ok(Err(error)) if error.is_corrupt() || !links.is_cluster() => Err(error),
-        Err(_) if !links.is_cluster() => Err(Error::Unavailable("no answer in time".into())),
+        Err(_) if !links.is_cluster() => Err(StoreError::Unavailable("no answer in time".into())),
         _ => Ok(()),
     }
 }
 
-async fn open_layout(links: &Links, keys: &Keys) -> Result<(), Error> {
+async fn open_layout(links: &Links, keys: &Keys) -> Result<(), StoreError> {
     let layout = keys.layout();
     let reply = links.call(&layout, |_| open_layout::call(&layout)).await?;
     Ok(open_layout::decode(reply)?)

@@ -5,7 +5,7 @@ use token_gateway_redis_link::address::Topology;
 
 use super::finding::{Finding, Severity};
 use super::info::Info;
-use crate::store::Error;
+use crate::store::StoreError;
 
 /// The demands on the replicas of each primary, from the settings.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +17,7 @@ pub struct Requirements {
 }
 
 impl Requirements {
-    pub fn of(settings: &LinkSettings) -> Result<Self, Error> {
+    pub fn of(settings: &LinkSettings) -> Result<Self, StoreError> {
         let successor = !matches!(settings.parse()?.topology, Topology::Standalone(_));
         Ok(Self { wait_replicas: settings.wait_replicas, successor })
     }

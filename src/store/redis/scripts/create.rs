@@ -5,7 +5,7 @@ use token_gateway_redis_link::{Call, Reply};
 
 use super::ended;
 use super::script::Script;
-use crate::store::{Created, Error, NewSession, Policy};
+use crate::store::{Created, NewSession, Policy, StoreError};
 
 pub static SCRIPT: Script = Script::new("create", &["created", "exists", "late"], include_str!("create.lua"));
 
@@ -25,7 +25,7 @@ pub fn call(keys: [&str; 2], new: &NewSession<'_>, policy: &Policy, clock: &Cloc
         .arg(new.aud)
 }
 
-pub fn decode(mut reply: Reply) -> Result<Created, Error> {
+pub fn decode(mut reply: Reply) -> Result<Created, StoreError> {
     match reply.word() {
         "created" => Ok(Created::Created {
             created_at: reply.time()?,

@@ -6,7 +6,7 @@ use token_gateway_core::session::Reason;
 use token_gateway_redis_link::{Call, Reply};
 
 use super::script::Script;
-use crate::store::{EndedOne, Error};
+use crate::store::{EndOutcome, StoreError};
 
 pub static SCRIPT: Script =
     Script::new("end_session", &["ended", "already", "unknown"], include_str!("end_session.lua"));
@@ -16,11 +16,11 @@ pub fn call(keys: [&str; 2], reason: Reason, tombstone_ttl: Duration) -> Call {
     Call::new(&SCRIPT.lua, &keys).arg(reason.as_str()).arg(tombstone_ttl.as_millis() as u64)
 }
 
-pub fn decode(mut reply: Reply) -> Result<EndedOne, Error> {
+pub fn decode(mut reply: Reply) -> Result<EndOutcome, StoreError> {
     match reply.word() {
-        "ended" => Ok(EndedOne::Ended),
-        "already" => Ok(EndedOne::Already { reason: reply.parse("reason")?, announced: reply.flag()? }),
-        "unknown" => Ok(EndedOne::Unknown),
+        "ended" => Ok(EndOutcome::Ended),
+        "already" => Ok(EndOutcome::Already { reason: reply.parse("reason")?, published: reply.flag()? }),
+        "unknown" => Ok(EndOutcome::Unknown),
         _ => reply.unexpected(),
     }
 }

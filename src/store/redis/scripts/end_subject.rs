@@ -8,7 +8,7 @@ use token_gateway_redis_link::{Call, Reply};
 
 use super::ended;
 use super::script::Script;
-use crate::store::{EndedMany, Error};
+use crate::store::{Ends, StoreError};
 
 pub static SCRIPT: Script = Script::new("end_subject", &["ended"], include_str!("end_subject.lua"));
 
@@ -27,7 +27,7 @@ pub fn call(
         .arg(tombstone_ttl.as_millis() as u64)
 }
 
-pub fn decode(mut reply: Reply) -> Result<EndedMany, Error> {
+pub fn decode(mut reply: Reply) -> Result<Ends, StoreError> {
     match reply.word() {
         "ended" => ended::decode(&mut reply),
         _ => reply.unexpected(),

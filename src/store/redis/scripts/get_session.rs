@@ -5,7 +5,7 @@ use token_gateway_redis_link::{Call, Reply};
 
 use super::record;
 use super::script::Script;
-use crate::store::{Error, Lookup};
+use crate::store::{Lookup, StoreError};
 
 pub static SCRIPT: Script =
     Script::new("get_session", &["live", "ended", "unknown"], include_str!("get_session.lua"));
@@ -15,7 +15,7 @@ pub fn call(session: &str) -> Call {
     Call::new(&SCRIPT.lua, &[session])
 }
 
-pub fn decode(mut reply: Reply, session: SessionId) -> Result<Lookup, Error> {
+pub fn decode(mut reply: Reply, session: SessionId) -> Result<Lookup, StoreError> {
     match reply.word() {
         "live" => Ok(Lookup::Live {
             record: Box::new(record::decode(&mut reply, session)?),
@@ -25,7 +25,7 @@ pub fn decode(mut reply: Reply, session: SessionId) -> Result<Lookup, Error> {
         "ended" => Ok(Lookup::Ended {
             reason: reply.parse("reason")?,
             ended_at: reply.time()?,
-            announced: reply.flag()?,
+            published: reply.flag()?,
         }),
         "unknown" => Ok(Lookup::Unknown),
         _ => reply.unexpected(),

@@ -4,7 +4,7 @@ use token_gateway_redis_link::{Call, Reply};
 
 use super::record;
 use super::script::Script;
-use crate::store::{Error, SessionRecord};
+use crate::store::{SessionRecord, StoreError};
 
 pub static SCRIPT: Script = Script::new("list_sessions", &["sessions"], include_str!("list_sessions.lua"));
 
@@ -14,7 +14,7 @@ pub fn call(sessions: &str) -> Call {
 }
 
 /// The most recently refreshed session first.
-pub fn decode(mut reply: Reply) -> Result<Vec<SessionRecord>, Error> {
+pub fn decode(mut reply: Reply) -> Result<Vec<SessionRecord>, StoreError> {
     match reply.word() {
         "sessions" => {
             let mut records = Vec::new();

@@ -4,7 +4,7 @@ use token_gateway_core::feed::EndedSession;
 use token_gateway_redis_link::{Call, Reply};
 
 use super::script::Script;
-use crate::store::Error;
+use crate::store::StoreError;
 
 pub static SCRIPT: Script = Script::new("mark_published", &["marked"], include_str!("mark_published.lua"));
 
@@ -17,12 +17,12 @@ pub fn call(sessions: &str, ended: &[EndedSession]) -> Call {
 /// # Errors
 ///
 /// Also when a failover has brought one of the sessions back.
-pub fn decode(reply: Reply) -> Result<(), Error> {
+pub fn decode(reply: Reply) -> Result<(), StoreError> {
     match reply.word() {
         "marked" if reply.is_empty() => Ok(()),
-        "marked" => {
-            Err(Error::Unavailable("the primary changed since a session ended; it must end again".into()))
-        }
+        "marked" => Err(StoreError::Unavailable(
+            "the primary changed since a session ended; it must end again".into(),
+        )),
         _ => reply.unexpected(),
     }
 }

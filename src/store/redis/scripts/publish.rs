@@ -7,7 +7,7 @@ use token_gateway_core::session::Subject;
 use token_gateway_redis_link::{Call, Reply};
 
 use super::script::Script;
-use crate::store::Error;
+use crate::store::StoreError;
 
 pub static SCRIPT: Script = Script::new("publish", &["appended"], include_str!("publish.lua"));
 
@@ -18,7 +18,7 @@ pub fn call(feed: &str, subject: &Subject, ended: &[EndedSession], retention: Du
     ended.iter().fold(call, |call, one| call.arg(one.session.as_str()).arg(one.reason.as_str()))
 }
 
-pub fn decode(reply: Reply) -> Result<(), Error> {
+pub fn decode(reply: Reply) -> Result<(), StoreError> {
     match reply.word() {
         "appended" => Ok(()),
         _ => reply.unexpected(),

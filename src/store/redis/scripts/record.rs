@@ -3,9 +3,9 @@
 use token_gateway_core::session::SessionId;
 use token_gateway_redis_link::Reply;
 
-use crate::store::{Error, SessionRecord};
+use crate::store::{SessionRecord, StoreError};
 
-pub fn decode(reply: &mut Reply, session: SessionId) -> Result<SessionRecord, Error> {
+pub fn decode(reply: &mut Reply, session: SessionId) -> Result<SessionRecord, StoreError> {
     Ok(SessionRecord {
         session,
         generation: reply.parse("gen")?,

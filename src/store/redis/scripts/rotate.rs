@@ -6,7 +6,7 @@ use token_gateway_redis_link::{Call, Reply};
 
 use super::ended;
 use super::script::Script;
-use crate::store::{Error, Policy, Rotated, Rotation, Successor};
+use crate::store::{Policy, Rotated, Rotation, StoreError, Successor};
 
 pub static SCRIPT: Script = Script::new(
     "rotate",
@@ -28,10 +28,10 @@ pub fn call(keys: [&str; 2], rotation: &Rotation<'_>, policy: &Policy, clock: &C
         .arg(policy.held_up.as_micros() as u64)
 }
 
-pub fn decode(mut reply: Reply, rotation: &Rotation<'_>) -> Result<Rotated, Error> {
+pub fn decode(mut reply: Reply, rotation: &Rotation<'_>) -> Result<Rotated, StoreError> {
     match reply.word() {
         "unknown" => Ok(Rotated::Unknown),
-        "ended" => Ok(Rotated::Ended { reason: reply.parse("reason")?, announced: reply.flag()? }),
+        "ended" => Ok(Rotated::Ended { reason: reply.parse("reason")?, published: reply.flag()? }),
         "replayed" => replayed(&mut reply).map(Rotated::Replayed),
         "rotated" => rotated(&mut reply, rotation).map(Rotated::Rotated),
         "rolled_back" => rotated(&mut reply, rotation).map(Rotated::RolledBack),
@@ -43,17 +43,22 @@ pub fn decode(mut reply: Reply, rotation: &Rotation<'_>) -> Result<Rotated, Erro
 }
 
 /// The successor of a record that this call wrote.
-fn rotated(reply: &mut Reply, rotation: &Rotation<'_>) -> Result<Successor, Error> {
+fn rotated(reply: &mut Reply, rotation: &Rotation<'_>) -> Result<Successor, StoreError> {
     successor(reply, rotation.successor, rotation.generation + 1, reply.time)
 }
 
 /// The successor of a record that an earlier call wrote.
-fn replayed(reply: &mut Reply) -> Result<Successor, Error> {
+fn replayed(reply: &mut Reply) -> Result<Successor, StoreError> {
     let (jti, generation, issued_at) = (reply.parse("jti")?, reply.parse("gen")?, reply.time()?);
     successor(reply, jti, generation, issued_at)
 }
 
-fn successor(reply: &mut Reply, jti: Jti, generation: u64, issued_at: Timestamp) -> Result<Successor, Error> {
+fn successor(
+    reply: &mut Reply,
+    jti: Jti,
+    generation: u64,
+    issued_at: Timestamp,
+) -> Result<Successor, StoreError> {
     let (now, absolute_expires_at, claims) = (reply.time, reply.optional_time()?, reply.text()?);
     let (scope, aud) = if reply.is_empty() { Default::default() } else { (reply.text()?, reply.text()?) };
     Ok(Successor { now, jti, generation, issued_at, absolute_expires_at, claims, scope, aud })

@@ -4,7 +4,7 @@ use token_gateway_core::session::SessionId;
 use token_gateway_redis_link::{Call, Reply};
 
 use super::script::Script;
-use crate::store::Error;
+use crate::store::StoreError;
 
 pub static SCRIPT: Script = Script::new("set_claims", &["updated"], include_str!("set_claims.lua"));
 
@@ -14,7 +14,7 @@ pub fn call(sessions: &str, session: Option<SessionId>, claims: &str) -> Call {
 }
 
 /// The changed sessions.
-pub fn decode(mut reply: Reply) -> Result<Vec<SessionId>, Error> {
+pub fn decode(mut reply: Reply) -> Result<Vec<SessionId>, StoreError> {
     match reply.word() {
         "updated" => {
             let mut updated = Vec::new();

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use token_gateway_core::session::Subject;
 
 use super::reader::{Cursor, SCAN_BATCH, Survey};
-use crate::store::Error;
+use crate::store::StoreError;
 use crate::store::redis::keys::Key;
 
 /// The findings of a walk over all keys.
@@ -16,7 +16,7 @@ pub struct Census {
     /// Ended sessions with a tombstone.
     pub ended: u64,
     /// The number of these not yet published.
-    pub unannounced: u64,
+    pub unpublished: u64,
     /// Subjects by their number of live sessions.
     pub subjects: HashMap<Subject, u64>,
     pub leaks: Leaks,
@@ -66,7 +66,11 @@ const FOR_EVER: i64 = -1;
 impl Survey {
     /// Walks over all keys of subjects; `progress` gets the number of keys passed. The memory of `sample` records, and
     /// of as many sets, is measured.
-    pub async fn census(&mut self, sample: usize, mut progress: impl FnMut(u64)) -> Result<Census, Error> {
+    pub async fn census(
+        &mut self,
+        sample: usize,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Census, StoreError> {
         let (pattern, mut cursor) = (self.keys.of_subjects(), Cursor::default());
         let (mut census, mut seen, hasher) = (Census::default(), HashSet::new(), RandomState::new());
         while let Some(mut batch) = self.walk(&mut cursor, &pattern).await? {
@@ -80,7 +84,7 @@ impl Survey {
         Ok(census)
     }
 
-    async fn count_leaks(&mut self, batch: &[Vec<u8>], leaks: &mut Leaks) -> Result<(), Error> {
+    async fn count_leaks(&mut self, batch: &[Vec<u8>], leaks: &mut Leaks) -> Result<(), StoreError> {
         let lifetimes: Vec<i64> = self.ask_each(batch, |key| redis::cmd("PTTL").arg(key).clone()).await?;
         let feeds = self.keys.feeds();
         let is_feed = |key: &[u8]| feeds.iter().any(|feed| feed.as_bytes() == key);
@@ -97,7 +101,7 @@ impl Survey {
         batch: &[Vec<u8>],
         sample: usize,
         census: &mut Census,
-    ) -> Result<(), Error> {
+    ) -> Result<(), StoreError> {
         let (mut sessions, mut subjects) = (Vec::new(), Vec::new());
         for key in batch {
             match self.keys.read(key) {
@@ -111,7 +115,7 @@ impl Survey {
         }
         let question = |key: &[u8]| redis::cmd("HMGET").arg(key).arg(&["state", "announced"]).clone();
         let states: Vec<(Option<String>, Option<String>)> = self.ask_each(&sessions, question).await?;
-        for ((key, subject), (state, announced)) in sessions.iter().zip(subjects).zip(states) {
+        for ((key, subject), (state, published)) in sessions.iter().zip(subjects).zip(states) {
             match state.as_deref() {
                 Some("live") => {
                     census.live += 1;
@@ -120,7 +124,7 @@ impl Survey {
                 }
                 Some("ended") => {
                     census.ended += 1;
-                    census.unannounced += u64::from(announced.as_deref() == Some("0"));
+                    census.unpublished += u64::from(published.as_deref() == Some("0"));
                 }
                 _ => {} // expired since the scan
             }
@@ -128,7 +132,7 @@ impl Survey {
         Ok(())
     }
 
-    async fn measure(&mut self, sample: &mut Sample) -> Result<(), Error> {
+    async fn measure(&mut self, sample: &mut Sample) -> Result<(), StoreError> {
         for keys in sample.keys.chunks(SCAN_BATCH as usize) {
             let question = |key: &[u8]| redis::cmd("MEMORY").arg("USAGE").arg(key).clone();
             let sizes: Vec<Option<u64>> = self.ask_each(keys, question).await?;

@@ -3,7 +3,7 @@
 use redis::{Cmd, FromRedisValue, RedisError, Value};
 use token_gateway_redis_link::{Call, Primaries, Reply, send, unavailable};
 
-use crate::store::Error;
+use crate::store::StoreError;
 use crate::store::redis::keys::Keys;
 use crate::store::redis::scripts::open_layout;
 use crate::store::redis::settings::RedisSettings;
@@ -20,7 +20,7 @@ pub struct Survey {
 
 impl Survey {
     /// Connects, and refuses a layout unknown to this release. No layout at all is fine.
-    pub async fn open(settings: &RedisSettings) -> Result<Self, Error> {
+    pub async fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
         let keys = Keys::new(&settings.prefix);
         let (primaries, layout) = (Primaries::open(&settings.link).await?, keys.layout());
         let mut survey = Self { primaries, keys, layout: None };
@@ -35,7 +35,7 @@ impl Survey {
     }
 
     /// The number of all keys, foreign ones included: the length of a walk over all of them.
-    pub async fn size(&mut self) -> Result<u64, Error> {
+    pub async fn size(&mut self) -> Result<u64, StoreError> {
         let sizes: Vec<u64> = self.ask_every(&redis::cmd("DBSIZE")).await?;
         Ok(sizes.iter().sum())
     }
@@ -45,7 +45,7 @@ impl Survey {
         &mut self,
         cursor: &mut Cursor,
         pattern: &str,
-    ) -> Result<Option<Vec<Vec<u8>>>, Error> {
+    ) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
         if cursor.at == Some(0) {
             *cursor = Cursor { primary: cursor.primary + 1, at: None };
         }
@@ -57,17 +57,17 @@ impl Survey {
         Ok(Some(batch))
     }
 
-    pub(super) async fn call(&mut self, key: &str, call: &Call) -> Result<Reply, Error> {
+    pub(super) async fn call(&mut self, key: &str, call: &Call) -> Result<Reply, StoreError> {
         Ok(Reply::new(send(self.primaries.owner(key)?, &call.eval()).await.map_err(failed)?)?)
     }
 
-    pub(super) async fn ask<T: FromRedisValue>(&mut self, key: &str, command: &Cmd) -> Result<T, Error> {
+    pub(super) async fn ask<T: FromRedisValue>(&mut self, key: &str, command: &Cmd) -> Result<T, StoreError> {
         let answer: Value = send(self.primaries.owner(key)?, command).await.map_err(failed)?;
         redis::from_redis_value(answer).map_err(|error| failed(error.into()))
     }
 
     /// One question for all primaries.
-    pub(super) async fn ask_every<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<Vec<T>, Error> {
+    pub(super) async fn ask_every<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<Vec<T>, StoreError> {
         let mut answers = Vec::new();
         for (_, connection) in &mut self.primaries.all {
             answers.push(command.query_async(connection).await.map_err(failed)?);
@@ -80,7 +80,7 @@ impl Survey {
         &mut self,
         keys: &[Vec<u8>],
         question: impl Fn(&[u8]) -> Cmd,
-    ) -> Result<Vec<T>, Error> {
+    ) -> Result<Vec<T>, StoreError> {
         let mut answers: Vec<Option<T>> = keys.iter().map(|_| None).collect();
         for primary in 0..self.primaries.all.len() {
             let own =
@@ -97,7 +97,7 @@ impl Survey {
                 questions.query_async(&mut self.primaries.all[primary].1).await.map_err(failed)?;
             own.iter().zip(values).for_each(|((place, _), value)| answers[*place] = Some(value));
         }
-        let unowned = || Error::Unavailable("a slot of the Cluster is served by nobody".to_owned());
+        let unowned = || StoreError::Unavailable("a slot of the Cluster is served by nobody".to_owned());
         answers.into_iter().collect::<Option<_>>().ok_or_else(unowned)
     }
 }
@@ -109,6 +109,6 @@ pub(super) struct Cursor {
     at: Option<u64>,
 }
 
-pub(super) fn failed(error: RedisError) -> Error {
+pub(super) fn failed(error: RedisError) -> StoreError {
     unavailable(&error).into()
 }

@@ -5,7 +5,7 @@ use token_gateway_core::clock::Timestamp;
 use token_gateway_redis_link::send;
 
 use super::reader::{Survey, failed};
-use crate::store::Error;
+use crate::store::StoreError;
 
 /// Redis's memory; nothing where the user may not ask for it.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub struct Feed {
 
 impl Survey {
     /// The memory of all primaries together; the policy of an evicting one, where there is one.
-    pub async fn memory(&mut self) -> Result<Memory, Error> {
+    pub async fn memory(&mut self) -> Result<Memory, StoreError> {
         let mut all = Memory::default();
         for (_, connection) in &mut self.primaries.all {
             let answer = send(connection, redis::cmd("INFO").arg("memory")).await;
@@ -42,7 +42,7 @@ impl Survey {
     }
 
     /// All partitions together.
-    pub async fn feed(&mut self) -> Result<Feed, Error> {
+    pub async fn feed(&mut self) -> Result<Feed, StoreError> {
         let partitions = if self.primaries.is_cluster() { self.keys.feeds() } else { vec![self.keys.feed()] };
         let mut feed = Feed { entries: 0, oldest: None, newest: None };
         for key in partitions {
@@ -61,7 +61,7 @@ impl Survey {
         command: &str,
         from: &str,
         to: &str,
-    ) -> Result<Vec<(String, Value)>, Error> {
+    ) -> Result<Vec<(String, Value)>, StoreError> {
         let mut range = redis::cmd(command);
         range.arg(key).arg(from).arg(to).arg("COUNT").arg(1);
         self.ask(key, &range).await

@@ -7,7 +7,7 @@ use token_gateway_core::session::{Jti, SessionId, Subject};
 use super::reader::{Cursor, SCAN_BATCH, Survey, failed};
 use crate::store::redis::keys::Key;
 use crate::store::redis::scripts::{get_session, list_sessions};
-use crate::store::{Error, Lookup, SessionRecord};
+use crate::store::{Lookup, SessionRecord, StoreError};
 
 /// One session, with facts only for operators.
 pub struct Found {
@@ -31,12 +31,12 @@ pub struct CurrentToken {
 
 impl Survey {
     /// The subject's live sessions, the most recently refreshed first.
-    pub async fn sessions(&mut self, subject: &Subject) -> Result<Vec<SessionRecord>, Error> {
+    pub async fn sessions(&mut self, subject: &Subject) -> Result<Vec<SessionRecord>, StoreError> {
         let key = self.keys.sessions(subject);
         list_sessions::decode(self.call(&key, &list_sessions::call(&key)).await?)
     }
 
-    pub async fn session(&mut self, subject: &Subject, session: SessionId) -> Result<Found, Error> {
+    pub async fn session(&mut self, subject: &Subject, session: SessionId) -> Result<Found, StoreError> {
         let key = self.keys.session(subject, session);
         let lookup = get_session::decode(self.call(&key, &get_session::call(&key)).await?, session)?;
         let (ttl, token) = self.ttl_and_token(&key).await?;
@@ -46,14 +46,15 @@ impl Survey {
 
     /// The facts missing from the script's reply. They are asked for a moment later, so there is no token if the
     /// session has ended since.
-    async fn ttl_and_token(&mut self, key: &str) -> Result<(Duration, Option<CurrentToken>), Error> {
+    async fn ttl_and_token(&mut self, key: &str) -> Result<(Duration, Option<CurrentToken>), StoreError> {
         let mut questions = redis::pipe();
         questions.cmd("PTTL").arg(key).cmd("HMGET").arg(key).arg(&["jti", "prev", "scope", "aud"]);
         let answers = questions.query_async(self.primaries.owner(key)?).await.map_err(failed)?;
         let (ttl, (jti, prev, scope, aud)): (i64, (Option<String>, Option<String>, _, _)) = answers;
         let ttl = Duration::from_millis(u64::try_from(ttl).unwrap_or(0));
-        let read =
-            |text: String| text.parse().map_err(|_| Error::Corrupt("stored 'jti' cannot be read".into()));
+        let read = |text: String| {
+            text.parse().map_err(|_| StoreError::Corrupt("stored 'jti' cannot be read".into()))
+        };
         let Some(jti) = jti.map(read).transpose()? else { return Ok((ttl, None)) };
         Ok((ttl, Some(CurrentToken { jti, prev: prev.map(read).transpose()?, scope, aud })))
     }
@@ -64,7 +65,7 @@ impl Survey {
         &mut self,
         session: SessionId,
         mut progress: impl FnMut(u64),
-    ) -> Result<Vec<Subject>, Error> {
+    ) -> Result<Vec<Subject>, StoreError> {
         let (pattern, mut owners, mut cursor) =
             (self.keys.of_session(session), Vec::new(), Cursor::default());
         while let Some(batch) = self.walk(&mut cursor, &pattern).await? {
