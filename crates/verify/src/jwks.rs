@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_said_of_a_failure_does_not_show_the_query() {
+    async fn an_error_does_not_show_the_query() {
         let error =
             Client::new().get("http://127.0.0.1:1/jwks.json?key=hunter2").send().await.expect_err("nobody");
         assert!(error.to_string().contains("hunter2"));
