@@ -9,7 +9,7 @@ use super::{Call, Error, Gateway, Issued};
 use crate::store::{self, Created, NewSession};
 use crate::telemetry::metrics::Operation;
 use crate::token::Grant;
-use crate::token::claims::SessionClaims;
+use crate::token::session_claims::SessionClaims;
 
 /// A login to be turned into a session; all fields are already valid.
 #[derive(Debug)]

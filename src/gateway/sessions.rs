@@ -6,7 +6,7 @@ use token_gateway_core::session::{SessionId, Subject};
 use super::{Call, Error, Gateway, Refusal};
 use crate::store::{Lookup, SessionRecord};
 use crate::telemetry::metrics::Operation;
-use crate::token::claims::SessionClaims;
+use crate::token::session_claims::SessionClaims;
 
 /// The bearer of an access token, after its session was looked up in the store.
 #[derive(Debug)]
