@@ -2,7 +2,7 @@
 //!
 //! - [`jwk`]: private keys. [`key_set`]: the file with these keys.
 //! - `signing_key`: a key at work. [`keyring`]: all keys of a node at work.
-//! - [`claims`], `payload`: the claims of a token, written.
+//! - [`session_claims`], `payload`: the claims of a token, written.
 //! - `mint`: minting a pair.
 //! - [`open`]: reading one.
 //!
@@ -15,13 +15,13 @@
 //! - A *refresh token* has `typ: rt+jwt`. Its algorithm is always HS256, under a secret that no verifier ever holds:
 //!   its signed `gen` is evidence after a failover.
 
-pub mod claims;
 pub mod jwk;
 pub mod key_set;
 pub mod keyring;
 mod mint;
 pub mod open;
 mod payload;
+pub mod session_claims;
 mod signing_key;
 
 use std::sync::Arc;

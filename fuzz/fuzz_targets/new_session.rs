@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use token_gateway::gateway::issue::Login;
 use token_gateway::http::fuzzing::{NewSession, check_scope, login, parsed};
 use token_gateway::token::Grant;
-use token_gateway::token::claims::RESERVED;
+use token_gateway::token::session_claims::RESERVED;
 use token_gateway_core::clock::Timestamp;
 use token_gateway_core::session::Jti;
 use token_gateway_fuzz::{ISSUER, payload, with_tokens};

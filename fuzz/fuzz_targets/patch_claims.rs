@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
 use token_gateway::http::fuzzing::{Patch, claims, parsed};
-use token_gateway::token::claims::{MAX_CLAIMS_DEPTH, MAX_CLAIMS_LEN, RESERVED};
+use token_gateway::token::session_claims::{MAX_CLAIMS_DEPTH, MAX_CLAIMS_LEN, RESERVED};
 
 fuzz_target!(|data: &[u8]| {
     let Ok(patch) = parsed::<Patch>(data) else { return };

@@ -9,7 +9,7 @@ use super::{Deadline, Gateway, GatewayError, Issued};
 use crate::store::{Created, NewSession, StoreError};
 use crate::telemetry::metrics::Operation;
 use crate::token::Grant;
-use crate::token::claims::SessionClaims;
+use crate::token::session_claims::SessionClaims;
 
 /// A login to be turned into a session; all fields are already valid.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use token_gateway_core::session::{SessionId, Subject};
 use super::{Deadline, Gateway, GatewayError};
 use crate::store::{Lookup, SessionRecord};
 use crate::telemetry::metrics::Operation;
-use crate::token::claims::SessionClaims;
+use crate::token::session_claims::SessionClaims;
 
 impl Gateway {
     /// The live sessions of the subject.

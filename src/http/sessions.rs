@@ -18,7 +18,7 @@ use super::{answer, credentials};
 use crate::gateway::Gateway;
 use crate::gateway::issue::Login;
 use crate::gateway::service_keys::Role;
-use crate::token::claims::{InvalidClaims, SessionClaims, to_ascii_json};
+use crate::token::session_claims::{InvalidClaims, SessionClaims, to_ascii_json};
 use crate::view::schema;
 
 /// The user agent is cut at this many bytes.

@@ -14,7 +14,7 @@ use super::request::AnySession;
 use super::{answer, credentials, request, sessions};
 use crate::gateway::Gateway;
 use crate::gateway::service_keys::Role;
-use crate::token::claims::SessionClaims;
+use crate::token::session_claims::SessionClaims;
 use crate::view::{self, schema};
 
 /// Replaces the carried claims from the next refresh on.

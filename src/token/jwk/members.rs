@@ -1,4 +1,4 @@
-//! The members of a key as they stand in the file: of the right JSON types, and not checked any further.
+//! The members of a key as they stand in the file. Their JSON types are right, and nothing else is checked.
 
 use std::collections::BTreeMap;
 use std::fmt;

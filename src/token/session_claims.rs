@@ -1,4 +1,4 @@
-//! The content of a token: typed claims, and the claims of the login service beside them.
+//! The claims of the login service for one session, as stored and as signed.
 
 use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
