@@ -55,7 +55,7 @@ pub enum Topology {
         /// Some of the Sentinels.
         sentinels: Vec<Address>,
         /// The name under which they know the primary.
-        master: String,
+        master_name: String,
     },
     /// A Cluster, by some of its servers.
     Cluster {
@@ -131,8 +131,8 @@ pub fn parse(url: &str) -> Result<Parsed, &'static str> {
         ("+sentinel", ("", _)) => {
             return Err("the master's name is missing: redis+sentinel://host:port,host:port/master-name");
         }
-        ("+sentinel", (master, db)) => {
-            (Topology::Sentinel { sentinels: addresses, master: master.to_owned() }, db)
+        ("+sentinel", (master_name, db)) => {
+            (Topology::Sentinel { sentinels: addresses, master_name: master_name.to_owned() }, db)
         }
         _ => return Err(FORMS),
     };
@@ -261,8 +261,10 @@ mod tests {
         ] {
             assert_eq!(read(url), (cluster.clone(), false, 0), "{url}");
         }
-        let sentinel =
-            Topology::Sentinel { sentinels: vec![at("one", 26379), at("two", 5000)], master: "m".into() };
+        let sentinel = Topology::Sentinel {
+            sentinels: vec![at("one", 26379), at("two", 5000)],
+            master_name: "m".into(),
+        };
         assert_eq!(read("rediss+sentinel://one,two:5000/m/2"), (sentinel, true, 2));
         let redis = parse("redis+cluster://us%2Cer:p%40ss@one,two").unwrap().redis;
         assert_eq!((redis.username(), redis.password()), (Some("us,er"), Some("p@ss")));

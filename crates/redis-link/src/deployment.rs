@@ -46,9 +46,9 @@ impl Deployment {
             Topology::Standalone(address) => {
                 Self::open_single(settings, Endpoint::Fixed(address), dialer, handshake)
             }
-            Topology::Sentinel { sentinels, master } => {
+            Topology::Sentinel { sentinels, master_name } => {
                 let own = settings.sentinel_dialer(&dialer);
-                let sentinels = Sentinels::new(&sentinels, &master, &own, dialer.clone());
+                let sentinels = Sentinels::new(&sentinels, &master_name, &own, dialer.clone());
                 Self::open_single(settings, Endpoint::Watched(sentinels), dialer, handshake)
             }
             Topology::Cluster { seeds } => {

@@ -26,9 +26,13 @@ impl Primaries {
         let dialer = Dialer::new(&parsed, &settings.tls);
         let (addresses, owners) = match parsed.topology {
             Topology::Standalone(address) => (vec![address], None),
-            Topology::Sentinel { sentinels, master } => {
-                let sentinels =
-                    Sentinels::new(&sentinels, &master, &settings.sentinel_dialer(&dialer), dialer.clone());
+            Topology::Sentinel { sentinels, master_name } => {
+                let sentinels = Sentinels::new(
+                    &sentinels,
+                    &master_name,
+                    &settings.sentinel_dialer(&dialer),
+                    dialer.clone(),
+                );
                 (vec![sentinels.primary().await?], None)
             }
             Topology::Cluster { seeds } => {

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn no_script_claims_to_be_read_only_because_a_deposed_master_would_run_it() {
+    fn no_script_claims_to_be_read_only_because_a_deposed_primary_would_run_it() {
         assert!(ALL.iter().all(|script| !script.lua.source().contains("no-writes")));
     }
 }

@@ -90,7 +90,7 @@ mod tests {
 
     const ALONE: Requirements = Requirements { wait_replicas: 0, successor: false };
 
-    fn told(change: (&str, &str), requirements: Requirements) -> Vec<String> {
+    fn dangers_with(change: (&str, &str), requirements: Requirements) -> Vec<String> {
         of(&SOUND.replace(change.0, change.1), requirements)
     }
 
@@ -111,22 +111,22 @@ mod tests {
             ("redis_version:6.2.14", "version: Redis 6.2.14 is too old; run Redis 7.0 or newer"),
             (&format!("{valkey}7.1.0"), "version: Valkey 7.1.0 is too old; run Valkey 7.2 or newer"),
         ] {
-            assert_eq!(told(("redis_version:7.0.15", found), ALONE), [said]);
+            assert_eq!(dangers_with(("redis_version:7.0.15", found), ALONE), [said]);
         }
         for found in ["redis_version:7.2.0", "redis_version:10.0.1", &format!("{valkey}8.0.1")] {
-            assert_eq!(told(("redis_version:7.0.15", found), ALONE), [""; 0], "{found}");
+            assert_eq!(dangers_with(("redis_version:7.0.15", found), ALONE), [""; 0], "{found}");
         }
     }
 
     #[test]
-    fn a_server_that_is_no_master_is_named() {
-        let [said] = &told(("role:master", "role:slave"), ALONE)[..] else { panic!("one danger") };
+    fn a_server_that_is_no_primary_is_named() {
+        let [said] = &dangers_with(("role:master", "role:slave"), ALONE)[..] else { panic!("one danger") };
         assert!(said.starts_with("role: ") && said.contains("'slave'"), "{said}");
     }
 
     #[test]
-    fn a_master_with_several_replicas_should_want_one_of_them_and_a_single_one_is_no_reason() {
-        let with = |count: &str| told(("connected_slaves:0", count), ALONE);
+    fn a_primary_with_several_replicas_should_want_one_of_them_and_a_single_one_is_no_reason() {
+        let with = |count: &str| dangers_with(("connected_slaves:0", count), ALONE);
         assert_eq!((with("connected_slaves:0"), with("connected_slaves:1")), (vec![], vec![]));
         let [said] = &with("connected_slaves:2")[..] else { panic!("one danger") };
         assert!(said.starts_with("min-replicas-to-write: not in force"), "{said}");
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_master_without_replicas_is_a_danger_where_one_is_counted_on() {
+    fn a_primary_without_replicas_is_a_danger_where_one_is_counted_on() {
         let successor = Requirements { successor: true, ..ALONE };
         for (requirements, said) in [
             (successor, "replicas: 0: nobody takes over"),
@@ -143,6 +143,6 @@ mod tests {
             let [found] = &of(SOUND, requirements)[..] else { panic!("one danger") };
             assert!(found.starts_with(said), "{found}");
         }
-        assert_eq!(told(("connected_slaves:0", "connected_slaves:1"), successor), [""; 0]);
+        assert_eq!(dangers_with(("connected_slaves:0", "connected_slaves:1"), successor), [""; 0]);
     }
 }
