@@ -5,69 +5,25 @@
 //! - `generate`: fresh keys. `thumbprint`: their names.
 
 mod generate;
+mod invalid_key;
 mod members;
 mod shape;
+mod signs;
 mod thumbprint;
 
 use std::fmt;
 
 use jsonwebtoken::jwk::{CommonParameters, Jwk, PublicKeyUse};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
-use token_gateway_core::token::{Alg, Secret, UnknownAlg};
+use token_gateway_core::token::{Alg, Secret};
 
+pub use self::invalid_key::InvalidKey;
 use self::members::CommonMembers;
 pub(super) use self::members::Members;
 pub(super) use self::shape::Material;
 use self::shape::Shape;
-
-/// The kind of tokens that a key signs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Signs {
-    #[default]
-    Access,
-    /// Always HS256, and never published.
-    Refresh,
-}
-
-impl Signs {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Access => "access",
-            Self::Refresh => "refresh",
-        }
-    }
-}
-
-/// Why a key cannot be used: the member at fault and a right value, never the wrong one.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidKey {
-    #[error(transparent)]
-    Alg(#[from] UnknownAlg),
-    #[error("'kty' must be {0}, because 'alg' is {1}")]
-    Kty(&'static str, &'static str),
-    #[error("'crv' must be {0}")]
-    Crv(&'static str),
-    #[error("'use' must be sig")]
-    Use,
-    #[error("'{0}' is missing or no base64url without padding; a private key is needed")]
-    Member(&'static str),
-    #[error("'{0}' must have {1} bytes")]
-    Length(&'static str, usize),
-    #[error(
-        "RSA keys need at least 2048 and at most 8192 bits; make one with `token-gateway keys new --alg RS256`"
-    )]
-    RsaSize,
-    #[error("'k' needs at least 32 bytes; make one with `token-gateway keys new --alg HS256`")]
-    ShortSecret,
-    #[error("its members do not belong together")]
-    Inconsistent,
-    #[error("'kid' must be its RFC 7638 thumbprint, '{0}'; leave it out to have it computed")]
-    Kid(String),
-    #[error("a key that signs refresh tokens must have the 'alg' HS256")]
-    RefreshAlg,
-}
+pub use self::signs::Signs;
 
 /// A private key, all members checked.
 #[derive(Clone, Serialize)]

@@ -19,6 +19,7 @@ mod key_lookup;
 mod refresh_token;
 mod refusal;
 mod secret;
+mod unusable_jwk;
 mod validity;
 mod verifying_key;
 
@@ -30,4 +31,5 @@ pub use key_lookup::{find_access_key, open_refresh};
 pub use refresh_token::RefreshToken;
 pub use refusal::TokenRefusal;
 pub use secret::{InvalidSecret, Secret};
-pub use verifying_key::{UnusableJwk, VerifyingKey};
+pub use unusable_jwk::UnusableJwk;
+pub use verifying_key::VerifyingKey;

@@ -11,11 +11,11 @@ use aws_lc_rs::signature::{
 };
 use base64_simd::URL_SAFE_NO_PAD;
 
-pub use self::published::UnusableJwk;
 use super::header::{Alg, Typ};
 use super::jws::Parts;
 use super::refusal::TokenRefusal;
 use super::secret::Secret;
+use super::unusable_jwk::UnusableJwk;
 
 /// A key for checking tokens.
 pub struct VerifyingKey {

@@ -7,20 +7,7 @@ use pkcs1::{RsaPublicKey, UintRef};
 
 use super::VerifyingKey;
 use crate::token::header::{Alg, Typ};
-
-/// Why a key of a JWK Set cannot check our tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum UnusableJwk {
-    /// With another algorithm, or for another use.
-    #[error("is not a key for signatures of ES256, EdDSA, RS256 or PS256")]
-    Algorithm,
-    /// Without a `kid`.
-    #[error("has no kid")]
-    Nameless,
-    /// With numbers that are no key.
-    #[error("is malformed")]
-    Malformed,
-}
+use crate::token::unusable_jwk::UnusableJwk;
 
 impl VerifyingKey {
     /// The keys of a JWK Set for checking our tokens; `None` if the text is no JWK Set.
