@@ -2,9 +2,7 @@
 //!
 //! - [`jwk`]: private keys. [`key_set`]: the file with these keys.
 //! - `signing_key`: a key at work. [`keyring`]: all keys of a node at work.
-//! - [`session_claims`], `payload`: the claims of a token, written.
-//! - `mint`: minting a pair.
-//! - [`open`]: reading one.
+//! - `mint`: minting a pair. [`session_claims`]: the claims of the login service in it.
 //!
 //! The checks are in [`token_gateway_core::token`]: signatures, and the one place where a string becomes trusted claims.
 //!
@@ -19,49 +17,52 @@ pub mod jwk;
 pub mod key_set;
 pub mod keyring;
 mod mint;
-pub mod open;
-mod payload;
 pub mod session_claims;
 mod signing_key;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use token_gateway_core::checker::Keys;
-use token_gateway_core::token::{AccessToken, Parts, RefreshToken, TokenRefusal, Typ, VerifyingKey};
+use token_gateway_core::session::Subject;
+use token_gateway_core::token::{
+    Acceptance, AccessToken, Audiences, Parts, RefreshToken, TokenRefusal, Typ, VerifyingKey,
+};
 
 pub use keyring::Keyring;
-pub use mint::{Grant, Pair};
-use payload::Beginning;
-
-/// Settings of the gateway's tokens, without keys.
-#[derive(Debug, Clone)]
-pub struct TokenSettings {
-    /// `iss` of every token, and `aud` of refresh tokens.
-    pub issuer: String,
-    pub access_ttl: Duration,
-    pub refresh_ttl: Duration,
-    /// Audiences whose verifiers want `typ: JWT` instead of `at+jwt`.
-    pub jwt_audiences: Vec<String>,
-}
+use mint::{CorruptClaims, Minter};
+pub use mint::{Grant, Pair, TokenSettings};
 
 /// Mints and checks tokens with keys prepared once. Shared by all workers.
 pub struct Tokens {
-    settings: TokenSettings,
-    access_beginning: Beginning,
-    refresh_beginning: Beginning,
+    minter: Minter,
     keyring: ArcSwap<Keyring>,
+}
+
+/// A token of either kind, and all that it says.
+pub struct Opened {
+    pub kind: Kind,
+    /// A JSON object: the claims as they stand in the token.
+    pub payload: Vec<u8>,
+}
+
+pub enum Kind {
+    Access(AccessToken),
+    Refresh(RefreshToken),
+}
+
+impl Kind {
+    pub fn subject(&self) -> &Subject {
+        match self {
+            Self::Access(token) => &token.subject,
+            Self::Refresh(token) => &token.subject,
+        }
+    }
 }
 
 impl Tokens {
     pub fn new(settings: &TokenSettings, keyring: Arc<Keyring>) -> Self {
-        Self {
-            settings: settings.clone(),
-            access_beginning: Beginning::new(&settings.issuer, AccessToken::TYPE),
-            refresh_beginning: Beginning::new(&settings.issuer, RefreshToken::TYPE),
-            keyring: ArcSwap::new(keyring),
-        }
+        Self { minter: Minter::new(settings), keyring: ArcSwap::new(keyring) }
     }
 
     /// Puts other keys to work for all later calls.
@@ -73,13 +74,45 @@ impl Tokens {
         self.keyring.load()
     }
 
-    /// The `typ` of access tokens for this audience.
-    pub fn typ(&self, audience: &str) -> Typ {
-        if self.settings.jwt_audiences.iter().any(|listed| listed == audience) {
-            Typ::Jwt
-        } else {
-            Typ::AtJwt
+    /// Mints a pair with the keys at work now.
+    pub fn mint(&self, grant: &Grant<'_>) -> Result<Pair, CorruptClaims> {
+        self.minter.mint(&self.keys(), grant)
+    }
+
+    /// Checks everything about a token of either kind but its times.
+    pub fn open(&self, token: &str) -> Result<Opened, TokenRefusal> {
+        let keys = self.keys();
+        if let Ok((payload, typ)) = keys.open_access(token) {
+            return Ok(Opened { kind: Kind::Access(self.access_token(&payload, typ)?), payload });
         }
+        let payload = keys.open_refresh(token)?;
+        Ok(Opened {
+            kind: Kind::Refresh(RefreshToken::read(&payload, &self.minter.settings.issuer)?),
+            payload,
+        })
+    }
+
+    /// Checks everything about a refresh token but its times, so that a logout with an expired token
+    /// still ends its session; use [`RefreshToken::live_at`] for all else.
+    pub fn open_refresh(&self, token: &str) -> Result<RefreshToken, TokenRefusal> {
+        let payload = self.keys().open_refresh(token)?;
+        RefreshToken::read(&payload, &self.minter.settings.issuer)
+    }
+
+    /// Checks everything about an access token but its times; see [`AccessToken::live_at`]. Any
+    /// audience will do but the issuer, which is the audience of refresh tokens.
+    pub fn open_access(&self, token: &str) -> Result<AccessToken, TokenRefusal> {
+        let (payload, typ) = self.keys().open_access(token)?;
+        self.access_token(&payload, typ)
+    }
+
+    fn access_token(&self, payload: &[u8], typ: Typ) -> Result<AccessToken, TokenRefusal> {
+        let acceptance = Acceptance {
+            issuer: &self.minter.settings.issuer,
+            audiences: Audiences::Any,
+            typ_jwt: Audiences::Only(&self.minter.settings.jwt_audiences),
+        };
+        AccessToken::accept(typ, payload, &acceptance)
     }
 }
 

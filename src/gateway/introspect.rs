@@ -2,7 +2,7 @@
 
 use super::bearer::Standing;
 use super::{Deadline, Gateway, GatewayError};
-use crate::token::open::Kind;
+use crate::token::Kind;
 
 impl Gateway {
     /// The claims of an active token, a JSON object; `None` for a token that is expired, foreign, malformed or

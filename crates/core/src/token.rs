@@ -5,8 +5,8 @@
 //! 1. [`Parts`]: the token taken apart. `header`: its algorithm and its type.
 //! 2. [`find_access_key`], [`open_refresh`]: the key of the token.
 //! 3. [`VerifyingKey`]: the check of the signature. [`Secret`]: a key for HS256.
-//! 4. `claims`: the claims as they are read.
-//! 5. [`AccessToken::accept`], [`RefreshToken::read`]: the decision on the claims. `validity`: the check of the times.
+//! 4. `claims`: the claims as they are read, and the check of the times.
+//! 5. [`AccessToken::accept`], [`RefreshToken::read`]: the decision on the claims.
 //!
 //! JWT libraries accept more than one thinks: 60 s past `exp`, any `typ`, an unknown `crit`, a missing or oddly typed
 //! `iss` or `aud`. So all of these are checked here, and signatures by the crypto library.
@@ -15,21 +15,18 @@ mod access_token;
 mod claims;
 mod header;
 mod jws;
-mod key_lookup;
 mod refresh_token;
 mod refusal;
 mod secret;
 mod unusable_jwk;
-mod validity;
 mod verifying_key;
 
 pub use access_token::{Acceptance, AccessToken, Audiences};
 pub use header::{Alg, Typ, UnknownAlg};
 pub(crate) use jws::Fingerprint;
 pub use jws::Parts;
-pub use key_lookup::{find_access_key, open_refresh};
 pub use refresh_token::RefreshToken;
 pub use refusal::TokenRefusal;
 pub use secret::{InvalidSecret, Secret};
 pub use unusable_jwk::UnusableJwk;
-pub use verifying_key::VerifyingKey;
+pub use verifying_key::{VerifyingKey, find_access_key, open_refresh};

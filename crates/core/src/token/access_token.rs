@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::claims::Claims;
+use super::claims::{Claims, Validity};
 use super::header::Typ;
 use super::refusal::TokenRefusal;
-use super::validity::Validity;
 use crate::clock::Timestamp;
 use crate::session::{SessionId, Subject};
 

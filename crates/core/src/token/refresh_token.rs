@@ -1,8 +1,7 @@
 //! A refresh token, after its signature was checked.
 
-use super::claims::Claims;
+use super::claims::{Claims, Validity};
 use super::refusal::TokenRefusal;
-use super::validity::Validity;
 use crate::clock::Timestamp;
 use crate::session::{Jti, Subject};
 
