@@ -49,7 +49,7 @@ use url::Url;
 pub use arrival::EventLoopLag;
 pub use health::Lifecycle;
 
-use self::error::ApiError;
+use self::error::ErrorResponse;
 
 /// The routes of the public listener.
 const PUBLIC: &[Route] = &[
@@ -154,7 +154,7 @@ impl Route {
     fn resource(&self, path: &str) -> impl HttpServiceFactory + use<> {
         let (pattern, allow) = (self.pattern, self.allow);
         let resource = (self.with_handlers)(resource(path)).default_service(to(move || async move {
-            Err::<String, _>(ApiError::MethodNotAllowed(allow.into()))
+            Err::<String, _>(ErrorResponse::MethodNotAllowed(allow.into()))
         }));
         observe::observed(pattern, resource)
     }

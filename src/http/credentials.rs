@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
 use base64_simd::STANDARD;
 
-use super::error::{ApiError, Challenge};
+use super::error::{Challenge, ErrorResponse};
 use super::form::Form;
 use crate::gateway::service_keys::{Role, Service, ServiceKeys};
 
@@ -16,11 +16,11 @@ pub enum Credentials<'a> {
     Unsupported,
 }
 
-pub fn credentials(http: &HttpRequest) -> Result<Credentials<'_>, ApiError> {
+pub fn credentials(http: &HttpRequest) -> Result<Credentials<'_>, ErrorResponse> {
     let mut headers = http.headers().get_all(AUTHORIZATION);
     let Some(header) = headers.next() else { return Ok(Credentials::None) };
     if headers.next().is_some() {
-        return Err(ApiError::field("Authorization", "is given more than once"));
+        return Err(ErrorResponse::field("Authorization", "is given more than once"));
     }
     let header = header.to_str().unwrap_or_default();
     let (scheme, value) = header.split_once(' ').unwrap_or((header, ""));
@@ -51,9 +51,13 @@ fn form_decoded(text: &str) -> String {
 }
 
 /// The calling service, if it has the role.
-pub fn service<'a>(http: &HttpRequest, keys: &'a ServiceKeys, role: Role) -> Result<&'a Service, ApiError> {
-    let service = authorized(http, keys)?.ok_or(ApiError::Service(Challenge::Missing))?;
-    if service.may(role) { Ok(service) } else { Err(ApiError::Role(role.as_str())) }
+pub fn service<'a>(
+    http: &HttpRequest,
+    keys: &'a ServiceKeys,
+    role: Role,
+) -> Result<&'a Service, ErrorResponse> {
+    let service = authorized(http, keys)?.ok_or(ErrorResponse::Service(Challenge::Missing))?;
+    if service.may(role) { Ok(service) } else { Err(ErrorResponse::Role(role.as_str())) }
 }
 
 /// The same where credentials may also come in the body (RFC 6749 section 2.3.1).
@@ -62,25 +66,29 @@ pub fn service_or_form<'a>(
     form: &Form<'_>,
     keys: &'a ServiceKeys,
     role: Role,
-) -> Result<&'a Service, ApiError> {
-    let service = authenticated(http, form, keys)?.ok_or(ApiError::Service(Challenge::Missing))?;
-    if service.may(role) { Ok(service) } else { Err(ApiError::Role(role.as_str())) }
+) -> Result<&'a Service, ErrorResponse> {
+    let service = authenticated(http, form, keys)?.ok_or(ErrorResponse::Service(Challenge::Missing))?;
+    if service.may(role) { Ok(service) } else { Err(ErrorResponse::Role(role.as_str())) }
 }
 
 /// The service with the key in the `Authorization` header; `None` where there is no header.
-fn authorized<'a>(http: &HttpRequest, keys: &'a ServiceKeys) -> Result<Option<&'a Service>, ApiError> {
+fn authorized<'a>(http: &HttpRequest, keys: &'a ServiceKeys) -> Result<Option<&'a Service>, ErrorResponse> {
     let (found, challenge) = match credentials(http)? {
         Credentials::None => return Ok(None),
         Credentials::Bearer(key) => (keys.find(key), Challenge::Bearer),
         Credentials::Basic { name, key } => (find_named(keys, &name, &key), Challenge::Basic),
         Credentials::Unsupported => (None, Challenge::Basic),
     };
-    found.map(Some).ok_or(ApiError::Service(challenge))
+    found.map(Some).ok_or(ErrorResponse::Service(challenge))
 }
 
 /// The client of a request to `/oauth/*`, where it names itself: by the header, by `client_id` and `client_secret` in
 /// the body, or by a bare `client_id`, as public clients do (RFC 6749 sections 2.3.1 and 3.2.1).
-pub fn client(http: &HttpRequest, form: &Form<'_>, keys: &ServiceKeys) -> Result<Option<String>, ApiError> {
+pub fn client(
+    http: &HttpRequest,
+    form: &Form<'_>,
+    keys: &ServiceKeys,
+) -> Result<Option<String>, ErrorResponse> {
     let service = authenticated(http, form, keys)?;
     Ok(service.map(|service| service.name.clone()).or_else(|| form.get("client_id").map(str::to_owned)))
 }
@@ -90,35 +98,35 @@ fn authenticated<'a>(
     http: &HttpRequest,
     form: &Form<'_>,
     keys: &'a ServiceKeys,
-) -> Result<Option<&'a Service>, ApiError> {
+) -> Result<Option<&'a Service>, ErrorResponse> {
     let (id, secret) = (form.get("client_id"), form.get("client_secret"));
     if let Some(service) = authorized(http, keys)? {
         if secret.is_some() {
-            return Err(ApiError::field(
+            return Err(ErrorResponse::field(
                 "client_secret",
                 "repeats the credentials of the Authorization header",
             ));
         }
         if id.is_some_and(|id| id != service.name) {
-            return Err(ApiError::field("client_id", "is not the client of the Authorization header"));
+            return Err(ErrorResponse::field("client_id", "is not the client of the Authorization header"));
         }
         return Ok(Some(service));
     }
     match (id, secret) {
         (Some(id), Some(secret)) => {
-            keys.find_named(id, secret).map(Some).ok_or(ApiError::Service(Challenge::Basic))
+            keys.find_named(id, secret).map(Some).ok_or(ErrorResponse::Service(Challenge::Basic))
         }
-        (None, Some(_)) => Err(ApiError::field("client_id", "is missing")),
+        (None, Some(_)) => Err(ErrorResponse::field("client_id", "is missing")),
         (_, None) => Ok(None),
     }
 }
 
 /// The access token of a user. A token in the query is no credential here (RFC 9700 section 4.3.2).
-pub fn access_token(http: &HttpRequest) -> Result<&str, ApiError> {
+pub fn access_token(http: &HttpRequest) -> Result<&str, ErrorResponse> {
     match credentials(http)? {
         Credentials::Bearer(token) => Ok(token),
         Credentials::None | Credentials::Basic { .. } | Credentials::Unsupported => {
-            Err(ApiError::NoAccessToken)
+            Err(ErrorResponse::NoAccessToken)
         }
     }
 }

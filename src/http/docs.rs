@@ -6,7 +6,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, 
 use actix_web::{HttpRequest, HttpResponse};
 use utoipa_swagger_ui::{Config, SwaggerFile};
 
-use super::error::ApiError;
+use super::error::ErrorResponse;
 
 /// Relative, to work behind a proxy with a prefix of its own. The validator would be somebody else's server.
 static CONFIG: LazyLock<Arc<Config<'static>>> =
@@ -42,8 +42,8 @@ pub async fn entrance() -> HttpResponse {
         headers(("Cache-Control"), ("Content-Security-Policy")),
     )),
 )]
-pub async fn page() -> Result<HttpResponse, ApiError> {
-    file("index.html").map(served).ok_or(ApiError::UnknownPath)
+pub async fn page() -> Result<HttpResponse, ErrorResponse> {
+    file("index.html").map(served).ok_or(ErrorResponse::UnknownPath)
 }
 
 /// A file of the page
@@ -62,9 +62,9 @@ pub async fn page() -> Result<HttpResponse, ApiError> {
         headers(("Cache-Control"), ("Content-Security-Policy")),
     )),
 )]
-pub async fn asset(http: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub async fn asset(http: HttpRequest) -> Result<HttpResponse, ErrorResponse> {
     let name = http.match_info().get("asset").filter(|name| !name.is_empty());
-    name.and_then(file).map(served).ok_or(ApiError::UnknownPath)
+    name.and_then(file).map(served).ok_or(ErrorResponse::UnknownPath)
 }
 
 fn file(name: &str) -> Option<SwaggerFile<'static>> {

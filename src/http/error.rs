@@ -34,7 +34,7 @@ const RETRY_AFTER_SECONDS: &str = "1";
 
 /// The answer of a handler to a request it cannot fulfil.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ApiError {
+pub enum ErrorResponse {
     /// A parameter, field or header is missing or wrong.
     #[error("'{field}' {problem}")]
     Field { field: Cow<'static, str>, problem: Cow<'static, str> },
@@ -98,7 +98,7 @@ fn grant_description(refusal: GrantRefusal) -> &'static str {
     }
 }
 
-impl From<GatewayError> for ApiError {
+impl From<GatewayError> for ErrorResponse {
     fn from(error: GatewayError) -> Self {
         match error {
             GatewayError::Store(error) => error.into(),
@@ -107,7 +107,7 @@ impl From<GatewayError> for ApiError {
     }
 }
 
-impl From<StoreError> for ApiError {
+impl From<StoreError> for ErrorResponse {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Overloaded => Self::Overloaded,
@@ -116,7 +116,7 @@ impl From<StoreError> for ApiError {
     }
 }
 
-impl ApiError {
+impl ErrorResponse {
     pub fn field(field: impl Into<Cow<'static, str>>, problem: impl Into<Cow<'static, str>>) -> Self {
         Self::Field { field: field.into(), problem: problem.into() }
     }
@@ -184,7 +184,7 @@ pub struct Body {
     error_description: String,
 }
 
-impl ResponseError for ApiError {
+impl ResponseError for ErrorResponse {
     fn status_code(&self) -> StatusCode {
         self.parts().0
     }
@@ -234,7 +234,7 @@ mod tests {
             GatewayError::Store(StoreError::Corrupt("secret detail".into())),
             GatewayError::Overtaken,
         ] {
-            let error = ApiError::from(error);
+            let error = ErrorResponse::from(error);
             assert_eq!(error.status_code(), StatusCode::SERVICE_UNAVAILABLE);
             assert_eq!(error.error_response().headers().get(RETRY_AFTER).unwrap(), RETRY_AFTER_SECONDS);
             assert!(!error.to_string().contains("secret detail"));

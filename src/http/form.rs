@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use actix_web::HttpRequest;
 use utoipa::ToSchema;
 
-use super::error::ApiError;
+use super::error::ErrorResponse;
 
 /// The media type of a form.
 pub const MEDIA_TYPE: &str = "application/x-www-form-urlencoded";
@@ -54,27 +54,30 @@ const BODY_ONLY: [&str; 8] = [
 pub struct Form<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Form<'a> {
-    pub fn read(http: &HttpRequest, body: &'a str) -> Result<Self, ApiError> {
+    pub fn read(http: &HttpRequest, body: &'a str) -> Result<Self, ErrorResponse> {
         for (name, _) in form_urlencoded::parse(http.query_string().as_bytes()) {
             if let Some(name) = BODY_ONLY.into_iter().find(|known| *known == name) {
-                return Err(ApiError::field(name, "belongs in the body, not in the URI"));
+                return Err(ErrorResponse::field(name, "belongs in the body, not in the URI"));
             }
         }
         Self::parse(body)
     }
 
     /// Reads the body alone.
-    pub fn parse(body: &'a str) -> Result<Self, ApiError> {
+    pub fn parse(body: &'a str) -> Result<Self, ErrorResponse> {
         let mut parameters = Vec::with_capacity(4);
         for (name, value) in body.split('&').filter(|pair| !pair.is_empty()).map(decoded) {
             if parameters.iter().any(|(known, _)| *known == name) {
-                return Err(ApiError::field(name.into_owned(), "is given more than once"));
+                return Err(ErrorResponse::field(name.into_owned(), "is given more than once"));
             }
             if parameters.len() == MAX_PARAMETERS {
-                return Err(ApiError::Request("the body has too many parameters"));
+                return Err(ErrorResponse::Request("the body has too many parameters"));
             }
             if !is_readable(&value) {
-                return Err(ApiError::field(name.into_owned(), "must be text without control characters"));
+                return Err(ErrorResponse::field(
+                    name.into_owned(),
+                    "must be text without control characters",
+                ));
             }
             parameters.push((name, value));
         }
@@ -86,8 +89,8 @@ impl<'a> Form<'a> {
         found.map(|(_, value)| &**value)
     }
 
-    pub fn required(&self, name: &'static str) -> Result<&str, ApiError> {
-        self.get(name).ok_or_else(|| ApiError::field(name, "is missing"))
+    pub fn required(&self, name: &'static str) -> Result<&str, ErrorResponse> {
+        self.get(name).ok_or_else(|| ErrorResponse::field(name, "is missing"))
     }
 }
 

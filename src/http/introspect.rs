@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::arrival::Arrived;
-use super::error::ApiError;
+use super::error::ErrorResponse;
 use super::form::{self, Form, TokenForm};
 use super::{answer, credentials, request};
 use crate::gateway::Gateway;
@@ -41,7 +41,7 @@ pub async fn introspect(
     http: HttpRequest,
     payload: Payload,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<HttpResponse, ErrorResponse> {
     let body = request::body(&http, payload, form::MEDIA_TYPE).await?;
     let text = form::text(&body);
     let form = Form::read(&http, &text)?;

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use super::arrival::Arrived;
-use super::error::ApiError;
+use super::error::ErrorResponse;
 use super::request::AnySession;
 use super::{answer, credentials, request};
 use crate::gateway::Gateway;
@@ -23,12 +23,12 @@ pub struct Which {
 }
 
 impl Which {
-    pub fn spares_current(http: &HttpRequest) -> Result<bool, ApiError> {
+    pub fn spares_current(http: &HttpRequest) -> Result<bool, ErrorResponse> {
         match Query::<Self>::from_query(http.query_string()).map(Query::into_inner) {
             Ok(Self { except: None }) => Ok(false),
             Ok(Self { except: Some(except) }) if except == "current" => Ok(true),
-            Ok(_) => Err(ApiError::field("except", "must be 'current'")),
-            Err(_) => Err(ApiError::Request("the only parameter here is 'except'")),
+            Ok(_) => Err(ErrorResponse::field("except", "must be 'current'")),
+            Err(_) => Err(ErrorResponse::Request("the only parameter here is 'except'")),
         }
     }
 }
@@ -46,10 +46,10 @@ pub async fn list(
     Arrived(arrived): Arrived,
     http: HttpRequest,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<HttpResponse, ErrorResponse> {
     let token = credentials::access_token(&http)?;
     let (sessions, own) =
-        gateway.own_sessions(gateway.begin(arrived), token).await?.map_err(|_| ApiError::Access)?;
+        gateway.own_sessions(gateway.begin(arrived), token).await?.map_err(|_| ErrorResponse::Access)?;
     Ok(answer::list(&sessions, Some(own)))
 }
 
@@ -74,11 +74,11 @@ pub async fn end_all(
     Arrived(arrived): Arrived,
     http: HttpRequest,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<HttpResponse, ErrorResponse> {
     let token = credentials::access_token(&http)?;
     let spares_own = Which::spares_current(&http)?;
     let ended = gateway.log_out_everywhere(gateway.begin(arrived), token, spares_own).await?;
-    Ok(answer::ended(&ended.map_err(|_| ApiError::Access)?))
+    Ok(answer::ended(&ended.map_err(|_| ErrorResponse::Access)?))
 }
 
 /// Log out one's own session, one device
@@ -95,8 +95,8 @@ pub async fn end_one(
     Arrived(arrived): Arrived,
     http: HttpRequest,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<HttpResponse, ErrorResponse> {
     let (deadline, session) = (gateway.begin(arrived), request::session(&http));
     let ended = gateway.log_out(deadline, credentials::access_token(&http)?, session).await?;
-    Ok(answer::ended(&ended.map_err(|_| ApiError::Access)?))
+    Ok(answer::ended(&ended.map_err(|_| ErrorResponse::Access)?))
 }

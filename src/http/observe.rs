@@ -9,7 +9,7 @@ use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::web::Data;
 use actix_web::{Error, HttpRequest, Resource};
 
-use super::error::ApiError;
+use super::error::ErrorResponse;
 use super::health::{self, Lifecycle};
 use crate::gateway::Gateway;
 use crate::telemetry::logging::ACCESS;
@@ -47,9 +47,9 @@ where
 }
 
 /// The answer where no route matches.
-pub async fn unknown_path(http: HttpRequest, gateway: Data<Gateway>) -> Result<String, ApiError> {
+pub async fn unknown_path(http: HttpRequest, gateway: Data<Gateway>) -> Result<String, ErrorResponse> {
     record(&gateway, "unmatched", label(http.method()), StatusCode::NOT_FOUND, Duration::ZERO);
-    Err(ApiError::UnknownPath)
+    Err(ErrorResponse::UnknownPath)
 }
 
 fn record(gateway: &Gateway, route: &'static str, method: &'static str, status: StatusCode, took: Duration) {

@@ -15,7 +15,7 @@ use token_gateway_core::session::{Attempt, SessionId, Subject};
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
-use super::error::ApiError;
+use super::error::ErrorResponse;
 
 /// The media type of every body but forms.
 pub const JSON: &str = "application/json";
@@ -27,22 +27,22 @@ pub const MAX_BODY: usize = 16 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A JSON body.
-pub async fn json<T: DeserializeOwned>(http: &HttpRequest, payload: Payload) -> Result<T, ApiError> {
+pub async fn json<T: DeserializeOwned>(http: &HttpRequest, payload: Payload) -> Result<T, ErrorResponse> {
     parsed(&body(http, payload, JSON).await?)
 }
 
 /// One JSON object and nothing else; an error names the member by its path.
-pub fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+pub fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, ErrorResponse> {
     if body.is_empty() {
-        return Err(ApiError::Request("the body is missing; it must be a JSON object"));
+        return Err(ErrorResponse::Request("the body is missing; it must be a JSON object"));
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let Object(value) = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         let field = if matches!(path.as_str(), "." | "?") { "body".to_owned() } else { shortened(path) };
-        ApiError::field(field, format!("is wrong: {}", without_value(&error.inner().to_string())))
+        ErrorResponse::field(field, format!("is wrong: {}", without_value(&error.inner().to_string())))
     })?;
-    reader.end().map_err(|_| ApiError::Request("the body must be one JSON object and nothing else"))?;
+    reader.end().map_err(|_| ErrorResponse::Request("the body must be one JSON object and nothing else"))?;
     Ok(value)
 }
 
@@ -90,36 +90,36 @@ pub async fn body(
     http: &HttpRequest,
     mut payload: Payload,
     media_type: &'static str,
-) -> Result<Bytes, ApiError> {
+) -> Result<Bytes, ErrorResponse> {
     let length = http.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: usize| length > MAX_BODY) {
-        return Err(ApiError::TooLarge(MAX_BODY));
+        return Err(ErrorResponse::TooLarge(MAX_BODY));
     }
     if http.headers().get_all(CONTENT_TYPE).count() > 1 {
-        return Err(ApiError::field("Content-Type", "is given more than once"));
+        return Err(ErrorResponse::field("Content-Type", "is given more than once"));
     }
     let declared = http.headers().get(CONTENT_TYPE);
     let fits = declared.is_some_and(|value| is_media_type(value, media_type));
     if declared.is_some() && !fits {
-        return Err(ApiError::MediaType(media_type));
+        return Err(ErrorResponse::MediaType(media_type));
     }
     let read = async {
         let mut body = BytesMut::with_capacity(length.unwrap_or(0));
         // Not beyond the length: the body of an upgrade request never ends.
         while length.is_none_or(|length| body.len() < length) {
             let Some(chunk) = payload.next().await else { break };
-            let chunk = chunk.map_err(|_| ApiError::Request("the body was cut off"))?;
+            let chunk = chunk.map_err(|_| ErrorResponse::Request("the body was cut off"))?;
             if !fits && !chunk.is_empty() {
-                return Err(ApiError::MediaType(media_type)); // a body without a media type
+                return Err(ErrorResponse::MediaType(media_type)); // a body without a media type
             }
             if body.len() + chunk.len() > MAX_BODY {
-                return Err(ApiError::TooLarge(MAX_BODY));
+                return Err(ErrorResponse::TooLarge(MAX_BODY));
             }
             body.extend_from_slice(&chunk);
         }
         Ok(body.freeze())
     };
-    timeout(BODY_TIMEOUT, read).await.unwrap_or(Err(ApiError::Slow))
+    timeout(BODY_TIMEOUT, read).await.unwrap_or(Err(ErrorResponse::Slow))
 }
 
 /// Compares without parameters such as `charset`, case-insensitively (RFC 9110 section 8.3.1).
@@ -132,7 +132,7 @@ fn is_media_type(value: &HeaderValue, media_type: &str) -> bool {
 }
 
 /// The attempt of this request, named by its `Idempotency-Key`, or by nobody.
-pub fn attempt(http: &HttpRequest) -> Result<Attempt, ApiError> {
+pub fn attempt(http: &HttpRequest) -> Result<Attempt, ErrorResponse> {
     const NAME: &str = "Idempotency-Key";
     static HEADER: HeaderName = HeaderName::from_static("idempotency-key");
     let mut values = http.headers().get_all(&HEADER);
@@ -140,26 +140,26 @@ pub fn attempt(http: &HttpRequest) -> Result<Attempt, ApiError> {
         (None, _) => Ok(Attempt::once()),
         (Some(value), None) => {
             let key = value.to_str().unwrap_or_default().parse();
-            key.map(Attempt::Keyed).map_err(|error| ApiError::field(NAME, error.to_string()))
+            key.map(Attempt::Keyed).map_err(|error| ErrorResponse::field(NAME, error.to_string()))
         }
-        (Some(_), Some(_)) => Err(ApiError::field(NAME, "is given more than once")),
+        (Some(_), Some(_)) => Err(ErrorResponse::field(NAME, "is given more than once")),
     }
 }
 
 /// The `{sub}` of a path `/v1/users/{sub}/…`.
-pub fn subject(http: &HttpRequest) -> Result<Subject, ApiError> {
+pub fn subject(http: &HttpRequest) -> Result<Subject, ErrorResponse> {
     subject_in(segment(http, "{sub}"))
 }
 
 /// A subject as it stands in a path: percent-encoded, strictly, and decoded once.
-pub fn subject_in(segment: &str) -> Result<Subject, ApiError> {
+pub fn subject_in(segment: &str) -> Result<Subject, ErrorResponse> {
     let broken = segment.split('%').skip(1).any(|rest| {
         let digits = rest.as_bytes().get(..2);
         !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
     });
     let text = percent_decode_str(segment).decode_utf8().ok().filter(|_| !broken);
-    let text = text.ok_or_else(|| ApiError::field("sub", "must be percent-encoded UTF-8"))?;
-    text.parse().map_err(|error| ApiError::field("sub", format!("{error}")))
+    let text = text.ok_or_else(|| ErrorResponse::field("sub", "must be percent-encoded UTF-8"))?;
+    text.parse().map_err(|error| ErrorResponse::field("sub", format!("{error}")))
 }
 
 /// A `session_id`; anything else is nobody's session.

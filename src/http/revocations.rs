@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
 use super::credentials;
-use super::error::ApiError;
+use super::error::ErrorResponse;
 use super::health::Lifecycle;
 use crate::gateway::Gateway;
 use crate::gateway::service_keys::Role;
@@ -63,10 +63,10 @@ pub async fn follow(
     http: HttpRequest,
     gateway: Data<Gateway>,
     lifecycle: Data<Lifecycle>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<HttpResponse, ErrorResponse> {
     credentials::service(&http, &gateway.services, Role::Feed)?;
     let since = since(&http)?;
-    let fresh = fresh(&gateway.denylist).ok_or(ApiError::Unavailable)?;
+    let fresh = fresh(&gateway.denylist).ok_or(ErrorResponse::Unavailable)?;
     let (held, later) = gateway.denylist.subscribe(since);
     let first = held.iter().flat_map(ended).chain(fresh).collect();
     let heartbeat_at = Instant::now() + timing::HEARTBEAT;
@@ -83,11 +83,11 @@ pub async fn follow(
 }
 
 /// The time of the earliest event to send.
-fn since(http: &HttpRequest) -> Result<Timestamp, ApiError> {
+fn since(http: &HttpRequest) -> Result<Timestamp, ErrorResponse> {
     let Some(id) = http.headers().get(LAST_EVENT_ID) else { return Ok(Timestamp::default()) };
     let millis: Option<u64> = id.to_str().ok().filter(|id| id.len() <= 16).and_then(|id| id.parse().ok());
     let millis =
-        millis.ok_or_else(|| ApiError::field("Last-Event-ID", "must be the id of an event 'fresh'"))?;
+        millis.ok_or_else(|| ErrorResponse::field("Last-Event-ID", "must be the id of an event 'fresh'"))?;
     Ok(Timestamp(millis.saturating_mul(1000)).minus(timing::CLOCK_SKEW))
 }
 

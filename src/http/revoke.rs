@@ -13,7 +13,7 @@ use utoipa::openapi::response::Response;
 use utoipa::{IntoResponses, ToSchema};
 
 use super::arrival::Arrived;
-use super::error::ApiError;
+use super::error::ErrorResponse;
 use super::form::{self, Form, TokenForm};
 use super::openapi::refusals;
 use super::{answer, credentials, request};
@@ -29,7 +29,7 @@ struct Refused;
 
 impl IntoResponses for Refused {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        refusals::document([ApiError::Grant(GrantRefusal::Client)])
+        refusals::document([ErrorResponse::Grant(GrantRefusal::Client)])
     }
 }
 
@@ -50,13 +50,13 @@ pub async fn revoke(
     http: HttpRequest,
     payload: Payload,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<HttpResponse, ErrorResponse> {
     let body = request::body(&http, payload, form::MEDIA_TYPE).await?;
     let text = form::text(&body);
     let form = Form::read(&http, &text)?;
     let client = credentials::client(&http, &form, &gateway.services)?;
     let token = form.required("token")?;
     let revoked = gateway.revoke(gateway.begin(arrived), token, client.as_deref()).await?;
-    revoked.map_err(ApiError::Grant)?;
+    revoked.map_err(ErrorResponse::Grant)?;
     Ok(answer::json(StatusCode::OK, &Revoked {}))
 }

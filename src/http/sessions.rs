@@ -12,7 +12,7 @@ use utoipa::openapi::Schema;
 use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type};
 
 use super::arrival::Arrived;
-use super::error::ApiError;
+use super::error::ErrorResponse;
 use super::request::{self, Object};
 use super::{answer, credentials};
 use crate::gateway::Gateway;
@@ -101,7 +101,7 @@ pub async fn issue(
     http: HttpRequest,
     payload: Payload,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<HttpResponse, ErrorResponse> {
     let service = credentials::service(&http, &gateway.services, Role::Issue)?;
     let body: Body = request::json(&http, payload).await?;
     let login = login(body, &service.name, &gateway.settings.issuer)?;
@@ -109,13 +109,13 @@ pub async fn issue(
     Ok(answer::tokens(StatusCode::CREATED, &issued))
 }
 
-pub fn login(body: Body, service: &str, issuer: &str) -> Result<Login, ApiError> {
-    let subject = body.sub.try_into().map_err(|error| ApiError::field("sub", format!("{error}")))?;
+pub fn login(body: Body, service: &str, issuer: &str) -> Result<Login, ErrorResponse> {
+    let subject = body.sub.try_into().map_err(|error| ErrorResponse::field("sub", format!("{error}")))?;
     let audience = body.aud.filter(|aud| !aud.is_empty());
     if let Some(aud) = &audience {
         check_name("aud", aud)?;
         if aud == issuer {
-            return Err(ApiError::field(
+            return Err(ErrorResponse::field(
                 "aud",
                 "must not be the issuer, which is the audience of refresh tokens",
             ));
@@ -137,19 +137,21 @@ pub fn login(body: Body, service: &str, issuer: &str) -> Result<Login, ApiError>
     })
 }
 
-pub fn claims(claims: &Map<String, Value>) -> Result<SessionClaims, ApiError> {
+pub fn claims(claims: &Map<String, Value>) -> Result<SessionClaims, ErrorResponse> {
     SessionClaims::new(claims).map_err(|error| match &error {
         InvalidClaims::Reserved(name) => {
-            ApiError::field(format!("claims.{name}"), "is reserved; the gateway sets it")
+            ErrorResponse::field(format!("claims.{name}"), "is reserved; the gateway sets it")
         }
-        InvalidClaims::TooLarge(_) | InvalidClaims::TooDeep => ApiError::field("claims", error.to_string()),
+        InvalidClaims::TooLarge(_) | InvalidClaims::TooDeep => {
+            ErrorResponse::field("claims", error.to_string())
+        }
     })
 }
 
 /// The device as stored: JSON in printable ASCII, or nothing.
-fn client(mut client: Client) -> Result<String, ApiError> {
+fn client(mut client: Client) -> Result<String, ErrorResponse> {
     if client.label.as_ref().is_some_and(|label| label.len() > NAME_LEN) {
-        return Err(ApiError::field("client.label", "may have at most 255 bytes"));
+        return Err(ErrorResponse::field("client.label", "may have at most 255 bytes"));
     }
     if let Some(user_agent) = &mut client.user_agent {
         user_agent.truncate(user_agent.floor_char_boundary(USER_AGENT_LEN));
@@ -159,21 +161,24 @@ fn client(mut client: Client) -> Result<String, ApiError> {
 }
 
 /// Visible ASCII and the space: RFC 6749 appendix A.1 allows these in a client id, and an audience needs no others.
-fn check_name(field: &'static str, name: &str) -> Result<(), ApiError> {
+fn check_name(field: &'static str, name: &str) -> Result<(), ErrorResponse> {
     if name.len() <= NAME_LEN && name.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         Ok(())
     } else {
-        Err(ApiError::field(field, "must be 1 to 255 visible ASCII characters"))
+        Err(ErrorResponse::field(field, "must be 1 to 255 visible ASCII characters"))
     }
 }
 
 /// RFC 6749 section 3.3: tokens of visible ASCII without quote and backslash, one space between.
-pub fn check_scope(scope: &str) -> Result<&str, ApiError> {
+pub fn check_scope(scope: &str) -> Result<&str, ErrorResponse> {
     let allowed = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
     let well_formed = |token: &str| !token.is_empty() && token.bytes().all(allowed);
     if scope.len() <= SCOPE_LEN && scope.split(' ').all(well_formed) {
         Ok(scope)
     } else {
-        Err(ApiError::field("scope", "must be scope tokens separated by single spaces, at most 1024 bytes"))
+        Err(ErrorResponse::field(
+            "scope",
+            "must be scope tokens separated by single spaces, at most 1024 bytes",
+        ))
     }
 }

@@ -11,7 +11,7 @@ use utoipa::openapi::response::Response;
 use utoipa::{IntoResponses, ToSchema};
 
 use super::arrival::Arrived;
-use super::error::ApiError;
+use super::error::ErrorResponse;
 use super::form::{self, Form};
 use super::openapi::refusals;
 use super::sessions::{Scope, check_scope};
@@ -50,8 +50,9 @@ impl IntoResponses for Refused {
             GrantRefusal::Ended,
             GrantRefusal::Reused,
         ];
-        let others = [ApiError::GrantType, ApiError::Grant(GrantRefusal::Scope), ApiError::Overtaken];
-        refusals::document(refusals.map(ApiError::Grant).into_iter().chain(others))
+        let others =
+            [ErrorResponse::GrantType, ErrorResponse::Grant(GrantRefusal::Scope), ErrorResponse::Overtaken];
+        refusals::document(refusals.map(ErrorResponse::Grant).into_iter().chain(others))
     }
 }
 
@@ -84,23 +85,26 @@ pub async fn refresh(
     http: HttpRequest,
     payload: Payload,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<HttpResponse, ErrorResponse> {
     let body = request::body(&http, payload, form::MEDIA_TYPE).await?;
     let text = form::text(&body);
     let form = Form::read(&http, &text)?;
     let client = credentials::client(&http, &form, &gateway.services)?;
     if form.required("grant_type")? != "refresh_token" {
-        return Err(ApiError::GrantType);
+        return Err(ErrorResponse::GrantType);
     }
     // Malformed scope is invalid scope here (RFC 6749 section 5.2), and nobody was ever granted it.
-    let scope =
-        form.get("scope").map(check_scope).transpose().map_err(|_| ApiError::Grant(GrantRefusal::Scope))?;
+    let scope = form
+        .get("scope")
+        .map(check_scope)
+        .transpose()
+        .map_err(|_| ErrorResponse::Grant(GrantRefusal::Scope))?;
     let refresh = Refresh {
         token: form.required("refresh_token")?,
         client_id: client.as_deref(),
         scope,
         attempt: request::attempt(&http)?,
     };
-    let issued = gateway.refresh(gateway.begin(arrived), &refresh).await?.map_err(ApiError::Grant)?;
+    let issued = gateway.refresh(gateway.begin(arrived), &refresh).await?.map_err(ErrorResponse::Grant)?;
     Ok(answer::tokens(StatusCode::OK, &issued))
 }

@@ -8,7 +8,7 @@ use token_gateway_core::session::{Reason, SessionId, Subject};
 use utoipa::ToSchema;
 
 use super::arrival::Arrived;
-use super::error::ApiError;
+use super::error::ErrorResponse;
 use super::openapi::refusals::NoSession;
 use super::request::AnySession;
 use super::{answer, credentials, request, sessions};
@@ -42,7 +42,7 @@ pub async fn list(
     Arrived(arrived): Arrived,
     http: HttpRequest,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<HttpResponse, ErrorResponse> {
     let subject = managed(&http, &gateway)?;
     Ok(answer::list(&gateway.list(gateway.begin(arrived), &subject).await?, None))
 }
@@ -61,7 +61,7 @@ pub async fn end_all(
     Arrived(arrived): Arrived,
     http: HttpRequest,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<HttpResponse, ErrorResponse> {
     let subject = managed(&http, &gateway)?;
     let ended = gateway.ender().end_all(gateway.begin(arrived), subject, None, Reason::Admin).await?;
     Ok(answer::ended(&ended.ids()))
@@ -83,7 +83,7 @@ pub async fn set_claims_of_all(
     http: HttpRequest,
     payload: Payload,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<HttpResponse, ErrorResponse> {
     let subject = managed(&http, &gateway)?;
     let claims = patch(&http, payload).await?;
     Ok(answer::updated(&gateway.set_subject_claims(gateway.begin(arrived), &subject, &claims).await?))
@@ -103,11 +103,11 @@ pub async fn get(
     Arrived(arrived): Arrived,
     http: HttpRequest,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<HttpResponse, ErrorResponse> {
     let subject = managed(&http, &gateway)?;
     let session = known(&http)?;
     answer::session(session, &gateway.get(gateway.begin(arrived), &subject, session).await?)
-        .ok_or(ApiError::NoSession)
+        .ok_or(ErrorResponse::NoSession)
 }
 
 /// Replace the claims of one session
@@ -126,12 +126,12 @@ pub async fn set_claims(
     http: HttpRequest,
     payload: Payload,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<HttpResponse, ErrorResponse> {
     let subject = managed(&http, &gateway)?;
     let claims = patch(&http, payload).await?;
     let session = known(&http)?;
     let found = gateway.set_claims(gateway.begin(arrived), &subject, session, &claims).await?;
-    answer::session(session, &found).ok_or(ApiError::NoSession)
+    answer::session(session, &found).ok_or(ErrorResponse::NoSession)
 }
 
 /// End one session of a user
@@ -148,23 +148,23 @@ pub async fn end_one(
     Arrived(arrived): Arrived,
     http: HttpRequest,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<HttpResponse, ErrorResponse> {
     let subject = managed(&http, &gateway)?;
     let Some(session) = request::session(&http) else { return Ok(answer::ended(&[])) };
     let ended = gateway.ender().end_one(gateway.begin(arrived), subject, session, Reason::Admin).await?;
     Ok(answer::ended(&ended.ids()))
 }
 
-fn managed(http: &HttpRequest, gateway: &Gateway) -> Result<Subject, ApiError> {
+fn managed(http: &HttpRequest, gateway: &Gateway) -> Result<Subject, ErrorResponse> {
     credentials::service(http, &gateway.services, Role::Manage)?;
     request::subject(http)
 }
 
-fn known(http: &HttpRequest) -> Result<SessionId, ApiError> {
-    request::session(http).ok_or(ApiError::NoSession)
+fn known(http: &HttpRequest) -> Result<SessionId, ErrorResponse> {
+    request::session(http).ok_or(ErrorResponse::NoSession)
 }
 
-async fn patch(http: &HttpRequest, payload: Payload) -> Result<SessionClaims, ApiError> {
+async fn patch(http: &HttpRequest, payload: Payload) -> Result<SessionClaims, ErrorResponse> {
     let patch: Patch = request::json(http, payload).await?;
     sessions::claims(&patch.claims)
 }

@@ -11,7 +11,7 @@ use token_gateway_core::checker::{Access, Outcome};
 
 use super::answer;
 use super::credentials;
-use super::error::ApiError;
+use super::error::ErrorResponse;
 use super::openapi::refusals;
 use crate::gateway::Gateway;
 
@@ -27,7 +27,7 @@ pub struct LacksScope;
 
 impl utoipa::IntoResponses for LacksScope {
     fn responses() -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Response>> {
-        refusals::document([ApiError::LacksScope])
+        refusals::document([ErrorResponse::LacksScope])
     }
 }
 
@@ -58,17 +58,17 @@ impl utoipa::IntoResponses for LacksScope {
     ),
     security(("access_token" = [])),
 )]
-pub async fn verify(http: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+pub async fn verify(http: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, ErrorResponse> {
     let token = credentials::access_token(&http)?;
     let access = match gateway.verify(token).await {
         Outcome::Accepted(access) => access,
-        Outcome::Refused(_) => return Err(ApiError::Access),
-        Outcome::Unknown(_) => return Err(ApiError::Unavailable),
+        Outcome::Refused(_) => return Err(ErrorResponse::Access),
+        Outcome::Unknown(_) => return Err(ErrorResponse::Unavailable),
     };
     if required(http.query_string()).all(|scope| access.has_scope(&scope)) {
         identity(&access)
     } else {
-        Err(ApiError::LacksScope)
+        Err(ErrorResponse::LacksScope)
     }
 }
 
@@ -79,8 +79,8 @@ fn required(query: &str) -> impl Iterator<Item = String> {
 }
 
 /// Refuses text that no header can hold: others with `SIGNING_SECRET` may have put it into a token.
-fn identity(access: &Access) -> Result<HttpResponse, ApiError> {
-    let value = |text: &str| HeaderValue::from_str(text).map_err(|_| ApiError::Access);
+fn identity(access: &Access) -> Result<HttpResponse, ErrorResponse> {
+    let value = |text: &str| HeaderValue::from_str(text).map_err(|_| ErrorResponse::Access);
     let mut answer = answer::empty();
     answer.insert_header((SUBJECT, value(&access.subject().encoded().to_string())?));
     answer.insert_header((SESSION, value(access.session().as_str())?));

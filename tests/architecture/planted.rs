@@ -23,27 +23,27 @@ fn uses(files: &[(&str, &str)]) -> Vec<String> {
 }
 
 const LIB: (&str, &str) = ("lib.rs", "pub mod gateway; pub mod http;");
-const HTTP: (&str, &str) = ("http.rs", "pub mod error; pub use self::error::ApiError;");
-const ERROR: (&str, &str) = ("http/error.rs", "pub struct ApiError; pub fn parts() {}");
+const HTTP: (&str, &str) = ("http.rs", "pub mod error; pub use self::error::ErrorResponse;");
+const ERROR: (&str, &str) = ("http/error.rs", "pub struct ErrorResponse; pub fn parts() {}");
 
 #[test]
 fn every_form_of_a_use_leads_to_the_file_that_defines_the_name() {
     let forms = [
-        "use super::super::http::ApiError;",
-        "use crate::http::{self, ApiError as Refused};",
-        "fn f() { super::super::http::ApiError; }",
-        "use crate::http; fn f() -> http::ApiError { todo!() }",
-        "use super::super::http::*; fn f(_: ApiError) {}",
-        "fn f() { vec![crate::http::ApiError]; }",
-        "#[planted(error = crate::http::ApiError)] struct S;",
-        "mod tests { use super::super::super::http::ApiError; }",
+        "use super::super::http::ErrorResponse;",
+        "use crate::http::{self, ErrorResponse as Refused};",
+        "fn f() { super::super::http::ErrorResponse; }",
+        "use crate::http; fn f() -> http::ErrorResponse { todo!() }",
+        "use super::super::http::*; fn f(_: ErrorResponse) {}",
+        "fn f() { vec![crate::http::ErrorResponse]; }",
+        "#[planted(error = crate::http::ErrorResponse)] struct S;",
+        "mod tests { use super::super::super::http::ErrorResponse; }",
         "use super::Imported;",
     ];
     for form in forms {
-        let gateway = ("gateway.rs", "mod end; use crate::http::ApiError as Imported;");
+        let gateway = ("gateway.rs", "mod end; use crate::http::ErrorResponse as Imported;");
         let found = uses(&[LIB, HTTP, ERROR, gateway, ("gateway/end.rs", form)]);
         assert!(
-            found.contains(&"src/gateway/end.rs -> src/http/error.rs: ApiError".to_owned()),
+            found.contains(&"src/gateway/end.rs -> src/http/error.rs: ErrorResponse".to_owned()),
             "{form}: {found:?}"
         );
     }

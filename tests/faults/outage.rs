@@ -238,7 +238,7 @@ async fn a_record_that_cannot_be_read_is_503_and_no_verdict() {
 }
 
 #[tokio::test]
-async fn a_logout_that_could_not_be_announced_is_503_and_may_be_repeated() {
+async fn a_logout_that_could_not_be_published_is_503_and_may_be_repeated() {
     let redis = Redis::start();
     let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
@@ -331,7 +331,7 @@ async fn logouts_that_were_swallowed_keep_no_place_in_flight() {
 }
 
 #[tokio::test]
-async fn announcements_that_were_swallowed_while_waiting_for_replicas_use_up_no_connections() {
+async fn publications_that_were_swallowed_while_waiting_for_replicas_use_up_no_connections() {
     let redis = Redis::start();
     let proxy = Proxy::before(redis.port());
     let url = proxy.url();
@@ -355,7 +355,7 @@ async fn announcements_that_were_swallowed_while_waiting_for_replicas_use_up_no_
 }
 
 #[tokio::test]
-async fn a_login_whose_eviction_cannot_be_announced_is_answered_all_the_same() {
+async fn a_login_whose_eviction_cannot_be_published_is_answered_all_the_same() {
     let redis = Redis::start();
     let settings = [("MAX_SESSIONS_PER_SUBJECT", "1"), ("REDIS_WAIT_REPLICAS", "1")];
     let gateway = GATEWAY.start_with(&redis, &settings);

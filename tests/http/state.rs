@@ -141,7 +141,7 @@ async fn an_ended_session_leaves_a_tombstone_an_entry_in_the_feed_and_nothing_in
 }
 
 #[tokio::test]
-async fn ending_the_same_session_again_is_not_announced_again() {
+async fn ending_the_same_session_again_is_not_published_again() {
     let redis = Redis::start();
     let gateway = GATEWAY.start(&redis);
     let api = gateway.api();

@@ -167,7 +167,7 @@ async fn a_logout_from_a_session_whose_record_is_lost_is_known_to_all() {
 
 /// A node's own attempt to publish is not an event from the feed.
 #[tokio::test]
-async fn a_logout_from_such_a_session_that_could_not_be_announced_is_503_and_announced_when_it_is_repeated() {
+async fn a_logout_from_such_a_session_that_could_not_be_published_is_503_and_published_when_it_is_repeated() {
     let redis = Redis::start();
     let gateway = GATEWAY.start(&redis);
     let api = gateway.api();

@@ -46,7 +46,7 @@ async fn a_running_gateway_refuses_what_was_ended_and_goes_on_with_all_others() 
 }
 
 #[tokio::test]
-async fn what_could_not_be_announced_is_not_marked_and_a_repeat_announces_it() {
+async fn what_could_not_be_published_is_not_marked_and_a_repeat_publishes_it() {
     let redis = Redis::start();
     let (gateway, shell) = (GATEWAY.start(&redis), Shell::on(&redis.url()));
     let (one, two) = (gateway.api().login("alice").await, gateway.api().login("alice").await);

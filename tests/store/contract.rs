@@ -35,12 +35,12 @@ contract! {
     of_two_successors_after_a_lost_rotation_only_one_goes_on(super::policy()),
     grace_gives_the_same_successor_and_never_moves_its_window(super::with_grace()),
     an_ended_session_is_refused_without_an_alarm(super::policy()),
-    ending_twice_changes_nothing_and_tells_what_was_not_announced(super::policy()),
+    ending_twice_changes_nothing_and_tells_what_was_not_published(super::policy()),
     ending_a_subject_spares_one_and_later_sessions(super::policy()),
-    what_was_not_announced_is_told_again_until_it_is(super::policy()),
+    what_was_not_published_is_told_again_until_it_is(super::policy()),
     a_create_is_done_once_and_never_revives_or_comes_late(super::policy()),
     a_doubled_create_tells_again_whom_it_evicted(super::policy()),
-    evictions_wait_to_be_announced_for_as_long_as_their_tombstones_live(super::long_tombstones()),
+    evictions_wait_to_be_published_for_as_long_as_their_tombstones_live(super::long_tombstones()),
     the_least_recently_refreshed_makes_room(super::policy()),
     an_idle_session_is_gone_and_a_rotation_re_arms_it(super::policy()),
     no_rotation_passes_the_absolute_lifetime(super::policy()),
@@ -246,7 +246,7 @@ async fn an_ended_session_is_refused_without_an_alarm(bench: &Bench) {
     assert!(live(bench, "alice", other).await.is_some());
 }
 
-async fn ending_twice_changes_nothing_and_tells_what_was_not_announced(bench: &Bench) {
+async fn ending_twice_changes_nothing_and_tells_what_was_not_published(bench: &Bench) {
     let alice = subject("alice");
     let jti = bench.create(&alice).await;
     let session = jti.session();
@@ -282,7 +282,7 @@ async fn ending_a_subject_spares_one_and_later_sessions(bench: &Bench) {
     assert_eq!((sorted(&rest.now), sorted(&rest.before)), (ids(&[kept, later]), ids(&[first])));
 }
 
-async fn what_was_not_announced_is_told_again_until_it_is(bench: &Bench) {
+async fn what_was_not_published_is_told_again_until_it_is(bench: &Bench) {
     let alice = subject("alice");
     let (first, second) = (bench.create(&alice).await, bench.create(&alice).await);
     let ended = bench
@@ -340,7 +340,7 @@ async fn a_doubled_create_tells_again_whom_it_evicted(bench: &Bench) {
     }
 }
 
-async fn evictions_wait_to_be_announced_for_as_long_as_their_tombstones_live(bench: &Bench) {
+async fn evictions_wait_to_be_published_for_as_long_as_their_tombstones_live(bench: &Bench) {
     let alice = subject("alice");
     let evicted = bench.create(&alice).await;
     bench.create(&alice).await;

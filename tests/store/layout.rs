@@ -69,7 +69,7 @@ async fn keys_return_to_the_baseline_after_expiry() {
 }
 
 #[tokio::test]
-async fn an_announced_end_is_in_the_feed_and_out_of_the_set() {
+async fn an_published_end_is_in_the_feed_and_out_of_the_set() {
     let bench = Bench::redis(policy());
     let (redis, alice) = (bench.server().unwrap(), subject("al/ice"));
     let jti = bench.create(&alice).await;

@@ -7,7 +7,7 @@ use utoipa::Modify;
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 use utoipa::openapi::{OpenApi, RefOr};
 
-use super::super::error::{ApiError, Challenge};
+use super::super::error::{Challenge, ErrorResponse};
 use super::super::{form, request};
 use super::refusals::{Responses, add, add_header};
 use crate::gateway::service_keys::Role;
@@ -27,7 +27,7 @@ impl Modify for Consequences {
                 if callers.is_some() {
                     forbid_caching(&mut operation.responses.responses);
                 }
-                let errors = allow.clone().map(ApiError::MethodNotAllowed).into_iter();
+                let errors = allow.clone().map(ErrorResponse::MethodNotAllowed).into_iter();
                 let errors = errors.chain(of_path(operation)).chain(of_body(operation));
                 let errors: Vec<_> = errors.chain(callers.iter().flat_map(Callers::errors)).collect();
                 errors.iter().for_each(|error| add(&mut operation.responses.responses, error));
@@ -56,35 +56,40 @@ impl Callers {
         })
     }
 
-    fn errors(&self) -> Vec<ApiError> {
+    fn errors(&self) -> Vec<ErrorResponse> {
         let mut errors = vec![
-            ApiError::field("Authorization", "is given more than once"),
-            ApiError::Unavailable,
-            ApiError::Overloaded,
+            ErrorResponse::field("Authorization", "is given more than once"),
+            ErrorResponse::Unavailable,
+            ErrorResponse::Overloaded,
         ];
         if self.users {
-            errors.extend([ApiError::NoAccessToken, ApiError::Access]);
+            errors.extend([ErrorResponse::NoAccessToken, ErrorResponse::Access]);
         } else {
-            errors.extend([Challenge::Bearer, Challenge::Basic].map(ApiError::Service));
-            errors.extend((!self.anonymous).then_some(ApiError::Service(Challenge::Missing)));
+            errors.extend([Challenge::Bearer, Challenge::Basic].map(ErrorResponse::Service));
+            errors.extend((!self.anonymous).then_some(ErrorResponse::Service(Challenge::Missing)));
         }
-        errors.extend(self.role.map(|role| ApiError::Role(role.as_str())));
+        errors.extend(self.role.map(|role| ErrorResponse::Role(role.as_str())));
         errors
     }
 }
 
-fn of_body(operation: &Operation) -> Vec<ApiError> {
+fn of_body(operation: &Operation) -> Vec<ErrorResponse> {
     let Some(RefOr::T(body)) = &operation.request_body else { return Vec::new() };
     let is_form = body.content.contains_key(form::MEDIA_TYPE);
     let (media_type, malformed) = if is_form {
-        (form::MEDIA_TYPE, ApiError::field("client_id", "is given more than once"))
+        (form::MEDIA_TYPE, ErrorResponse::field("client_id", "is given more than once"))
     } else {
-        (request::JSON, ApiError::Request("the body is missing; it must be a JSON object"))
+        (request::JSON, ErrorResponse::Request("the body is missing; it must be a JSON object"))
     };
-    vec![malformed, ApiError::Slow, ApiError::TooLarge(request::MAX_BODY), ApiError::MediaType(media_type)]
+    vec![
+        malformed,
+        ErrorResponse::Slow,
+        ErrorResponse::TooLarge(request::MAX_BODY),
+        ErrorResponse::MediaType(media_type),
+    ]
 }
 
-fn of_path(operation: &Operation) -> Vec<ApiError> {
+fn of_path(operation: &Operation) -> Vec<ErrorResponse> {
     let parameters = operation.parameters.iter().flatten();
     let mut names = parameters.filter_map(|parameter| match parameter {
         RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Path => Some(&*parameter.name),
@@ -92,10 +97,10 @@ fn of_path(operation: &Operation) -> Vec<ApiError> {
     });
     let mut errors = Vec::new();
     if names.clone().next().is_some() {
-        errors.push(ApiError::UnknownPath);
+        errors.push(ErrorResponse::UnknownPath);
     }
     if names.any(|name| name == "sub") {
-        errors.push(ApiError::field("sub", InvalidSubject.to_string()));
+        errors.push(ErrorResponse::field("sub", InvalidSubject.to_string()));
     }
     errors
 }

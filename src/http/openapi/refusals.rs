@@ -1,4 +1,4 @@
-//! The errors of an operation, with the real bodies and headers of [`ApiError`].
+//! The errors of an operation, with the real bodies and headers of [`ErrorResponse`].
 //!
 //! Most errors follow from the declaration of an operation, as [`consequences`](super::consequences) has it. A handler
 //! names the others itself, by [`document`].
@@ -17,13 +17,13 @@ use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr};
 
-use super::super::error::ApiError;
+use super::super::error::ErrorResponse;
 use super::super::request;
 
 pub(super) type Responses = BTreeMap<String, RefOr<Response>>;
 
 /// Errors of a handler's own.
-pub fn document(errors: impl IntoIterator<Item = ApiError>) -> Responses {
+pub fn document(errors: impl IntoIterator<Item = ErrorResponse>) -> Responses {
     let mut responses = Responses::new();
     errors.into_iter().for_each(|error| add(&mut responses, &error));
     responses
@@ -34,11 +34,11 @@ pub struct NoSession;
 
 impl IntoResponses for NoSession {
     fn responses() -> Responses {
-        document([ApiError::NoSession])
+        document([ErrorResponse::NoSession])
     }
 }
 
-pub(super) fn add(responses: &mut Responses, error: &ApiError) {
+pub(super) fn add(responses: &mut Responses, error: &ErrorResponse) {
     let answer = error.error_response();
     let status = answer.status().as_str().to_owned();
     let described = || Response::new(description(&status)).into();

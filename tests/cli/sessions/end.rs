@@ -29,7 +29,7 @@ fn expect_unknown(ended: &Ended) {
 }
 
 #[tokio::test]
-async fn an_ended_session_is_refused_at_once_without_alarm_and_announced_once() {
+async fn an_ended_session_is_refused_at_once_without_alarm_and_published_once() {
     let redis = Redis::start();
     let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
@@ -83,7 +83,7 @@ fn ending_again_changes_nothing_and_says_so() {
 }
 
 #[test]
-fn what_was_not_announced_is_announced_by_a_repeat() {
+fn what_was_not_published_is_published_by_a_repeat() {
     for extent in [SID, "--all"] {
         let redis = Redis::start();
         fill(&redis, 1, 1);
