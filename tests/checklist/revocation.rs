@@ -97,7 +97,7 @@ fn fail(redis: &mut Redis, how: &str, record: &str) {
             redis.ask::<()>(&["RENAME", record, "aside"]);
             redis.ask(&["SET", record, "not a hash"])
         }
-        "not announced" => redis.ask(&["SET", "tg:revocations", "not a stream"]),
+        "unpublished" => redis.ask(&["SET", "tg:revocations", "not a stream"]),
         other => panic!("{other}?"),
     }
 }
@@ -108,7 +108,7 @@ fn mend(redis: &mut Redis, how: &str, record: &str) {
         "stopped" => redis.run(),
         "read-only" => redis.ask(&["REPLICAOF", "NO", "ONE"]),
         "damaged" => redis.ask(&["RENAME", "aside", record]),
-        "not announced" => redis.ask(&["DEL", "tg:revocations"]),
+        "unpublished" => redis.ask(&["DEL", "tg:revocations"]),
         other => panic!("{other}?"),
     }
 }
@@ -119,7 +119,7 @@ async fn however_storage_fails_no_revocation_is_200_and_the_repeated_call_works(
     let mut redis = Redis::start();
     let gateway = GATEWAY.start(&redis);
     let api = gateway.api();
-    for how in ["frozen", "stopped", "read-only", "damaged", "not announced"] {
+    for how in ["frozen", "stopped", "read-only", "damaged", "unpublished"] {
         let old = api.refresh(&api.login("alice").await.refresh).await.tokens();
         let new = api.refresh(&old.refresh).await.tokens();
         let (names, record) = (names(&old, &new), format!("tg:{{alice}}:session:{}", new.session));

@@ -43,9 +43,9 @@ async fn every_call_works_for_users_of_every_primary_and_what_one_node_ends_the_
         assert_eq!(one.me(Method::GET, "", &other.access).await.status, 401);
     }
     assert_eq!(primaries.len(), 3, "users of every primary");
-    let announced: Vec<u64> =
+    let published: Vec<u64> =
         cluster.servers[..3].iter().map(|server| feeds_of(server).len() as u64).collect();
-    assert!(announced.iter().all(|feeds| *feeds > 0), "each primary has its part of the feed: {announced:?}");
+    assert!(published.iter().all(|feeds| *feeds > 0), "each primary has its part of the feed: {published:?}");
 }
 
 fn feeds_of(server: &token_gateway_testkit::redis::Redis) -> Vec<String> {
@@ -74,7 +74,7 @@ async fn a_primary_that_is_away_is_noticed_by_its_own_users_only() {
             api.revoke(&tokens.refresh).await.expect_error(503, "temporarily_unavailable");
         } else {
             let next = api.refresh(&tokens.refresh).await.tokens();
-            assert_eq!(api.revoke(&next.refresh).await.status, 200, "{user}: and it is announced");
+            assert_eq!(api.revoke(&next.refresh).await.status, 200, "{user}: and it is published");
         }
     }
     assert_eq!(api.send(api.request(Method::GET, "/readyz")).await.status, 200, "it serves the others");

@@ -36,7 +36,7 @@ async fn an_end_that_redis_has_lost_is_repeated_though_nobody_asks() {
     redis.ask::<u64>(&["DEL", "tg:revocations"]);
     redis.ask::<u64>(&["COPY", "as-it-was", &key, "REPLACE"]);
     redis.ask::<u64>(&["CLIENT", "KILL", "TYPE", "normal"]);
-    wait_for("it is ended and announced again", Duration::from_secs(10), || {
+    wait_for("it is ended and published again", Duration::from_secs(10), || {
         let told: Vec<Option<String>> = redis.ask(&["HMGET", &key, "state", "announced"]);
         (told == [Some("ended".to_owned()), Some("1".to_owned())]).then_some(())
     });
@@ -72,5 +72,5 @@ async fn what_is_acknowledged_over_a_connection_that_was_given_up_does_not_count
     }
     replica.thaw();
     assert_eq!(logout.await.expect("no panic").status, 200);
-    assert_eq!(redis.ask::<u64>(&["XLEN", "tg:revocations"]), 2, "the announcement was sent once more");
+    assert_eq!(redis.ask::<u64>(&["XLEN", "tg:revocations"]), 2, "the event was published once more");
 }

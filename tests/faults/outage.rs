@@ -163,8 +163,8 @@ async fn with_redis_out_of_memory_logins_and_refreshes_are_503_and_logouts_still
     redis.ask::<String>(&["CONFIG", "SET", "maxmemory", "0"]);
     api.refresh(&two.refresh).await.expect_error(400, "invalid_grant");
     assert_eq!(api.refresh(&three.refresh).await.status, 200);
-    let announced: u64 = redis.ask(&["XLEN", "tg:revocations"]);
-    assert_eq!(announced, 2);
+    let published: u64 = redis.ask(&["XLEN", "tg:revocations"]);
+    assert_eq!(published, 2);
 }
 
 /// Ids of the server's connections, except the one for this question; `which` gets the server's description of each.
@@ -255,7 +255,7 @@ async fn a_logout_that_could_not_be_published_is_503_and_may_be_repeated() {
     assert_eq!(api.me(Method::DELETE, "", &one.access).await.status, 401);
     api.refresh(&two.refresh).await.expect_error(400, "invalid_grant");
     api.refresh(&three.refresh).await.expect_error(400, "invalid_grant");
-    assert_eq!(redis.ask::<u64>(&["XLEN", "tg:revocations"]), 3, "whoever meets a tombstone announces it");
+    assert_eq!(redis.ask::<u64>(&["XLEN", "tg:revocations"]), 3, "whoever meets a tombstone publishes it");
 }
 
 pub fn replica_of(master: &Redis) -> Redis {

@@ -76,7 +76,7 @@ const QUESTIONS: [Question; 15] = [
         assert!(lines[1].contains(seeds.told.session().as_str()), "{out}");
         assert!(lines[3..].iter().all(|line| *line == "nobody"), "{out}");
     }),
-    ask("What is announced, and what is not?", hostile, |seeds, out| {
+    ask("What is published, and what is not?", hostile, |seeds, out| {
         assert_eq!(out, format!("0\t{}\n", seeds.untold.record()));
     }),
     ask("End one session", hostile, |seeds, out| {
@@ -88,7 +88,7 @@ const QUESTIONS: [Question; 15] = [
         assert_eq!(out, format!("sessions of {user} that ended now: 1\nannounced {sid}, reason admin\n"));
     }),
     ask(
-        "End what was not announced",
+        "End what was not published",
         |seeds| &seeds.untold,
         |seeds, out| {
             let sid = seeds.untold.session();

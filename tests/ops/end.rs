@@ -20,7 +20,7 @@ fn feed(redis: &Redis) -> Vec<[String; 3]> {
     entries.into_iter().map(|(_, it)| [it[1].clone(), it[3].clone(), it[5].clone()]).collect()
 }
 
-fn announced(redis: &Redis, session: &str) -> String {
+fn published(redis: &Redis, session: &str) -> String {
     redis.ask(&["HGET", &format!("tg:{{alice}}:session:{session}"), "announced"])
 }
 
@@ -54,17 +54,17 @@ async fn what_could_not_be_published_is_not_marked_and_a_repeat_publishes_it() {
         redis.ask::<()>(&["SET", "tg:revocations", "in the way"]);
         let failed = shell.run(&format!("ops/end alice {which}"));
         assert_eq!(failed.code, Some(1), "{failed:?}");
-        assert!(failed.stderr.contains("NOT announced; repeating this is safe"), "{failed:?}");
-        assert_eq!(announced(&redis, session), "0", "marked before the feed had it");
+        assert!(failed.stderr.contains("NOT published; repeating this is safe"), "{failed:?}");
+        assert_eq!(published(&redis, session), "0", "marked before the feed had it");
         redis.ask::<()>(&["DEL", "tg:revocations"]);
         let repeated = shell.ok(&format!("ops/end alice {which}"));
-        assert!(repeated.contains(&format!("announced {session}, reason admin")), "{repeated}");
-        assert_eq!(announced(&redis, session), "1");
+        assert!(repeated.contains(&format!("published {session}, reason admin")), "{repeated}");
+        assert_eq!(published(&redis, session), "1");
         assert_eq!(feed(&redis), [["alice".to_owned(), session.clone(), "admin".to_owned()]]);
     }
     let settled = shell.ok(&format!("ops/end alice {}", one.session));
-    assert!(settled.ends_with("nothing waits to be announced\n"), "{settled}");
-    assert!(shell.ok("ops/end alice all").ends_with("nothing waits to be announced\n"));
+    assert!(settled.ends_with("nothing waits to be published\n"), "{settled}");
+    assert!(shell.ok("ops/end alice all").ends_with("nothing waits to be published\n"));
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ impl People {
 
         assert_eq!(redis.ask::<u64>(&["XLEN", "tg:revocations"]), 0);
         api.refresh(&self.ended.refresh).await.expect_error(400, "invalid_grant");
-        assert_eq!(redis.ask::<u64>(&["XLEN", "tg:revocations"]), 1, "announced by who met it");
+        assert_eq!(redis.ask::<u64>(&["XLEN", "tg:revocations"]), 1, "published by who met it");
 
         let (old, new) = &self.moved_on;
         let new = api.refresh(&new.refresh).await.tokens();
