@@ -228,12 +228,12 @@ impl Deployment {
             of_role.map(|server| server.info(name)?.parse().ok()).collect()
         };
         token_gateway_testkit::wait_for(
-            "replicas have what their masters have",
+            "replicas have what their primaries have",
             Duration::from_secs(30),
             || {
-                let masters = offsets("master", "master_repl_offset")?;
+                let primaries = offsets("master", "master_repl_offset")?;
                 let replicas = offsets("slave", "slave_repl_offset")?;
-                replicas.iter().all(|offset| masters.contains(offset)).then_some(())
+                replicas.iter().all(|offset| primaries.contains(offset)).then_some(())
             },
         );
     }

@@ -118,7 +118,7 @@ impl Scope {
 
 fn arriving(world: &World, call: Call, steps: &mut Vec<Step>) {
     for at in [Place::Authority, Place::Deposed] {
-        let (first, last) = call.masters;
+        let (first, last) = call.primaries;
         if world.server(at).is_some_and(|server| (first..=last).contains(&server.epoch)) {
             steps.push(Step::Arrive { call, at, heard: true });
             if world.waits_for(call) {
@@ -178,7 +178,7 @@ fn send(table: &Table, scope: &Scope, world: &mut World, what: What, to: Place) 
     world.thief_was_active |= matches!(what, What::Refresh(Party::Thief, _));
     let asked = world.server(to).expect("only a server that is there is asked");
     let (epoch, sent) = (world.authority.epoch, Stamp { clock: asked.clock, moment: world.moment });
-    let masters = match (what, table.everywhere) {
+    let primaries = match (what, table.everywhere) {
         (What::EndSubject, Everywhere::AskedOnce) => (asked.epoch, u8::MAX),
         (What::EndSubject, Everywhere::AskedAnew) => (asked.epoch, asked.epoch),
         _ => (0, u8::MAX),
@@ -187,7 +187,7 @@ fn send(table: &Table, scope: &Scope, world: &mut World, what: What, to: Place) 
         what,
         sent,
         epoch,
-        masters,
+        primaries,
         copies: scope.copies,
         expired: false,
         hung_up: false,
@@ -249,7 +249,7 @@ fn arrive(
     if let Some(sent) = world.calls.iter_mut().find(|sent| **sent == call) {
         sent.copies -= 1;
         if heard && table.doubles == Doubles::BeforeTheAnswer {
-            sent.masters.1 = sent.masters.1.min(before.epoch);
+            sent.primaries.1 = sent.primaries.1.min(before.epoch);
         }
     }
     if heard {

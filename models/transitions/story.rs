@@ -15,7 +15,7 @@ pub fn line(step: Step, answer: Option<Answer>) -> String {
         Step::Steal => "the thief copies the token that the client holds".to_owned(),
         Step::Arrive { call, at, heard } => {
             let at = match at {
-                Place::Authority => "the master",
+                Place::Authority => "the primary",
                 Place::Deposed => "the deposed master",
             };
             let lost = if heard { "" } else { ", but the answer is lost" };

@@ -66,7 +66,7 @@ pub struct Call {
     /// The number of the primary when the call was sent.
     pub epoch: u8,
     /// The first and the last primary at which the call may arrive. A node never goes back to a former primary.
-    pub masters: (u8, u8),
+    pub primaries: (u8, u8),
     /// The number of arrivals still possible.
     pub copies: u8,
     /// Past its deadline.
@@ -207,11 +207,11 @@ impl World {
     /// the replica equals the authority.
     pub fn settle(&mut self) {
         let oldest = self.deposed.as_ref().unwrap_or(&self.authority).epoch;
-        self.calls.retain(|call| call.copies > 0 && call.masters.1 >= oldest);
+        self.calls.retain(|call| call.copies > 0 && call.primaries.1 >= oldest);
         if self.left.failovers == 0 {
             self.replica = self.authority.clone();
             for call in &mut self.calls {
-                call.masters.1 = call.masters.1.min(self.authority.epoch);
+                call.primaries.1 = call.primaries.1.min(self.authority.epoch);
             }
         }
         let mut used = 0_u64;

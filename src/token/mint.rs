@@ -88,7 +88,7 @@ impl Minter {
 
     /// The claims of RFC 9068 section 2.2, then the session's own, at top level.
     fn mint_access(&self, keys: &Keyring, grant: &Grant<'_>) -> Result<(String, u64), CorruptClaims> {
-        let issued_at = self.told_at(grant);
+        let issued_at = self.lifetimes_from(grant);
         let (iat, exp) = lifetime(issued_at, self.settings.access_ttl, grant.absolute_expires_at);
         let payload = Payload::new(&self.access_beginning)
             .member("sub", grant.subject)
@@ -119,11 +119,11 @@ impl Minter {
             .member("client_id", grant.client_id)
             .optional("scope", grant.scope);
         let signer = keys.refresh_signer(grant.now.seconds());
-        (signer.seal(Typ::RtJwt, &payload.finish()), exp.saturating_sub(self.told_at(grant).seconds()))
+        (signer.seal(Typ::RtJwt, &payload.finish()), exp.saturating_sub(self.lifetimes_from(grant).seconds()))
     }
 
-    /// The start of the lifetimes told to the client: the rotation, or now if the replay is stale.
-    fn told_at(&self, grant: &Grant<'_>) -> Timestamp {
+    /// The start of the lifetimes in the answer: the rotation, or now for a late replay.
+    fn lifetimes_from(&self, grant: &Grant<'_>) -> Timestamp {
         let limit = grant.issued_at.plus(REPLAYABLE_AGE.min(self.settings.access_ttl / 2));
         if grant.now < limit { grant.issued_at } else { grant.now }
     }

@@ -91,7 +91,7 @@ async fn a_master_that_nobody_can_succeed_is_a_warning() {
     let (url, master) = (sentinel.gateway_url(), sentinel.master());
     both_say(&url, &[], &[]).await;
     sentinel.servers[1 - master].stop();
-    wait_for("the master notices", Duration::from_secs(10), || {
+    wait_for("the primary notices", Duration::from_secs(10), || {
         sentinel.servers[master].info("connected_slaves").filter(|count| count == "0")
     });
     both_say(&url, &[], &[("warning", "replicas: 0: nobody takes over")]).await;
@@ -127,7 +127,7 @@ async fn a_replica_is_a_problem_and_a_node_on_one_is_not_ready() {
         (severity.as_str(), message.starts_with("role: this server's role is 'slave'")),
         ("problem", true)
     );
-    assert!(message.contains("let REDIS_URL point at the master"), "{message}");
+    assert!(message.contains("let REDIS_URL point at the primary"), "{message}");
     let node = node(&replica.url(), &[]);
     let told = readiness(&node).await;
     assert_eq!((told.status.as_u16(), &told.json()["ready"]), (503, &Value::Bool(false)));

@@ -40,7 +40,7 @@ fn a_master_without_replicas_and_sentinels_that_do_not_answer_are_problems() {
     let mut sentinel = Sentinel::start();
     let (url, master) = (sentinel.gateway_url(), sentinel.master());
     (0..3).filter(|n| *n != master).for_each(|n| sentinel.servers[n].stop());
-    wait_for("the master notices", Duration::from_secs(10), || {
+    wait_for("the primary notices", Duration::from_secs(10), || {
         sentinel.servers[master].info("connected_slaves").filter(|count| count == "0")
     });
     let lonely = check(&url, &[("REDIS_WAIT_REPLICAS", "1")], true);

@@ -146,7 +146,7 @@ impl Deployment {
             Accident::Parted => self.part(),
             Accident::PartedLong => {
                 self.part();
-                wait_for("the master has noticed", Duration::from_secs(30), || {
+                wait_for("the primary has noticed", Duration::from_secs(30), || {
                     self.servers()[self.former].info("min_slaves_good_slaves").filter(|good| good == "0")
                 });
             }
@@ -174,7 +174,7 @@ impl Deployment {
     /// Returns as soon as a replica has become a primary. Neither the former primary nor the nodes know it yet.
     fn depose(&self) {
         self.wait_for_replicas();
-        let Kind::Sentinel(sentinel) = &self.kind else { panic!("only Sentinels depose a master that runs") };
+        let Kind::Sentinel(sentinel) = &self.kind else { panic!("only Sentinels depose a primary that runs") };
         sentinel.begin_failover();
         let is_master = |n: &usize| self.servers()[*n].info("role").is_some_and(|role| role == "master");
         wait_for("a replica is promoted", Duration::from_secs(30), || {
@@ -271,7 +271,7 @@ impl Deployment {
 
     fn wait_for_replicas(&self) {
         let told = |n: usize, name: &str| self.servers()[n].info(name);
-        wait_for("replicas have what the master has", Duration::from_secs(10), || {
+        wait_for("replicas have what the primary has", Duration::from_secs(10), || {
             let offset = told(self.former, "master_repl_offset")?;
             let port = self.servers()[self.former].public_port().to_string();
             let own =

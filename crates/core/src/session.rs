@@ -297,7 +297,7 @@ impl Reason {
 impl Reason {
     /// The reason in a revocation event. An unknown one, from a later release, reads as `Admin`: the session has ended,
     /// for whatever reason.
-    pub fn told(text: &str) -> Self {
+    pub fn from_feed(text: &str) -> Self {
         text.parse().unwrap_or(Self::Admin)
     }
 }

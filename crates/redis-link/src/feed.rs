@@ -282,7 +282,7 @@ fn event_of(entry: &Entry) -> Option<RevocationEvent> {
     };
     let ended = EndedSession {
         session: value("sid")?.parse().ok()?,
-        reason: Reason::told(value("reason").unwrap_or_default()),
+        reason: Reason::from_feed(value("reason").unwrap_or_default()),
     };
     let at = Timestamp(EntryId::of(entry)?.0.checked_mul(1000)?);
     Some(RevocationEvent { subject: Subject::from_encoded(value("sub")?)?, ended, at })

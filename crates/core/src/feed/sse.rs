@@ -50,7 +50,7 @@ impl From<&RevocationEvent> for EndedEvent {
 impl EndedEvent {
     /// The event on the clock of the store; `None` without a valid session or subject.
     pub fn read(&self) -> Option<RevocationEvent> {
-        let ended = EndedSession { session: self.sid.parse().ok()?, reason: Reason::told(&self.reason) };
+        let ended = EndedSession { session: self.sid.parse().ok()?, reason: Reason::from_feed(&self.reason) };
         let at = Timestamp(self.at.saturating_mul(1000));
         Some(RevocationEvent { subject: self.sub.parse().ok()?, ended, at })
     }

@@ -24,7 +24,7 @@ pub async fn coverage(connection: &mut MultiplexedConnection) -> Option<Finding>
     Some(if setting(connection, NAME).await? == "no" {
         Finding::new(Severity::Ok, NAME, "no")
     } else {
-        let message = "yes: while one master is down the users of all others get 503, too; set it to no";
+        let message = "yes: while one primary is down the users of all others get 503, too; set it to no";
         Finding::new(Severity::Warning, NAME, message)
     })
 }

@@ -58,7 +58,7 @@ fn role(info: &Info) -> Finding {
     if role == "master" {
         return Finding::new(Severity::Ok, "role", "master");
     }
-    let message = format!("this server's role is '{role}'; let REDIS_URL point at the master");
+    let message = format!("this server's role is '{role}'; let REDIS_URL point at the primary");
     Finding::new(Severity::Problem, "role", message)
 }
 

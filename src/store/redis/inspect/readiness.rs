@@ -28,9 +28,9 @@ pub async fn ready(
         }
     }
     if warnings.is_empty() && failures.len() == links.primary_count() {
-        return Err(failures.pop().unwrap_or_else(|| StoreError::Unavailable("no master is known".into())));
+        return Err(failures.pop().unwrap_or_else(|| StoreError::Unavailable("no primary is known".into())));
     }
-    warnings.extend(failures.iter().map(|error| format!("the users of one master get 503: {error}")));
+    warnings.extend(failures.iter().map(|error| format!("the users of one primary get 503: {error}")));
     warnings.sort();
     warnings.dedup();
     Ok(warnings)

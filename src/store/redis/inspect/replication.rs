@@ -33,7 +33,7 @@ pub fn replicas(info: &Info, requirements: Requirements) -> Finding {
         );
         Finding::new(Severity::Problem, "replicas", message)
     } else if connected == 0 && requirements.successor {
-        let message = "0: nobody takes over when this master is lost; attach a replica, better two";
+        let message = "0: nobody takes over when this primary is lost; attach a replica, better two";
         Finding::new(Severity::Warning, "replicas", message)
     } else {
         Finding::new(Severity::Ok, "replicas", connected.to_string())
@@ -48,7 +48,7 @@ pub fn min_replicas(info: &Info) -> Option<Finding> {
     if !info.get("min_slaves_good_slaves").is_empty() {
         return Some(Finding::new(Severity::Ok, NAME, "in force"));
     }
-    let message = "not in force: a master that was cut off goes on acknowledging what a failover throws away; \
+    let message = "not in force: a primary that was cut off goes on acknowledging what a failover throws away; \
                    set min-replicas-to-write 1 and min-replicas-max-lag 10";
     (info.replicas() > 1).then(|| Finding::new(Severity::Warning, NAME, message))
 }
