@@ -5,10 +5,10 @@
 //! start with one line. The line names the setting, and never repeats a secret.
 
 pub mod catalog;
-mod keys;
 mod lifetimes;
 mod secrets;
 mod setting;
+mod signing_keys;
 mod store;
 mod verify;
 
@@ -22,11 +22,11 @@ use clap::{Args, ValueEnum};
 use token_gateway_core::checker::Rules;
 use token_gateway_core::token::{Alg, Secret};
 
-use self::keys::KeyFlags;
-pub use self::keys::{KeySetSource, KeySetStamp, KeySettings, KeySource, alg_parser, read_key_set};
 use self::lifetimes::{MAX_LIFETIME_SECONDS, RefreshTtl};
 use self::secrets::secret;
 pub use self::secrets::{random_password, random_secret, redis_url_help, secrets_help, variable_is_set};
+use self::signing_keys::KeyFlags;
+pub use self::signing_keys::{KeySetSource, KeySetStamp, KeySettings, KeySource, alg_parser, read_key_set};
 use self::store::{EndFlags, RedisFlags, StoreKind};
 pub use self::store::{OperatorEndFlags, OperatorFlags};
 use self::verify::VerifyFlags;

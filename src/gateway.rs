@@ -2,7 +2,7 @@
 //!
 //! - [`issue`](Gateway::issue): a login service has authenticated a user.
 //! - [`refresh`](Gateway::refresh): a refresh token is exchanged for its successor.
-//! - [`end`]: sessions end, their ends are published, and lost ends are repaired.
+//! - [`ender`]: sessions end, their ends are published, and lost ends are repaired.
 //! - [`log_out`]: the holder of a token ends sessions.
 //! - [`bearer`]: the session of an access token, asked of the store.
 //! - [`repair`]: a subscriber finds ends that a failover lost.
@@ -13,7 +13,7 @@
 //! A use case answers with a [`Verdict`], or with a [`GatewayError`]: it could not be known.
 
 mod bearer;
-pub mod end;
+pub mod ender;
 mod introspect;
 pub mod issue;
 mod log_out;

@@ -12,11 +12,11 @@
 //!   the answers of success, and `security`. A required role stands in the requirement:
 //!   `("service_key" = ["introspect"]), ("service_basic" = ["introspect"])`.
 //! - Bodies and answers are types with `ToSchema`, each with an example. The parameters of a form are a struct for the
-//!   document alone, as `RefreshForm` in `token`.
+//!   document alone, as `RefreshForm` in `token_endpoint`.
 //! - The handler goes into `paths` of `openapi`.
 //! - 401, 403, 408, 413, 415, 503 and the common 400, 404 and 405 follow from the above. So does `no-store` where there
-//!   is `security`: see `openapi::consequences`. A handler names errors of its own with `refusals::document`, as `Refused`
-//!   in `token`, or `NoSession` in `users`.
+//!   is `security`: see `openapi::consequences`. A handler names errors of its own with
+//!   `refusals::document`, as `RefreshRefusals` in `token_endpoint`, or `NoSession` in `users`.
 
 mod answer;
 mod arrival;
@@ -28,18 +28,18 @@ mod form;
 #[doc(hidden)]
 pub mod fuzzing;
 mod health;
-mod introspect;
+mod introspection_endpoint;
 mod me;
 mod metadata;
 mod observe;
 mod openapi;
 mod request;
+mod revocation_endpoint;
 mod revocations;
-mod revoke;
 mod sessions;
-mod token;
+mod token_endpoint;
 mod users;
-mod verify;
+mod verify_endpoint;
 
 use actix_web::Resource;
 use actix_web::dev::HttpServiceFactory;
@@ -53,9 +53,9 @@ use self::error::ErrorResponse;
 
 /// The routes of the public listener.
 const PUBLIC: &[Route] = &[
-    at("/oauth/token", "POST", |r| r.route(post().to(token::refresh))),
-    at("/oauth/revoke", "POST", |r| r.route(post().to(revoke::revoke))),
-    at("/oauth/introspect", "POST", |r| r.route(post().to(introspect::introspect))),
+    at("/oauth/token", "POST", |r| r.route(post().to(token_endpoint::refresh))),
+    at("/oauth/revoke", "POST", |r| r.route(post().to(revocation_endpoint::revoke))),
+    at("/oauth/introspect", "POST", |r| r.route(post().to(introspection_endpoint::introspect))),
     at(metadata::AUTHORIZATION_SERVER, "GET, HEAD", |r| {
         r.route(get().to(metadata::authorization_server)).route(head().to(metadata::authorization_server))
     }),
@@ -75,7 +75,7 @@ const PUBLIC: &[Route] = &[
         r.route(get().to(users::get)).route(patch().to(users::set_claims)).route(delete().to(users::end_one))
     }),
     at("/v1/revocations", "GET", |r| r.route(get().to(revocations::follow))),
-    at("/verify", ANY, |r| r.to(verify::verify)),
+    at("/verify", ANY, |r| r.to(verify_endpoint::verify)),
     LIVE,
     at("/readyz", "GET, HEAD", |r| r.route(get().to(health::ready)).route(head().to(health::ready))),
     at("/openapi.json", "GET", |r| r.route(get().to(openapi::document))),
@@ -85,7 +85,7 @@ const PUBLIC: &[Route] = &[
 ];
 
 /// For proxies such as Envoy: they append the path of the request in question.
-const VERIFY_BELOW: Route = at("/verify/{path}*", ANY, |r| r.to(verify::verify));
+const VERIFY_BELOW: Route = at("/verify/{path}*", ANY, |r| r.to(verify_endpoint::verify));
 
 /// The routes of the admin listener.
 const ADMIN: &[Route] = &[

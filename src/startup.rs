@@ -1,6 +1,6 @@
 //! A node: built from settings and a listener, run until it is told to stop.
 
-mod keys;
+mod key_watch;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl Application {
     /// When an address cannot be bound, or Redis holds a key layout unknown to this release. An absent Redis is no
     /// error: the node starts, is not ready, and answers 503 until Redis is there.
     pub async fn build(settings: Settings, listener: TcpListener) -> Result<Self> {
-        let hangups = keys::hangups().context("cannot listen for SIGHUP")?;
+        let hangups = key_watch::hangups().context("cannot listen for SIGHUP")?;
         let lifecycle = Data::new(Lifecycle::default());
         let node = Node::new(&settings)?;
         let gateway = Data::new(node.gateway(1)?);
@@ -71,7 +71,7 @@ impl Application {
         let admin = admin_listener
             .map(|listener| admin_server(listener, node.clone(), lifecycle.clone(), grace))
             .transpose()?;
-        let keys = actix_web::rt::spawn(keys::watch(
+        let keys = actix_web::rt::spawn(key_watch::watch(
             hangups,
             settings.keys,
             settings.keys_stamp,

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use redis::Value;
 use serde::Serialize;
 use token_gateway::gateway::service_keys::NewServiceKey;
-use token_gateway::store::redis::keys::Keys;
+use token_gateway::store::redis::layout::Layout;
 use token_gateway::store::redis::scripts::{create, rotate};
 use token_gateway_core::session::{Jti, SessionId, Subject};
 
@@ -156,7 +156,7 @@ impl Running {
 /// A session as the gateway makes it, for a client with its own connection to Redis.
 fn rotating(redis: &Process, sub: &str) -> Result<Rotating> {
     let (subject, session): (Subject, _) = (sub.parse()?, SessionId::random());
-    let (jti, [record, set]) = (Jti::first(session), Keys::new("tg").both(&subject, session));
+    let (jti, [record, set]) = (Jti::first(session), Layout::new("tg").both(&subject, session));
     let mut connection = redis::Client::open(redis.redis_url())?.get_connection()?;
     redis::cmd("SCRIPT").arg("LOAD").arg(rotate::SCRIPT.lua.source()).exec(&mut connection)?;
     let create = redis::Script::new(create::SCRIPT.lua.source());

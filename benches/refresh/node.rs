@@ -16,7 +16,7 @@ use token_gateway::config::{Flags, Settings, StoreSettings};
 use token_gateway::gateway::Gateway;
 use token_gateway::http::{self, EventLoopLag, Lifecycle};
 use token_gateway::store::redis::RedisStore;
-use token_gateway::store::redis::keys::Keys;
+use token_gateway::store::redis::layout::Layout;
 use token_gateway::store::redis::scripts::rotate;
 use token_gateway::store::{
     Created, EndOutcome, Ends, Lookup, NewSession, Rotated, Rotation, SessionRecord, Store, StoreError,
@@ -102,7 +102,7 @@ fn gateway(kind: Kind, settings: &Settings) -> Result<Gateway> {
     let store = Other {
         inner,
         way,
-        keys: Keys::new("tg"),
+        keys: Layout::new("tg"),
         script: redis::Script::new(rotate::SCRIPT.lua.source()),
         settled,
     };
@@ -128,7 +128,7 @@ enum Way {
 struct Other {
     inner: RedisStore,
     way: Way,
-    keys: Keys,
+    keys: Layout,
     script: redis::Script,
     /// Refresh and tombstone lifetime, milliseconds.
     settled: [u64; 2],

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use token_gateway::store::redis::keys::{Key, Keys};
+use token_gateway::store::redis::layout::{Key, Keys};
 use token_gateway_core::session::Subject;
 
 fuzz_target!(|data: &[u8]| {

@@ -19,7 +19,7 @@ use super::output::print_json;
 use super::usage::{UsageError, as_usage};
 use crate::config::{KeySettings, alg_parser, variable_is_set};
 use crate::token::jwk::{PrivateJwk, Signs};
-use crate::token::key_set::{KeySet, State};
+use crate::token::key_set::{KeySet, KeyState};
 use crate::view::rfc3339_seconds;
 
 /// Time for nodes to notice a changed file, with room for differences between the machines' clocks.
@@ -178,7 +178,7 @@ impl Retire {
                 bail!("there is no key '{kid}'; `token-gateway keys list` shows them");
             };
             let (state, is_only) = (set.state(jwk, now, lifetimes), set.count(jwk.signs) == 1);
-            if is_only && state == State::Active {
+            if is_only && state == KeyState::Active {
                 bail!(
                     "key '{kid}' alone signs; `token-gateway keys rotate` first, then nodes have one to go on with"
                 );
@@ -198,19 +198,19 @@ impl Retire {
 }
 
 /// Why a key must stay, except with `--force`.
-fn reason_to_stay(state: State, is_only: bool, now: u64) -> Option<String> {
+fn reason_to_stay(state: KeyState, is_only: bool, now: u64) -> Option<String> {
     match state {
-        State::Active => Some("signs now".to_owned()),
-        State::Retiring(until) => {
+        KeyState::Active => Some("signs now".to_owned()),
+        KeyState::Retiring(until) => {
             Some(format!("has signed tokens that live until {}", rfc3339_seconds(until)))
         }
-        State::Waiting(_) if is_only => {
+        KeyState::Waiting(_) if is_only => {
             Some("is the only one of its kind, and signs already where no secret does".to_owned())
         }
-        State::Waiting(from) if from <= now + KEY_FILE_NOTICE.as_secs() => {
+        KeyState::Waiting(from) if from <= now + KEY_FILE_NOTICE.as_secs() => {
             Some("is about to sign".to_owned())
         }
-        State::Waiting(_) | State::Retired => None,
+        KeyState::Waiting(_) | KeyState::Retired => None,
     }
 }
 

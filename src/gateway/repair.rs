@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
 
 use super::Deadline;
-use super::end::Ender;
+use super::ender::Ender;
 use crate::store::Store;
 
 /// How many repairs run at once.

@@ -33,7 +33,7 @@ fn uncached(status: StatusCode) -> HttpResponseBuilder {
 
 /// RFC 6749 section 5.1. No token outlives the session's absolute lifetime.
 #[derive(ToSchema)]
-#[schema(example = json!({
+#[schema(as = Tokens, example = json!({
     "access_token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2ln",
     "refresh_token": "eyJ0eXAiOiJydCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2ln",
     "token_type": "Bearer",
@@ -42,7 +42,7 @@ fn uncached(status: StatusCode) -> HttpResponseBuilder {
     "session_id": "4830719265501837429"
 }))]
 #[expect(dead_code, reason = "`tokens` writes it without going through it")]
-pub struct Tokens {
+pub struct TokenResponse {
     /// A JWT (RFC 9068), signed by this gateway.
     access_token: String,
     /// Works once; exchange it at `POST /oauth/token`.

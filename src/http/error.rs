@@ -177,7 +177,7 @@ pub enum Code {
 /// The body of every error (RFC 6749 section 5.2).
 #[derive(Serialize, ToSchema)]
 #[schema(as = Error)]
-pub struct Body {
+pub struct ErrorBody {
     error: Code,
     /// For people; programs go by `error`.
     #[schema(pattern = r"^[ !#-\[\]-~]+$", min_length = 1, max_length = 300)]
@@ -202,7 +202,7 @@ impl ResponseError for ErrorResponse {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS));
         }
-        response.json(Body { error, error_description: printable(&self.to_string()) })
+        response.json(ErrorBody { error, error_description: printable(&self.to_string()) })
     }
 }
 

@@ -18,8 +18,8 @@ use self::consequences::Consequences;
 use self::schemes::Schemes;
 use super::request::JSON;
 use super::{
-    docs, error, health, introspect, me, metadata, request, revocations, revoke, sessions, token, users,
-    verify,
+    docs, error, health, introspection_endpoint, me, metadata, request, revocation_endpoint, revocations,
+    sessions, token_endpoint, users, verify_endpoint,
 };
 
 /// Serialized once per process, when first asked for: nodes are ready sooner.
@@ -41,9 +41,9 @@ static DOCUMENT: LazyLock<Bytes> =
         (name = "Documentation"),
     ),
     paths(
-        token::refresh,
-        revoke::revoke,
-        introspect::introspect,
+        token_endpoint::refresh,
+        revocation_endpoint::revoke,
+        introspection_endpoint::introspect,
         metadata::authorization_server,
         metadata::openid_configuration,
         metadata::jwks,
@@ -57,7 +57,7 @@ static DOCUMENT: LazyLock<Bytes> =
         users::get,
         users::set_claims,
         users::end_one,
-        verify::verify,
+        verify_endpoint::verify,
         revocations::follow,
         health::live,
         health::ready,
@@ -66,7 +66,7 @@ static DOCUMENT: LazyLock<Bytes> =
         docs::page,
         docs::asset,
     ),
-    components(schemas(error::Body, revocations::EndedEvent, sessions::Client, request::AnySession)),
+    components(schemas(error::ErrorBody, revocations::EndedEventSchema, sessions::Client, request::AnySession)),
     modifiers(&Schemes, &Consequences, &Bodiless),
 )]
 pub struct Document;

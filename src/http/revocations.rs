@@ -34,9 +34,9 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The data of an event `ended`, for the document alone: [`sse::EndedEvent`] is sent.
 #[derive(ToSchema)]
-#[schema(example = json!({"sub": "alice", "sid": "4830719265501837429", "reason": "logout", "at": 1_790_000_000_000_u64}))]
+#[schema(as = EndedEvent, example = json!({"sub": "alice", "sid": "4830719265501837429", "reason": "logout", "at": 1_790_000_000_000_u64}))]
 #[expect(dead_code, reason = "it documents what `sse::EndedEvent` sends")]
-pub struct EndedEvent {
+pub struct EndedEventSchema {
     sub: String,
     #[schema(value_type = schema::SessionId)]
     sid: String,

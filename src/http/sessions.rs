@@ -40,7 +40,7 @@ const SCOPE_LEN: usize = 1024;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Login, example = json!({"sub": "alice", "claims": {"role": "admin"}, "client": {"ip": "192.0.2.1", "user_agent": "Example/1.0"}}))]
-pub struct Body {
+pub struct LoginBody {
     #[schema(value_type = schema::Subject)]
     sub: String,
     /// Ride in every access token of the session: at most 2048 bytes of JSON, 8 levels deep. Reserved: iss, sub,
@@ -92,8 +92,8 @@ fn ip() -> Schema {
     path = "/v1/sessions",
     tag = "Sessions",
     operation_id = "issue",
-    request_body = Body,
-    responses((status = 201, description = "A new session, and its tokens", body = answer::Tokens)),
+    request_body = LoginBody,
+    responses((status = 201, description = "A new session, and its tokens", body = answer::TokenResponse)),
     security(("service_key" = ["issue"]), ("service_basic" = ["issue"])),
 )]
 pub async fn issue(
@@ -103,13 +103,13 @@ pub async fn issue(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ErrorResponse> {
     let service = credentials::service(&http, &gateway.services, Role::Issue)?;
-    let body: Body = request::json(&http, payload).await?;
+    let body: LoginBody = request::json(&http, payload).await?;
     let login = login(body, &service.name, &gateway.settings.issuer)?;
     let issued = gateway.issue(gateway.begin(arrived), &login).await?;
     Ok(answer::tokens(StatusCode::CREATED, &issued))
 }
 
-pub fn login(body: Body, service: &str, issuer: &str) -> Result<Login, ErrorResponse> {
+pub fn login(body: LoginBody, service: &str, issuer: &str) -> Result<Login, ErrorResponse> {
     let subject = body.sub.try_into().map_err(|error| ErrorResponse::field("sub", format!("{error}")))?;
     let audience = body.aud.filter(|aud| !aud.is_empty());
     if let Some(aud) = &audience {

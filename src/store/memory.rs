@@ -3,7 +3,7 @@
 //! It forgets everything when the process ends. Its code is plain and sequential, with one lock on all sessions. When a
 //! script and `transitions` disagree, one of them is wrong, and `tests/store` says so.
 
-mod feed;
+mod memory_feed;
 mod record;
 mod transitions;
 
@@ -17,7 +17,7 @@ use token_gateway_core::clock::{Clock, Moment, Timestamp};
 use token_gateway_core::feed::{EndedSession, Listener, RevocationEvent};
 use token_gateway_core::session::{Reason, SessionId, Subject};
 
-use self::feed::Feed;
+use self::memory_feed::MemoryFeed;
 use self::record::Record;
 use self::transitions::Sessions;
 use super::{
@@ -32,7 +32,7 @@ pub struct MemoryStore {
     policy: Policy,
     clock: Clock,
     subjects: Mutex<HashMap<Subject, Sessions>>,
-    feed: Feed,
+    feed: MemoryFeed,
     /// The number of subjects at which expired ones are next swept out.
     sweep_at: AtomicUsize,
 }
@@ -43,7 +43,7 @@ impl MemoryStore {
             policy,
             clock: Clock::default(),
             subjects: Mutex::default(),
-            feed: Feed::default(),
+            feed: MemoryFeed::default(),
             sweep_at: AtomicUsize::new(LEAST_SUBJECTS_TO_SWEEP),
         }
     }

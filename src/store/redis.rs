@@ -1,6 +1,6 @@
 //! The Redis backend: standalone, behind Sentinels, or a Cluster; Redis 7.0 or newer, or Valkey 7.2 or newer.
 //!
-//! - [`keys`]: the key layout, one table.
+//! - [`layout`]: the key layout, one table.
 //! - [`scripts`]: the Lua scripts, each with its call and its decoder.
 //! - [`token_gateway_redis_link`], a crate of its own: how calls reach the right primary, and how they survive its loss.
 //! - [`inspect`]: the checks of `token-gateway check` and `/readyz`.
@@ -9,9 +9,9 @@
 //! This file maps the [`Store`] trait onto the scripts: it chooses the keys, and sends the calls over the links.
 
 pub mod inspect;
-pub mod keys;
+pub mod layout;
+mod redis_settings;
 pub mod scripts;
-mod settings;
 pub mod survey;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,15 +21,15 @@ use async_trait::async_trait;
 use token_gateway_core::clock::{Moment, Timestamp};
 use token_gateway_core::feed::{EndedSession, Listener};
 use token_gateway_core::session::{Reason, SessionId, Subject};
-use token_gateway_redis_link::{Links, feed};
+use token_gateway_redis_link::{Links, feed_reader};
 
 use self::inspect::Requirements;
-use self::keys::Keys;
+use self::layout::Layout;
+pub use self::redis_settings::RedisSettings;
 use self::scripts::{
     create, end_session, end_subject, get_session, list_sessions, list_unpublished, mark_published,
     open_layout, publish, rotate, set_claims,
 };
-pub use self::settings::RedisSettings;
 use super::{
     Created, EndOutcome, Ends, Lookup, NewSession, Policy, Rotated, Rotation, SessionRecord, Store,
     StoreError,
@@ -38,7 +38,7 @@ use super::{
 /// Sessions in Redis. The connections live on the runtime of the call to [`new`](Self::new).
 pub struct RedisStore {
     links: Links,
-    keys: Keys,
+    keys: Layout,
     /// The keys of the feed's partitions.
     feeds: Vec<String>,
     policy: Policy,
@@ -53,7 +53,7 @@ impl RedisStore {
     ///
     /// When the URL has none of the known forms.
     pub fn new(settings: &RedisSettings, policy: Policy) -> Result<Self, StoreError> {
-        let keys = Keys::new(&settings.prefix);
+        let keys = Layout::new(&settings.prefix);
         let links = Links::open(&settings.link, Some(open_layout::handshake(&keys)))?;
         let feeds = if links.is_cluster() { keys.feeds() } else { vec![keys.feed()] };
         let (timeout, requirements) = (settings.link.timeout, Requirements::of(&settings.link)?);
@@ -164,7 +164,7 @@ impl Store for RedisStore {
     }
 
     async fn follow(&self, listener: &(dyn Listener + Sync)) {
-        feed::follow(&self.links, &self.feeds, self.policy.feed_retention, listener).await;
+        feed_reader::follow(&self.links, &self.feeds, self.policy.feed_retention, listener).await;
     }
 
     /// Asks twice, within the deadline of the caller.

@@ -51,7 +51,7 @@ pub enum InvalidKeySet {
 
 /// The stage of a key's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum KeyState {
     /// Published. Signs from this time on, in seconds since the epoch.
     Waiting(u64),
     /// Signs now.
@@ -124,13 +124,13 @@ impl KeySet {
         self.keys.iter().filter(move |jwk| jwk.signs == signs)
     }
 
-    pub fn state(&self, jwk: &PrivateJwk, now: u64, lifetimes: Lifetimes) -> State {
+    pub fn state(&self, jwk: &PrivateJwk, now: u64, lifetimes: Lifetimes) -> KeyState {
         if jwk.signs_from > now {
-            return State::Waiting(jwk.signs_from);
+            return KeyState::Waiting(jwk.signs_from);
         }
         let is_active = self.active(jwk.signs, now).is_some_and(|it| it.thumbprint() == jwk.thumbprint());
         if is_active {
-            return State::Active;
+            return KeyState::Active;
         }
         let later = self
             .of(jwk.signs)
@@ -142,12 +142,12 @@ impl KeySet {
             Signs::Refresh => lifetimes.refresh,
         };
         let until = stopped + (lifetime + RETIREMENT_MARGIN).as_secs();
-        if until > now { State::Retiring(until) } else { State::Retired }
+        if until > now { KeyState::Retiring(until) } else { KeyState::Retired }
     }
 
     /// Takes out the keys whose tokens have all expired; returns their `kid`s.
     pub fn retire(&mut self, now: u64, lifetimes: Lifetimes) -> Vec<String> {
-        let retired = |jwk: &&PrivateJwk| self.state(jwk, now, lifetimes) == State::Retired;
+        let retired = |jwk: &&PrivateJwk| self.state(jwk, now, lifetimes) == KeyState::Retired;
         let kids: Vec<String> = self.keys.iter().filter(retired).map(PrivateJwk::thumbprint).collect();
         kids.iter().for_each(|kid| self.remove(kid));
         kids
@@ -170,18 +170,18 @@ mod tests {
         KeySet { keys, other: Map::new() }
     }
 
-    fn states(set: &KeySet, now: u64) -> Vec<State> {
+    fn states(set: &KeySet, now: u64) -> Vec<KeyState> {
         set.keys.iter().map(|jwk| set.state(jwk, now, LIFETIMES)).collect()
     }
 
     #[test]
     fn a_key_waits_then_signs_then_stays_until_its_last_token_has_expired() {
         let mut set = set(&[100, 500]);
-        assert_eq!(states(&set, 99), [State::Waiting(100), State::Waiting(500)]);
-        assert_eq!(states(&set, 499), [State::Active, State::Waiting(500)]);
-        assert_eq!(states(&set, 500), [State::Retiring(1460), State::Active]);
+        assert_eq!(states(&set, 99), [KeyState::Waiting(100), KeyState::Waiting(500)]);
+        assert_eq!(states(&set, 499), [KeyState::Active, KeyState::Waiting(500)]);
+        assert_eq!(states(&set, 500), [KeyState::Retiring(1460), KeyState::Active]);
         assert_eq!(set.retire(1459, LIFETIMES), [""; 0]);
-        assert_eq!(states(&set, 1460), [State::Retired, State::Active]);
+        assert_eq!(states(&set, 1460), [KeyState::Retired, KeyState::Active]);
         let first = set.keys[0].thumbprint();
         assert_eq!(set.retire(1460, LIFETIMES), [first]);
         assert_eq!(set.keys.len(), 1);
@@ -191,9 +191,12 @@ mod tests {
     fn kinds_do_not_replace_each_other() {
         let mut set = set(&[100]);
         set.keys.push(PrivateJwk::generate(Alg::Hs256, Signs::Refresh, 500));
-        assert_eq!(states(&set, 1000), [State::Active, State::Active]);
+        assert_eq!(states(&set, 1000), [KeyState::Active, KeyState::Active]);
         set.keys.push(PrivateJwk::generate(Alg::Hs256, Signs::Refresh, 900));
-        assert_eq!(states(&set, 1000), [State::Active, State::Retiring(900 + 604_860), State::Active]);
+        assert_eq!(
+            states(&set, 1000),
+            [KeyState::Active, KeyState::Retiring(900 + 604_860), KeyState::Active]
+        );
     }
 
     #[test]

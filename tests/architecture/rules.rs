@@ -21,7 +21,7 @@ const CRATES: [(&str, &[&str]); 12] = [
             "src/gateway",
             "src/http",
             "src/startup",
-            "src/store/memory/feed.rs",
+            "src/store/memory/memory_feed.rs",
             "src/store/redis",
             "crates/core/src/checker",
             "crates/core/src/feed/denylist.rs",

@@ -174,7 +174,9 @@ impl Deployment {
     /// Returns as soon as a replica has become a primary. Neither the former primary nor the nodes know it yet.
     fn depose(&self) {
         self.wait_for_replicas();
-        let Kind::Sentinel(sentinel) = &self.kind else { panic!("only Sentinels depose a primary that runs") };
+        let Kind::Sentinel(sentinel) = &self.kind else {
+            panic!("only Sentinels depose a primary that runs")
+        };
         sentinel.begin_failover();
         let is_master = |n: &usize| self.servers()[*n].info("role").is_some_and(|role| role == "master");
         wait_for("a replica is promoted", Duration::from_secs(30), || {

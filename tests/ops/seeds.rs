@@ -1,6 +1,6 @@
 //! Sessions of several users, made by the service's own scripts, on the server of a shell.
 
-use token_gateway::store::redis::keys::Keys;
+use token_gateway::store::redis::layout::Layout;
 use token_gateway_core::session::{Attempt, Jti, Reason, SessionId, Subject};
 
 use super::Shell;
@@ -34,11 +34,11 @@ impl Seed {
     }
 
     pub fn record(&self) -> String {
-        Keys::new("tg").session(&self.subject, self.session())
+        Layout::new("tg").session(&self.subject, self.session())
     }
 
     pub fn set(&self) -> String {
-        Keys::new("tg").sessions(&self.subject)
+        Layout::new("tg").sessions(&self.subject)
     }
 
     fn new(shell: &Shell, subject: &str) -> Self {

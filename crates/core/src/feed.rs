@@ -3,13 +3,13 @@
 //! - [`Denylist`]: the revoked sessions in memory, and how fresh this knowledge is.
 //! - [`sse`]: the events over HTTP, as a node writes and an API node reads them.
 //! - [`timing`]: all times of the feed, with a test that they fit each other.
-//! - [`keys`]: the streams in Redis.
+//! - [`stream_keys`]: the streams in Redis.
 //!
 //! A reader or writer of the feed is one file in the crate with its transport.
 
 mod denylist;
-pub mod keys;
 pub mod sse;
+pub mod stream_keys;
 pub mod timing;
 
 use std::time::Instant;

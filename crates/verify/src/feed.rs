@@ -7,9 +7,9 @@ use reqwest::{Client, Url};
 use secrecy::SecretString;
 use token_gateway_core::feed::Denylist;
 #[cfg(feature = "redis")]
-use token_gateway_core::feed::keys;
+use token_gateway_core::feed::stream_keys;
 #[cfg(feature = "redis")]
-use token_gateway_redis_link::{Links, feed};
+use token_gateway_redis_link::{Links, feed_reader};
 
 #[cfg(feature = "redis")]
 use crate::LinkSettings;
@@ -17,7 +17,7 @@ use crate::sse::SseReader;
 use crate::{BuildError, server_url};
 
 /// The revocation feed.
-pub struct Feed(Source);
+pub struct Feed(FeedSource);
 
 impl fmt::Debug for Feed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,7 +25,7 @@ impl fmt::Debug for Feed {
     }
 }
 
-enum Source {
+enum FeedSource {
     Http {
         url: Url,
         service_key: SecretString,
@@ -45,7 +45,7 @@ impl Feed {
     /// When the URL is not an http(s) URL, or holds a user or a password.
     pub fn http(url: &str, service_key: impl Into<SecretString>) -> Result<Self, BuildError> {
         let url = server_url::parse("the URL of the feed", url)?;
-        Ok(Self(Source::Http { url, service_key: service_key.into() }))
+        Ok(Self(FeedSource::Http { url, service_key: service_key.into() }))
     }
 
     /// The stream in Redis, read from its primary: standalone, behind Sentinels, or in a Cluster. `prefix` is the
@@ -66,20 +66,20 @@ impl Feed {
     #[cfg(feature = "redis")]
     pub fn redis(settings: LinkSettings, prefix: impl Into<String>) -> Result<Self, BuildError> {
         settings.check().map_err(BuildError)?;
-        Ok(Self(Source::Redis { settings: Box::new(settings), prefix: prefix.into() }))
+        Ok(Self(FeedSource::Redis { settings: Box::new(settings), prefix: prefix.into() }))
     }
 
     /// Passes all revocation events to the denylist, as long as it is polled.
     pub(crate) async fn follow(self, client: Client, denylist: Arc<Denylist>) {
         match self.0 {
-            Source::Http { url, service_key } => {
+            FeedSource::Http { url, service_key } => {
                 SseReader::new(url, service_key, client, denylist).follow().await;
             }
             #[cfg(feature = "redis")]
-            Source::Redis { settings, prefix } => match Links::open(&settings, None) {
+            FeedSource::Redis { settings, prefix } => match Links::open(&settings, None) {
                 Ok(links) => {
                     let keys = keys_of(&links, &prefix);
-                    feed::follow(&links, &keys, denylist.retention(), &*denylist).await;
+                    feed_reader::follow(&links, &keys, denylist.retention(), &*denylist).await;
                 }
                 Err(error) => log::error!("the feed cannot be followed: {error}"),
             },
@@ -90,5 +90,5 @@ impl Feed {
 /// The keys of the feed's partitions.
 #[cfg(feature = "redis")]
 fn keys_of(links: &Links, prefix: &str) -> Vec<String> {
-    if links.is_cluster() { keys::partitions(prefix) } else { vec![keys::stream(prefix)] }
+    if links.is_cluster() { stream_keys::partitions(prefix) } else { vec![stream_keys::stream(prefix)] }
 }

@@ -3,7 +3,7 @@
 
 #[cfg(feature = "actix")]
 pub mod actix;
-mod error;
+mod build_error;
 mod feed;
 mod jwks;
 mod server_url;
@@ -15,6 +15,6 @@ pub use token_gateway_core::token::TokenRefusal;
 #[cfg(feature = "redis")]
 pub use token_gateway_redis_link::{LinkSettings, address::Tls};
 
-pub use self::error::BuildError;
+pub use self::build_error::BuildError;
 pub use self::feed::Feed;
 pub use self::verifier::{Builder, Verifier};

@@ -23,9 +23,9 @@ const LEAST_RETENTION: Duration = Duration::from_secs(60);
 
 /// Checks access tokens in process. Cheap to clone; its background tasks end with the last clone.
 #[derive(Clone)]
-pub struct Verifier(Arc<Inner>);
+pub struct Verifier(Arc<VerifierState>);
 
-struct Inner {
+struct VerifierState {
     checker: Arc<Checker>,
     denylist: Arc<Denylist>,
     /// `None` when the key is a secret.
@@ -45,7 +45,7 @@ impl fmt::Debug for Builder {
     }
 }
 
-impl Drop for Inner {
+impl Drop for VerifierState {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
     }
@@ -54,12 +54,12 @@ impl Drop for Inner {
 /// The parts of a verifier.
 pub struct Builder {
     rules: Rules,
-    keys: Option<Source>,
+    keys: Option<KeySource>,
     feed: Option<Feed>,
     retention: Duration,
 }
 
-enum Source {
+enum KeySource {
     Jwks(Url),
     Secret(Secret),
 }
@@ -140,7 +140,7 @@ impl Builder {
     ///
     /// When the URL is not an http(s) URL, or holds a user or a password.
     pub fn jwks(mut self, url: &str) -> Result<Self, BuildError> {
-        self.keys = Some(Source::Jwks(server_url::parse("the URL of the JWK Set", url)?));
+        self.keys = Some(KeySource::Jwks(server_url::parse("the URL of the JWK Set", url)?));
         Ok(self)
     }
 
@@ -151,7 +151,7 @@ impl Builder {
     /// When it is shorter than 32 bytes, or not base64 after `base64:`.
     pub fn secret(mut self, secret: &str) -> Result<Self, BuildError> {
         let secret = Secret::parse(secret).map_err(|error| BuildError(format!("the secret {error}")))?;
-        self.keys = Some(Source::Secret(secret));
+        self.keys = Some(KeySource::Secret(secret));
         Ok(self)
     }
 
@@ -210,11 +210,13 @@ impl Builder {
         let client = client.map_err(|error| BuildError(format!("HTTP: {error}")))?;
         let denylist = Arc::new(Denylist::new(self.retention));
         let (jwks, keys): (_, Arc<dyn Keys>) = match source {
-            Source::Jwks(url) => {
+            KeySource::Jwks(url) => {
                 let jwks = Arc::new(Jwks::new(url, client.clone()));
                 (Some(jwks.clone()), jwks)
             }
-            Source::Secret(secret) => (None, Arc::new(Fixed(Arc::new(VerifyingKey::from_secret(&secret))))),
+            KeySource::Secret(secret) => {
+                (None, Arc::new(Fixed(Arc::new(VerifyingKey::from_secret(&secret)))))
+            }
         };
         let mut tasks = vec![tokio::spawn(feed.follow(client, denylist.clone()))];
         tasks.extend(jwks.clone().map(|jwks| tokio::spawn(jwks.keep())));
@@ -223,7 +225,7 @@ impl Builder {
             let checker = checker.clone();
             async move { checker.drop_ended().await }
         }));
-        Ok(Verifier(Arc::new(Inner { checker, denylist, jwks, tasks })))
+        Ok(Verifier(Arc::new(VerifierState { checker, denylist, jwks, tasks })))
     }
 }
 

@@ -8,7 +8,7 @@ use super::super::output::{print, print_json, table};
 use super::super::usage::as_usage;
 use crate::config::{KeySettings, read_key_set};
 use crate::token::jwk::PrivateJwk;
-use crate::token::key_set::{KeySet, State};
+use crate::token::key_set::{KeySet, KeyState};
 use crate::view::rfc3339_seconds;
 
 #[derive(Debug, Args)]
@@ -52,10 +52,10 @@ impl List {
 
     fn item(&self, set: &KeySet, jwk: &PrivateJwk, now: u64) -> Item {
         let (state, until) = match set.state(jwk, now, self.settings.lifetimes()) {
-            State::Waiting(_) => ("waiting", None),
-            State::Active => ("active", None),
-            State::Retiring(until) => ("retiring", Some(rfc3339_seconds(until))),
-            State::Retired => ("retired", None),
+            KeyState::Waiting(_) => ("waiting", None),
+            KeyState::Active => ("active", None),
+            KeyState::Retiring(until) => ("retiring", Some(rfc3339_seconds(until))),
+            KeyState::Retired => ("retired", None),
         };
         Item {
             kid: jwk.thumbprint(),

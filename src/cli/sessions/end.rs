@@ -16,7 +16,7 @@ use crate::cli::process::on_runtime;
 use crate::cli::usage::as_usage;
 use crate::config::OperatorEndFlags;
 use crate::gateway::Deadline;
-use crate::gateway::end::Ender;
+use crate::gateway::ender::Ender;
 use crate::store::redis::{RedisSettings, RedisStore};
 use crate::store::{Ends, Policy, StoreError};
 use crate::telemetry::metrics::Metrics;

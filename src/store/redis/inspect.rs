@@ -15,15 +15,15 @@ pub use self::finding::{Finding, Severity};
 use self::info::Info;
 pub use self::readiness::ready;
 pub use self::replication::Requirements;
-use super::keys::{Keys, LAYOUT_VERSION};
-use super::settings::RedisSettings;
+use super::layout::{LAYOUT_VERSION, Layout};
+use super::redis_settings::RedisSettings;
 use crate::store::StoreError;
 
 /// Asks each primary about itself. Needs `INFO`. Facts known only from `CONFIG GET` are left open where it is denied.
 pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, StoreError> {
     let mut primaries = Primaries::open(&settings.link).await?;
     let requirements = Requirements::of(&settings.link)?;
-    let keys = Keys::new(&settings.prefix);
+    let keys = Layout::new(&settings.prefix);
     let (layout, several) = (keys.layout(), primaries.all.len() > 1);
     let found: Option<String> = redis::cmd("GET")
         .arg(&layout)
@@ -44,7 +44,7 @@ pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, StoreErro
 
 async fn findings_of(
     connection: &mut MultiplexedConnection,
-    keys: &Keys,
+    keys: &Layout,
     requirements: Requirements,
 ) -> Result<Vec<Finding>, StoreError> {
     let questions = primary::questions(keys);

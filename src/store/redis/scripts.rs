@@ -15,13 +15,13 @@ pub mod open_layout;
 pub mod publish;
 mod record;
 pub mod rotate;
-mod script;
 pub mod set_claims;
+mod store_script;
 
-pub use self::script::Script;
+pub use self::store_script::StoreScript;
 
 /// All scripts, in reading order.
-pub static ALL: [&Script; 11] = [
+pub static ALL: [&StoreScript; 11] = [
     &rotate::SCRIPT,
     &create::SCRIPT,
     &end_session::SCRIPT,
@@ -41,11 +41,11 @@ mod tests {
 
     use super::*;
 
-    fn header(script: &Script) -> Vec<&str> {
+    fn header(script: &StoreScript) -> Vec<&str> {
         script.lua.source().lines().skip(1).take_while(|line| line.starts_with("--")).collect()
     }
 
-    fn body(script: &Script) -> String {
+    fn body(script: &StoreScript) -> String {
         let code = script.lua.source().lines().filter(|line| !line.trim_start().starts_with("--"));
         code.collect::<Vec<_>>().join("\n")
     }

@@ -7,9 +7,9 @@
 mod census;
 mod reader;
 mod server;
-mod session;
+mod stored_session;
 
 pub use self::census::{Census, Leaks, Sample};
 pub use self::reader::Survey;
 pub use self::server::{Feed, Memory};
-pub use self::session::{CurrentToken, Found};
+pub use self::stored_session::{CurrentToken, Found};

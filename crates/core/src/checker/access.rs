@@ -9,16 +9,16 @@ use crate::token::AccessToken;
 
 /// An access token found valid. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Access(Arc<Inner>);
+pub struct Access(Arc<AccessContent>);
 
 #[derive(PartialEq, Eq)]
-struct Inner {
+struct AccessContent {
     token: AccessToken,
     /// A JSON object: the claims as they stand in the token.
     payload: Vec<u8>,
 }
 
-impl std::fmt::Debug for Inner {
+impl std::fmt::Debug for AccessContent {
     /// Without the claims: these may say more of a person than a log should hold.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.token.fmt(f)
@@ -27,7 +27,7 @@ impl std::fmt::Debug for Inner {
 
 impl Access {
     pub(super) fn new(token: AccessToken, payload: Vec<u8>) -> Self {
-        Self(Arc::new(Inner { token, payload }))
+        Self(Arc::new(AccessContent { token, payload }))
     }
 
     pub(super) fn token(&self) -> &AccessToken {

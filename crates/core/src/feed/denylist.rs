@@ -24,7 +24,7 @@ const EVENT_BACKLOG: usize = 1024;
 pub struct Denylist {
     /// How long an end is kept.
     retention: Duration,
-    state: RwLock<State>,
+    state: RwLock<Entries>,
     began: Instant,
     /// The watermark of all partitions together, in microseconds since `began`; 0 as long as one of them has none.
     watermark: AtomicU64,
@@ -34,10 +34,10 @@ pub struct Denylist {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Entries {
     /// One end of each session. There are more only where the holder of a signing key has made up another subject for
     /// it.
-    ends: HashMap<SessionId, Vec<End>>,
+    ends: HashMap<SessionId, Vec<RevokedSession>>,
     /// Ends by this node that the feed may not have brought yet.
     own: VecDeque<(Instant, Subject, EndedSession)>,
     latest: Timestamp,
@@ -48,7 +48,7 @@ struct State {
 }
 
 #[derive(Debug, Clone)]
-struct End {
+struct RevokedSession {
     subject: Subject,
     ended: EndedSession,
     learnt: Instant,
@@ -144,7 +144,7 @@ impl Denylist {
                 && end.learnt.elapsed() < self.retention
                 && !held.contains(&(end.ended.session, &end.subject))
         });
-        lost.map(End::named).collect()
+        lost.map(RevokedSession::named).collect()
     }
 
     /// The events published since `since`, in no order, and a receiver of all later ones.
@@ -194,11 +194,11 @@ impl Denylist {
         let _ = timeout_at((self.began + FIRST_SNAPSHOTS).into(), read.wait_for(|read| *read)).await;
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, State> {
+    fn read(&self) -> RwLockReadGuard<'_, Entries> {
         self.state.read().expect("no panic while the ends are held")
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, State> {
+    fn write(&self) -> RwLockWriteGuard<'_, Entries> {
         self.state.write().expect("no panic while the ends are held")
     }
 }
@@ -217,13 +217,13 @@ impl Listener for Denylist {
     }
 }
 
-impl End {
+impl RevokedSession {
     fn named(&self) -> (Subject, EndedSession) {
         (self.subject.clone(), self.ended.clone())
     }
 }
 
-impl State {
+impl Entries {
     /// Returns whether this was the first event of the end.
     fn learn(
         &mut self,
@@ -233,7 +233,7 @@ impl State {
     ) -> bool {
         let ends = self.ends.entry(ended.session).or_default();
         let known = ends.iter().position(|end| end.subject == *subject).unwrap_or_else(|| {
-            ends.push(End {
+            ends.push(RevokedSession {
                 subject: subject.clone(),
                 ended: ended.clone(),
                 learnt: Instant::now(),

@@ -9,7 +9,7 @@ use token_gateway_core::session::{SessionId, Subject};
 
 use super::finding::{Finding, Severity};
 use super::info::{Info, version_of};
-use crate::store::redis::keys::Keys;
+use crate::store::redis::layout::Layout;
 
 /// The first release of Valkey without checks while it loads. No such release of Redis is known.
 const MENDED_VALKEY: (u32, u32, u32) = (9, 1, 2);
@@ -18,7 +18,7 @@ const SUBJECT: &str = "default-user";
 
 /// The writes of the scripts as the file holds them, key and all. An expired key is deleted in their midst. From Redis
 /// 7.2 on, the first transaction of a file begins with `SELECT`.
-fn writes(keys: &Keys) -> [Vec<String>; 10] {
+fn writes(keys: &Layout) -> [Vec<String>; 10] {
     let (subject, session): (Subject, SessionId) =
         ("check".parse().expect("a subject"), "1000000000000000000".parse().expect("an id"));
     let (layout, feed) = (keys.layout(), keys.feed());
@@ -39,7 +39,7 @@ fn writes(keys: &Keys) -> [Vec<String>; 10] {
 }
 
 /// Whether `default` may run all commands that the file may hold.
-pub fn questions(keys: &Keys) -> impl Iterator<Item = Cmd> {
+pub fn questions(keys: &Layout) -> impl Iterator<Item = Cmd> {
     writes(keys).into_iter().map(|words| redis::cmd("ACL").arg("DRYRUN").arg("default").arg(words).to_owned())
 }
 

@@ -6,10 +6,10 @@ use super::finding::{Finding, Severity};
 use super::info::{Info, version_of};
 use super::replication::Requirements;
 use super::{default_user, replication};
-use crate::store::redis::keys::Keys;
+use crate::store::redis::layout::Layout;
 
 /// The questions to each primary, asked in one round trip. The answer to `INFO` comes first.
-pub fn questions(keys: &Keys) -> Pipeline {
+pub fn questions(keys: &Layout) -> Pipeline {
     let mut all = redis::pipe();
     all.cmd("INFO");
     default_user::questions(keys).for_each(|question| _ = all.add_command(question));

@@ -8,14 +8,14 @@ use tokio::time::timeout;
 use super::primary;
 use super::replication::Requirements;
 use crate::store::StoreError;
-use crate::store::redis::keys::Keys;
+use crate::store::redis::layout::Layout;
 use crate::store::redis::scripts::open_layout;
 
 /// The dangers to the promises, in words. In a Cluster a node can serve as long as any primary answers. The users of
 /// the others get 503. Asks twice, for at most `patience` each.
 pub async fn ready(
     links: &Links,
-    keys: &Keys,
+    keys: &Layout,
     requirements: Requirements,
     patience: Duration,
 ) -> Result<Vec<String>, StoreError> {
@@ -37,7 +37,7 @@ pub async fn ready(
 }
 
 /// Refuses an unknown layout. A Cluster may leave the question unanswered: its layout lies on one of the primaries.
-async fn require_layout(links: &Links, keys: &Keys, patience: Duration) -> Result<(), StoreError> {
+async fn require_layout(links: &Links, keys: &Layout, patience: Duration) -> Result<(), StoreError> {
     match timeout(patience, open_layout(links, keys)).await {
         Ok(Err(error)) if error.is_corrupt() || !links.is_cluster() => Err(error),
         Err(_) if !links.is_cluster() => Err(StoreError::Unavailable("no answer in time".into())),
@@ -45,7 +45,7 @@ async fn require_layout(links: &Links, keys: &Keys, patience: Duration) -> Resul
     }
 }
 
-async fn open_layout(links: &Links, keys: &Keys) -> Result<(), StoreError> {
+async fn open_layout(links: &Links, keys: &Layout) -> Result<(), StoreError> {
     let layout = keys.layout();
     let reply = links.call(&layout, |_| open_layout::call(&layout)).await?;
     Ok(open_layout::decode(reply)?)

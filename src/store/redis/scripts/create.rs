@@ -4,10 +4,11 @@ use token_gateway_core::clock::Clock;
 use token_gateway_redis_link::{Call, Reply};
 
 use super::ended;
-use super::script::Script;
+use super::store_script::StoreScript;
 use crate::store::{Created, NewSession, Policy, StoreError};
 
-pub static SCRIPT: Script = Script::new("create", &["created", "exists", "late"], include_str!("create.lua"));
+pub static SCRIPT: StoreScript =
+    StoreScript::new("create", &["created", "exists", "late"], include_str!("create.lua"));
 
 /// `keys` are those of the session's record and of the subject's sessions. `clock` is the server's.
 pub fn call(keys: [&str; 2], new: &NewSession<'_>, policy: &Policy, clock: &Clock) -> Call {

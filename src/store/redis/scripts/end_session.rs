@@ -5,11 +5,11 @@ use std::time::Duration;
 use token_gateway_core::session::Reason;
 use token_gateway_redis_link::{Call, Reply};
 
-use super::script::Script;
+use super::store_script::StoreScript;
 use crate::store::{EndOutcome, StoreError};
 
-pub static SCRIPT: Script =
-    Script::new("end_session", &["ended", "already", "unknown"], include_str!("end_session.lua"));
+pub static SCRIPT: StoreScript =
+    StoreScript::new("end_session", &["ended", "already", "unknown"], include_str!("end_session.lua"));
 
 /// `keys` are those of the session's record and of the subject's sessions.
 pub fn call(keys: [&str; 2], reason: Reason, tombstone_ttl: Duration) -> Call {

@@ -7,10 +7,10 @@ use token_gateway_core::session::{Reason, SessionId};
 use token_gateway_redis_link::{Call, Reply};
 
 use super::ended;
-use super::script::Script;
+use super::store_script::StoreScript;
 use crate::store::{Ends, StoreError};
 
-pub static SCRIPT: Script = Script::new("end_subject", &["ended"], include_str!("end_subject.lua"));
+pub static SCRIPT: StoreScript = StoreScript::new("end_subject", &["ended"], include_str!("end_subject.lua"));
 
 /// Ends the sessions of the set `sessions`, except one, that were created until `sent_at` on the server's clock.
 pub fn call(

@@ -4,11 +4,11 @@ use token_gateway_core::session::SessionId;
 use token_gateway_redis_link::{Call, Reply};
 
 use super::record;
-use super::script::Script;
+use super::store_script::StoreScript;
 use crate::store::{Lookup, StoreError};
 
-pub static SCRIPT: Script =
-    Script::new("get_session", &["live", "ended", "unknown"], include_str!("get_session.lua"));
+pub static SCRIPT: StoreScript =
+    StoreScript::new("get_session", &["live", "ended", "unknown"], include_str!("get_session.lua"));
 
 /// `session` is the key of the session's record.
 pub fn call(session: &str) -> Call {

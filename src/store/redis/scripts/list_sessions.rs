@@ -3,10 +3,11 @@
 use token_gateway_redis_link::{Call, Reply};
 
 use super::record;
-use super::script::Script;
+use super::store_script::StoreScript;
 use crate::store::{SessionRecord, StoreError};
 
-pub static SCRIPT: Script = Script::new("list_sessions", &["sessions"], include_str!("list_sessions.lua"));
+pub static SCRIPT: StoreScript =
+    StoreScript::new("list_sessions", &["sessions"], include_str!("list_sessions.lua"));
 
 /// `sessions` is the key of the subject's sessions.
 pub fn call(sessions: &str) -> Call {

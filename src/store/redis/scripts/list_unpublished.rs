@@ -4,11 +4,11 @@ use token_gateway_core::feed::EndedSession;
 use token_gateway_redis_link::{Call, Reply};
 
 use super::ended;
-use super::script::Script;
+use super::store_script::StoreScript;
 use crate::store::StoreError;
 
-pub static SCRIPT: Script =
-    Script::new("list_unpublished", &["unpublished"], include_str!("list_unpublished.lua"));
+pub static SCRIPT: StoreScript =
+    StoreScript::new("list_unpublished", &["unpublished"], include_str!("list_unpublished.lua"));
 
 /// `sessions` is the key of the subject's sessions.
 pub fn call(sessions: &str) -> Call {

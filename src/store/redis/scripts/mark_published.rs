@@ -3,10 +3,11 @@
 use token_gateway_core::feed::EndedSession;
 use token_gateway_redis_link::{Call, Reply};
 
-use super::script::Script;
+use super::store_script::StoreScript;
 use crate::store::StoreError;
 
-pub static SCRIPT: Script = Script::new("mark_published", &["marked"], include_str!("mark_published.lua"));
+pub static SCRIPT: StoreScript =
+    StoreScript::new("mark_published", &["marked"], include_str!("mark_published.lua"));
 
 /// `sessions` is the key of the subject's sessions.
 pub fn call(sessions: &str, ended: &[EndedSession]) -> Call {

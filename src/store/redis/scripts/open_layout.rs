@@ -2,14 +2,15 @@
 
 use token_gateway_redis_link::{Call, Handshake, LinkError, Reply};
 
-use super::script::Script;
-use crate::store::redis::keys::{Keys, LAYOUT_VERSION};
+use super::store_script::StoreScript;
+use crate::store::redis::layout::{LAYOUT_VERSION, Layout};
 
-pub static SCRIPT: Script = Script::new("open_layout", &["layout"], include_str!("open_layout.lua"));
+pub static SCRIPT: StoreScript =
+    StoreScript::new("open_layout", &["layout"], include_str!("open_layout.lua"));
 
 /// The first call on each new connection. Only a primary of a known layout answers it. Without it a node could write
 /// behind the fence of `migrations-notes/README.md`.
-pub fn handshake(keys: &Keys) -> Handshake {
+pub fn handshake(keys: &Layout) -> Handshake {
     let layout = keys.layout();
     let call = call(&layout);
     Handshake::new(layout, call, decode)

@@ -6,10 +6,10 @@ use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::Subject;
 use token_gateway_redis_link::{Call, Reply};
 
-use super::script::Script;
+use super::store_script::StoreScript;
 use crate::store::StoreError;
 
-pub static SCRIPT: Script = Script::new("publish", &["appended"], include_str!("publish.lua"));
+pub static SCRIPT: StoreScript = StoreScript::new("publish", &["appended"], include_str!("publish.lua"));
 
 /// `feed` is the key of a partition of the feed.
 pub fn call(feed: &str, subject: &Subject, ended: &[EndedSession], retention: Duration) -> Call {

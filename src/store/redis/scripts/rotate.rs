@@ -5,10 +5,10 @@ use token_gateway_core::session::Jti;
 use token_gateway_redis_link::{Call, Reply};
 
 use super::ended;
-use super::script::Script;
+use super::store_script::StoreScript;
 use crate::store::{Policy, Rotated, Rotation, StoreError, Successor};
 
-pub static SCRIPT: Script = Script::new(
+pub static SCRIPT: StoreScript = StoreScript::new(
     "rotate",
     &["unknown", "ended", "replayed", "rotated", "rolled_back", "late", "suspect", "reused"],
     include_str!("rotate.lua"),

@@ -3,10 +3,10 @@
 use token_gateway_core::session::SessionId;
 use token_gateway_redis_link::{Call, Reply};
 
-use super::script::Script;
+use super::store_script::StoreScript;
 use crate::store::StoreError;
 
-pub static SCRIPT: Script = Script::new("set_claims", &["updated"], include_str!("set_claims.lua"));
+pub static SCRIPT: StoreScript = StoreScript::new("set_claims", &["updated"], include_str!("set_claims.lua"));
 
 /// `sessions` is the key of the subject's sessions. Without a `session`, all of them get the claims.
 pub fn call(sessions: &str, session: Option<SessionId>, claims: &str) -> Call {

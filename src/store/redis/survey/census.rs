@@ -7,7 +7,7 @@ use token_gateway_core::session::Subject;
 
 use super::reader::{Cursor, SCAN_BATCH, Survey};
 use crate::store::StoreError;
-use crate::store::redis::keys::Key;
+use crate::store::redis::layout::Key;
 
 /// The findings of a walk over all keys.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub struct Census {
     pub sets: Sample,
 }
 
-/// Keys of subjects without an expiry: they would stay for ever.
+/// Layout of subjects without an expiry: they would stay for ever.
 #[derive(Debug, Default)]
 pub struct Leaks {
     pub count: u64,

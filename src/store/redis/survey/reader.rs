@@ -4,9 +4,9 @@ use redis::{Cmd, FromRedisValue, RedisError, Value};
 use token_gateway_redis_link::{Call, Primaries, Reply, send, unavailable};
 
 use crate::store::StoreError;
-use crate::store::redis::keys::Keys;
+use crate::store::redis::layout::Layout;
+use crate::store::redis::redis_settings::RedisSettings;
 use crate::store::redis::scripts::open_layout;
-use crate::store::redis::settings::RedisSettings;
 
 /// How many keys one round trip walks over.
 pub(super) const SCAN_BATCH: u64 = 1000;
@@ -14,14 +14,14 @@ pub(super) const SCAN_BATCH: u64 = 1000;
 /// Reads a deployment for the commands of operators.
 pub struct Survey {
     pub(super) primaries: Primaries,
-    pub(super) keys: Keys,
+    pub(super) keys: Layout,
     layout: Option<String>,
 }
 
 impl Survey {
     /// Connects, and refuses a layout unknown to this release. No layout at all is fine.
     pub async fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
-        let keys = Keys::new(&settings.prefix);
+        let keys = Layout::new(&settings.prefix);
         let (primaries, layout) = (Primaries::open(&settings.link).await?, keys.layout());
         let mut survey = Self { primaries, keys, layout: None };
         survey.layout = survey.ask(&layout, redis::cmd("GET").arg(&layout)).await?;

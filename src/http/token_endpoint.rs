@@ -40,9 +40,9 @@ struct RefreshForm {
 }
 
 /// The errors of a refresh alone.
-struct Refused;
+struct RefreshRefusals;
 
-impl IntoResponses for Refused {
+impl IntoResponses for RefreshRefusals {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let refusals = [
             GrantRefusal::Token(TokenRefusal::Malformed),
@@ -77,7 +77,7 @@ impl IntoResponses for Refused {
         example = "7f9c24e8a1b34d5c9e0f6a7b8c9d0e1f",
     )),
     request_body(content = RefreshForm, content_type = form::MEDIA_TYPE),
-    responses((status = 200, description = "A new pair of tokens", body = answer::Tokens), Refused),
+    responses((status = 200, description = "A new pair of tokens", body = answer::TokenResponse), RefreshRefusals),
     security((), ("service_key" = []), ("service_basic" = [])),
 )]
 pub async fn refresh(

@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | `tg:{sub}:session:<sid>` | hash | refresh lifetime, re-armed at each rotation | the refresh record, or a tombstone |
 //! | `tg:{sub}:sessions` | set | as its longest-lived member | ids of the subject's live sessions, and of ended ones until they are published |
-//! | `tg:revocations`; in a Cluster `tg:{feed-N}:revocations`, see [`feed::keys`] | stream | trimmed by age | the revocation feed |
+//! | `tg:revocations`; in a Cluster `tg:{feed-N}:revocations`, see [`feed::stream_keys`] | stream | trimmed by age | the revocation feed |
 //! | `tg:schema` | string | none | [`LAYOUT_VERSION`] |
 //!
 //! All keys of one subject share the hash tag `{sub}`, so they sit in one Cluster slot and one script can
@@ -25,11 +25,11 @@ pub enum Key {
 }
 
 #[derive(Debug, Clone)]
-pub struct Keys {
+pub struct Layout {
     prefix: String,
 }
 
-impl Keys {
+impl Layout {
     /// `prefix` is `REDIS_PREFIX`: no brace, or every subject would share one slot.
     pub fn new(prefix: &str) -> Self {
         Self { prefix: prefix.to_owned() }
@@ -61,12 +61,12 @@ impl Keys {
     }
 
     pub fn feed(&self) -> String {
-        feed::keys::stream(&self.prefix)
+        feed::stream_keys::stream(&self.prefix)
     }
 
     /// The partitions of the feed in a Cluster.
     pub fn feeds(&self) -> Vec<String> {
-        feed::keys::partitions(&self.prefix)
+        feed::stream_keys::partitions(&self.prefix)
     }
 
     pub fn layout(&self) -> String {
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn every_key_is_pinned_because_a_changed_name_is_a_data_migration() {
-        let keys = Keys::new("tg");
+        let keys = Layout::new("tg");
         let subject: Subject = "alice@example.com".parse().unwrap();
         let session: SessionId = "4830719265501837429".parse().unwrap();
         assert_eq!(keys.session(&subject, session), "tg:{alice@example.com}:session:4830719265501837429");
@@ -115,12 +115,12 @@ mod tests {
     #[test]
     fn a_hostile_subject_stays_inside_its_hash_tag() {
         let subject: Subject = "a}:{b".parse().unwrap();
-        assert_eq!(Keys::new("tg").sessions(&subject), "tg:{a%7D%3A%7Bb}:sessions");
+        assert_eq!(Layout::new("tg").sessions(&subject), "tg:{a%7D%3A%7Bb}:sessions");
     }
 
     #[test]
     fn a_key_is_read_back_and_what_is_none_of_ours_is_not() {
-        let (keys, session) = (Keys::new("tg:eu"), SessionId::random());
+        let (keys, session) = (Layout::new("tg:eu"), SessionId::random());
         for name in ["alice", "a}:{b ü%", "x".repeat(255).as_str()] {
             let subject: Subject = name.parse().unwrap();
             let read = |key: String| keys.read(key.as_bytes());
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_session_key_is_its_set_key_without_the_s_and_the_id() {
-        let keys = Keys::new("tg");
+        let keys = Layout::new("tg");
         let (subject, session) = ("bob".parse().unwrap(), SessionId::random());
         let set = keys.sessions(&subject);
         assert_eq!(keys.session(&subject, session), format!("{}:{session}", &set[..set.len() - 1]));

@@ -9,7 +9,7 @@ pub const PARTITIONS: [u16; 16] =
 /// The stream of a standalone server, with the prefix of all keys.
 ///
 /// ```
-/// assert_eq!(token_gateway_core::feed::keys::stream("tg"), "tg:revocations");
+/// assert_eq!(token_gateway_core::feed::stream_keys::stream("tg"), "tg:revocations");
 /// ```
 pub fn stream(prefix: &str) -> String {
     format!("{prefix}:revocations")
@@ -18,7 +18,7 @@ pub fn stream(prefix: &str) -> String {
 /// The streams of a Cluster, one for each partition.
 ///
 /// ```
-/// assert_eq!(token_gateway_core::feed::keys::partitions("tg")[0], "tg:{feed-596}:revocations");
+/// assert_eq!(token_gateway_core::feed::stream_keys::partitions("tg")[0], "tg:{feed-596}:revocations");
 /// ```
 pub fn partitions(prefix: &str) -> Vec<String> {
     PARTITIONS.iter().map(|number| format!("{prefix}:{{feed-{number}}}:revocations")).collect()

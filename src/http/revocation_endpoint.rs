@@ -25,9 +25,9 @@ use crate::gateway::{Gateway, GrantRefusal};
 struct Revoked {}
 
 /// The error of a revocation alone.
-struct Refused;
+struct RevocationRefusals;
 
-impl IntoResponses for Refused {
+impl IntoResponses for RevocationRefusals {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         refusals::document([ErrorResponse::Grant(GrantRefusal::Client)])
     }
@@ -42,7 +42,7 @@ impl IntoResponses for Refused {
     tag = "OAuth",
     operation_id = "revoke",
     request_body(content = TokenForm, content_type = form::MEDIA_TYPE),
-    responses((status = 200, description = "No token of that session works", body = Revoked), Refused),
+    responses((status = 200, description = "No token of that session works", body = Revoked), RevocationRefusals),
     security((), ("service_key" = []), ("service_basic" = [])),
 )]
 pub async fn revoke(

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// The revocation feed.
-pub(super) struct Feed {
+pub(super) struct MemoryFeed {
     entries: Mutex<Entries>,
     /// The number of events ever appended.
     length: watch::Sender<usize>,
@@ -24,13 +24,13 @@ struct Entries {
     trimmed: usize,
 }
 
-impl Default for Feed {
+impl Default for MemoryFeed {
     fn default() -> Self {
         Self { entries: Mutex::default(), length: watch::Sender::new(0) }
     }
 }
 
-impl Feed {
+impl MemoryFeed {
     /// Passes the feed to `listener`, for as long as the future is polled.
     pub async fn follow(&self, listener: &(dyn Listener + Sync)) {
         listener.opened(1);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use token_gateway_core::session::{Jti, SessionId, Subject};
 
 use super::reader::{Cursor, SCAN_BATCH, Survey, failed};
-use crate::store::redis::keys::Key;
+use crate::store::redis::layout::Key;
 use crate::store::redis::scripts::{get_session, list_sessions};
 use crate::store::{Lookup, SessionRecord, StoreError};
 
