@@ -3,11 +3,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use token_gateway::store::redis::layout::{Key, Keys};
+use token_gateway::store::redis::layout::{Key, Layout};
 use token_gateway_core::session::Subject;
 
 fuzz_target!(|data: &[u8]| {
-    let keys = Keys::new("tg");
+    let keys = Layout::new("tg");
     let again = keys.read(data).map(|key| match key {
         Key::Session(subject, session) => keys.session(&subject, session),
         Key::Sessions(subject) => keys.sessions(&subject),

@@ -9,7 +9,7 @@ use redis::Value;
 use token_gateway::store::redis::scripts::{
     create, end_session, end_subject, get_session, list_sessions, open_layout, rotate, set_claims,
 };
-use token_gateway::store::{StoreError, Lookup, Rotated, Rotation, SessionRecord, Successor};
+use token_gateway::store::{Lookup, Rotated, Rotation, SessionRecord, StoreError, Successor};
 use token_gateway::token::Grant;
 use token_gateway::view;
 use token_gateway_core::clock::{Clock, Moment, Timestamp};
