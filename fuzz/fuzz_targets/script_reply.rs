@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use libfuzzer_sys::fuzz_target;
 use redis::Value;
 use token_gateway::store::redis::scripts::{
-    create, end_session, end_subject, get_session, list_sessions, open_layout, rotate, set_claims,
+    create, end_session, end_subject, get_session, list_sessions, list_unpublished, open_layout, rotate,
+    set_claims,
 };
 use token_gateway::store::{Lookup, Rotated, Rotation, SessionRecord, StoreError, Successor};
 use token_gateway::token::Grant;
@@ -44,6 +45,9 @@ fuzz_target!(|data: &[u8]| {
     let _ = read(&reply, end_session::decode);
     if let Some(ended) = read(&reply, end_subject::decode) {
         assert!(2 * ended.all().len() <= lines(data) - 3);
+    }
+    if let Some(ended) = read(&reply, list_unpublished::decode) {
+        assert_eq!(2 * ended.len(), lines(data) - 2);
     }
     let session = presented.session();
     if let Some(Lookup::Live { record, .. }) = read(&reply, |reply| get_session::decode(reply, session)) {
