@@ -14,7 +14,7 @@
 //! - `scopes`: the bounds of each question.
 //! - `question`: a question to the model checker. `story`: its answer.
 //! - `full`: the table as it is. `lines`: the table without one of its lines. `gaps`: the limits of its promises.
-//! - `embedded`: whether `src/store/memory.rs` still has the same table.
+//! - `embedded`: whether `src/store/memory/transitions.rs` still has the same table.
 //!
 //! Time is an order. Moments are numbered anew after each step, so only their order makes a difference. Clocks either
 //! agree or lie further apart than all moments. Grace is counted in hours.

@@ -1,7 +1,7 @@
 //! The table of transitions, line by line, with the alternatives of each line.
 //!
-//! ARCHITECTURE.md, `rotate.lua` and `memory.rs` have the same names and the same order. `embedded` compares the table
-//! with `memory.rs`.
+//! ARCHITECTURE.md, `rotate.lua` and `src/store/memory/transitions.rs` have the same lines. `embedded` compares the table
+//! with the embedded store.
 
 use crate::record::{Live, Record, Records, Stamp, Token};
 
