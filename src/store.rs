@@ -167,7 +167,7 @@ pub trait Store: Send + Sync {
 
     /// Passes the revocation feed to `listener`: the events it holds, then each new one, for as long as the future is
     /// polled.
-    async fn follow(&self, listener: &(dyn Listener + Sync));
+    async fn subscribe(&self, listener: &(dyn Listener + Sync));
 
     /// Whether the store can serve: reachable, writable, and of a layout known to this node. Returns the remaining
     /// dangers to the promises, in words.

@@ -247,8 +247,8 @@ impl Store for Other {
         self.inner.lower_bound(subject, moment)
     }
 
-    async fn follow(&self, listener: &(dyn Listener + Sync)) {
-        self.inner.follow(listener).await;
+    async fn subscribe(&self, listener: &(dyn Listener + Sync)) {
+        self.inner.subscribe(listener).await;
     }
 
     async fn ready(&self) -> Result<Vec<String>, StoreError> {

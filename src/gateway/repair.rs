@@ -25,7 +25,7 @@ const REPAIRS_AT_ONCE: usize = 32;
 pub async fn subscribe(store: Arc<dyn Store>, denylist: Arc<Denylist>, ender: Ender, call_timeout: Duration) {
     let (lost, to_repair) = unbounded_channel();
     let subscriber = Subscriber { denylist, lost, repairs: Repairs::default() };
-    tokio::join!(store.follow(&subscriber), repair_all(to_repair, &subscriber, ender, call_timeout));
+    tokio::join!(store.subscribe(&subscriber), repair_all(to_repair, &subscriber, ender, call_timeout));
 }
 
 struct Subscriber {

@@ -209,8 +209,8 @@ impl Store for MemoryStore {
         self.clock.lower_bound(moment)
     }
 
-    async fn follow(&self, listener: &(dyn Listener + Sync)) {
-        self.feed.follow(listener).await;
+    async fn subscribe(&self, listener: &(dyn Listener + Sync)) {
+        self.feed.subscribe(listener).await;
     }
 
     async fn ready(&self) -> Result<Vec<String>, StoreError> {

@@ -163,8 +163,8 @@ impl Store for RedisStore {
         self.links.lower_bound(|| self.keys.sessions(subject), moment)
     }
 
-    async fn follow(&self, listener: &(dyn Listener + Sync)) {
-        feed_reader::follow(&self.links, &self.feeds, self.policy.feed_retention, listener).await;
+    async fn subscribe(&self, listener: &(dyn Listener + Sync)) {
+        feed_reader::subscribe(&self.links, &self.feeds, self.policy.feed_retention, listener).await;
     }
 
     /// Asks twice, within the deadline of the caller.

@@ -36,7 +36,12 @@ struct EntryId(u64, u64);
 
 /// Reads the feed under `keys`, and passes it to `listener`, for as long as the future is polled. There is one key for
 /// each partition. Entries are needed for `retention`.
-pub async fn follow(links: &Links, keys: &[String], retention: Duration, listener: &(dyn Listener + Sync)) {
+pub async fn subscribe(
+    links: &Links,
+    keys: &[String],
+    retention: Duration,
+    listener: &(dyn Listener + Sync),
+) {
     listener.opened(keys.len());
     let partitions = keys.iter().enumerate().map(|(number, key)| Partition {
         links,

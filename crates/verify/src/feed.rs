@@ -70,7 +70,7 @@ impl Feed {
     }
 
     /// Passes all revocation events to the denylist, as long as it is polled.
-    pub(crate) async fn follow(self, client: Client, denylist: Arc<Denylist>) {
+    pub(crate) async fn subscribe(self, client: Client, denylist: Arc<Denylist>) {
         match self.0 {
             FeedSource::Http { url, service_key } => {
                 SseReader::new(url, service_key, client, denylist).follow().await;
@@ -79,7 +79,7 @@ impl Feed {
             FeedSource::Redis { settings, prefix } => match Links::open(&settings, None) {
                 Ok(links) => {
                     let keys = keys_of(&links, &prefix);
-                    feed_reader::follow(&links, &keys, denylist.retention(), &*denylist).await;
+                    feed_reader::subscribe(&links, &keys, denylist.retention(), &*denylist).await;
                 }
                 Err(error) => log::error!("the feed cannot be followed: {error}"),
             },

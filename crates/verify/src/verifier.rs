@@ -218,7 +218,7 @@ impl Builder {
                 (None, Arc::new(Fixed(Arc::new(VerifyingKey::from_secret(&secret)))))
             }
         };
-        let mut tasks = vec![tokio::spawn(feed.follow(client, denylist.clone()))];
+        let mut tasks = vec![tokio::spawn(feed.subscribe(client, denylist.clone()))];
         tasks.extend(jwks.clone().map(|jwks| tokio::spawn(jwks.keep())));
         let checker = Arc::new(Checker::new(keys, self.rules, denylist.clone()));
         tasks.push(tokio::spawn({

@@ -32,7 +32,7 @@ impl Default for MemoryFeed {
 
 impl MemoryFeed {
     /// Passes the feed to `listener`, for as long as the future is polled.
-    pub async fn follow(&self, listener: &(dyn Listener + Sync)) {
+    pub async fn subscribe(&self, listener: &(dyn Listener + Sync)) {
         listener.opened(1);
         let mut length = self.length.subscribe();
         let (held, mut known) = self.after(0);

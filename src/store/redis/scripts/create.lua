@@ -66,7 +66,7 @@ for _, sid in ipairs(dead) do
 end
 -- The record becomes the tombstone and is never gone in between: while its slot moves to another server, a
 -- missing key could not be written here.
-local function bury(key)
+local function leave_tombstone(key)
   redis.call('HSET', key, 'state', 'ended', 'reason', 'evicted', 'ended_at', now, 'announced', '0')
   redis.call('HDEL', key, 'jti', 'gen', 'prev', 'rotated_at', 'issued_at', 'created_at',
     'absolute_expires_at', 'claims', 'client', 'client_id', 'scope', 'aud')
@@ -82,7 +82,7 @@ end
 local reply = {'created', now, now, absolute, tostring(evicted)}
 for i = 1, evicted do
   local key = prefix .. live[i][1]
-  bury(key)
+  leave_tombstone(key)
   reply[#reply + 1] = live[i][1]
   reply[#reply + 1] = 'evicted'
 end

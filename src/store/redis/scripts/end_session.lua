@@ -27,14 +27,14 @@ end
 
 -- The record becomes the tombstone and is never gone in between: while its slot moves to another server, a
 -- missing key could not be written here.
-local function bury(key)
+local function leave_tombstone(key)
   redis.call('HSET', key, 'state', 'ended', 'reason', ARGV[1], 'ended_at', now, 'announced', '0')
   redis.call('HDEL', key, 'jti', 'gen', 'prev', 'rotated_at', 'issued_at', 'created_at',
     'absolute_expires_at', 'claims', 'client', 'client_id', 'scope', 'aud')
   redis.call('PEXPIRE', key, ARGV[2])
 end
 
-bury(KEYS[1])
+leave_tombstone(KEYS[1])
 redis.call('SADD', KEYS[2], string.sub(KEYS[1], #KEYS[2] + 1))
 redis.call('PEXPIRE', KEYS[2], ARGV[2], 'NX')
 redis.call('PEXPIRE', KEYS[2], ARGV[2], 'GT')

@@ -127,7 +127,7 @@ end
 
 -- The record becomes the tombstone and is never gone in between: while its slot moves to another server, a
 -- missing key could not be written here.
-local function bury(key)
+local function leave_tombstone(key)
   redis.call('HSET', key, 'state', 'ended', 'reason', 'reuse', 'ended_at', now, 'announced', '0')
   redis.call('HDEL', key, 'jti', 'gen', 'prev', 'rotated_at', 'issued_at', 'created_at',
     'absolute_expires_at', 'claims', 'client', 'client_id', 'scope', 'aud')
@@ -137,7 +137,7 @@ end
 local reply = {'reused', now, tostring(#ending)}
 for _, sid in ipairs(ending) do
   local key = prefix .. sid
-  bury(key)
+  leave_tombstone(key)
   reply[#reply + 1] = sid
   reply[#reply + 1] = 'reuse'
 end
