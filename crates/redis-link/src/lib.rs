@@ -2,7 +2,6 @@
 #![deny(missing_docs)]
 
 pub mod address;
-mod budget;
 mod cluster;
 mod cluster_gate;
 mod cluster_keeper;
@@ -19,7 +18,6 @@ mod link;
 mod links;
 mod primaries;
 mod primary;
-mod reply;
 mod script;
 mod sentinel;
 mod settings;
@@ -32,7 +30,6 @@ pub use self::error::LinkError;
 pub use self::handshake::Handshake;
 pub use self::links::Links;
 pub use self::primaries::Primaries;
-pub use self::reply::Reply;
-pub use self::script::{Call, Script};
+pub use self::script::{Call, Reply, Script};
 pub use self::settings::LinkSettings;
 pub use self::wire::{optional_text, send, unavailable};
