@@ -1,8 +1,7 @@
 //! The first exchange on each connection, which the caller hands in.
 
 use crate::LinkError;
-use crate::reply::Reply;
-use crate::script::Call;
+use crate::script::{Call, Reply};
 
 /// A script that every server must answer before a call is sent to it.
 ///

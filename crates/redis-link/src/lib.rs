@@ -2,7 +2,6 @@
 #![deny(missing_docs)]
 
 pub mod address;
-mod budget;
 mod cluster;
 mod cluster_gate;
 mod cluster_keeper;
@@ -20,7 +19,6 @@ mod link_settings;
 mod links;
 mod primaries;
 mod primary;
-mod reply;
 mod script;
 mod sentinel;
 mod slot_map;
@@ -33,6 +31,5 @@ pub use self::link_error::LinkError;
 pub use self::link_settings::LinkSettings;
 pub use self::links::Links;
 pub use self::primaries::Primaries;
-pub use self::reply::Reply;
-pub use self::script::{Call, Script};
+pub use self::script::{Call, Reply, Script};
 pub use self::wire::{optional_text, send, unavailable};

@@ -10,12 +10,12 @@ use token_gateway_core::clock::{Clock, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
-use crate::LinkError;
 use crate::address::Address;
 use crate::connector::Connector;
 use crate::endpoint::Endpoint;
 use crate::failure::Failure;
-use crate::wire::{CONNECT_TIMEOUT, read_time, send_asking};
+use crate::wire::{self, CONNECT_TIMEOUT, read_time};
+use crate::{Call, LinkError};
 
 /// How long the keeper waits for an answer on a silent connection before it gives the connection up. A call's deadline
 /// counts instead where it is longer.
@@ -109,9 +109,21 @@ impl Link {
         let _ = self.state.subscribe().wait_for(is_gone).await;
     }
 
-    /// One command; `asking` where `ASK` redirected it.
-    pub async fn send(&self, handle: &mut Handle, command: &Cmd, asking: bool) -> Result<Value, RedisError> {
-        let answer = send_asking(&mut handle.connection, command, asking).await;
+    /// A call of a script; `asking` where `ASK` redirected it.
+    pub async fn send_call(
+        &self,
+        handle: &mut Handle,
+        call: &Call,
+        asking: bool,
+    ) -> Result<Value, RedisError> {
+        let answer = call.send(&mut handle.connection, asking).await;
+        self.record_answer(&answer);
+        answer
+    }
+
+    /// One command.
+    pub async fn send(&self, handle: &mut Handle, command: &Cmd) -> Result<Value, RedisError> {
+        let answer = wire::send(&mut handle.connection, command).await;
         self.record_answer(&answer);
         answer
     }
@@ -133,7 +145,7 @@ impl Link {
     /// The server's time. The clock observes it.
     pub async fn time(&self, handle: &mut Handle) -> Result<Timestamp, Failure> {
         let asked = Instant::now();
-        let answer = self.send(handle, &redis::cmd("TIME"), false).await;
+        let answer = self.send(handle, &redis::cmd("TIME")).await;
         let time = answer.and_then(read_time).map_err(|error| self.judge(handle, &error))?;
         handle.clock.observe(time, asked, Instant::now());
         self.require_current(handle).map(|()| time)
@@ -146,7 +158,7 @@ impl Link {
         if self.connector.is_in_cluster() {
             return Ok(()); // a demoted server redirects us
         }
-        let info = self.send(handle, redis::cmd("INFO").arg("replication"), false).await;
+        let info = self.send(handle, redis::cmd("INFO").arg("replication")).await;
         let info: redis::InfoDict = match info.and_then(|info| Ok(redis::from_redis_value(info)?)) {
             Err(error) if error.code() == Some("NOPERM") => return Ok(()),
             info => info.map_err(|error| self.judge(handle, &error))?,

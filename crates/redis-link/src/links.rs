@@ -9,36 +9,58 @@
 //!   objects are handles on the link's connection; it recycles a handle by comparing two numbers. Beside the pool are
 //!   the connections held up by `WAIT` (`wait_pool.rs`);
 //! - a `Deployment` (`deployment.rs`) is one `Primary`, or a Cluster: a `Primary` for each primary (`cluster.rs`), and a
-//!   map from slots to primaries (`slot_map.rs`), kept current by a task (`cluster_keeper.rs`).
+//!   map from slots to primaries (`slot_map.rs`), kept current by a task (`cluster_keeper.rs`);
+//! - [`Links`] leads each call to the primary of its key, and repeats it. `links/servers.rs` reaches the primaries
+//!   around the calls.
 //!
 //! **An error means the outcome is unknown.** A call that may have been cut off is sent once more, as the same attempt:
 //! every script answers a repeated attempt as it answered the first. Redirections and slots on the move are followed a
-//! few times. All repetitions share a budget (`budget.rs`): retries must not run down a server that has just come back.
+//! few times. All repetitions share a [`RetryBudget`]: retries must not run down a server that has just come back.
+
+mod servers;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use futures_util::future::join_all;
-use redis::Pipeline;
-use redis::aio::MultiplexedConnection;
 use token_gateway_core::clock::{Clock, Timestamp};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use crate::budget::RetryBudget;
-use crate::deployment::{Deployment, Destination};
+use crate::address::Address;
+use crate::deployment::Deployment;
 use crate::failure::Failure;
 use crate::primary::Primary;
-use crate::slots::{SLOT_COUNT, slot_of};
+use crate::slots::slot_of;
 use crate::{Call, Handshake, LinkError, LinkSettings, Reply};
 
 /// How often a call may be redirected, told to try again, or sent once more.
 const RETRY_LIMIT: usize = 4;
 
+/// The price of one retry, in successes.
+const RETRY_PRICE: u32 = 10;
+
+/// The most retries at once: about as many as are in flight when a connection is lost.
+const RETRY_BURST: u32 = 512;
+
 /// Every link of one worker to a deployment.
 pub struct Links {
     deployment: Deployment,
     budget: RetryBudget,
+}
+
+/// Where a call is sent next.
+enum Destination {
+    /// The primary in charge of the key.
+    Owner,
+    /// The slot is on the move, and the key has arrived there already.
+    Importer(Address),
+}
+
+impl Destination {
+    fn is_importer(&self) -> bool {
+        matches!(self, Self::Importer(_))
+    }
 }
 
 impl Links {
@@ -84,67 +106,7 @@ impl Links {
 
     /// A lower bound of `moment` on the clock of the key's server, if known.
     pub fn lower_bound(&self, key: impl FnOnce() -> String, moment: Instant) -> Option<Timestamp> {
-        self.deployment.known_owner(|| slot_of(key()))?.link.clock()?.lower_bound(moment)
-    }
-
-    /// The answers of each primary to questions, `None` where the user may not ask.
-    pub async fn ask_primaries(
-        &self,
-        questions: &Pipeline,
-        within: Duration,
-    ) -> Vec<Result<Vec<Option<String>>, LinkError>> {
-        let late = |_| Err(Failure::Final(LinkError::Unavailable("no answer in time".to_owned())));
-        let answers = self.deployment.primaries().into_iter().map(async |primary| {
-            let answers = timeout(within, primary.ask_all(questions)).await;
-            answers.unwrap_or_else(late).map_err(Failure::into_error)
-        });
-        join_all(answers).await
-    }
-
-    /// One of `others` on the same primary as `key`; where there is none, the one of its range of slots.
-    pub fn nearest<'a>(&self, key: &str, others: &'a [String]) -> &'a str {
-        if !self.is_cluster() {
-            return &others[0];
-        }
-        let in_range = &others[usize::from(slot_of(key)) * others.len() / SLOT_COUNT];
-        let Some(owner) = self.deployment.known_owner(|| slot_of(key)) else { return in_range };
-        let is_on_owner = |other: &&'a String| {
-            self.deployment
-                .known_owner(|| slot_of(other))
-                .is_some_and(|primary| Arc::ptr_eq(&primary, &owner))
-        };
-        std::iter::once(in_range).chain(others).find(is_on_owner).unwrap_or(in_range)
-    }
-
-    /// The number of known primaries.
-    pub fn primary_count(&self) -> usize {
-        self.deployment.primaries().len()
-    }
-
-    /// Whether the deployment is a Cluster.
-    pub fn is_cluster(&self) -> bool {
-        self.deployment.is_cluster()
-    }
-
-    /// An exclusive connection to the primary where `key` lies, and a future that ends when that is no longer the
-    /// right one.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such primary, or it does not answer.
-    pub async fn exclusive(
-        &self,
-        key: &str,
-    ) -> Result<(MultiplexedConnection, impl Future<Output = ()>), LinkError> {
-        let primary = self.deployment.primary(key, &Destination::Owner).await?;
-        let handle = primary.link.handle().await?;
-        let connection = primary.link.open_exclusive(&handle).await?;
-        Ok((connection, async move { primary.link.wait_until_replaced(handle.number).await }))
-    }
-
-    /// Asks for the map of a Cluster: its slots may lie elsewhere by now.
-    pub fn refresh_slots(&self) {
-        self.deployment.refresh_soon();
+        self.known_owner(|| slot_of(key()))?.link.clock()?.lower_bound(moment)
     }
 
     /// Carries an attempt out, and the same attempt again where that may help.
@@ -158,13 +120,13 @@ impl Links {
     {
         let (mut destination, mut pauses, mut was_lost) = (Destination::Owner, None, false);
         loop {
-            let primary = self.deployment.primary(key, &destination).await?;
+            let primary = self.primary(key, &destination).await?;
             let outcome = attempt(primary.clone(), destination.is_importer()).await;
             let failure = match self.counted(key, &destination, &primary, outcome) {
                 Ok(done) => return Ok(done),
                 Err(failure) => failure,
             };
-            self.deployment.note_failure(key, &failure)?;
+            self.note_failure(key, &failure)?;
             let pause = pauses.get_or_insert_with(retry_pauses).next();
             let may_retry = !(failure.is_final() || was_lost && failure.is_lost()) && self.budget.spend();
             let Some(pause) = pause.filter(|_| may_retry) else { return Err(failure.into_error()) };
@@ -173,7 +135,7 @@ impl Links {
             if matches!(failure, Failure::TryAgain(_)) {
                 sleep(pause).await;
             }
-            destination = self.deployment.destination_after(failure);
+            destination = self.destination_after(failure);
         }
     }
 
@@ -187,11 +149,54 @@ impl Links {
         outcome: Result<T, Failure>,
     ) -> Result<T, Failure> {
         let done = outcome?;
-        if !destination.is_importer() && !self.deployment.is_owner(key, primary) {
+        if !destination.is_importer() && !self.is_owner(key, primary) {
             return Err(Failure::Lost("another server has taken over meanwhile".to_owned()));
         }
         self.budget.earn();
         Ok(done)
+    }
+
+    /// The primary at the destination of a call; waits for the first map of a Cluster.
+    async fn primary(&self, key: &str, destination: &Destination) -> Result<Arc<Primary>, LinkError> {
+        match (&self.deployment, destination) {
+            (Deployment::Single(primary), _) => Ok(primary.clone()),
+            (Deployment::Cluster { cluster, .. }, Destination::Owner) => cluster.owner(slot_of(key)).await,
+            (Deployment::Cluster { cluster, .. }, Destination::Importer(address)) => {
+                cluster.primary_at(address)
+            }
+        }
+    }
+
+    /// The primary of a slot, as far as it is known right now. The slot matters only in a Cluster.
+    fn known_owner(&self, slot: impl FnOnce() -> u16) -> Option<Arc<Primary>> {
+        match &self.deployment {
+            Deployment::Single(primary) => Some(primary.clone()),
+            Deployment::Cluster { cluster, .. } => cluster.known_owner(slot()),
+        }
+    }
+
+    /// Whether the answer of a primary counts. In a Cluster another server may have taken over from it.
+    fn is_owner(&self, key: &str, primary: &Arc<Primary>) -> bool {
+        self.known_owner(|| slot_of(key)).is_none_or(|owner| Arc::ptr_eq(&owner, primary))
+    }
+
+    /// Takes from a failure that slots of a Cluster lie elsewhere.
+    fn note_failure(&self, key: &str, failure: &Failure) -> Result<(), LinkError> {
+        let Deployment::Cluster { cluster, .. } = &self.deployment else { return Ok(()) };
+        match failure {
+            Failure::Moved(address) => cluster.move_slot(slot_of(key), address)?,
+            Failure::Lost(_) => cluster.refresh_soon(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Where a call goes after a failure.
+    fn destination_after(&self, failure: Failure) -> Destination {
+        match (&self.deployment, failure) {
+            (Deployment::Cluster { .. }, Failure::Ask(address)) => Destination::Importer(address),
+            _ => Destination::Owner,
+        }
     }
 }
 
@@ -202,4 +207,43 @@ fn retry_pauses() -> impl Iterator<Item = Duration> {
         .with_jitter()
         .with_max_times(RETRY_LIMIT)
         .build()
+}
+
+/// Tokens for retries: a success earns one, a retry costs [`RETRY_PRICE`]. Retries thus stay few beside successful calls.
+struct RetryBudget(AtomicU32);
+
+impl RetryBudget {
+    fn new() -> Self {
+        Self(AtomicU32::new(RETRY_BURST * RETRY_PRICE))
+    }
+
+    /// A call has succeeded.
+    fn earn(&self) {
+        let tokens = self.0.load(Ordering::Relaxed);
+        if tokens < RETRY_BURST * RETRY_PRICE {
+            self.0.store(tokens + 1, Ordering::Relaxed); // one lost between two threads does not matter
+        }
+    }
+
+    /// Whether a call may be sent once more.
+    fn spend(&self) -> bool {
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tokens| tokens.checked_sub(RETRY_PRICE))
+            .is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_are_bounded_by_what_succeeds() {
+        let budget = RetryBudget::new();
+        assert_eq!((0..10_000).filter(|_| budget.spend()).count(), RETRY_BURST as usize);
+        (0..RETRY_PRICE - 1).for_each(|_| budget.earn());
+        assert!(!budget.spend());
+        budget.earn();
+        assert!(budget.spend() && !budget.spend());
+    }
 }

@@ -15,7 +15,7 @@ use crate::endpoint::Endpoint;
 use crate::failure::Failure;
 use crate::link::{Handle, Link};
 use crate::wait_pool::WaitPool;
-use crate::wire::{POOL_WAIT_TIMEOUT, is_noscript, optional_text};
+use crate::wire::{POOL_WAIT_TIMEOUT, optional_text};
 use crate::{Call, LinkError, LinkSettings, Reply, keeper};
 
 /// One primary, as a worker reaches it.
@@ -59,10 +59,7 @@ impl Primary {
     pub async fn attempt(&self, make: &impl Fn(&Clock) -> Call, asking: bool) -> Result<Reply, Failure> {
         let mut handle = self.handle().await?;
         let (call, asked) = (make(&handle.clock), Instant::now());
-        let mut answer = self.link.send(&mut handle, call.evalsha(), asking).await;
-        if is_noscript(&answer) {
-            answer = self.link.send(&mut handle, &call.eval(), asking).await;
-        }
+        let answer = self.link.send_call(&mut handle, &call, asking).await;
         let value = answer.map_err(|error| self.link.judge(&handle, &error))?;
         self.link.require_current(&handle)?;
         let reply = Reply::new(value).map_err(Failure::Final)?;
@@ -90,7 +87,7 @@ impl Primary {
     /// Sends a command that only reads; `None` where the user may not send it.
     pub async fn ask<T: redis::FromRedisValue>(&self, command: &Cmd) -> Result<Option<T>, Failure> {
         let mut handle = self.handle().await?;
-        let answer = self.link.send(&mut handle, command, false).await;
+        let answer = self.link.send(&mut handle, command).await;
         match answer.and_then(|value| Ok(redis::from_redis_value(value)?)) {
             Err(error) if error.code() == Some("NOPERM") => Ok(None),
             answer => answer.map(Some).map_err(|error| self.link.judge(&handle, &error)),

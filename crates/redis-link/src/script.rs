@@ -1,8 +1,16 @@
-//! Lua scripts, and their calls.
+//! Lua scripts, their calls, and their replies.
+//!
+//! A reply is a word, the server's time, then values in the order that the script's header says.
 
+use std::str::FromStr;
 use std::sync::OnceLock;
+use std::vec;
 
-use redis::{Cmd, ToRedisArgs};
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, RedisError, ToRedisArgs, Value};
+use token_gateway_core::clock::Timestamp;
+
+use crate::LinkError;
 
 /// A script as the server knows it: by the SHA-1 of its source, or by the source itself.
 #[derive(Debug)]
@@ -59,9 +67,18 @@ impl Call {
         self
     }
 
-    /// By hash.
-    pub(crate) fn evalsha(&self) -> &Cmd {
-        &self.evalsha
+    /// Sends the call by hash, and by source where the server does not know the script yet. `asking` where `ASK`
+    /// redirected it.
+    pub(crate) async fn send(
+        &self,
+        connection: &mut MultiplexedConnection,
+        asking: bool,
+    ) -> Result<Value, RedisError> {
+        let answer = send_asking(connection, &self.evalsha, asking).await;
+        if is_noscript(&answer) {
+            return send_asking(connection, &self.eval(), asking).await;
+        }
+        answer
     }
 
     /// For a server that does not know the script yet. Routed by key, unlike `SCRIPT LOAD`.
@@ -74,5 +91,156 @@ impl Call {
             }
         }
         eval
+    }
+}
+
+/// Sends a command. `ASKING` travels with it, so nothing comes between them.
+async fn send_asking(
+    connection: &mut MultiplexedConnection,
+    command: &Cmd,
+    asking: bool,
+) -> Result<Value, RedisError> {
+    let answer = if asking {
+        let mut both = redis::pipe();
+        both.cmd("ASKING").ignore().add_command(command.clone());
+        connection.send_packed_commands(&both, 1, 1).await?.pop().unwrap_or(Value::Nil)
+    } else {
+        connection.send_packed_command(command).await?
+    };
+    match answer {
+        Value::ServerError(error) => Err(error.into()),
+        value => Ok(value),
+    }
+}
+
+/// Whether the server does not know the script yet.
+fn is_noscript(answer: &Result<Value, RedisError>) -> bool {
+    answer.as_ref().is_err_and(|error| error.code() == Some("NOSCRIPT"))
+}
+
+/// An answer of a script. Each value is read once, in its order.
+pub struct Reply {
+    word: String,
+    /// The time of the server.
+    pub time: Timestamp,
+    rest: vec::IntoIter<Value>,
+}
+
+impl Reply {
+    /// Reads the word and the time.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError::Corrupt`] for an answer of another form.
+    pub fn new(value: Value) -> Result<Self, LinkError> {
+        let Value::Array(values) = value else {
+            return Err(LinkError::Corrupt("a script's reply is no array".into()));
+        };
+        let mut reply = Self { word: String::new(), time: Timestamp(0), rest: values.into_iter() };
+        reply.word = reply.text()?;
+        reply.time = reply.time()?;
+        Ok(reply)
+    }
+
+    /// The word that says which of its answers the script gave.
+    pub fn word(&self) -> &str {
+        &self.word
+    }
+
+    /// For the `_` arm of a decoder: the script and its decoder disagree.
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    pub fn unexpected<T, E: From<LinkError>>(&self) -> Result<T, E> {
+        Err(LinkError::Corrupt(format!("unexpected word '{}' from a script", self.word)).into())
+    }
+
+    /// Whether every value has been read.
+    pub fn is_empty(&self) -> bool {
+        self.rest.len() == 0
+    }
+
+    /// The next value, as text.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError::Corrupt`] for an answer of another form.
+    pub fn text(&mut self) -> Result<String, LinkError> {
+        match self.rest.next() {
+            Some(Value::BulkString(bytes)) => {
+                String::from_utf8(bytes).map_err(|_| LinkError::Corrupt("a stored value is no UTF-8".into()))
+            }
+            _ => Err(LinkError::Corrupt("a script's reply is too short, or holds no string".into())),
+        }
+    }
+
+    /// The next value, as another type. `name` stands in the error.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError::Corrupt`] for an answer of another form.
+    pub fn parse<T: FromStr>(&mut self, name: &str) -> Result<T, LinkError> {
+        self.text()?.parse().map_err(|_| LinkError::Corrupt(format!("stored '{name}' cannot be read")))
+    }
+
+    /// The next value, in microseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError::Corrupt`] for an answer of another form.
+    pub fn time(&mut self) -> Result<Timestamp, LinkError> {
+        self.parse("time").map(Timestamp)
+    }
+
+    /// A time, or empty for none.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError::Corrupt`] for an answer of another form.
+    pub fn optional_time(&mut self) -> Result<Option<Timestamp>, LinkError> {
+        let text = self.text()?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let time = text.parse().map_err(|_| LinkError::Corrupt("a stored time cannot be read".into()))?;
+        Ok(Some(Timestamp(time)))
+    }
+
+    /// The expiry of a key, in milliseconds, as Redis counts it.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError::Corrupt`] for an answer of another form.
+    pub fn expiry(&mut self) -> Result<Timestamp, LinkError> {
+        let micros = self.parse::<u64>("expiry")?.checked_mul(1000);
+        micros.map(Timestamp).ok_or_else(|| LinkError::Corrupt("stored 'expiry' cannot be read".into()))
+    }
+
+    /// `0` or `1`.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError::Corrupt`] for an answer of another form.
+    pub fn flag(&mut self) -> Result<bool, LinkError> {
+        Ok(self.text()? == "1")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(values: &[&str]) -> Reply {
+        let values = values.iter().map(|value| Value::BulkString(value.as_bytes().to_vec()));
+        Reply::new(Value::Array(values.collect())).unwrap()
+    }
+
+    #[test]
+    fn an_expiry_that_no_clock_can_show_is_corrupt() {
+        assert_eq!(reply(&["live", "1", "1800604800000"]).expiry(), Ok(Timestamp(1_800_604_800_000_000)));
+        for expiry in ["-1", "18446744073709551615"] {
+            assert!(matches!(reply(&["live", "1", expiry]).expiry(), Err(LinkError::Corrupt(_))), "{expiry}");
+        }
     }
 }

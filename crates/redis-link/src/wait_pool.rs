@@ -15,7 +15,7 @@ use token_gateway_core::clock::Clock;
 
 use crate::failure::Failure;
 use crate::link::{Handle, Link};
-use crate::wire::{CONNECT_TIMEOUT, POOL_WAIT_TIMEOUT, is_noscript, send_asking};
+use crate::wire::{CONNECT_TIMEOUT, POOL_WAIT_TIMEOUT};
 use crate::{Call, LinkError, Reply};
 
 /// How many of these connections a worker has to one primary.
@@ -112,11 +112,7 @@ impl WaitPool {
         connection: &mut MultiplexedConnection,
         asking: bool,
     ) -> Result<(Value, usize), RedisError> {
-        let mut answer = send_asking(connection, call.evalsha(), asking).await;
-        if is_noscript(&answer) {
-            answer = send_asking(connection, &call.eval(), asking).await;
-        }
-        let reply = answer?;
+        let reply = call.send(connection, asking).await?;
         let mut wait = redis::cmd("WAIT");
         wait.arg(self.replicas).arg(self.wait_timeout.as_millis() as u64);
         Ok((reply, wait.query_async(connection).await?))

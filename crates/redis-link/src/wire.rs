@@ -52,24 +52,6 @@ pub fn optional_text(answer: Value) -> Result<Option<String>, RedisError> {
     }
 }
 
-/// Sends a command; `asking` where it was redirected by `ASK`. The two travel together, so nothing comes between them.
-pub async fn send_asking(
-    connection: &mut MultiplexedConnection,
-    command: &Cmd,
-    asking: bool,
-) -> Result<Value, RedisError> {
-    if !asking {
-        return send(connection, command).await;
-    }
-    let mut both = redis::pipe();
-    both.cmd("ASKING").ignore().add_command(command.clone());
-    match connection.send_packed_commands(&both, 1, 1).await?.pop() {
-        Some(Value::ServerError(error)) => Err(error.into()),
-        Some(value) => Ok(value),
-        None => Ok(Value::Nil),
-    }
-}
-
 /// Redis `TIME`.
 pub async fn ask_time(connection: &mut MultiplexedConnection) -> Result<Timestamp, RedisError> {
     send(connection, &redis::cmd("TIME")).await.and_then(read_time)
@@ -78,11 +60,6 @@ pub async fn ask_time(connection: &mut MultiplexedConnection) -> Result<Timestam
 pub fn read_time(value: Value) -> Result<Timestamp, RedisError> {
     let (seconds, micros): (u64, u64) = redis::from_redis_value(value)?;
     Ok(Timestamp(seconds * 1_000_000 + micros))
-}
-
-/// Whether the server does not know the script yet.
-pub fn is_noscript(answer: &Result<Value, RedisError>) -> bool {
-    answer.as_ref().is_err_and(|error| error.code() == Some("NOSCRIPT"))
 }
 
 /// For logs: an error of the server by its code alone, because its text may repeat what was sent.

@@ -1,0 +1,74 @@
+//! The servers behind the links: their primaries, and connections and questions around the calls.
+
+use std::iter;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use redis::Pipeline;
+use redis::aio::MultiplexedConnection;
+use tokio::time::timeout;
+
+use super::{Destination, Links};
+use crate::LinkError;
+use crate::deployment::Deployment;
+use crate::failure::Failure;
+use crate::slots::{SLOT_COUNT, slot_of};
+
+impl Links {
+    /// The answers of each primary to questions, `None` where the user may not ask.
+    pub async fn ask_primaries(
+        &self,
+        questions: &Pipeline,
+        within: Duration,
+    ) -> Vec<Result<Vec<Option<String>>, LinkError>> {
+        let late = |_| Err(Failure::Final(LinkError::Unavailable("no answer in time".to_owned())));
+        let answers = self.deployment.primaries().into_iter().map(async |primary| {
+            let answers = timeout(within, primary.ask_all(questions)).await;
+            answers.unwrap_or_else(late).map_err(Failure::into_error)
+        });
+        join_all(answers).await
+    }
+
+    /// One of `others` on the same primary as `key`; where there is none, the one of its range of slots.
+    pub fn nearest<'a>(&self, key: &str, others: &'a [String]) -> &'a str {
+        let Deployment::Cluster { cluster, .. } = &self.deployment else { return &others[0] };
+        let in_range = &others[usize::from(slot_of(key)) * others.len() / SLOT_COUNT];
+        let Some(owner) = cluster.known_owner(slot_of(key)) else { return in_range };
+        let is_on_owner = |other: &&'a String| {
+            cluster.known_owner(slot_of(other)).is_some_and(|primary| Arc::ptr_eq(&primary, &owner))
+        };
+        iter::once(in_range).chain(others).find(is_on_owner).unwrap_or(in_range)
+    }
+
+    /// The number of known primaries.
+    pub fn primary_count(&self) -> usize {
+        self.deployment.primaries().len()
+    }
+
+    /// Whether the deployment is a Cluster.
+    pub fn is_cluster(&self) -> bool {
+        self.deployment.is_cluster()
+    }
+
+    /// An exclusive connection to the primary where `key` lies, and a future that ends when that is no longer the
+    /// right one.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such primary, or it does not answer.
+    pub async fn exclusive(
+        &self,
+        key: &str,
+    ) -> Result<(MultiplexedConnection, impl Future<Output = ()>), LinkError> {
+        let primary = self.primary(key, &Destination::Owner).await?;
+        let handle = primary.link.handle().await?;
+        let connection = primary.link.open_exclusive(&handle).await?;
+        Ok((connection, async move { primary.link.wait_until_replaced(handle.number).await }))
+    }
+
+    /// Asks for the map of a Cluster: its slots may lie elsewhere by now.
+    pub fn refresh_slots(&self) {
+        self.deployment.refresh_soon();
+    }
+}
