@@ -26,7 +26,7 @@ const QUESTIONS: [Question; 15] = [
     ask("Which layout is this?", hostile, |_, out| assert_eq!(out, "1\n")),
     ask("Who has sessions?", hostile, |seeds, out| {
         let lines = seeds.others.iter().map(|seed| format!("1\t{}", seed.set()));
-        let special = [format!("2\t{}", seeds.hostile[0].set()), format!("1\t{}", seeds.unpublished.set())];
+        let special = [format!("2\t{}", seeds.hostile[0].set()), format!("1\t{}", seeds.untold.set())];
         assert_eq!(out.lines().map(str::to_owned).collect::<BTreeSet<_>>(), lines.chain(special).collect());
     }),
     ask("Which users have most sessions?", hostile, |seeds, out| {
@@ -62,22 +62,22 @@ const QUESTIONS: [Question; 15] = [
     }),
     ask(
         "Why and when did it end?",
-        |seeds| &seeds.published,
+        |seeds| &seeds.told,
         |seeds, out| {
             let lines: Vec<_> = out.lines().collect();
             assert_eq!((lines[..2].to_vec(), lines[2].len(), lines[3]), (vec!["ended", "logout"], 16, "1"));
-            let told = format!("\tsub\tcarol\tsid\t{}\treason\tlogout", seeds.published.session());
+            let told = format!("\tsub\tcarol\tsid\t{}\treason\tlogout", seeds.told.session());
             assert!(lines.len() == 5 && lines[4].ends_with(&told), "{out}");
         },
     ),
     ask("Is the feed alive, and who was told?", hostile, |seeds, out| {
         let lines: Vec<_> = out.lines().collect();
         assert_eq!((lines[0], lines[2].trim(), lines.len()), ("1", "1 logout", 3 + seeds.primaries), "{out}");
-        assert!(lines[1].contains(seeds.published.session().as_str()), "{out}");
+        assert!(lines[1].contains(seeds.told.session().as_str()), "{out}");
         assert!(lines[3..].iter().all(|line| *line == "nobody"), "{out}");
     }),
     ask("What is published, and what is not?", hostile, |seeds, out| {
-        assert_eq!(out, format!("0\t{}\n", seeds.unpublished.record()));
+        assert_eq!(out, format!("0\t{}\n", seeds.untold.record()));
     }),
     ask("End one session", hostile, |seeds, out| {
         let (sid, user) = (seeds.hostile[0].session(), seeds.hostile[0].subject.encoded());
@@ -89,9 +89,9 @@ const QUESTIONS: [Question; 15] = [
     }),
     ask(
         "End what was not published",
-        |seeds| &seeds.unpublished,
+        |seeds| &seeds.untold,
         |seeds, out| {
-            let sid = seeds.unpublished.session();
+            let sid = seeds.untold.session();
             assert_eq!(out, format!("had ended before, reason logout\npublished {sid}, reason logout\n"));
         },
     ),

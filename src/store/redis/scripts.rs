@@ -6,14 +6,12 @@
 pub mod create;
 pub mod end_session;
 pub mod end_subject;
-mod ended;
 pub mod get_session;
 pub mod list_sessions;
 pub mod list_unpublished;
 pub mod mark_published;
 pub mod open_layout;
 pub mod publish;
-mod record;
 pub mod rotate;
 pub mod set_claims;
 mod store_script;

@@ -3,7 +3,7 @@
 use token_gateway_core::clock::Clock;
 use token_gateway_redis_link::{Call, Reply};
 
-use super::ended;
+use super::end_subject::decode_ends;
 use super::store_script::StoreScript;
 use crate::store::{Created, NewSession, Policy, StoreError};
 
@@ -31,7 +31,7 @@ pub fn decode(mut reply: Reply) -> Result<Created, StoreError> {
         "created" => Ok(Created::Created {
             created_at: reply.time()?,
             absolute_expires_at: reply.optional_time()?,
-            ended: ended::decode(&mut reply)?,
+            ended: decode_ends(&mut reply)?,
         }),
         "exists" => Ok(Created::Exists),
         "late" => Ok(Created::Late),

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use token_gateway_core::clock::Timestamp;
+use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{Reason, SessionId};
-use token_gateway_redis_link::{Call, Reply};
+use token_gateway_redis_link::{Call, LinkError, Reply};
 
-use super::ended;
 use super::store_script::StoreScript;
 use crate::store::{Ends, StoreError};
 
@@ -29,7 +29,28 @@ pub fn call(
 
 pub fn decode(mut reply: Reply) -> Result<Ends, StoreError> {
     match reply.word() {
-        "ended" => ended::decode(&mut reply),
+        "ended" => decode_ends(&mut reply),
         _ => reply.unexpected(),
     }
+}
+
+/// How many ended now, then sid and reason of these, then of those that ended before. `rotate.lua` and `create.lua` return
+/// the same.
+pub fn decode_ends(reply: &mut Reply) -> Result<Ends, StoreError> {
+    let count: usize = reply.parse("count")?;
+    let mut all = decode_ended(reply)?;
+    if count > all.len() {
+        return Err(StoreError::Corrupt("a script's reply is too short".into()));
+    }
+    let before = all.split_off(count);
+    Ok(Ends { now: all, before })
+}
+
+/// sid and reason of each, up to the end of the reply.
+pub fn decode_ended(reply: &mut Reply) -> Result<Vec<EndedSession>, LinkError> {
+    let mut ended = Vec::new();
+    while !reply.is_empty() {
+        ended.push(EndedSession { session: reply.parse("sid")?, reason: reply.parse("reason")? });
+    }
+    Ok(ended)
 }

@@ -3,9 +3,8 @@
 use token_gateway_core::session::SessionId;
 use token_gateway_redis_link::{Call, Reply};
 
-use super::record;
 use super::store_script::StoreScript;
-use crate::store::{Lookup, StoreError};
+use crate::store::{Lookup, SessionRecord, StoreError};
 
 pub static SCRIPT: StoreScript =
     StoreScript::new("get_session", &["live", "ended", "unknown"], include_str!("get_session.lua"));
@@ -18,7 +17,7 @@ pub fn call(session: &str) -> Call {
 pub fn decode(mut reply: Reply, session: SessionId) -> Result<Lookup, StoreError> {
     match reply.word() {
         "live" => Ok(Lookup::Live {
-            record: Box::new(record::decode(&mut reply, session)?),
+            record: Box::new(decode_record(&mut reply, session)?),
             claims: reply.text()?,
             jti: reply.parse("jti")?,
         }),
@@ -30,4 +29,18 @@ pub fn decode(mut reply: Reply, session: SessionId) -> Result<Lookup, StoreError
         "unknown" => Ok(Lookup::Unknown),
         _ => reply.unexpected(),
     }
+}
+
+/// The members of a live session. `list_sessions.lua` returns the same.
+pub fn decode_record(reply: &mut Reply, session: SessionId) -> Result<SessionRecord, StoreError> {
+    Ok(SessionRecord {
+        session,
+        generation: reply.parse("gen")?,
+        created_at: reply.time()?,
+        last_refreshed_at: reply.time()?,
+        expires_at: reply.expiry()?,
+        absolute_expires_at: reply.optional_time()?,
+        client: reply.text()?,
+        client_id: reply.text()?,
+    })
 }

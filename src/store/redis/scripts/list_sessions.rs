@@ -2,7 +2,7 @@
 
 use token_gateway_redis_link::{Call, Reply};
 
-use super::record;
+use super::get_session::decode_record;
 use super::store_script::StoreScript;
 use crate::store::{SessionRecord, StoreError};
 
@@ -21,7 +21,7 @@ pub fn decode(mut reply: Reply) -> Result<Vec<SessionRecord>, StoreError> {
             let mut records = Vec::new();
             while !reply.is_empty() {
                 let session = reply.parse("sid")?;
-                records.push(record::decode(&mut reply, session)?);
+                records.push(decode_record(&mut reply, session)?);
             }
             SessionRecord::sort(&mut records);
             Ok(records)

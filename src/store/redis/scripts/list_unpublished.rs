@@ -3,7 +3,7 @@
 use token_gateway_core::feed::EndedSession;
 use token_gateway_redis_link::{Call, Reply};
 
-use super::ended;
+use super::end_subject::decode_ended;
 use super::store_script::StoreScript;
 use crate::store::StoreError;
 
@@ -17,7 +17,7 @@ pub fn call(sessions: &str) -> Call {
 
 pub fn decode(mut reply: Reply) -> Result<Vec<EndedSession>, StoreError> {
     match reply.word() {
-        "unpublished" => Ok(ended::list(&mut reply)?),
+        "unpublished" => Ok(decode_ended(&mut reply)?),
         _ => reply.unexpected(),
     }
 }

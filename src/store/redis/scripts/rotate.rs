@@ -4,7 +4,7 @@ use token_gateway_core::clock::{Clock, Timestamp};
 use token_gateway_core::session::Jti;
 use token_gateway_redis_link::{Call, Reply};
 
-use super::ended;
+use super::end_subject::decode_ends;
 use super::store_script::StoreScript;
 use crate::store::{Policy, Rotated, Rotation, StoreError, Successor};
 
@@ -37,7 +37,7 @@ pub fn decode(mut reply: Reply, rotation: &Rotation<'_>) -> Result<Rotated, Stor
         "rolled_back" => rotated(&mut reply, rotation).map(Rotated::RolledBack),
         "late" => Ok(Rotated::Late),
         "suspect" => Ok(Rotated::Suspect),
-        "reused" => ended::decode(&mut reply).map(Rotated::Reused),
+        "reused" => decode_ends(&mut reply).map(Rotated::Reused),
         _ => reply.unexpected(),
     }
 }

@@ -1,0 +1,104 @@
+//! The answers of a store.
+
+use token_gateway_core::clock::Timestamp;
+use token_gateway_core::session::{Jti, Reason, SessionId};
+
+use super::ends::Ends;
+
+/// The answers of `create`.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Created {
+    /// The session stands. `ended` holds the sessions evicted to make room, and earlier ends not yet published.
+    Created { created_at: Timestamp, absolute_expires_at: Option<Timestamp>, ended: Ends },
+    /// The id has a record or a tombstone already.
+    Exists,
+    /// The deadline had passed.
+    Late,
+}
+
+/// The answers of `rotate`, in the order in which they are tried.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rotated {
+    /// No record, or its absolute lifetime is over.
+    Unknown,
+    /// The session has ended. No alarm: a token of a logged-out session is no theft.
+    Ended {
+        reason: Reason,
+        published: bool,
+    },
+    /// The same successor again; nothing was written.
+    Replayed(Successor),
+    Rotated(Successor),
+    /// A failover had rolled the record back, and the token was ahead of it. The record has been brought up.
+    RolledBack(Successor),
+    /// Sent before the latest rotation of the record, so the request proves nothing; nothing was written.
+    Late,
+    /// Reuse, but the call may not accuse; nothing was written.
+    Suspect,
+    /// A superseded token came back: theft is assumed, and these sessions have ended.
+    Reused(Ends),
+}
+
+/// The data for minting the successor of a refresh token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Successor {
+    pub now: Timestamp,
+    pub jti: Jti,
+    pub generation: u64,
+    pub issued_at: Timestamp,
+    pub absolute_expires_at: Option<Timestamp>,
+    pub claims: String,
+    pub scope: String,
+    pub aud: String,
+}
+
+/// The answers of `end_session`.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndOutcome {
+    Ended,
+    Already { reason: Reason, published: bool },
+    Unknown,
+}
+
+/// The answers of `get`.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    Live {
+        record: Box<SessionRecord>,
+        /// The id of the current refresh token.
+        jti: Jti,
+        /// A JSON object.
+        claims: String,
+    },
+    Ended {
+        reason: Reason,
+        ended_at: Timestamp,
+        published: bool,
+    },
+    Unknown,
+}
+
+/// A live session, as operators and users see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRecord {
+    pub session: SessionId,
+    pub generation: u64,
+    pub created_at: Timestamp,
+    pub last_refreshed_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub absolute_expires_at: Option<Timestamp>,
+    /// Empty, or a JSON object.
+    pub client: String,
+    pub client_id: String,
+}
+
+impl SessionRecord {
+    /// The most recently refreshed first; ties by id, for the same order everywhere.
+    pub(crate) fn sort(records: &mut [Self]) {
+        records.sort_by_key(|record| (std::cmp::Reverse(record.last_refreshed_at), record.session));
+    }
+}
