@@ -3,8 +3,8 @@
 //! - [`issue`](Gateway::issue): a login service has authenticated a user.
 //! - [`refresh`](Gateway::refresh): a refresh token is exchanged for its successor.
 //! - [`ender`]: sessions end, their ends are published, and lost ends are repaired.
-//! - [`log_out`]: the holder of a token ends sessions.
-//! - [`bearer`]: the session of an access token, asked of the store.
+//! - `log_out`: the holder of a token ends sessions.
+//! - `bearer`: the session of an access token, asked of the store.
 //! - [`repair`]: a subscriber finds ends that a failover lost.
 //! - [`introspect`](Gateway::introspect): whether a token is good now.
 //! - [`verify`](Gateway::verify): the same by the denylist, for proxies.
