@@ -32,7 +32,8 @@ use crate::view::schema;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// The data of an event `ended`, for the document alone: [`sse::EndedEvent`] is sent.
+// For the document alone: `sse::EndedEvent` is sent.
+/// The data of an event `ended`.
 #[derive(ToSchema)]
 #[schema(as = EndedEvent, example = json!({"sub": "alice", "sid": "4830719265501837429", "reason": "logout", "at": 1_790_000_000_000_u64}))]
 #[expect(dead_code, reason = "it documents what `sse::EndedEvent` sends")]
