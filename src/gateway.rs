@@ -86,7 +86,7 @@ pub enum GrantRefusal {
     #[error("more scope than the session was granted")]
     Scope,
     #[error("session unknown or expired")]
-    Unknown,
+    NoSession,
     #[error("session has ended")]
     Ended,
     #[error("already used")]

@@ -144,7 +144,7 @@ impl Session {
                 reason: *reason,
                 ended_at: rfc3339(*ended_at),
             })),
-            Lookup::Unknown => None,
+            Lookup::Missing => None,
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) enum Standing {
     Ended {
         published: Vec<SessionId>,
     },
-    Unknown,
+    NoSession,
 }
 
 impl Gateway {
@@ -54,7 +54,7 @@ impl Gateway {
             Standing::Live { .. } => Ok(Bearer::Live { subject, session }),
             Standing::Ended { published } if published.is_empty() => Err(GrantRefusal::Ended),
             Standing::Ended { published } => Ok(Bearer::JustPublished { subject, published }),
-            Standing::Unknown => Err(GrantRefusal::Unknown),
+            Standing::NoSession => Err(GrantRefusal::NoSession),
         })
     }
 
@@ -78,7 +78,7 @@ impl Gateway {
                 Ok(Standing::Ended { published: ends.ids() })
             }
             Lookup::Ended { published: true, .. } => Ok(Standing::Ended { published: Vec::new() }),
-            Lookup::Unknown => Ok(Standing::Unknown),
+            Lookup::Missing => Ok(Standing::NoSession),
         }
     }
 }

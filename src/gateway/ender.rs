@@ -129,7 +129,7 @@ impl Ender {
         let part = |ender: Self| async move {
             match ender.store.end_session(&subject, lost.session, lost.reason).await? {
                 EndOutcome::Ended => ender.publish_ends(&subject, &Ends::of(lost)).await.map(|()| true),
-                EndOutcome::Already { .. } | EndOutcome::Unknown => {
+                EndOutcome::Already { .. } | EndOutcome::Missing => {
                     ender.publish_all(&subject, &[lost]).await.map(|()| false)
                 }
             }
@@ -164,7 +164,7 @@ impl Ender {
             EndOutcome::Already { reason, published: false } => {
                 self.publish_unpublished(subject, EndedSession { session, reason }).await
             }
-            EndOutcome::Already { published: true, .. } | EndOutcome::Unknown => Ok(Ends::default()),
+            EndOutcome::Already { published: true, .. } | EndOutcome::Missing => Ok(Ends::default()),
         }
     }
 

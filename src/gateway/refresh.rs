@@ -33,7 +33,7 @@ impl Gateway {
             // Counted on detection: the answer may be lost, and still the reuse happened.
             Ok(Err(GrantRefusal::Reused)) | Ok(Ok(_)) => return answer,
             Ok(Err(GrantRefusal::Ended)) => RefreshOutcome::Ended,
-            Ok(Err(GrantRefusal::Unknown)) => RefreshOutcome::Unknown,
+            Ok(Err(GrantRefusal::NoSession)) => RefreshOutcome::Unknown,
             Ok(Err(GrantRefusal::Token(_) | GrantRefusal::Client | GrantRefusal::Scope)) => {
                 RefreshOutcome::Refused
             }
@@ -65,7 +65,7 @@ impl Gateway {
                 (RefreshOutcome::RolledBack, successor)
             }
             Rotated::Late | Rotated::Suspect => return Err(GatewayError::Overtaken),
-            Rotated::Unknown => return Ok(Err(GrantRefusal::Unknown)),
+            Rotated::Missing => return Ok(Err(GrantRefusal::NoSession)),
             Rotated::Ended { .. } => return Ok(Err(GrantRefusal::Ended)),
             Rotated::Reused(_) => return Ok(Err(GrantRefusal::Reused)),
         };

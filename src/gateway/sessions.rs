@@ -46,7 +46,7 @@ impl Gateway {
         self.repair_revoked(deadline, subject, session).await?;
         let part = async {
             let updated = self.store.set_claims(subject, Some(session), claims.as_str()).await?;
-            if updated.is_empty() { Ok(Lookup::Unknown) } else { self.store.get(subject, session).await }
+            if updated.is_empty() { Ok(Lookup::Missing) } else { self.store.get(subject, session).await }
         };
         self.in_time(deadline, Operation::Write, part).await
     }

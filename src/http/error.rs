@@ -91,7 +91,7 @@ fn grant_description(refusal: GrantRefusal) -> &'static str {
         GrantRefusal::Token(_) => "the refresh token is malformed, expired or not issued here",
         GrantRefusal::Client => "the refresh token was issued to another client",
         GrantRefusal::Scope => "the scope is malformed, or exceeds what the session was granted",
-        GrantRefusal::Unknown | GrantRefusal::Ended => "the session has ended or expired; sign in again",
+        GrantRefusal::NoSession | GrantRefusal::Ended => "the session has ended or expired; sign in again",
         GrantRefusal::Reused => {
             "the refresh token was used before, so its sessions have ended; sign in again"
         }

@@ -22,7 +22,7 @@ pub enum Created {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rotated {
     /// No record, or its absolute lifetime is over.
-    Unknown,
+    Missing,
     /// The session has ended. No alarm: a token of a logged-out session is no theft.
     Ended {
         reason: Reason,
@@ -60,7 +60,7 @@ pub struct Successor {
 pub enum EndOutcome {
     Ended,
     Already { reason: Reason, published: bool },
-    Unknown,
+    Missing,
 }
 
 /// The answers of `get`.
@@ -79,7 +79,7 @@ pub enum Lookup {
         ended_at: Timestamp,
         published: bool,
     },
-    Unknown,
+    Missing,
 }
 
 /// A live session, as operators and users see it.

@@ -138,7 +138,7 @@ impl Store for MemoryStore {
 
     async fn get(&self, subject: &Subject, session: SessionId) -> Result<Lookup, StoreError> {
         self.with(subject, |sessions, _, _| match sessions.get(&session) {
-            None => Lookup::Unknown,
+            None => Lookup::Missing,
             Some(Record::Live(live)) => Lookup::Live {
                 record: Box::new(live.record(session)),
                 jti: live.jti,

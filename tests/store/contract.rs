@@ -259,7 +259,7 @@ async fn ending_twice_changes_nothing_and_tells_what_was_not_published(bench: &B
     let again = bench.store.end_session(&alice, session, Reason::Admin).await;
     assert_eq!(again, Ok(EndOutcome::Already { reason: Reason::Logout, published: true }));
     let nobody = bench.store.end_session(&alice, SessionId::random(), Reason::Logout).await;
-    assert_eq!(nobody, Ok(EndOutcome::Unknown));
+    assert_eq!(nobody, Ok(EndOutcome::Missing));
 }
 
 async fn ending_a_subject_spares_one_and_later_sessions(bench: &Bench) {
@@ -369,7 +369,7 @@ async fn an_idle_session_is_gone_and_a_rotation_re_arms_it(bench: &Bench) {
     bench.age(Duration::from_secs(40));
     let second = rotated(bench, "alice", kept, 0, "a").await;
     bench.age(Duration::from_secs(40));
-    assert_eq!(bench.rotate(&alice, idle, 0, "a").await, Rotated::Unknown);
+    assert_eq!(bench.rotate(&alice, idle, 0, "a").await, Rotated::Missing);
     rotated(bench, "alice", second, 1, "a").await;
     assert_eq!(bench.store.list(&alice).await.unwrap().len(), 1);
 }
@@ -385,9 +385,9 @@ async fn no_rotation_passes_the_absolute_lifetime(bench: &Bench) {
     let left = record.expires_at.0 - bench.moment().await.0;
     assert!(left <= 15_001_000, "{left} us");
     bench.age(Duration::from_secs(15));
-    assert_eq!(bench.rotate(&alice, jti, 3, "a").await, Rotated::Unknown);
+    assert_eq!(bench.rotate(&alice, jti, 3, "a").await, Rotated::Missing);
     assert!(bench.store.list(&alice).await.unwrap().is_empty());
-    assert_eq!(bench.store.end_session(&alice, jti.session(), Reason::Logout).await, Ok(EndOutcome::Unknown));
+    assert_eq!(bench.store.end_session(&alice, jti.session(), Reason::Logout).await, Ok(EndOutcome::Missing));
 }
 
 async fn a_tombstone_is_forgotten_after_its_time(bench: &Bench) {
@@ -398,7 +398,7 @@ async fn a_tombstone_is_forgotten_after_its_time(bench: &Bench) {
     let found = bench.store.get(&alice, jti.session()).await.unwrap();
     assert!(matches!(found, Lookup::Ended { reason: Reason::Logout, published: false, .. }), "{found:?}");
     bench.age(Duration::from_secs(1));
-    assert_eq!(bench.store.get(&alice, jti.session()).await, Ok(Lookup::Unknown));
+    assert_eq!(bench.store.get(&alice, jti.session()).await, Ok(Lookup::Missing));
 }
 
 async fn claims_are_replaced_for_one_or_all_and_never_for_the_dead(bench: &Bench) {
@@ -426,5 +426,5 @@ async fn a_list_holds_the_live_sessions_of_one_subject(bench: &Bench) {
     let _ = bench.store.end_session(&alice, first.session(), Reason::Logout).await.unwrap();
     let listed: Vec<_> = bench.store.list(&alice).await.unwrap().iter().map(|one| one.session).collect();
     assert_eq!(listed, [second.session()]);
-    assert_eq!(bench.store.get(&alice, foreign.session()).await, Ok(Lookup::Unknown));
+    assert_eq!(bench.store.get(&alice, foreign.session()).await, Ok(Lookup::Missing));
 }

@@ -247,7 +247,7 @@ impl Story {
                 Lookup::Ended { reason, published, ended_at } => {
                     format!("ended {reason:?} {published} {}s ago", seconds(now, ended_at))
                 }
-                Lookup::Unknown => "unknown".to_owned(),
+                Lookup::Missing => "unknown".to_owned(),
             };
             state.push_str(&format!("{session}: {told}\n"));
         }

@@ -186,7 +186,7 @@ impl Both {
         });
         let of_store = self.firsts.iter().map(|first| {
             match at_once(self.store.get(&self.subject, first.session())).expect("an answer") {
-                Lookup::Unknown => "missing".to_owned(),
+                Lookup::Missing => "missing".to_owned(),
                 Lookup::Ended { .. } => "ended".to_owned(),
                 Lookup::Live { record, jti, .. } => format!("{jti} {}", record.generation),
             }
@@ -214,7 +214,7 @@ fn name_of(answer: Answer) -> &'static str {
 
 fn told(rotated: &Rotated) -> String {
     match rotated {
-        Rotated::Unknown => "unknown".to_owned(),
+        Rotated::Missing => "unknown".to_owned(),
         Rotated::Ended { .. } => "ended".to_owned(),
         Rotated::Replayed(to) => format!("replayed {} {}", to.jti, to.generation),
         Rotated::Rotated(to) => format!("rotated {} {}", to.jti, to.generation),

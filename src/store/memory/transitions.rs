@@ -27,7 +27,7 @@ pub(super) fn rotate(
 ) -> Rotated {
     let Rotation { presented, generation, successor, .. } = *rotation;
     let live = match sessions.get_mut(&presented.session()) {
-        None => return Rotated::Unknown,
+        None => return Rotated::Missing,
         Some(Record::Ended { reason, published, .. }) => {
             return Rotated::Ended { reason: *reason, published: *published };
         }
@@ -157,7 +157,7 @@ pub(super) fn end(
     policy: &Policy,
 ) -> EndOutcome {
     match sessions.get_mut(&session) {
-        None => EndOutcome::Unknown,
+        None => EndOutcome::Missing,
         Some(Record::Ended { reason, published, .. }) => {
             EndOutcome::Already { reason: *reason, published: *published }
         }

@@ -20,7 +20,7 @@ pub fn decode(mut reply: Reply) -> Result<EndOutcome, StoreError> {
     match reply.word() {
         "ended" => Ok(EndOutcome::Ended),
         "already" => Ok(EndOutcome::Already { reason: reply.parse("reason")?, published: reply.flag()? }),
-        "unknown" => Ok(EndOutcome::Unknown),
+        "unknown" => Ok(EndOutcome::Missing),
         _ => reply.unexpected(),
     }
 }

@@ -26,7 +26,7 @@ pub fn decode(mut reply: Reply, session: SessionId) -> Result<Lookup, StoreError
             ended_at: reply.time()?,
             published: reply.flag()?,
         }),
-        "unknown" => Ok(Lookup::Unknown),
+        "unknown" => Ok(Lookup::Missing),
         _ => reply.unexpected(),
     }
 }

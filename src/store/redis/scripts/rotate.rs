@@ -30,7 +30,7 @@ pub fn call(keys: [&str; 2], rotation: &Rotation<'_>, policy: &Policy, clock: &C
 
 pub fn decode(mut reply: Reply, rotation: &Rotation<'_>) -> Result<Rotated, StoreError> {
     match reply.word() {
-        "unknown" => Ok(Rotated::Unknown),
+        "unknown" => Ok(Rotated::Missing),
         "ended" => Ok(Rotated::Ended { reason: reply.parse("reason")?, published: reply.flag()? }),
         "replayed" => replayed(&mut reply).map(Rotated::Replayed),
         "rotated" => rotated(&mut reply, rotation).map(Rotated::Rotated),
