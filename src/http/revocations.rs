@@ -70,7 +70,7 @@ pub async fn follow(
     let fresh = fresh(&gateway.denylist).ok_or(ErrorResponse::Unavailable)?;
     let (held, later) = gateway.denylist.subscribe(since);
     let first = held.iter().flat_map(ended).chain(fresh).collect();
-    let heartbeat_at = Instant::now() + timing::HEARTBEAT;
+    let heartbeat_at = Instant::now() + timing::FEED_HEARTBEAT;
     let stream = EventStream { gateway, lifecycle, later, first: Some(first), heartbeat_at };
     let events = stream::unfold(stream, |mut stream| async {
         let event = stream.next().await?;
@@ -125,7 +125,7 @@ impl EventStream {
 
     /// The events up to this moment, and `fresh` as their end.
     fn heartbeat(&mut self, mut events: Vec<u8>) -> Option<Vec<u8>> {
-        self.heartbeat_at = Instant::now() + timing::HEARTBEAT;
+        self.heartbeat_at = Instant::now() + timing::FEED_HEARTBEAT;
         let fresh = fresh(&self.gateway.denylist)?; // before looking: an event in between is sent later, not lost
         loop {
             match self.later.try_recv() {

@@ -32,7 +32,7 @@ impl Failure {
             (Some("MOVED"), Some(address)) => Self::Moved(address),
             (Some("ASK"), Some(address)) => Self::Ask(address),
             (Some("TRYAGAIN"), _) => Self::TryAgain(description),
-            // A script has asked for a session that has left already, while its subject's slot moves.
+            // A script has asked for a key that has left already, while its slot moves.
             (Some("ERR"), _) if error.to_string().contains("non local key") => Self::TryAgain(description),
             (Some("READONLY" | "NOREPLICAS" | "MASTERDOWN"), _) => Self::Demoted(description),
             (None, _) => Self::Lost(description),

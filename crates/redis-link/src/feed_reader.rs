@@ -21,9 +21,6 @@ use crate::{LinkError, Links, send, unavailable};
 /// The most entries of one answer.
 const ENTRIES_PER_ANSWER: usize = 1000;
 
-/// A server with a shorter uptime may have lost its latest entries.
-const YOUNG_UPTIME: Duration = Duration::from_secs(5);
-
 /// An entry from Redis: its id, then names and values in turn, with any content.
 type Entry = (String, Vec<(Vec<u8>, Vec<u8>)>);
 
@@ -250,7 +247,7 @@ impl Server {
         let uptime = info.get("uptime_in_seconds").map(Duration::from_secs);
         Ok(Self {
             run_id: info.get("run_id").unwrap_or_default(),
-            is_young: uptime.is_none_or(|uptime| uptime < YOUNG_UPTIME),
+            is_young: uptime.is_none_or(|uptime| uptime < timing::YOUNG_UPTIME),
             was_promoted: info.get("second_repl_offset").is_none_or(|offset: i64| offset >= 0),
         })
     }
@@ -295,8 +292,8 @@ fn event_of(entry: &Entry) -> Option<RevocationEvent> {
 
 fn pauses() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_millis(500))
+        .with_min_delay(timing::FIRST_RECONNECT_PAUSE)
+        .with_max_delay(timing::LONGEST_READER_PAUSE)
         .with_jitter()
         .without_max_times()
         .build()

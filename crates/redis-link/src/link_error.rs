@@ -11,7 +11,7 @@ pub enum LinkError {
     /// As many calls as allowed are in flight (`REDIS_MAX_IN_FLIGHT`).
     #[error("too many store calls in flight")]
     Overloaded,
-    /// An answer of another form than its script promises, or a handshake that was refused.
+    /// An answer of another form than its script promises, or one that the handshake cannot read.
     #[error("unreadable record in the store: {0}")]
     Corrupt(String),
 }

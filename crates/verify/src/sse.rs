@@ -9,7 +9,9 @@ use reqwest::{Client, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use sse_stream::{Sse, SseByteStream};
 use token_gateway_core::feed::sse::{self, EndedEvent, FreshEvent};
-use token_gateway_core::feed::timing::{CONNECT_TIMEOUT, SILENCE_LIMIT, STREAM_LAG_LIMIT};
+use token_gateway_core::feed::timing::{
+    FIRST_RECONNECT_PAUSE, LONGEST_STREAM_PAUSE, SILENCE_LIMIT, STREAM_LAG_LIMIT, STREAM_OPEN_TIMEOUT,
+};
 use token_gateway_core::feed::{Denylist, Listener};
 use tokio::time::{sleep, timeout, timeout_at};
 
@@ -109,7 +111,8 @@ impl SseReader {
         if let Some(last) = &self.last_fresh {
             request = request.header("Last-Event-ID", last);
         }
-        let answer = timeout(CONNECT_TIMEOUT, request.send()).await.map_err(|_| StreamError::Silent)??;
+        let answer =
+            timeout(STREAM_OPEN_TIMEOUT, request.send()).await.map_err(|_| StreamError::Silent)??;
         Ok(answer.error_for_status()?)
     }
 
@@ -148,8 +151,8 @@ impl SseReader {
 
 fn pauses() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(1))
+        .with_min_delay(FIRST_RECONNECT_PAUSE)
+        .with_max_delay(LONGEST_STREAM_PAUSE)
         .with_jitter()
         .without_max_times()
         .build()

@@ -15,12 +15,6 @@ use tokio::task::JoinHandle;
 use crate::jwks::Jwks;
 use crate::{AccessRefusal, BuildError, Feed, Outcome, Unknown, server_url};
 
-/// The default lifetime of access tokens, plus a quarter of an hour.
-const RETENTION: Duration = Duration::from_secs(1800);
-
-/// The least time for which the denylist keeps an entry.
-const LEAST_RETENTION: Duration = Duration::from_secs(60);
-
 /// Checks access tokens in process. Cheap to clone; its background tasks end with the last clone.
 #[derive(Clone)]
 pub struct Verifier(Arc<VerifierState>);
@@ -74,7 +68,7 @@ impl Verifier {
             max_stale: timing::STALE_AFTER,
             goes_on_when_stale: false,
         };
-        Builder { rules, keys: None, feed: None, retention: RETENTION }
+        Builder { rules, keys: None, feed: None, retention: timing::DEFAULT_RETENTION }
     }
 
     /// Checks a token now. Waits in two cases only:
@@ -203,7 +197,7 @@ impl Builder {
         let invalid = |what: &str| BuildError(what.to_owned());
         let source = self.keys.ok_or_else(|| invalid("keys: are missing; call jwks or secret"))?;
         let feed = self.feed.ok_or_else(|| invalid("feed: is missing; call feed"))?;
-        if self.retention < LEAST_RETENTION {
+        if self.retention < timing::LEAST_RETENTION {
             return Err(invalid("retention: must be at least 60 seconds"));
         }
         let client = Client::builder().redirect(Policy::none()).build();

@@ -28,7 +28,7 @@ pub const LAG_WARNING: Duration = Duration::from_secs(5);
 pub const NODE_LAG_LIMIT: Duration = Duration::from_secs(3);
 
 /// How often a node sends an event `fresh`.
-pub const HEARTBEAT: Duration = Duration::from_millis(500);
+pub const FEED_HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// Without an event `fresh` for this long, a subscriber opens its stream again. Another node may then serve it.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(4);
@@ -37,7 +37,7 @@ pub const SILENCE_LIMIT: Duration = Duration::from_secs(4);
 pub const STREAM_LAG_LIMIT: Duration = Duration::from_secs(6);
 
 /// Time limit for opening a stream.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub const STREAM_OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A verifier with more lag does not know of a logout, unless set otherwise.
 pub const STALE_AFTER: Duration = Duration::from_secs(10);
@@ -51,6 +51,24 @@ pub const TRIM_SLACK: Duration = Duration::from_secs(60);
 
 /// The feed outlives every access token by this much.
 pub const RETENTION_MARGIN: Duration = Duration::from_secs(900);
+
+/// How long a denylist keeps an entry, unless set otherwise: the default lifetime of an access token, and the margin.
+pub const DEFAULT_RETENTION: Duration = Duration::from_secs(900).saturating_add(RETENTION_MARGIN);
+
+/// No denylist keeps its entries for less.
+pub const LEAST_RETENTION: Duration = Duration::from_secs(60);
+
+/// A server with a shorter uptime may have lost its latest entries.
+pub const YOUNG_UPTIME: Duration = Duration::from_secs(5);
+
+/// The first pause of a subscriber between two tries to connect.
+pub const FIRST_RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Its longest pause, where it reads from Redis.
+pub const LONGEST_READER_PAUSE: Duration = Duration::from_millis(500);
+
+/// Its longest pause, where it reads over HTTP.
+pub const LONGEST_STREAM_PAUSE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -75,13 +93,29 @@ mod tests {
         assert!(PUBLISHED_WITHIN <= REPAIRED_WITHIN, "readers wait until nodes have begun to repair");
         less(REPAIRED_WITHIN + READ_BLOCK, FIRST_SNAPSHOTS, "a start outlasts the repairs of a young server");
         less(NODE_LAG_LIMIT, LAG_WARNING, "a stale node warns after its streams have ended");
-        less(2 * HEARTBEAT, NODE_LAG_LIMIT, "a heartbeat may be lost");
-        less(NODE_LAG_LIMIT + HEARTBEAT, SILENCE_LIMIT, "a node ends its stream before its subscriber does");
-        less(NODE_LAG_LIMIT + HEARTBEAT, STREAM_LAG_LIMIT, "a fresh node is never too far behind by itself");
+        less(2 * FEED_HEARTBEAT, NODE_LAG_LIMIT, "a heartbeat may be lost");
+        less(
+            NODE_LAG_LIMIT + FEED_HEARTBEAT,
+            SILENCE_LIMIT,
+            "a node ends its stream before its subscriber does",
+        );
+        less(
+            NODE_LAG_LIMIT + FEED_HEARTBEAT,
+            STREAM_LAG_LIMIT,
+            "a fresh node is never too far behind by itself",
+        );
         less(SILENCE_LIMIT, STREAM_LAG_LIMIT, "silence is noticed before lag");
         less(STREAM_LAG_LIMIT, STALE_AFTER, "a subscriber can change its stream before it is stale");
-        less(SILENCE_LIMIT + CONNECT_TIMEOUT, STALE_AFTER, "it can also open another one in time");
+        less(SILENCE_LIMIT + STREAM_OPEN_TIMEOUT, STALE_AFTER, "it can also open another one in time");
         assert!(CLOCK_SKEW + TRIM_SLACK < RETENTION_MARGIN, "a resumed stream is never trimmed");
-        less(STALE_AFTER, RETENTION_MARGIN, "a verifier that comes back finds what it has missed");
+        less(STALE_AFTER, RETENTION_MARGIN, "a verifier that comes back finds the events it has missed");
+        less(STALE_AFTER, LEAST_RETENTION, "an entry is kept until a stale verifier is noticed");
+        less(LONGEST_READER_PAUSE, NODE_LAG_LIMIT, "a pause alone makes no node stale");
+        less(
+            LONGEST_STREAM_PAUSE + SILENCE_LIMIT,
+            STALE_AFTER,
+            "a pause and a silent node make no verifier stale",
+        );
+        less(NODE_LAG_LIMIT, YOUNG_UPTIME, "a restart is noticed before the server counts as grown up");
     }
 }
