@@ -14,14 +14,12 @@ impl Gateway {
         deadline: Deadline,
         subject: &Subject,
     ) -> Result<Vec<SessionRecord>, GatewayError> {
-        let listed = self.in_time(deadline, Operation::Read, self.store.list(subject)).await?;
-        let mut live = Vec::with_capacity(listed.len());
-        for record in listed {
-            if self.repair_revoked(deadline, subject, record.session).await?.is_none() {
-                live.push(record);
-            }
+        let mut listed = self.in_time(deadline, Operation::Read, self.store.list(subject)).await?;
+        for record in &listed {
+            self.repair_revoked(deadline, subject, record.session).await?;
         }
-        Ok(live)
+        listed.retain(|record| self.denylist.reason(subject, record.session).is_none());
+        Ok(listed)
     }
 
     /// One session, live or ended.
