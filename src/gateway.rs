@@ -10,7 +10,8 @@
 //! - [`verify`](Gateway::verify): the same by the denylist, for proxies.
 //! - [`sessions`]: reading sessions, and changing their claims.
 //!
-//! A use case answers with a [`Verdict`], or with a [`GatewayError`]: it could not be known.
+//! A use case that judges a token answers with a [`Verdict`], and `verify` with its three outcomes. An unknown
+//! outcome of the others is a [`GatewayError`], or a [`StoreError`] of the ender.
 
 mod bearer;
 pub mod ender;
