@@ -8,7 +8,7 @@
 //! - [`repair`]: a subscriber finds ends that a failover lost.
 //! - [`introspect`](Gateway::introspect): whether a token is good now.
 //! - [`verify`](Gateway::verify): the same by the denylist, for proxies.
-//! - [`sessions`]: reading sessions, and changing their claims.
+//! - `manage_sessions`: reading sessions, and changing their claims.
 //!
 //! A use case answers with a [`Verdict`], or with a [`GatewayError`]: it could not be known.
 
@@ -17,10 +17,10 @@ pub mod ender;
 mod introspect;
 pub mod issue;
 mod log_out;
+mod manage_sessions;
 pub mod refresh;
 pub mod repair;
 pub mod service_keys;
-pub mod sessions;
 mod verify;
 
 use std::pin::pin;
@@ -37,7 +37,7 @@ use tokio::time::timeout_at;
 use self::service_keys::ServiceKeys;
 use crate::store::{Ends, Store, StoreError};
 use crate::telemetry::metrics::{Metrics, Operation};
-use crate::token::{Pair, Tokens};
+use crate::token::{CorruptClaims, Pair, Tokens};
 
 /// Everything a worker needs to serve.
 pub struct Gateway {
@@ -71,6 +71,12 @@ pub enum GatewayError {
     /// Another request of the same session overtook this one, which proves nothing.
     #[error("overtaken by another request of the same session")]
     Overtaken,
+}
+
+impl From<CorruptClaims> for GatewayError {
+    fn from(error: CorruptClaims) -> Self {
+        StoreError::Corrupt(error.to_string()).into()
+    }
 }
 
 /// The verdict of a use case on a token.

@@ -16,7 +16,7 @@ use crate::jwks::Jwks;
 use crate::{AccessRefusal, BuildError, Feed, Outcome, Unknown, server_url};
 
 /// The default lifetime of access tokens, plus a quarter of an hour.
-const RETENTION: Duration = Duration::from_secs(1800);
+const DEFAULT_RETENTION: Duration = Duration::from_secs(1800);
 
 /// The least time for which the denylist keeps an entry.
 const LEAST_RETENTION: Duration = Duration::from_secs(60);
@@ -74,7 +74,7 @@ impl Verifier {
             max_stale: timing::STALE_AFTER,
             goes_on_when_stale: false,
         };
-        Builder { rules, keys: None, feed: None, retention: RETENTION }
+        Builder { rules, keys: None, feed: None, retention: DEFAULT_RETENTION }
     }
 
     /// Checks a token now. Waits in two cases only:

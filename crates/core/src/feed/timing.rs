@@ -28,7 +28,7 @@ pub const LAG_WARNING: Duration = Duration::from_secs(5);
 pub const NODE_LAG_LIMIT: Duration = Duration::from_secs(3);
 
 /// How often a node sends an event `fresh`.
-pub const HEARTBEAT: Duration = Duration::from_millis(500);
+pub const FEED_HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// Without an event `fresh` for this long, a subscriber opens its stream again. Another node may then serve it.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(4);
@@ -75,9 +75,17 @@ mod tests {
         assert!(PUBLISHED_WITHIN <= REPAIRED_WITHIN, "readers wait until nodes have begun to repair");
         less(REPAIRED_WITHIN + READ_BLOCK, FIRST_SNAPSHOTS, "a start outlasts the repairs of a young server");
         less(NODE_LAG_LIMIT, LAG_WARNING, "a stale node warns after its streams have ended");
-        less(2 * HEARTBEAT, NODE_LAG_LIMIT, "a heartbeat may be lost");
-        less(NODE_LAG_LIMIT + HEARTBEAT, SILENCE_LIMIT, "a node ends its stream before its subscriber does");
-        less(NODE_LAG_LIMIT + HEARTBEAT, STREAM_LAG_LIMIT, "a fresh node is never too far behind by itself");
+        less(2 * FEED_HEARTBEAT, NODE_LAG_LIMIT, "a heartbeat may be lost");
+        less(
+            NODE_LAG_LIMIT + FEED_HEARTBEAT,
+            SILENCE_LIMIT,
+            "a node ends its stream before its subscriber does",
+        );
+        less(
+            NODE_LAG_LIMIT + FEED_HEARTBEAT,
+            STREAM_LAG_LIMIT,
+            "a fresh node is never too far behind by itself",
+        );
         less(SILENCE_LIMIT, STREAM_LAG_LIMIT, "silence is noticed before lag");
         less(STREAM_LAG_LIMIT, STALE_AFTER, "a subscriber can change its stream before it is stale");
         less(SILENCE_LIMIT + CONNECT_TIMEOUT, STALE_AFTER, "it can also open another one in time");
