@@ -37,8 +37,8 @@ impl Loss {
     pub fn name(self) -> &'static str {
         match self {
             Self::InOrder => "in order",
-            Self::Killed => "master killed",
-            Self::Frozen => "master frozen",
+            Self::Killed => "primary killed",
+            Self::Frozen => "primary frozen",
             Self::Relieved => "in order, min-replicas-to-write 1",
         }
     }
@@ -61,7 +61,7 @@ const DISTURBANCES: [&str; 6] = [
     "SCRIPT FLUSH",
     "busy with a script",
     "cut off from Redis",
-    "master frozen for less than a failover takes",
+    "primary frozen for less than a failover takes",
     "out of memory",
 ];
 
@@ -107,7 +107,7 @@ impl Deployment {
     }
 
     /// Users with their sessions on the same primary.
-    pub fn subjects_of_one_master(&self, count: usize) -> Vec<String> {
+    pub fn subjects_of_one_primary(&self, count: usize) -> Vec<String> {
         let all = (0..).map(|n| format!("user-{n}"));
         match &self.kind {
             Kind::Cluster(cluster) => {
@@ -121,20 +121,20 @@ impl Deployment {
 
     /// Loses the primary of a user. Returns the moment of the loss, the moment of the promotion, and the promoted
     /// server.
-    pub fn lose_master(&mut self, subject: &str, loss: Loss) -> (Instant, Instant, usize) {
-        let master = match &self.kind {
+    pub fn lose_primary(&mut self, subject: &str, loss: Loss) -> (Instant, Instant, usize) {
+        let primary = match &self.kind {
             Kind::Cluster(cluster) => cluster.primary_of(&format!("tg:{{{subject}}}:sessions")),
-            Kind::Sentinel(sentinel) => sentinel.master(),
+            Kind::Sentinel(sentinel) => sentinel.primary(),
             Kind::Standalone(_) => 0,
         };
         let replicas: Vec<usize> = match &self.kind {
-            Kind::Cluster(cluster) => vec![cluster.replica_of(master)],
-            _ => (0..self.servers().len()).filter(|n| *n != master).collect(),
+            Kind::Cluster(cluster) => vec![cluster.replica_of(primary)],
+            _ => (0..self.servers().len()).filter(|n| *n != primary).collect(),
         };
         let lost_at = Instant::now();
         match (loss, &self.kind) {
-            (Loss::Killed, _) => self.server_mut(master).stop(),
-            (Loss::Frozen, _) => self.servers()[master].freeze(),
+            (Loss::Killed, _) => self.server_mut(primary).stop(),
+            (Loss::Frozen, _) => self.servers()[primary].freeze(),
             (Loss::InOrder | Loss::Relieved, Kind::Cluster(cluster)) => {
                 let _ = cluster.servers[replicas[0]].try_ask::<String>(&["CLUSTER", "FAILOVER"]);
             }
@@ -143,12 +143,12 @@ impl Deployment {
         }
         let (promoted_at, promoted) =
             token_gateway_testkit::wait_for("a promotion", Duration::from_secs(60), || {
-                let is_master =
+                let is_primary =
                     |n: &&usize| self.servers()[**n].info("role").is_some_and(|role| role == "master");
-                replicas.iter().find(is_master).map(|n| (Instant::now(), *n))
+                replicas.iter().find(is_primary).map(|n| (Instant::now(), *n))
             });
         if loss == Loss::Frozen {
-            self.servers()[master].thaw();
+            self.servers()[primary].thaw();
         }
         (lost_at, promoted_at, promoted)
     }
@@ -214,8 +214,8 @@ impl Deployment {
         let struck = self.struck();
         let own: &[&str] = match &self.kind {
             Kind::Standalone(_) => &["Redis killed and started again"],
-            Kind::Sentinel(_) => &["failover in order", "master killed"],
-            Kind::Cluster(_) => &["failover in order", "master killed", "slot moved"],
+            Kind::Sentinel(_) => &["failover in order", "primary killed"],
+            Kind::Cluster(_) => &["failover in order", "primary killed", "slot moved"],
         };
         let disturbances = DISTURBANCES.iter().chain(own).filter(|_| disturbed);
         FAULTS.iter().chain(disturbances).filter(|name| !struck.contains_key(*name)).copied().collect()
@@ -245,27 +245,27 @@ impl Deployment {
     /// Makes one disturbance out of a deck of ten in random order, and returns when all is well again. Flushed scripts
     /// and killed connections are in the deck twice.
     pub fn disturb(&mut self, rng: &mut Rng) {
-        let master = self.a_master(rng);
+        let primary = self.a_primary(rng);
         if self.deck.is_empty() {
             self.deck = (0..10).collect();
             rng.shuffle(&mut self.deck);
         }
         match self.deck.pop().expect("just filled") {
             0 | 1 => self.flush_scripts(),
-            2 | 3 => self.cut_connections(master),
-            4 => self.freeze(master, Duration::from_millis(rng.u64(100..600))),
-            5 => self.fill_memory(master),
+            2 | 3 => self.cut_connections(primary),
+            4 => self.freeze(primary, Duration::from_millis(rng.u64(100..600))),
+            5 => self.fill_memory(primary),
             6 => self.move_slots(rng),
-            7 => self.fail_over(master),
-            8 => self.lose(master),
-            _ => self.keep_busy(master),
+            7 => self.fail_over(primary),
+            8 => self.lose(primary),
+            _ => self.keep_busy(primary),
         }
     }
 
-    fn a_master(&self, rng: &mut Rng) -> usize {
+    fn a_primary(&self, rng: &mut Rng) -> usize {
         match &self.kind {
             Kind::Standalone(_) => 0,
-            Kind::Sentinel(sentinel) => sentinel.master(),
+            Kind::Sentinel(sentinel) => sentinel.primary(),
             Kind::Cluster(cluster) => {
                 let is_primary =
                     |n: &usize| cluster.servers[*n].info("role").is_some_and(|it| it == "master");
@@ -280,29 +280,29 @@ impl Deployment {
         self.did("SCRIPT FLUSH");
     }
 
-    fn cut_connections(&self, master: usize) {
-        let _ = self.servers()[master].try_ask::<u64>(&["CLIENT", "KILL", "TYPE", "normal"]);
+    fn cut_connections(&self, primary: usize) {
+        let _ = self.servers()[primary].try_ask::<u64>(&["CLIENT", "KILL", "TYPE", "normal"]);
         self.did("CLIENT KILL");
     }
 
-    fn freeze(&self, master: usize, pause: Duration) {
-        self.servers()[master].freeze();
+    fn freeze(&self, primary: usize, pause: Duration) {
+        self.servers()[primary].freeze();
         sleep(pause);
-        self.servers()[master].thaw();
-        self.did("master frozen for less than a failover takes");
+        self.servers()[primary].thaw();
+        self.did("primary frozen for less than a failover takes");
     }
 
-    fn fill_memory(&self, master: usize) {
-        let _ = self.servers()[master].try_ask::<String>(&["CONFIG", "SET", "maxmemory", "1"]);
+    fn fill_memory(&self, primary: usize) {
+        let _ = self.servers()[primary].try_ask::<String>(&["CONFIG", "SET", "maxmemory", "1"]);
         sleep(Duration::from_millis(200));
-        let _ = self.servers()[master].try_ask::<String>(&["CONFIG", "SET", "maxmemory", "0"]);
+        let _ = self.servers()[primary].try_ask::<String>(&["CONFIG", "SET", "maxmemory", "0"]);
         self.did("out of memory");
     }
 
     /// Runs a script that spins. All other clients get BUSY.
-    fn keep_busy(&self, master: usize) {
+    fn keep_busy(&self, primary: usize) {
         const SPIN: &str = "local i = 0 while i < 3e7 do i = i + 1 end return i";
-        let _ = self.servers()[master].try_ask::<u64>(&["EVAL", SPIN, "0"]);
+        let _ = self.servers()[primary].try_ask::<u64>(&["EVAL", SPIN, "0"]);
         self.did("busy with a script");
     }
 
@@ -323,7 +323,7 @@ impl Deployment {
     }
 
     /// Lets a replica take over from a running primary.
-    fn fail_over(&mut self, master: usize) {
+    fn fail_over(&mut self, primary: usize) {
         match &self.kind {
             Kind::Standalone(_) => return self.restart(),
             Kind::Sentinel(sentinel) => {
@@ -331,7 +331,7 @@ impl Deployment {
                 sentinel.wait_until_whole();
             }
             Kind::Cluster(cluster) => {
-                cluster.fail_over(master);
+                cluster.fail_over(primary);
                 cluster.wait_until_whole();
             }
         }
@@ -346,22 +346,22 @@ impl Deployment {
     }
 
     /// Kills a primary, waits until a replica has taken over, and starts the former primary again.
-    fn lose(&mut self, master: usize) {
+    fn lose(&mut self, primary: usize) {
         if matches!(self.kind, Kind::Standalone(_)) {
             return self.restart();
         }
         let replica = match &self.kind {
-            Kind::Cluster(cluster) => Some(cluster.replica_of(master)),
+            Kind::Cluster(cluster) => Some(cluster.replica_of(primary)),
             _ => None,
         };
-        self.server_mut(master).stop();
+        self.server_mut(primary).stop();
         match (&self.kind, replica) {
-            (Kind::Sentinel(sentinel), _) => drop(sentinel.wait_for_another(master)),
+            (Kind::Sentinel(sentinel), _) => drop(sentinel.wait_for_another(primary)),
             (Kind::Cluster(cluster), Some(replica)) => cluster.wait_for_promotion(replica),
             _ => {}
         }
-        self.server_mut(master).run();
-        self.did("master killed");
+        self.server_mut(primary).run();
+        self.did("primary killed");
         match &self.kind {
             Kind::Sentinel(sentinel) => sentinel.wait_until_whole(),
             Kind::Cluster(cluster) => cluster.wait_until_whole(),

@@ -54,10 +54,10 @@ enum Command {
     ServiceKey(service_key::ServiceKey),
     /// The keys that sign: make, list, rotate and retire them
     #[command(subcommand)]
-    Keys(keys::Keys),
+    Keys(keys::KeysCommand),
     /// Look at sessions, and end them
     #[command(subcommand)]
-    Sessions(sessions::Sessions),
+    Sessions(sessions::SessionsCommand),
     /// How many sessions there are, of whom, and what they take
     #[command(after_help = redis_url_help())]
     Stats(stats::Stats),

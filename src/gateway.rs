@@ -8,7 +8,7 @@
 //! - [`repair`]: a subscriber finds ends that a failover lost.
 //! - [`introspect`](Gateway::introspect): whether a token is good now.
 //! - [`verify`](Gateway::verify): the same by the denylist, for proxies.
-//! - [`sessions`]: reading sessions, and changing their claims.
+//! - `manage_sessions`: reading sessions, and changing their claims.
 //!
 //! A use case that judges a token answers with a [`Verdict`], and `verify` with its three outcomes. An unknown
 //! outcome of the others is a [`GatewayError`], or a [`StoreError`] of the ender.
@@ -18,10 +18,10 @@ pub mod ender;
 mod introspect;
 pub mod issue;
 mod log_out;
+mod manage_sessions;
 pub mod refresh;
 pub mod repair;
 pub mod service_keys;
-pub mod sessions;
 mod verify;
 
 use std::pin::pin;
@@ -38,7 +38,7 @@ use tokio::time::timeout_at;
 use self::service_keys::ServiceKeys;
 use crate::store::{Ends, Store, StoreError};
 use crate::telemetry::metrics::{Metrics, Operation};
-use crate::token::{Pair, Tokens};
+use crate::token::{CorruptClaims, Pair, Tokens};
 
 /// Everything a worker needs to serve.
 pub struct Gateway {
@@ -72,6 +72,12 @@ pub enum GatewayError {
     /// Another request of the same session overtook this one, which proves nothing.
     #[error("overtaken by another request of the same session")]
     Overtaken,
+}
+
+impl From<CorruptClaims> for GatewayError {
+    fn from(error: CorruptClaims) -> Self {
+        StoreError::Corrupt(error.to_string()).into()
+    }
 }
 
 /// The verdict of a use case on a token.

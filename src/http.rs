@@ -2,7 +2,7 @@
 //!
 //! # Adding an endpoint
 //!
-//! Write the handler in the file of its resource, add a line to `PUBLIC`, and a test under `tests/http`. A handler
+//! Write the handler in the file of its resource, add a line to `PUBLIC_ROUTES`, and a test under `tests/http`. A handler
 //! reads its input with `request`, asks [`Gateway`](crate::gateway::Gateway), and answers with `answer`. Status codes
 //! of errors belong into [`error`] alone.
 //!
@@ -29,6 +29,7 @@ mod form;
 pub mod fuzzing;
 mod health;
 mod introspection_endpoint;
+mod login;
 mod me;
 mod metadata;
 mod observe;
@@ -36,7 +37,6 @@ mod openapi;
 mod request;
 mod revocation_endpoint;
 mod revocations;
-mod sessions;
 mod token_endpoint;
 mod users;
 mod verify_endpoint;
@@ -52,7 +52,7 @@ pub use health::Lifecycle;
 use self::error::ErrorResponse;
 
 /// The routes of the public listener.
-const PUBLIC: &[Route] = &[
+const PUBLIC_ROUTES: &[Route] = &[
     at("/oauth/token", "POST", |r| r.route(post().to(token_endpoint::refresh))),
     at("/oauth/revoke", "POST", |r| r.route(post().to(revocation_endpoint::revoke))),
     at("/oauth/introspect", "POST", |r| r.route(post().to(introspection_endpoint::introspect))),
@@ -62,8 +62,10 @@ const PUBLIC: &[Route] = &[
     at(metadata::OPENID_CONFIGURATION, "GET, HEAD", |r| {
         r.route(get().to(metadata::openid_configuration)).route(head().to(metadata::openid_configuration))
     }),
-    at(metadata::JWKS, "GET, HEAD", |r| r.route(get().to(metadata::jwks)).route(head().to(metadata::jwks))),
-    at("/v1/sessions", "POST", |r| r.route(post().to(sessions::issue))),
+    at(metadata::JWKS_PATH, "GET, HEAD", |r| {
+        r.route(get().to(metadata::jwks)).route(head().to(metadata::jwks))
+    }),
+    at("/v1/sessions", "POST", |r| r.route(post().to(login::issue))),
     at("/v1/me/sessions", "GET, DELETE", |r| r.route(get().to(me::list)).route(delete().to(me::end_all))),
     at("/v1/me/sessions/{sid}", "DELETE", |r| r.route(delete().to(me::end_one))),
     at("/v1/users/{sub}/sessions", "GET, PATCH, DELETE", |r| {
@@ -74,9 +76,9 @@ const PUBLIC: &[Route] = &[
     at("/v1/users/{sub}/sessions/{sid}", "GET, PATCH, DELETE", |r| {
         r.route(get().to(users::get)).route(patch().to(users::set_claims)).route(delete().to(users::end_one))
     }),
-    at("/v1/revocations", "GET", |r| r.route(get().to(revocations::follow))),
-    at("/verify", ANY, |r| r.to(verify_endpoint::verify)),
-    LIVE,
+    at("/v1/revocations", "GET", |r| r.route(get().to(revocations::stream))),
+    at("/verify", ANY_METHOD, |r| r.to(verify_endpoint::verify)),
+    LIVEZ_ROUTE,
     at("/readyz", "GET, HEAD", |r| r.route(get().to(health::ready)).route(head().to(health::ready))),
     at("/openapi.json", "GET", |r| r.route(get().to(openapi::document))),
     at("/docs", "GET", |r| r.route(get().to(docs::entrance))),
@@ -85,18 +87,18 @@ const PUBLIC: &[Route] = &[
 ];
 
 /// For proxies such as Envoy: they append the path of the request in question.
-const VERIFY_BELOW: Route = at("/verify/{path}*", ANY, |r| r.to(verify_endpoint::verify));
+const VERIFY_BELOW_ROUTE: Route = at("/verify/{path}*", ANY_METHOD, |r| r.to(verify_endpoint::verify));
 
 /// The routes of the admin listener.
-const ADMIN: &[Route] = &[
+const ADMIN_ROUTES: &[Route] = &[
     at("/metrics", "GET", |r| r.route(get().to(health::metrics))),
-    LIVE,
+    LIVEZ_ROUTE,
     at("/readyz", "GET, HEAD", |r| {
         r.route(get().to(health::ready_in_full)).route(head().to(health::ready_in_full))
     }),
 ];
 
-const LIVE: Route =
+const LIVEZ_ROUTE: Route =
     at("/livez", "GET, HEAD", |r| r.route(get().to(health::live)).route(head().to(health::live)));
 
 /// Registers the routes of the public listener, for a gateway with this issuer.
@@ -107,15 +109,17 @@ pub fn routes(issuer: &str) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let base = Url::parse(issuer).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default();
     move |config| {
         // The root first: a scope answers every path with its beginning, and an issuer's path may begin like ours.
-        register(PUBLIC, config);
-        register(&[VERIFY_BELOW], config);
+        register(PUBLIC_ROUTES, config);
+        register(&[VERIFY_BELOW_ROUTE], config);
         if !base.is_empty() {
-            for route in PUBLIC.iter().filter(|route| metadata::DOCUMENTS.contains(&route.pattern)) {
+            for route in
+                PUBLIC_ROUTES.iter().filter(|route| metadata::METADATA_PATHS.contains(&route.pattern))
+            {
                 config.service(route.resource(&format!("{}{base}", route.pattern)));
             }
             config.service(scope(&base).configure(|config| {
-                register(PUBLIC, config);
-                register(&[VERIFY_BELOW], config);
+                register(PUBLIC_ROUTES, config);
+                register(&[VERIFY_BELOW_ROUTE], config);
             }));
         }
         config.default_service(to(observe::unknown_path));
@@ -124,7 +128,7 @@ pub fn routes(issuer: &str) -> impl FnOnce(&mut ServiceConfig) + use<> {
 
 /// Registers the routes of the admin listener.
 pub fn admin_routes(config: &mut ServiceConfig) {
-    register(ADMIN, config);
+    register(ADMIN_ROUTES, config);
     config.default_service(to(observe::unknown_path));
 }
 
@@ -135,7 +139,7 @@ fn register(routes: &[Route], config: &mut ServiceConfig) {
 }
 
 /// Stands for any method. OpenAPI has no word for this, so such a route is documented as `GET`.
-const ANY: &str = "*";
+const ANY_METHOD: &str = "*";
 
 /// A line of the route table.
 struct Route {
@@ -185,8 +189,8 @@ mod tests {
 
     #[test]
     fn every_route_is_documented_and_nothing_else() {
-        let methods = PUBLIC.iter().flat_map(|route| {
-            let allow = if route.allow == ANY { "GET" } else { route.allow };
+        let methods = PUBLIC_ROUTES.iter().flat_map(|route| {
+            let allow = if route.allow == ANY_METHOD { "GET" } else { route.allow };
             allow.split(", ").map(|method| (route.pattern.to_owned(), method.to_owned()))
         });
         let (routes, documented) = (methods.collect::<BTreeSet<_>>(), documented());
@@ -199,13 +203,13 @@ mod tests {
     #[test]
     fn the_document_allows_the_methods_of_the_route() {
         let document = document();
-        for route in PUBLIC {
+        for route in PUBLIC_ROUTES {
             let operations = document["paths"][route.pattern].as_object().expect("a path item");
             for operation in operations.values() {
                 let allow = &operation["responses"]["405"]["headers"]["Allow"]["schema"]["examples"][0];
                 assert_eq!(
                     allow.as_str(),
-                    Some(route.allow).filter(|allow| *allow != ANY),
+                    Some(route.allow).filter(|allow| *allow != ANY_METHOD),
                     "{}",
                     route.pattern
                 );

@@ -78,7 +78,7 @@ impl Application {
             node.tokens.clone(),
             node.metrics.clone(),
         ));
-        let repair = repair::subscribe(
+        let repair = repair::run(
             gateway.store.clone(),
             node.denylist.clone(),
             gateway.ender(),

@@ -30,8 +30,8 @@ use token_gateway_core::token::{
 };
 
 pub use keyring::Keyring;
-use mint::{CorruptClaims, Minter};
-pub use mint::{Grant, Pair, TokenSettings};
+use mint::Minter;
+pub use mint::{CorruptClaims, Grant, Pair, TokenSettings};
 
 /// Mints and checks tokens with keys prepared once. Shared by all workers.
 pub struct Tokens {
@@ -82,10 +82,10 @@ impl Tokens {
     /// Checks everything about a token of either kind but its times.
     pub fn open(&self, token: &str) -> Result<Opened, TokenRefusal> {
         let keys = self.keys();
-        if let Ok((payload, typ)) = keys.open_access(token) {
+        if let Ok((payload, typ)) = keys.access_payload(token) {
             return Ok(Opened { kind: Kind::Access(self.access_token(&payload, typ)?), payload });
         }
-        let payload = keys.open_refresh(token)?;
+        let payload = keys.refresh_payload(token)?;
         Ok(Opened {
             kind: Kind::Refresh(RefreshToken::read(&payload, &self.minter.settings.issuer)?),
             payload,
@@ -95,14 +95,14 @@ impl Tokens {
     /// Checks everything about a refresh token but its times, so that a logout with an expired token
     /// still ends its session; use [`RefreshToken::live_at`] for all else.
     pub fn open_refresh(&self, token: &str) -> Result<RefreshToken, TokenRefusal> {
-        let payload = self.keys().open_refresh(token)?;
+        let payload = self.keys().refresh_payload(token)?;
         RefreshToken::read(&payload, &self.minter.settings.issuer)
     }
 
     /// Checks everything about an access token but its times; see [`AccessToken::live_at`]. Any
     /// audience will do but the issuer, which is the audience of refresh tokens.
     pub fn open_access(&self, token: &str) -> Result<AccessToken, TokenRefusal> {
-        let (payload, typ) = self.keys().open_access(token)?;
+        let (payload, typ) = self.keys().access_payload(token)?;
         self.access_token(&payload, typ)
     }
 

@@ -42,7 +42,7 @@ impl SessionList {
 /// A live session in a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ListedSession {
-    #[schema(value_type = schema::SessionId)]
+    #[schema(value_type = schema::SessionIdSchema)]
     pub session_id: SessionId,
     #[schema(format = DateTime)]
     pub created_at: String,
@@ -119,11 +119,11 @@ pub struct LiveSession {
     "ended_at": "2026-11-24T09:00:00.000Z"
 }))]
 pub struct Tombstone {
-    #[schema(value_type = schema::SessionId)]
+    #[schema(value_type = schema::SessionIdSchema)]
     pub session_id: SessionId,
     #[schema(pattern = "^ended$")]
     state: &'static str,
-    #[schema(value_type = schema::Reason)]
+    #[schema(value_type = schema::ReasonSchema)]
     pub reason: Reason,
     #[schema(format = DateTime)]
     pub ended_at: String,

@@ -98,13 +98,13 @@ fn gateway(kind: Kind, settings: &Settings) -> Result<Gateway> {
         _ => Way::Bare(Box::new((redis::Client::open(url)?, OnceCell::new()))),
     };
     let policy = &settings.policy;
-    let settled = [policy.refresh_ttl.as_millis() as u64, policy.tombstone_ttl.as_millis() as u64];
+    let lifetimes_ms = [policy.refresh_ttl.as_millis() as u64, policy.tombstone_ttl.as_millis() as u64];
     let store = Other {
         inner,
         way,
         keys: Layout::new("tg"),
         script: redis::Script::new(rotate::SCRIPT.lua.source()),
-        settled,
+        lifetimes_ms,
     };
     let tokens = Arc::new(Tokens::new(&settings.tokens, settings.keyring.clone()));
     let denylist = Arc::new(Denylist::new(settings.policy.feed_retention));
@@ -130,8 +130,8 @@ struct Other {
     way: Way,
     keys: Layout,
     script: redis::Script,
-    /// Refresh and tombstone lifetime, milliseconds.
-    settled: [u64; 2],
+    /// The lifetimes of a refresh token and of a tombstone.
+    lifetimes_ms: [u64; 2],
 }
 
 /// The reply of `rotate.lua` after a rotation, for a session without scope and audience.
@@ -151,10 +151,10 @@ impl Other {
         call.key(sessions).arg(rotation.presented.as_str()).arg(rotation.generation);
         call.arg(rotation.successor.as_str())
             .arg(self.dated(rotation).0)
-            .arg(self.settled[0])
+            .arg(self.lifetimes_ms[0])
             .arg(0)
             .arg("none");
-        call.arg(self.settled[1]).arg(5000);
+        call.arg(self.lifetimes_ms[1]).arg(5000);
         Ok(match &self.way {
             Way::Bare(bare) => {
                 let (client, connection) = &**bare;

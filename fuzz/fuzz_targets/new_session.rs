@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use token_gateway::gateway::issue::Login;
 use token_gateway::http::fuzzing::{NewSession, check_scope, login, parsed};
 use token_gateway::token::Grant;
-use token_gateway::token::session_claims::RESERVED;
+use token_gateway::token::session_claims::RESERVED_CLAIMS;
 use token_gateway_core::clock::Timestamp;
 use token_gateway_core::session::Jti;
 use token_gateway_fuzz::{ISSUER, payload, with_tokens};
@@ -53,7 +53,7 @@ fn check_meaning(body: &Map<String, Value>, login: &Login) {
     let stated = body.get("claims").filter(|claims| !claims.is_null());
     let stored: Map<String, Value> = serde_json::from_str(login.claims.as_str()).expect("a JSON object");
     assert_eq!(stated.map_or(Map::new(), |claims| claims.as_object().expect("an object").clone()), stored);
-    assert!(RESERVED.iter().all(|name| !stored.contains_key(*name)));
+    assert!(RESERVED_CLAIMS.iter().all(|name| !stored.contains_key(*name)));
 }
 
 /// The tokens of a session name its subject and `sid`, and are short enough to be accepted, whatever its claims.

@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
 use token_gateway::http::fuzzing::{Patch, claims, parsed};
-use token_gateway::token::session_claims::{MAX_CLAIMS_DEPTH, MAX_CLAIMS_LEN, RESERVED};
+use token_gateway::token::session_claims::{MAX_CLAIMS_DEPTH, MAX_CLAIMS_LEN, RESERVED_CLAIMS};
 
 fuzz_target!(|data: &[u8]| {
     let Ok(patch) = parsed::<Patch>(data) else { return };
@@ -15,7 +15,7 @@ fuzz_target!(|data: &[u8]| {
     assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
     let read: Map<String, Value> = serde_json::from_str(text).expect("a JSON object");
     assert_eq!(read, patch.claims);
-    assert!(RESERVED.iter().all(|name| !read.contains_key(*name)));
+    assert!(RESERVED_CLAIMS.iter().all(|name| !read.contains_key(*name)));
     assert!(depth(&Value::Object(read)) <= MAX_CLAIMS_DEPTH);
 });
 

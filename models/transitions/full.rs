@@ -16,7 +16,7 @@ fn keeps_every_promise(scope: Scope) -> Finding {
 }
 
 #[test]
-fn an_honest_client_gets_on_whatever_is_lost_late_or_doubled_and_whoever_is_master() {
+fn an_honest_client_gets_on_whatever_is_lost_late_or_doubled_and_whoever_is_primary() {
     let found = keeps_every_promise(HONEST);
     let one = Token::first(0);
     let met = [Answer::Rotated(one), Answer::Replayed(one), Answer::RolledBack(one), Answer::Late];

@@ -12,7 +12,7 @@ fn a_call_that_outlives_a_failover_to_a_clock_that_is_ahead_must_not_be_dated_by
 }
 
 #[test]
-fn a_logout_everywhere_that_is_sent_to_another_master_must_ask_that_one_for_the_time() {
+fn a_logout_everywhere_that_is_sent_to_another_primary_must_ask_that_one_for_the_time() {
     let asked_once = Table { everywhere: Everywhere::AskedOnce, ..Table::FULL };
     breaks(Broken::Spared, CLOCKS_EVERYWHERE, asked_once);
     breaks(Broken::KilledLogin, CLOCKS_EVERYWHERE, asked_once);

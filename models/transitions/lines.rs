@@ -121,6 +121,6 @@ fn an_end_that_was_lost_is_repeated() {
 }
 
 #[test]
-fn a_master_that_was_given_up_is_not_believed() {
+fn a_primary_that_was_given_up_is_not_believed() {
     breaks(Broken::LostEnd, ENDS, Table { doubles: Doubles::AtAnyTime, ..Table::FULL });
 }

@@ -142,7 +142,7 @@ pub fn take(table: &Table, scope: &Scope, before: &World, step: Step) -> (World,
             None
         }
     };
-    world.settle();
+    world.normalize();
     (world, answer)
 }
 

@@ -10,13 +10,13 @@ use crate::world::{Party, Place, What};
 pub fn line(step: Step, answer: Option<Answer>) -> String {
     match step {
         Step::Send(what, Place::Authority) => format!("{} is sent", sent(what)),
-        Step::Send(what, Place::Deposed) => format!("{} is sent, dated by the deposed master", sent(what)),
+        Step::Send(what, Place::Deposed) => format!("{} is sent, dated by the deposed primary", sent(what)),
         Step::Meet(call) => format!("a busy node gets only now to {}", sent(call.what)),
         Step::Steal => "the thief copies the token that the client holds".to_owned(),
         Step::Arrive { call, at, heard } => {
             let at = match at {
                 Place::Authority => "the primary",
-                Place::Deposed => "the deposed master",
+                Place::Deposed => "the deposed primary",
             };
             let lost = if heard { "" } else { ", but the answer is lost" };
             let late = if call.expired { ", past its deadline," } else { "" };

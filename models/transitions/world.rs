@@ -205,7 +205,7 @@ impl World {
 
     /// Numbers the moments anew, in their order, and drops calls that cannot arrive any more. Without failovers left,
     /// the replica equals the authority.
-    pub fn settle(&mut self) {
+    pub fn normalize(&mut self) {
         let oldest = self.deposed.as_ref().unwrap_or(&self.authority).epoch;
         self.calls.retain(|call| call.copies > 0 && call.primaries.1 >= oldest);
         if self.left.failovers == 0 {

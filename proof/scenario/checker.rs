@@ -77,9 +77,9 @@ pub async fn prove(run: Run) -> Finding {
     good.refresh(("b", 1), 2, Some(("c", 2))).end().refresh(("c", 2), 3, None);
     let theft = Story::new();
     theft.refresh(("a", 0), 1, Some(("b", 1))).refresh(("a", 0), 9, None).refresh(("b", 1), 2, None);
-    let unheard = Story::new();
-    unheard.open(("a", 0), 1).refresh(("a", 0), 2, None);
-    for (name, story) in [("good", &good), ("theft", &theft), ("unheard", &unheard)] {
+    let unanswered = Story::new();
+    unanswered.open(("a", 0), 1).refresh(("a", 0), 2, None);
+    for (name, story) in [("good", &good), ("theft", &theft), ("unanswered", &unanswered)] {
         let complaints = story.complaints(false);
         finding.demand("the checker accepts what is right", complaints.is_empty(), || {
             format!("{name}: {complaints:?}")

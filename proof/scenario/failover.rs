@@ -46,7 +46,7 @@ pub async fn prove(run: Run, topology: Topology) -> Finding {
                     lost += unknown;
                 }
                 Err(told) => finding.demand(
-                    "a failover ends, and nothing is granted that the new master does not know",
+                    "a failover ends, and nothing is granted that the new primary does not know",
                     false,
                     || told,
                 ),
@@ -55,7 +55,7 @@ pub async fn prove(run: Run, topology: Topology) -> Finding {
         }
         if loss == Loss::Relieved {
             // The first success of such a failover may be unknown, so its time says nothing.
-            finding.measure(format!("{}: granted, and unknown to the new master", loss.name()), lost);
+            finding.measure(format!("{}: granted, and unknown to the new primary", loss.name()), lost);
         } else {
             tell(&mut finding, loss, times);
         }
@@ -90,7 +90,7 @@ async fn fail_over(run: &Run, topology: Topology, loss: Loss, n: u64) -> Result<
     let mut deployment = Deployment::for_failover(topology, loss);
     let gateways = nodes(&deployment, 2);
     let fleet = fleet(&gateways, 0);
-    let subjects = deployment.subjects_of_one_master(CLIENTS);
+    let subjects = deployment.subjects_of_one_primary(CLIENTS);
     let (stop, successes) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
     let mut clients = Vec::new();
     for subject in &subjects {
@@ -101,7 +101,7 @@ async fn fail_over(run: &Run, topology: Topology, loss: Loss, n: u64) -> Result<
     let subject = subjects[0].clone();
     let failing = tokio::task::spawn_blocking(move || {
         std::thread::sleep(Duration::from_millis(500));
-        let promoted = deployment.lose_master(&subject, loss);
+        let promoted = deployment.lose_primary(&subject, loss);
         (deployment, promoted)
     });
     let (deployment, (lost_at, promoted_at, promoted)) = failing.await.expect("no panic");
@@ -168,7 +168,7 @@ async fn watch(
         }
         for success in new.iter().filter(|success| !is_known(&deployment.servers()[promoted], success)) {
             if !may_be_unknown {
-                return Err(format!("the new master does not know of {success:?}"));
+                return Err(format!("the new primary does not know of {success:?}"));
             }
             unknown += 1;
         }
@@ -178,9 +178,9 @@ async fn watch(
 }
 
 /// Whether the record has reached the granted generation, or is further.
-fn is_known(master: &Redis, success: &Success) -> bool {
+fn is_known(primary: &Redis, success: &Success) -> bool {
     let key = format!("tg:{{{}}}:session:{}", success.subject, success.session);
-    let known: Option<(u64, String)> = master.try_ask(&["HMGET", &key, "gen", "jti"]);
+    let known: Option<(u64, String)> = primary.try_ask(&["HMGET", &key, "gen", "jti"]);
     known.is_some_and(|(generation, jti)| {
         generation > success.generation || generation == success.generation && jti == success.jti
     })

@@ -77,7 +77,8 @@ async fn calm(run: &Run, logouts: u64, finding: &mut Finding) {
     let fleet = fleet(&gateways[..1], 0);
     let verifiers = [verifier(over_http(&gateways[1])), verifier(from_redis(redis.url()))];
     for verifier in &verifiers {
-        finding.demand("a follower of the feed becomes fresh", fresh(verifier).await, || "never".to_owned());
+        finding
+            .demand("a subscriber of the feed becomes fresh", fresh(verifier).await, || "never".to_owned());
     }
     let times: [Mutex<Vec<Duration>>; 2] = Default::default();
     let (missed, next, mut rng) = (AtomicUsize::new(0), AtomicUsize::new(0), Rng::with_seed(run.seed));

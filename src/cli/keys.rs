@@ -29,19 +29,19 @@ const KEY_FILE_NOTICE: Duration = Duration::from_secs(5);
 const KEY_DELAY_MARGIN: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Subcommand)]
-pub enum Keys {
+pub enum KeysCommand {
     /// Make the first key of the set, and the file if need be
-    New(New),
+    New(NewKey),
     /// Show the keys and where each is in its life
-    List(list::List),
+    List(list::ListKeys),
     /// Add a key that takes over from the active one, and take out those of which no token lives
-    Rotate(Rotate),
+    Rotate(RotateKey),
     /// Take out the keys of which no token lives, or one that is named
-    Retire(Retire),
+    Retire(RetireKeys),
 }
 
 #[derive(Debug, Args)]
-pub struct New {
+pub struct NewKey {
     /// How it signs
     #[arg(long, default_value = "ES256", value_parser = alg_parser())]
     alg: Alg,
@@ -50,7 +50,7 @@ pub struct New {
 }
 
 #[derive(Debug, Args)]
-pub struct Rotate {
+pub struct RotateKey {
     /// How it signs [default: as the active key]
     #[arg(long, value_parser = alg_parser())]
     alg: Option<Alg>,
@@ -74,7 +74,7 @@ struct Making {
 }
 
 #[derive(Debug, Args)]
-pub struct Retire {
+pub struct RetireKeys {
     /// The key to take out, by its kid
     #[arg(allow_hyphen_values = true)] // a thumbprint may begin with a hyphen
     kid: Option<String>,
@@ -88,7 +88,7 @@ pub struct Retire {
     settings: KeySettings,
 }
 
-impl Keys {
+impl KeysCommand {
     pub fn run(&self) -> Result<ExitCode> {
         match self {
             Self::New(new) => new.run()?,
@@ -100,7 +100,7 @@ impl Keys {
     }
 }
 
-impl New {
+impl NewKey {
     fn run(&self) -> Result<()> {
         let signs = self.making.signs();
         let alg = self.making.alg(Some(self.alg), self.alg);
@@ -137,7 +137,7 @@ impl New {
     }
 }
 
-impl Rotate {
+impl RotateKey {
     fn run(&self) -> Result<()> {
         let (making, now) = (&self.making, now());
         let (path, signs) = (as_usage(making.settings.keys.path())?, making.signs());
@@ -168,7 +168,7 @@ impl Rotate {
     }
 }
 
-impl Retire {
+impl RetireKeys {
     fn run(&self) -> Result<()> {
         let (path, now) = (as_usage(self.settings.keys.path())?, now());
         let lifetimes = self.settings.lifetimes();

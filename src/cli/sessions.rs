@@ -13,21 +13,21 @@ use clap::Subcommand;
 use crate::config::redis_url_help;
 
 #[derive(Debug, Subcommand)]
-pub enum Sessions {
+pub enum SessionsCommand {
     /// The subjects with sessions, or the sessions of one subject
     #[command(after_help = redis_url_help())]
-    List(list::List),
+    List(list::ListSessions),
     /// All that one session holds, or why it ended
     #[command(after_help = redis_url_help())]
-    Show(show::Show),
+    Show(show::ShowSession),
     /// End one session, or those of a subject, and publish the end, as a node does, with the reason `admin`
     ///
     /// May be repeated: ends that were not published yet are published then.
     #[command(after_help = redis_url_help())]
-    End(end::End),
+    End(end::EndSessions),
 }
 
-impl Sessions {
+impl SessionsCommand {
     pub fn run(&self) -> Result<ExitCode> {
         match self {
             Self::List(list) => list.run()?,

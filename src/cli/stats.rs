@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use self::report::Report;
+use self::report::StatsReport;
 use super::output::{print, print_json, progress};
 use super::process::on_runtime;
 use super::usage::as_usage;
@@ -38,7 +38,7 @@ impl Stats {
             let bar = progress(survey.size().await?);
             let census = survey.census(sample, bar).await?;
             let (memory, feed) = (survey.memory().await?, survey.feed().await?);
-            let report = Report::new(&census, top, memory, &feed, survey.layout());
+            let report = StatsReport::new(&census, top, memory, &feed, survey.layout());
             if self.json { print_json(&report) } else { print(&report.text()) }
         })?;
         Ok(ExitCode::SUCCESS)

@@ -1,17 +1,17 @@
-//! All settings as a list. Each one is declared once, as a flag or in `SECRETS` of `secrets.rs`; help, `.env` and
+//! All settings as a list. Each one is declared once, as a flag or in `SECRET_SETTINGS` of `secrets.rs`; help, `.env` and
 //! `docs/settings.md` follow.
 
 use clap::{Arg, Args, Command};
 
 use super::Flags;
-use super::secrets::SECRETS;
+use super::secrets::SECRET_SETTINGS;
 use super::setting::{Setting, parted};
 
 /// Flags in the order of the help, then secrets.
 pub fn settings() -> Vec<Setting> {
     let command = Flags::augment_args(Command::new("serve"));
     let flags = command.get_arguments().filter_map(flag);
-    flags.chain(SECRETS.iter().map(|secret| secret.as_setting())).collect()
+    flags.chain(SECRET_SETTINGS.iter().map(|secret| secret.as_setting())).collect()
 }
 
 fn flag(arg: &Arg) -> Option<Setting> {

@@ -22,7 +22,7 @@ impl SecretSetting {
 }
 
 /// All of them.
-pub const SECRETS: [SecretSetting; 6] = [
+pub const SECRET_SETTINGS: [SecretSetting; 6] = [
     SecretSetting {
         name: "REDIS_URL",
         help: &[
@@ -77,7 +77,7 @@ fn help_of(wanted: impl Fn(&SecretSetting) -> bool) -> String {
     let mut help =
         "Secrets, from the environment only; each may come as a file instead, named by <NAME>_FILE:\n"
             .to_owned();
-    for secret in SECRETS.iter().filter(|secret| wanted(secret)) {
+    for secret in SECRET_SETTINGS.iter().filter(|secret| wanted(secret)) {
         for (n, line) in secret.help.iter().enumerate() {
             help += &format!("  {:<24} {line}\n", if n == 0 { secret.name } else { "" });
         }

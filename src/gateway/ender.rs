@@ -54,8 +54,11 @@ impl Ender {
         session: SessionId,
         reason: Reason,
     ) -> Result<Ends, StoreError> {
-        let part = self
-            .detached(deadline, |ender| async move { ender.end_session(&subject, session, reason).await });
+        let part =
+            self.detached(
+                deadline,
+                |ender| async move { ender.end_and_publish(&subject, session, reason).await },
+            );
         deadline.counted(&self.metrics, Operation::End, part).await
     }
 
@@ -68,11 +71,11 @@ impl Ender {
         session: SessionId,
     ) -> Result<Ends, StoreError> {
         let part = self.detached(deadline, |ender| async move {
-            let ends = ender.end_session(&subject, session, Reason::Logout).await?;
+            let ends = ender.end_and_publish(&subject, session, Reason::Logout).await?;
             if ends.is_empty() && !ender.denylist.is_published(&subject, session) {
                 let lost = [EndedSession { session, reason: Reason::Logout }];
                 ender.denylist.add(&subject, &lost);
-                ender.publish_all(&subject, &lost).await?;
+                ender.publish_and_mark(&subject, &lost).await?;
             }
             Ok(ends)
         });
@@ -95,18 +98,23 @@ impl Ender {
             ender.store.now(&subject).await?;
             let sent_at = Moment::Local(Instant::now());
             let ends = ender.store.end_subject(&subject, except, reason, sent_at).await?;
-            ender.publish_ends(&subject, &ends).await?;
+            ender.deny_and_publish(&subject, &ends).await?;
             Ok(ends)
         });
         deadline.counted(&self.metrics, Operation::End, part).await
     }
 
     /// Publishes ends that another call on the store has brought about.
-    pub async fn publish(&self, deadline: Deadline, subject: Subject, ends: Ends) -> Result<(), StoreError> {
+    pub async fn publish_ends(
+        &self,
+        deadline: Deadline,
+        subject: Subject,
+        ends: Ends,
+    ) -> Result<(), StoreError> {
         if ends.is_empty() {
             return Ok(());
         }
-        self.detached(deadline, |ender| async move { ender.publish_ends(&subject, &ends).await }).await
+        self.detached(deadline, |ender| async move { ender.deny_and_publish(&subject, &ends).await }).await
     }
 
     /// Publishes this tombstone, and all other unpublished ones of the subject.
@@ -128,9 +136,9 @@ impl Ender {
     ) -> Result<bool, StoreError> {
         let part = |ender: Self| async move {
             match ender.store.end_session(&subject, lost.session, lost.reason).await? {
-                EndOutcome::Ended => ender.publish_ends(&subject, &Ends::of(lost)).await.map(|()| true),
+                EndOutcome::Ended => ender.deny_and_publish(&subject, &Ends::of(lost)).await.map(|()| true),
                 EndOutcome::Already { .. } | EndOutcome::Missing => {
-                    ender.publish_all(&subject, &[lost]).await.map(|()| false)
+                    ender.publish_and_mark(&subject, &[lost]).await.map(|()| false)
                 }
             }
         };
@@ -150,7 +158,7 @@ impl Ender {
         task.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the call was cut off".into())))
     }
 
-    async fn end_session(
+    async fn end_and_publish(
         &self,
         subject: &Subject,
         session: SessionId,
@@ -159,7 +167,7 @@ impl Ender {
         match self.store.end_session(subject, session, reason).await? {
             EndOutcome::Ended => {
                 let ends = Ends::of(EndedSession { session, reason });
-                self.publish_ends(subject, &ends).await.map(|()| ends)
+                self.deny_and_publish(subject, &ends).await.map(|()| ends)
             }
             EndOutcome::Already { reason, published: false } => {
                 self.publish_unpublished(subject, EndedSession { session, reason }).await
@@ -174,10 +182,10 @@ impl Ender {
             before.push(met);
         }
         let ends = Ends { now: Vec::new(), before };
-        self.publish_ends(subject, &ends).await.map(|()| ends)
+        self.deny_and_publish(subject, &ends).await.map(|()| ends)
     }
 
-    async fn publish_ends(&self, subject: &Subject, ends: &Ends) -> Result<(), StoreError> {
+    async fn deny_and_publish(&self, subject: &Subject, ends: &Ends) -> Result<(), StoreError> {
         if ends.is_empty() {
             return Ok(());
         }
@@ -186,10 +194,10 @@ impl Ender {
         }
         let all = ends.all();
         self.denylist.add(subject, &all);
-        self.publish_all(subject, &all).await
+        self.publish_and_mark(subject, &all).await
     }
 
-    async fn publish_all(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), StoreError> {
+    async fn publish_and_mark(&self, subject: &Subject, ended: &[EndedSession]) -> Result<(), StoreError> {
         self.store.publish(subject, ended).await?;
         self.store.mark_published(subject, ended).await
     }

@@ -50,11 +50,11 @@ impl Gateway {
             Created::Exists => return Err(unavailable("the new session's id is taken").into()),
         };
         // The login stands even if the evictions cannot be published now. The next request to meet them publishes them.
-        if let Err(error) = self.ender().publish(deadline, login.subject.clone(), ended).await {
+        if let Err(error) = self.ender().publish_ends(deadline, login.subject.clone(), ended).await {
             log::warn!("evicted sessions are not published yet: {error}");
         }
         self.metrics.sessions_created.inc();
-        let pair = self.mint(&Grant {
+        let pair = self.tokens.mint(&Grant {
             subject: &login.subject,
             jti: &jti,
             generation: 0,

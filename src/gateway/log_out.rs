@@ -15,14 +15,14 @@ impl Gateway {
         token: &str,
         client_id: Option<&str>,
     ) -> Result<Verdict<()>, GatewayError> {
-        let (subject, session, owner) = if let Ok(token) = self.tokens.open_refresh(token) {
+        let (subject, session, issued_to) = if let Ok(token) = self.tokens.open_refresh(token) {
             (token.subject, token.jti.session(), token.client_id)
         } else if let Ok(token) = self.tokens.open_access(token) {
             (token.subject, token.session, token.client_id)
         } else {
             return Ok(Ok(()));
         };
-        if client_id.is_some_and(|client| client != owner) {
+        if client_id.is_some_and(|client| client != issued_to) {
             return Ok(Err(GrantRefusal::Client));
         }
         self.ender().end_proven(deadline, subject, session).await?;

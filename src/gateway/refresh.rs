@@ -8,7 +8,7 @@ use token_gateway_core::token::RefreshToken;
 use super::{Deadline, Gateway, GatewayError, GrantRefusal, Issued, Verdict};
 use crate::store::{Rotated, Rotation, StoreError, Successor};
 use crate::telemetry::metrics::{Operation, RefreshOutcome};
-use crate::token::{Grant, Pair};
+use crate::token::Grant;
 
 /// A request for RFC 6749 section 6.
 pub struct Refresh<'a> {
@@ -100,9 +100,9 @@ impl Gateway {
         token: &RefreshToken,
         successor: Successor,
         narrowed: Option<&str>,
-    ) -> Result<Issued, StoreError> {
+    ) -> Result<Issued, GatewayError> {
         let granted = Some(successor.scope).filter(|scope| !scope.is_empty());
-        let pair = self.mint(&Grant {
+        let pair = self.tokens.mint(&Grant {
             subject: &token.subject,
             jti: &successor.jti,
             generation: successor.generation,
@@ -145,7 +145,7 @@ impl Gateway {
             Rotated::Reused(ended) => {
                 self.metrics.refreshed(RefreshOutcome::Reused);
                 log::warn!("session {session}: refresh token reused, {} sessions ended", ended.now.len());
-                self.ender().publish(deadline, token.subject.clone(), ended.clone()).await?;
+                self.ender().publish_ends(deadline, token.subject.clone(), ended.clone()).await?;
             }
             Rotated::Ended { reason, published: false } => {
                 if *reason == Reason::Reuse {
@@ -157,10 +157,6 @@ impl Gateway {
             _ => {}
         }
         Ok(rotated)
-    }
-
-    pub(super) fn mint(&self, grant: &Grant<'_>) -> Result<Pair, StoreError> {
-        self.tokens.mint(grant).map_err(|error| StoreError::Corrupt(error.to_string()))
     }
 }
 

@@ -22,7 +22,7 @@ use crate::store::Store;
 const REPAIRS_AT_ONCE: usize = 32;
 
 /// Subscribes to the feed and repairs lost ends, for as long as it is polled.
-pub async fn subscribe(store: Arc<dyn Store>, denylist: Arc<Denylist>, ender: Ender, call_timeout: Duration) {
+pub async fn run(store: Arc<dyn Store>, denylist: Arc<Denylist>, ender: Ender, call_timeout: Duration) {
     let (lost, to_repair) = unbounded_channel();
     let subscriber = Subscriber { denylist, lost, repairs: Repairs::default() };
     tokio::join!(store.subscribe(&subscriber), repair_all(to_repair, &subscriber, ender, call_timeout));

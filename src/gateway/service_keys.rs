@@ -15,9 +15,9 @@ pub enum Role {
     Introspect,
     /// See, change and end users' sessions.
     Manage,
-    /// Follow the revocation feed.
+    /// Read the revocation feed.
     Feed,
-    /// Follow the security events. No endpoint asks for this role.
+    /// Read the security events. No endpoint asks for this role.
     Events,
 }
 

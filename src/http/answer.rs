@@ -53,7 +53,7 @@ pub struct TokenResponse {
     expires_in: u64,
     /// Seconds until the refresh token expires.
     refresh_expires_in: u64,
-    #[schema(value_type = schema::SessionId)]
+    #[schema(value_type = schema::SessionIdSchema)]
     session_id: SessionId,
     /// Scopes of the access token, where the session has some.
     #[schema(nullable = false)]
@@ -90,7 +90,7 @@ pub fn session(session: SessionId, found: &Lookup) -> Option<HttpResponse> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Ended, example = json!({"ended": ["4830719265501837429"]}))]
 pub struct EndedSessions<'a> {
-    #[schema(value_type = Vec<schema::SessionId>)]
+    #[schema(value_type = Vec<schema::SessionIdSchema>)]
     ended: &'a [SessionId],
 }
 
@@ -98,7 +98,7 @@ pub struct EndedSessions<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"updated": ["4830719265501837429"]}))]
 pub struct Updated<'a> {
-    #[schema(value_type = Vec<schema::SessionId>)]
+    #[schema(value_type = Vec<schema::SessionIdSchema>)]
     updated: &'a [SessionId],
 }
 

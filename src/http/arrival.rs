@@ -24,7 +24,7 @@ const TICK_DELAY: Duration = Duration::from_millis(25);
 
 /// Busy times shorter than this are ignored: no client gives up, retries and moves on within them. For as long after
 /// the last late timer, requests from the busy time may still come.
-const EVENT_LOOP_STALL: Duration = Duration::from_millis(250);
+const EVENT_LOOP_LAG_LIMIT: Duration = Duration::from_millis(250);
 
 /// Measures the event-loop lag of one worker.
 pub struct EventLoopLag {
@@ -66,7 +66,9 @@ impl EventLoopLag {
     fn busy_since(&self, now: Instant) -> Instant {
         let last = self.last.get();
         match self.busy.get() {
-            Some(busy) if last.min(now).duration_since(busy.last_late_tick) <= EVENT_LOOP_STALL => busy.since,
+            Some(busy) if last.min(now).duration_since(busy.last_late_tick) <= EVENT_LOOP_LAG_LIMIT => {
+                busy.since
+            }
             _ => last,
         }
     }
@@ -77,13 +79,13 @@ impl EventLoopLag {
             (self.busy_since(now), now)
         } else {
             match self.busy.get() {
-                Some(busy) if now.duration_since(busy.last_late_tick) <= EVENT_LOOP_STALL => {
+                Some(busy) if now.duration_since(busy.last_late_tick) <= EVENT_LOOP_LAG_LIMIT => {
                     (busy.since, busy.last_late_tick)
                 }
                 _ => return now,
             }
         };
-        if until.duration_since(since) > EVENT_LOOP_STALL { since } else { now }
+        if until.duration_since(since) > EVENT_LOOP_LAG_LIMIT { since } else { now }
     }
 }
 
@@ -138,7 +140,7 @@ mod tests {
         for ms in (100..3000).step_by(100) {
             for met in (ms - 99..ms).step_by(9) {
                 let date = lag.date(at(met));
-                assert!(date == start || met <= 325, "met at {met} ms"); // `EVENT_LOOP_STALL`, and one late timer
+                assert!(date == start || met <= 325, "met at {met} ms"); // `EVENT_LOOP_LAG_LIMIT`, and one late timer
             }
             lag.tick(at(ms));
         }

@@ -9,11 +9,11 @@ use utoipa_swagger_ui::{Config, SwaggerFile};
 use super::error::ErrorResponse;
 
 /// Relative, to work behind a proxy with a prefix of its own. The validator would be somebody else's server.
-static CONFIG: LazyLock<Arc<Config<'static>>> =
+static SWAGGER_CONFIG: LazyLock<Arc<Config<'static>>> =
     LazyLock::new(|| Arc::new(Config::new(["../openapi.json"]).use_base_layout().validator_url("none")));
 
 /// People type credentials into this page: it runs no foreign code, and stands in no foreign frame.
-const POLICY: &str =
+const CONTENT_SECURITY_POLICY_VALUE: &str =
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
 
 /// To the page: its assets are beside it
@@ -68,14 +68,14 @@ pub async fn asset(http: HttpRequest) -> Result<HttpResponse, ErrorResponse> {
 }
 
 fn file(name: &str) -> Option<SwaggerFile<'static>> {
-    utoipa_swagger_ui::serve(name, CONFIG.clone()).ok().flatten()
+    utoipa_swagger_ui::serve(name, SWAGGER_CONFIG.clone()).ok().flatten()
 }
 
 fn served(file: SwaggerFile<'static>) -> HttpResponse {
     let mut answer = HttpResponse::Ok();
     answer.insert_header((CACHE_CONTROL, "max-age=3600"));
     answer
-        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_VALUE))
         .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
     answer.content_type(file.content_type).body(file.bytes)
 }

@@ -14,10 +14,10 @@ use super::answer;
 use crate::gateway::Gateway;
 
 /// The repeated checks of load balancers and containers.
-pub const CHECKS: [&str; 2] = ["/livez", "/readyz"];
+pub const HEALTH_PATHS: [&str; 2] = ["/livez", "/readyz"];
 
 /// The media type of a word.
-const TEXT: &str = "text/plain; charset=utf-8";
+const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// Whether the node is about to stop. Shared by all workers.
 #[derive(Debug, Default)]
@@ -43,7 +43,7 @@ impl Lifecycle {
     path = "/livez",
     tag = "Health",
     operation_id = "live",
-    responses((status = 200, description = "It does", content_type = TEXT, body = String, example = "alive")),
+    responses((status = 200, description = "It does", content_type = PLAIN_TEXT, body = String, example = "alive")),
 )]
 pub async fn live() -> HttpResponse {
     word(StatusCode::OK, "alive")
@@ -56,8 +56,8 @@ pub async fn live() -> HttpResponse {
     tag = "Health",
     operation_id = "ready",
     responses(
-        (status = 200, description = "The store can be written to", content_type = TEXT, body = String, example = "ready"),
-        (status = 503, description = "The store cannot be used, or the node is about to stop", content_type = TEXT, body = String,
+        (status = 200, description = "The store can be written to", content_type = PLAIN_TEXT, body = String, example = "ready"),
+        (status = 503, description = "The store cannot be used, or the node is about to stop", content_type = PLAIN_TEXT, body = String,
             examples(("unready" = (value = json!("unready"))), ("draining" = (value = json!("draining"))))),
     ),
 )]
@@ -93,5 +93,5 @@ pub async fn metrics(gateway: Data<Gateway>) -> HttpResponse {
 }
 
 fn word(status: StatusCode, word: &'static str) -> HttpResponse {
-    HttpResponse::build(status).content_type(TEXT).body(word)
+    HttpResponse::build(status).content_type(PLAIN_TEXT).body(word)
 }

@@ -9,15 +9,15 @@ use actix_web::web::Data;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::request::JSON;
+use super::request::JSON_MEDIA_TYPE;
 use crate::gateway::Gateway;
 
 pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
 pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
-pub const JWKS: &str = "/.well-known/jwks.json";
+pub const JWKS_PATH: &str = "/.well-known/jwks.json";
 
 /// The documents with a second address: the issuer's path inserted after their own.
-pub const DOCUMENTS: [&str; 2] = [AUTHORIZATION_SERVER, OPENID_CONFIGURATION];
+pub const METADATA_PATHS: [&str; 2] = [AUTHORIZATION_SERVER, OPENID_CONFIGURATION];
 
 /// The ways of client authentication, `none` included, by their registered names (RFC 8414 section 2).
 const CLIENT_AUTH: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
@@ -34,7 +34,7 @@ const SERVICE_AUTH: [&str; 3] = ["client_secret_basic", "client_secret_post", "B
     responses((
         status = 200,
         description = "Authorization server metadata",
-        content_type = JSON,
+        content_type = JSON_MEDIA_TYPE,
         body = Metadata,
         headers(("Cache-Control")),
     )),
@@ -55,7 +55,7 @@ pub async fn authorization_server(gateway: Data<Gateway>) -> HttpResponse {
     responses((
         status = 200,
         description = "Provider metadata",
-        content_type = JSON,
+        content_type = JSON_MEDIA_TYPE,
         body = Metadata,
         headers(("Cache-Control")),
     )),
@@ -76,7 +76,7 @@ pub async fn openid_configuration(gateway: Data<Gateway>) -> HttpResponse {
     responses((
         status = 200,
         description = "A JWK Set; empty where access tokens are signed with a shared secret",
-        content_type = JSON,
+        content_type = JSON_MEDIA_TYPE,
         body = Object,
         headers(("Cache-Control")),
         example = json!({"keys": [{"kty": "OKP", "use": "sig", "alg": "EdDSA", "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}),
@@ -103,7 +103,7 @@ fn document(gateway: &Gateway) -> Value {
     let at = |path: &str| format!("{}{path}", issuer.trim_end_matches('/'));
     json!({
         "issuer": issuer,
-        "jwks_uri": at(JWKS),
+        "jwks_uri": at(JWKS_PATH),
         "token_endpoint": at("/oauth/token"),
         "token_endpoint_auth_methods_supported": CLIENT_AUTH,
         "revocation_endpoint": at("/oauth/revoke"),

@@ -12,7 +12,7 @@ use actix_web::{Error, HttpRequest, Resource};
 use super::error::ErrorResponse;
 use super::health::{self, Lifecycle};
 use crate::gateway::Gateway;
-use crate::telemetry::logging::ACCESS;
+use crate::telemetry::logging::ACCESS_LOG_TARGET;
 use crate::telemetry::metrics::Request;
 
 /// The resource, with each of its requests observed under the route's pattern.
@@ -55,10 +55,10 @@ pub async fn unknown_path(http: HttpRequest, gateway: Data<Gateway>) -> Result<S
 fn record(gateway: &Gateway, route: &'static str, method: &'static str, status: StatusCode, took: Duration) {
     let status = status.as_u16();
     gateway.metrics.requested(&Request { route, method, status });
-    if status < 400 && health::CHECKS.contains(&route) {
+    if status < 400 && health::HEALTH_PATHS.contains(&route) {
         return;
     }
-    log::info!(target: ACCESS, "{method} {route} {status} {}us", took.as_micros());
+    log::info!(target: ACCESS_LOG_TARGET, "{method} {route} {status} {}us", took.as_micros());
 }
 
 /// A closed set, however inventive the client.

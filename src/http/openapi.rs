@@ -16,14 +16,14 @@ use utoipa::OpenApi;
 
 use self::consequences::Consequences;
 use self::schemes::Schemes;
-use super::request::JSON;
+use super::request::JSON_MEDIA_TYPE;
 use super::{
-    docs, error, health, introspection_endpoint, me, metadata, request, revocation_endpoint, revocations,
-    sessions, token_endpoint, users, verify_endpoint,
+    docs, error, health, introspection_endpoint, login, me, metadata, request, revocation_endpoint,
+    revocations, token_endpoint, users, verify_endpoint,
 };
 
 /// Serialized once per process, when first asked for: nodes are ready sooner.
-static DOCUMENT: LazyLock<Bytes> =
+static OPENAPI_DOCUMENT: LazyLock<Bytes> =
     LazyLock::new(|| Document::openapi().to_json().expect("the document serializes").into());
 
 #[derive(OpenApi)]
@@ -47,7 +47,7 @@ static DOCUMENT: LazyLock<Bytes> =
         metadata::authorization_server,
         metadata::openid_configuration,
         metadata::jwks,
-        sessions::issue,
+        login::issue,
         me::list,
         me::end_all,
         me::end_one,
@@ -58,7 +58,7 @@ static DOCUMENT: LazyLock<Bytes> =
         users::set_claims,
         users::end_one,
         verify_endpoint::verify,
-        revocations::follow,
+        revocations::stream,
         health::live,
         health::ready,
         document,
@@ -66,7 +66,7 @@ static DOCUMENT: LazyLock<Bytes> =
         docs::page,
         docs::asset,
     ),
-    components(schemas(error::ErrorBody, revocations::EndedEventSchema, sessions::Client, request::AnySession)),
+    components(schemas(error::ErrorBody, revocations::EndedEventSchema, login::Client, request::AnySession)),
     modifiers(&Schemes, &Consequences, &Bodiless),
 )]
 pub struct Document;
@@ -87,7 +87,10 @@ pub struct Document;
 )]
 pub async fn document() -> HttpResponse {
     let mut answer = HttpResponse::Ok();
-    answer.content_type(JSON).insert_header((CACHE_CONTROL, "no-cache")).body(DOCUMENT.clone())
+    answer
+        .content_type(JSON_MEDIA_TYPE)
+        .insert_header((CACHE_CONTROL, "no-cache"))
+        .body(OPENAPI_DOCUMENT.clone())
 }
 
 /// `HEAD` is answered as `GET` is, without a body.

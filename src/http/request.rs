@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use super::error::ErrorResponse;
 
 /// The media type of every body but forms.
-pub const JSON: &str = "application/json";
+pub const JSON_MEDIA_TYPE: &str = "application/json";
 
 /// Largest body, in bytes: a refresh token is well below 4 KiB, and claims are at most 2 KiB.
 pub const MAX_BODY: usize = 16 * 1024;
@@ -28,7 +28,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A JSON body.
 pub async fn json<T: DeserializeOwned>(http: &HttpRequest, payload: Payload) -> Result<T, ErrorResponse> {
-    parsed(&body(http, payload, JSON).await?)
+    parsed(&body(http, payload, JSON_MEDIA_TYPE).await?)
 }
 
 /// One JSON object and nothing else; an error names the member by its path.

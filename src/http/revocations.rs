@@ -39,7 +39,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 #[expect(dead_code, reason = "it documents what `sse::EndedEvent` sends")]
 pub struct EndedEventSchema {
     sub: String,
-    #[schema(value_type = schema::SessionId)]
+    #[schema(value_type = schema::SessionIdSchema)]
     sid: String,
     reason: String,
     /// Milliseconds since the epoch, on the clock of Redis.
@@ -60,7 +60,7 @@ pub struct EndedEventSchema {
     responses((status = 200, description = "A stream that ends when the node stops or the client is too slow", content_type = "text/event-stream", body = serde_json::Value, example = "event: ended\ndata: {\"sub\":\"alice\",\"sid\":\"4830719265501837429\",\"reason\":\"logout\",\"at\":1790000000000}\n\nevent: fresh\nid: 1790000000000\ndata: {\"stale_ms\":12,\"now_ms\":86400000}\n\n")),
     security(("service_key" = ["feed"]), ("service_basic" = ["feed"])),
 )]
-pub async fn follow(
+pub async fn stream(
     http: HttpRequest,
     gateway: Data<Gateway>,
     lifecycle: Data<Lifecycle>,
@@ -68,19 +68,19 @@ pub async fn follow(
     credentials::service(&http, &gateway.services, Role::Feed)?;
     let since = since(&http)?;
     let fresh = fresh(&gateway.denylist).ok_or(ErrorResponse::Unavailable)?;
-    let (held, later) = gateway.denylist.subscribe(since);
+    let (held, later) = gateway.denylist.events_since(since);
     let first = held.iter().flat_map(ended).chain(fresh).collect();
     let heartbeat_at = Instant::now() + timing::FEED_HEARTBEAT;
-    let stream = EventStream { gateway, lifecycle, later, first: Some(first), heartbeat_at };
-    let events = stream::unfold(stream, |mut stream| async {
-        let event = stream.next().await?;
-        Some((Ok::<_, actix_web::Error>(Bytes::from(event)), stream))
+    let events = EventStream { gateway, lifecycle, later, first: Some(first), heartbeat_at };
+    let body = stream::unfold(events, |mut events| async {
+        let event = events.next().await?;
+        Some((Ok::<_, actix_web::Error>(Bytes::from(event)), events))
     });
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header(("X-Accel-Buffering", "no")) // nginx would hold events back
-        .streaming(events))
+        .streaming(body))
 }
 
 /// The time of the earliest event to send.
@@ -141,14 +141,14 @@ impl EventStream {
 }
 
 fn ended(one: &RevocationEvent) -> Vec<u8> {
-    event(sse::ENDED, None, &sse::EndedEvent::from(one))
+    event(sse::ENDED_EVENT, None, &sse::EndedEvent::from(one))
 }
 
 /// `None` while this node does not know.
 fn fresh(denylist: &Denylist) -> Option<Vec<u8>> {
     let stale = denylist.stale().filter(|stale| *stale < timing::NODE_LAG_LIMIT)?;
     let data = FreshEvent { stale_ms: stale.as_millis() as u64, now_ms: denylist.clock() / 1000 };
-    Some(event(sse::FRESH, Some(denylist.latest().0 / 1000), &data))
+    Some(event(sse::FRESH_EVENT, Some(denylist.latest().0 / 1000), &data))
 }
 
 fn event(name: &str, id: Option<u64>, data: &impl Serialize) -> Vec<u8> {

@@ -11,7 +11,7 @@ use super::arrival::Arrived;
 use super::error::ErrorResponse;
 use super::openapi::refusals::NoSession;
 use super::request::AnySession;
-use super::{answer, credentials, request, sessions};
+use super::{answer, credentials, login, request};
 use crate::gateway::Gateway;
 use crate::gateway::service_keys::Role;
 use crate::token::session_claims::SessionClaims;
@@ -34,7 +34,7 @@ pub struct Patch {
     path = "/v1/users/{sub}/sessions",
     tag = "Users",
     operation_id = "list_sessions",
-    params(("sub" = schema::Subject, Path)),
+    params(("sub" = schema::SubjectSchema, Path)),
     responses((status = 200, description = "The live sessions of the subject", body = view::SessionList)),
     security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
 )]
@@ -53,7 +53,7 @@ pub async fn list(
     path = "/v1/users/{sub}/sessions",
     tag = "Users",
     operation_id = "end_sessions",
-    params(("sub" = schema::Subject, Path)),
+    params(("sub" = schema::SubjectSchema, Path)),
     responses((status = 200, description = "What has ended, also when nothing was live", body = answer::EndedSessions)),
     security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
 )]
@@ -73,7 +73,7 @@ pub async fn end_all(
     path = "/v1/users/{sub}/sessions",
     tag = "Users",
     operation_id = "set_claims_of_all",
-    params(("sub" = schema::Subject, Path)),
+    params(("sub" = schema::SubjectSchema, Path)),
     request_body = Patch,
     responses((status = 200, description = "The sessions that carry the new claims from their next refresh on", body = answer::Updated)),
     security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
@@ -95,7 +95,7 @@ pub async fn set_claims_of_all(
     path = "/v1/users/{sub}/sessions/{sid}",
     tag = "Users",
     operation_id = "get_session",
-    params(("sub" = schema::Subject, Path), ("sid" = AnySession, Path)),
+    params(("sub" = schema::SubjectSchema, Path), ("sid" = AnySession, Path)),
     responses((status = 200, description = "The session, live or ended", body = view::Session), NoSession),
     security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
 )]
@@ -116,7 +116,7 @@ pub async fn get(
     path = "/v1/users/{sub}/sessions/{sid}",
     tag = "Users",
     operation_id = "set_claims",
-    params(("sub" = schema::Subject, Path), ("sid" = AnySession, Path)),
+    params(("sub" = schema::SubjectSchema, Path), ("sid" = AnySession, Path)),
     request_body = Patch,
     responses((status = 200, description = "The session with its new claims", body = view::Session), NoSession),
     security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
@@ -140,7 +140,7 @@ pub async fn set_claims(
     path = "/v1/users/{sub}/sessions/{sid}",
     tag = "Users",
     operation_id = "end_session",
-    params(("sub" = schema::Subject, Path), ("sid" = AnySession, Path)),
+    params(("sub" = schema::SubjectSchema, Path), ("sid" = AnySession, Path)),
     responses((status = 200, description = "What has ended, also when nothing was live", body = answer::EndedSessions)),
     security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
 )]
@@ -166,5 +166,5 @@ fn known(http: &HttpRequest) -> Result<SessionId, ErrorResponse> {
 
 async fn patch(http: &HttpRequest, payload: Payload) -> Result<SessionClaims, ErrorResponse> {
     let patch: Patch = request::json(http, payload).await?;
-    sessions::claims(&patch.claims)
+    login::claims(&patch.claims)
 }

@@ -16,11 +16,11 @@ use super::openapi::refusals;
 use crate::gateway::Gateway;
 
 /// The subject of the request, percent-encoded as in paths.
-const SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
-const SESSION: HeaderName = HeaderName::from_static("x-auth-session");
-const CLIENT: HeaderName = HeaderName::from_static("x-auth-client");
+const SUBJECT_HEADER: HeaderName = HeaderName::from_static("x-auth-subject");
+const SESSION_HEADER: HeaderName = HeaderName::from_static("x-auth-session");
+const CLIENT_HEADER: HeaderName = HeaderName::from_static("x-auth-client");
 /// Absent where the session has none.
-const SCOPE: HeaderName = HeaderName::from_static("x-auth-scope");
+const SCOPE_HEADER: HeaderName = HeaderName::from_static("x-auth-scope");
 
 /// The error besides 401, where a scope is required.
 pub struct LacksScope;
@@ -82,11 +82,11 @@ fn required(query: &str) -> impl Iterator<Item = String> {
 fn identity(access: &Access) -> Result<HttpResponse, ErrorResponse> {
     let value = |text: &str| HeaderValue::from_str(text).map_err(|_| ErrorResponse::Access);
     let mut answer = answer::empty();
-    answer.insert_header((SUBJECT, value(&access.subject().encoded().to_string())?));
-    answer.insert_header((SESSION, value(access.session().as_str())?));
-    answer.insert_header((CLIENT, value(access.client_id())?));
+    answer.insert_header((SUBJECT_HEADER, value(&access.subject().encoded().to_string())?));
+    answer.insert_header((SESSION_HEADER, value(access.session().as_str())?));
+    answer.insert_header((CLIENT_HEADER, value(access.client_id())?));
     if let Some(scope) = access.scope() {
-        answer.insert_header((SCOPE, value(scope)?));
+        answer.insert_header((SCOPE_HEADER, value(scope)?));
     }
     Ok(answer.finish())
 }

@@ -5,7 +5,7 @@ mod lines;
 use env_logger::Target;
 use log::LevelFilter;
 
-pub use self::lines::{ACCESS, LogFormat, flush};
+pub use self::lines::{ACCESS_LOG_TARGET, LogFormat, flush};
 
 /// Starts logging. `filter` is a valid `RUST_LOG`; see [`check_filter`].
 pub fn start(filter: &str, format: LogFormat) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jsonwebtoken::jwk::JwkSet;
 use token_gateway_core::token::{
-    Alg, Parts, Secret, TokenRefusal, Typ, VerifyingKey, find_access_key, open_refresh,
+    Alg, Parts, Secret, TokenRefusal, Typ, VerifyingKey, find_access_key, open_refresh_token,
 };
 
 use super::jwk::Signs;
@@ -123,16 +123,16 @@ impl Keyring {
     }
 
     /// The payload of an access token, and its `typ`.
-    pub(super) fn open_access(&self, token: &str) -> Result<(Vec<u8>, Typ), TokenRefusal> {
+    pub(super) fn access_payload(&self, token: &str) -> Result<(Vec<u8>, Typ), TokenRefusal> {
         let parts = Parts::split(token)?;
         let (key, typ) = self.find_access_key(&parts)?;
         Ok((key.open(&parts)?, typ))
     }
 
     /// The payload of a refresh token, under any of the keys.
-    pub(super) fn open_refresh(&self, token: &str) -> Result<Vec<u8>, TokenRefusal> {
+    pub(super) fn refresh_payload(&self, token: &str) -> Result<Vec<u8>, TokenRefusal> {
         let parts = Parts::split(token)?;
-        open_refresh(self.refresh.iter().map(|it| it.key.verifying()), &parts)
+        open_refresh_token(self.refresh.iter().map(|it| it.key.verifying()), &parts)
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 use serde_json::{Map, Value};
 
 /// Names that a session's own claims must not use: only the gateway sets them.
-pub const RESERVED: [&str; 13] =
+pub const RESERVED_CLAIMS: [&str; 13] =
     ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "gen", "type", "client_id", "scope", "cnf"];
 
 /// Largest size of a session's claims, as stored, in bytes.
@@ -32,7 +32,7 @@ pub enum InvalidClaims {
 
 impl SessionClaims {
     pub fn new(claims: &Map<String, Value>) -> Result<Self, InvalidClaims> {
-        if let Some(name) = RESERVED.into_iter().find(|name| claims.contains_key(*name)) {
+        if let Some(name) = RESERVED_CLAIMS.into_iter().find(|name| claims.contains_key(*name)) {
             return Err(InvalidClaims::Reserved(name));
         }
         if claims.values().any(|value| depth(value) >= MAX_CLAIMS_DEPTH) {
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn every_reserved_name_is_refused_by_name() {
-        for name in RESERVED {
+        for name in RESERVED_CLAIMS {
             assert_eq!(claims(json!({ name: 1 })), Err(InvalidClaims::Reserved(name)));
         }
     }

@@ -78,7 +78,7 @@ impl SigningKey {
                 URL_SAFE_NO_PAD.encode_append(tag, token);
             }
             Signer::Ec(pair) => {
-                let signature = pair.sign(&SystemRandom::new(), message).expect(CHECKED);
+                let signature = pair.sign(&SystemRandom::new(), message).expect(KEY_WAS_CHECKED);
                 URL_SAFE_NO_PAD.encode_append(signature, token);
             }
             Signer::Ed(pair) => {
@@ -92,11 +92,11 @@ impl SigningKey {
                     &RSA_PKCS1_SHA256 as &_
                 };
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(encoding, &SystemRandom::new(), message, &mut signature).expect(CHECKED);
+                pair.sign(encoding, &SystemRandom::new(), message, &mut signature).expect(KEY_WAS_CHECKED);
                 URL_SAFE_NO_PAD.encode_append(signature, token);
             }
         }
     }
 }
 
-const CHECKED: &str = "a key that was checked when it was read signs";
+const KEY_WAS_CHECKED: &str = "a key that was checked when it was read signs";

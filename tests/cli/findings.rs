@@ -73,7 +73,7 @@ async fn fewer_replicas_than_a_logout_waits_for_are_a_problem() {
 }
 
 #[tokio::test]
-async fn a_master_with_two_replicas_should_want_one_of_them() {
+async fn a_primary_with_two_replicas_should_want_one_of_them() {
     let redis = Redis::start();
     let _first = replica_of(&redis);
     both_say(&redis.url(), &[], &[]).await; // a single one could not be spared
@@ -86,13 +86,13 @@ async fn a_master_with_two_replicas_should_want_one_of_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_master_that_nobody_can_succeed_is_a_warning() {
+async fn a_primary_that_nobody_can_succeed_is_a_warning() {
     let mut sentinel = Sentinel::start_with(1, &[]);
-    let (url, master) = (sentinel.gateway_url(), sentinel.master());
+    let (url, primary) = (sentinel.gateway_url(), sentinel.primary());
     both_say(&url, &[], &[]).await;
-    sentinel.servers[1 - master].stop();
+    sentinel.servers[1 - primary].stop();
     wait_for("the primary notices", Duration::from_secs(10), || {
-        sentinel.servers[master].info("connected_slaves").filter(|count| count == "0")
+        sentinel.servers[primary].info("connected_slaves").filter(|count| count == "0")
     });
     both_say(&url, &[], &[("warning", "replicas: 0: nobody takes over")]).await;
 }
@@ -119,8 +119,8 @@ async fn primaries_that_nobody_can_succeed_are_a_warning_each() {
 
 #[tokio::test]
 async fn a_replica_is_a_problem_and_a_node_on_one_is_not_ready() {
-    let master = Redis::start();
-    let replica = replica_of(&master);
+    let primary = Redis::start();
+    let replica = replica_of(&primary);
     let said = amiss(&replica.url(), &[]);
     let [(severity, message)] = &said[..] else { panic!("{said:?}") };
     assert_eq!(

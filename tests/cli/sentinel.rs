@@ -11,14 +11,14 @@ use super::{json_at, operator_at, run};
 use crate::GATEWAY;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn they_look_at_the_master_and_after_a_failover_at_the_new_one() {
+async fn they_look_at_the_primary_and_after_a_failover_at_the_new_one() {
     let sentinel = Sentinel::start();
     let url = sentinel.gateway_url();
     let node = GATEWAY.on(&url, &[("WORKERS", "1")]);
     let (kept, ended) = (node.api().login("alice").await, node.api().login("alice").await);
     assert_eq!(node.api().revoke(&ended.refresh).await.status, 200);
     for failed_over in [false, true] {
-        let master = if failed_over { sentinel.fail_over() } else { sentinel.master() };
+        let primary = if failed_over { sentinel.fail_over() } else { sentinel.primary() };
         sentinel.wait_until_whole();
         let stats = json_at(&url, &["stats"]);
         assert_eq!(stats["sessions"], json!({"live": 1, "ended": 1, "unannounced": 0}));
@@ -26,7 +26,7 @@ async fn they_look_at_the_master_and_after_a_failover_at_the_new_one() {
         assert_eq!(listed["sessions"][0]["session_id"], kept.session.as_str());
         let sound = check(&url, &[("REDIS_WAIT_REPLICAS", "2")], true);
         assert_eq!((sound.code, problems(&sound)), (0, vec![]), "{sound:?}");
-        sentinel.servers[master].ask::<String>(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+        sentinel.servers[primary].ask::<String>(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
         let evicts = check(&url, &[], true);
         assert_eq!((evicts.code, problems(&evicts)[0].0.as_str()), (1, "maxmemory-policy"), "{evicts:?}");
     }
@@ -36,12 +36,12 @@ async fn they_look_at_the_master_and_after_a_failover_at_the_new_one() {
 }
 
 #[test]
-fn a_master_without_replicas_and_sentinels_that_do_not_answer_are_problems() {
+fn a_primary_without_replicas_and_sentinels_that_do_not_answer_are_problems() {
     let mut sentinel = Sentinel::start();
-    let (url, master) = (sentinel.gateway_url(), sentinel.master());
-    (0..3).filter(|n| *n != master).for_each(|n| sentinel.servers[n].stop());
+    let (url, primary) = (sentinel.gateway_url(), sentinel.primary());
+    (0..3).filter(|n| *n != primary).for_each(|n| sentinel.servers[n].stop());
     wait_for("the primary notices", Duration::from_secs(10), || {
-        sentinel.servers[master].info("connected_slaves").filter(|count| count == "0")
+        sentinel.servers[primary].info("connected_slaves").filter(|count| count == "0")
     });
     let lonely = check(&url, &[("REDIS_WAIT_REPLICAS", "1")], true);
     assert_eq!(lonely.code, 1, "{lonely:?}");

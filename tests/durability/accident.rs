@@ -95,7 +95,7 @@ impl Deployment {
 
     fn of(kind: Kind) -> Self {
         let mut deployment = Self { kind, former: 0, lagging: Vec::new(), appended: 0 };
-        deployment.former = deployment.master();
+        deployment.former = deployment.primary();
         deployment
     }
 
@@ -123,17 +123,17 @@ impl Deployment {
         }
     }
 
-    fn master(&self) -> usize {
+    fn primary(&self) -> usize {
         match &self.kind {
             Kind::One(_) => 0,
-            Kind::Sentinel(sentinel) => sentinel.master(),
+            Kind::Sentinel(sentinel) => sentinel.primary(),
             Kind::Cluster(cluster) => cluster.primary_of(SET),
         }
     }
 
     /// Prepares the accident, at the last moment before the writes.
     pub fn prepare(&mut self, accident: Accident) {
-        self.former = self.master();
+        self.former = self.primary();
         match accident {
             Accident::PowerCut => {
                 let file = self.servers()[0].append_only_file();
@@ -157,14 +157,14 @@ impl Deployment {
 
     /// Freezes the replicas of the primary and cuts their connections, so nothing waits for them in a socket.
     fn cut_off(&mut self) {
-        let master = self.former;
+        let primary = self.former;
         self.lagging = match &self.kind {
             Kind::One(_) => panic!("one server has no replicas"),
-            Kind::Sentinel(sentinel) => (0..sentinel.servers.len()).filter(|n| *n != master).collect(),
-            Kind::Cluster(cluster) => vec![cluster.replica_of(master)],
+            Kind::Sentinel(sentinel) => (0..sentinel.servers.len()).filter(|n| *n != primary).collect(),
+            Kind::Cluster(cluster) => vec![cluster.replica_of(primary)],
         };
         self.lagging.iter().for_each(|n| self.servers()[*n].freeze());
-        self.servers()[master].ask::<u64>(&["CLIENT", "KILL", "TYPE", "replica"]);
+        self.servers()[primary].ask::<u64>(&["CLIENT", "KILL", "TYPE", "replica"]);
     }
 
     fn part(&self) {
@@ -178,9 +178,9 @@ impl Deployment {
             panic!("only Sentinels depose a primary that runs")
         };
         sentinel.begin_failover();
-        let is_master = |n: &usize| self.servers()[*n].info("role").is_some_and(|role| role == "master");
+        let is_primary = |n: &usize| self.servers()[*n].info("role").is_some_and(|role| role == "master");
         wait_for("a replica is promoted", Duration::from_secs(30), || {
-            (0..self.servers().len()).filter(|n| *n != self.former).find(is_master)
+            (0..self.servers().len()).filter(|n| *n != self.former).find(is_primary)
         });
     }
 
@@ -301,12 +301,12 @@ impl Deployment {
 
     /// The refresh token in the record of a session, on the present primary.
     pub fn jti_of(&self, tokens: &Tokens) -> Option<String> {
-        self.field(self.master(), tokens, "jti")
+        self.field(self.primary(), tokens, "jti")
     }
 
     /// The time of a session's end, on the present primary.
     pub fn end_of(&self, tokens: &Tokens) -> Option<String> {
-        self.field(self.master(), tokens, "ended_at")
+        self.field(self.primary(), tokens, "ended_at")
     }
 
     /// The time of a session's end, on the primary before the accident; nothing if another server ended the session.

@@ -102,7 +102,7 @@ row!(
 row!(
     sentinel_with_replicas_that_follow,
     "Sentinel",
-    "master killed",
+    "primary killed",
     || Deployment::sentinel(&[]),
     Accident::Killed,
     NO_WAIT
@@ -110,7 +110,7 @@ row!(
 row!(
     sentinel_with_replicas_that_lag,
     "Sentinel",
-    "master killed, no replica had it yet",
+    "primary killed, no replica had it yet",
     || Deployment::sentinel(&[]),
     Accident::KilledAhead,
     NO_WAIT
@@ -118,23 +118,23 @@ row!(
 row!(
     sentinel_and_a_node_that_waits,
     "Sentinel, `REDIS_WAIT_REPLICAS=1`",
-    "master killed, no replica had it yet",
+    "primary killed, no replica had it yet",
     || Deployment::sentinel(&[]),
     Accident::KilledAhead,
     WAIT
 );
 row!(
-    sentinel_and_a_master_that_has_not_noticed_yet_that_its_replicas_are_gone,
+    sentinel_and_a_primary_that_has_not_noticed_yet_that_its_replicas_are_gone,
     "Sentinel, `min-replicas-to-write 1`",
-    "master cut off from its replicas, then killed within `min-replicas-max-lag` seconds",
+    "primary cut off from its replicas, then killed within `min-replicas-max-lag` seconds",
     || Deployment::sentinel_behind_proxies(&WANTS_ONE),
     Accident::Parted,
     NO_WAIT
 );
 row!(
-    sentinel_and_a_master_that_has_noticed_that_its_replicas_are_gone,
+    sentinel_and_a_primary_that_has_noticed_that_its_replicas_are_gone,
     "Sentinel, `min-replicas-to-write 1`",
-    "master cut off from its replicas, after `min-replicas-max-lag` seconds, then killed",
+    "primary cut off from its replicas, after `min-replicas-max-lag` seconds, then killed",
     || Deployment::sentinel_behind_proxies(&WANTS_ONE),
     Accident::PartedLong,
     NO_WAIT
@@ -148,15 +148,15 @@ row!(
     NO_WAIT
 );
 row!(
-    sentinel_and_a_master_that_does_not_know_that_it_was_deposed,
+    sentinel_and_a_primary_that_does_not_know_that_it_was_deposed,
     "Sentinel, `min-replicas-to-write 1`",
-    "`SENTINEL FAILOVER`, acknowledged by the former master after the promotion",
+    "`SENTINEL FAILOVER`, acknowledged by the former primary after the promotion",
     || Deployment::sentinel(&WANTS_ONE),
     Accident::Deposed,
     NO_WAIT
 );
 row!(
-    sentinel_and_a_master_that_wants_all_its_replicas_and_was_deposed,
+    sentinel_and_a_primary_that_wants_all_its_replicas_and_was_deposed,
     "Sentinel, `min-replicas-to-write` as many as there are replicas",
     "`SENTINEL FAILOVER`, after the promotion",
     || Deployment::sentinel(&["--min-replicas-to-write", "2", "--min-replicas-max-lag", "10"]),
@@ -164,9 +164,9 @@ row!(
     NO_WAIT
 );
 row!(
-    sentinel_and_a_master_that_wakes_up_deposed,
+    sentinel_and_a_primary_that_wakes_up_deposed,
     "Sentinel",
-    "master frozen, and thawed when another has taken over",
+    "primary frozen, and thawed when another has taken over",
     || Deployment::sentinel(&[]),
     Accident::Frozen,
     NO_WAIT

@@ -175,7 +175,7 @@ pub fn connections(redis: &Redis, which: impl Fn(&str) -> bool) -> BTreeSet<Stri
 }
 
 #[tokio::test]
-async fn a_master_that_was_demoted_is_503_and_its_connection_is_replaced() {
+async fn a_primary_that_was_demoted_is_503_and_its_connection_is_replaced() {
     let redis = Redis::start();
     let gateway = GATEWAY.start_with(&redis, &[("WORKERS", "1")]);
     let api = gateway.api();
@@ -189,7 +189,7 @@ async fn a_master_that_was_demoted_is_503_and_its_connection_is_replaced() {
     let nowhere = token_gateway_testkit::free_port().to_string();
     redis.ask::<String>(&["REPLICAOF", "127.0.0.1", &nowhere]);
     every_call_is_unavailable(&api, &tokens).await;
-    wait_for("none of them is kept, for there may be another master", Duration::from_secs(5), || {
+    wait_for("none of them is kept, for there may be another primary", Duration::from_secs(5), || {
         connections(&redis, |_| true).is_disjoint(&before).then_some(())
     });
     redis.ask::<String>(&["REPLICAOF", "NO", "ONE"]);
@@ -199,9 +199,9 @@ async fn a_master_that_was_demoted_is_503_and_its_connection_is_replaced() {
 
 /// The replica answers PING and TIME, and refuses writes.
 #[tokio::test]
-async fn a_replica_is_no_master() {
-    let master = Redis::start();
-    let replica = replica_of(&master);
+async fn a_replica_is_no_primary() {
+    let primary = Redis::start();
+    let replica = replica_of(&primary);
     let gateway = GATEWAY.start(&replica);
     let api = gateway.api();
     assert_eq!(api.send(api.request(Method::GET, "/readyz")).await.status, 503);
@@ -258,8 +258,8 @@ async fn a_logout_that_could_not_be_published_is_503_and_may_be_repeated() {
     assert_eq!(redis.ask::<u64>(&["XLEN", "tg:revocations"]), 3, "whoever meets a tombstone publishes it");
 }
 
-pub fn replica_of(master: &Redis) -> Redis {
-    let replica = Redis::start_with(&["--replicaof", "127.0.0.1", &master.port().to_string()]);
+pub fn replica_of(primary: &Redis) -> Redis {
+    let replica = Redis::start_with(&["--replicaof", "127.0.0.1", &primary.port().to_string()]);
     wait_for("the replica is linked", Duration::from_secs(30), || {
         replica.ask::<String>(&["INFO", "replication"]).contains("master_link_status:up").then_some(())
     });

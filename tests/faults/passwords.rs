@@ -11,10 +11,10 @@ async fn serves(sentinel: &Sentinel, url: &str, settings: &[(&str, &str)]) {
     let node = GATEWAY.on(url, settings);
     let mut chain = Chain::begin(node.api(), "alice").await;
     chain.refresh().await;
-    let master = sentinel.fail_over();
+    let primary = sentinel.fail_over();
     sentinel.wait_until_whole(); // the former primary acknowledges nothing more
     chain.refresh().await;
-    assert_eq!(chain.record_on(&sentinel.servers[master]), chain.record());
+    assert_eq!(chain.record_on(&sentinel.servers[primary]), chain.record());
     says_no_secret(&node.log());
 }
 

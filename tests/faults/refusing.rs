@@ -81,7 +81,7 @@ fn node_behind(proxy: &Proxy, redis: &Redis) -> Gateway {
 
 /// As behind a name, or Sentinels, which lead to the new primary by then.
 #[tokio::test]
-async fn what_a_demoted_master_refuses_is_sent_once_more_as_the_same_attempt_over_a_new_connection() {
+async fn what_a_demoted_primary_refuses_is_sent_once_more_as_the_same_attempt_over_a_new_connection() {
     let redis = Redis::start();
     let proxy = Proxy::before(redis.port());
     let node = node_behind(&proxy, &redis);

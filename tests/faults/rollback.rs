@@ -140,7 +140,7 @@ async fn an_end_that_was_lost_is_refused_and_repeated_by_a_node_that_knows_of_it
     let tokens = store.api().login("alice").await;
     let before = store.snapshot(&tokens);
     let both = || store.redis.info("blocked_clients").filter(|blocked| blocked == "2");
-    wait_for("both nodes follow the feed", Duration::from_secs(5), both);
+    wait_for("both nodes read the feed", Duration::from_secs(5), both);
     let asked = store.redis.calls("xread");
     assert_eq!(store.api().revoke(&tokens.refresh).await.status, 200);
     // Each asks on once it has taken in the last answer.

@@ -27,7 +27,7 @@ type Deed = fn(&mut Sentinel, usize);
 /// `mend` undoes the damage.
 async fn goes_on(strike: Deed, mend: Deed) {
     let mut sentinel = Sentinel::start();
-    let (node, former) = (node(&sentinel), sentinel.master());
+    let (node, former) = (node(&sentinel), sentinel.primary());
     let mut chain = Chain::begin(node.api(), "alice").await;
     chain.refresh().await;
     let failover = move || {
@@ -38,22 +38,22 @@ async fn goes_on(strike: Deed, mend: Deed) {
         sentinel
     };
     let sentinel = chain.meanwhile(failover).await;
-    let master = sentinel.master();
-    assert_ne!(master, former);
-    assert_eq!(chain.record_on(&sentinel.servers[master]), chain.record());
+    let primary = sentinel.primary();
+    assert_ne!(primary, former);
+    assert_eq!(chain.record_on(&sentinel.servers[primary]), chain.record());
     let (api, session) = (node.api(), chain.tokens.session);
     assert_eq!(decided(|| api.user(Method::GET, "alice", "")).await.sessions(), [session]);
     nobody_was_accused(&node).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_chain_goes_on_when_the_master_is_killed_and_comes_back_as_a_replica() {
-    goes_on(|all, master| all.servers[master].stop(), |all, former| all.servers[former].run()).await;
+async fn a_chain_goes_on_when_the_primary_is_killed_and_comes_back_as_a_replica() {
+    goes_on(|all, primary| all.servers[primary].stop(), |all, former| all.servers[former].run()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_chain_goes_on_when_the_master_is_frozen_and_wakes_up_deposed() {
-    goes_on(|all, master| all.servers[master].freeze(), |all, former| all.servers[former].thaw()).await;
+async fn a_chain_goes_on_when_the_primary_is_frozen_and_wakes_up_deposed() {
+    goes_on(|all, primary| all.servers[primary].freeze(), |all, former| all.servers[former].thaw()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,7 +62,7 @@ async fn a_chain_goes_on_when_a_replica_takes_over_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_one_sentinel_dead_and_one_frozen_a_node_comes_up_and_finds_the_master_again() {
+async fn with_one_sentinel_dead_and_one_frozen_a_node_comes_up_and_finds_the_primary_again() {
     let mut sentinel = Sentinel::start();
     sentinel.stop_watcher(0);
     sentinel.freeze_watcher(1);
@@ -71,9 +71,9 @@ async fn with_one_sentinel_dead_and_one_frozen_a_node_comes_up_and_finds_the_mas
     let mut chain = Chain::begin(api.clone(), "alice").await;
     chain.refresh().await;
     decided(|| api.send(api.request(Method::GET, "/readyz"))).await;
-    let master = &sentinel.servers[sentinel.master()];
-    master.ask::<u64>(&["CLIENT", "KILL", "TYPE", "normal"]);
+    let primary = &sentinel.servers[sentinel.primary()];
+    primary.ask::<u64>(&["CLIENT", "KILL", "TYPE", "normal"]);
     chain.refresh().await;
-    assert_eq!(chain.record_on(master), chain.record());
+    assert_eq!(chain.record_on(primary), chain.record());
     nobody_was_accused(&node).await;
 }

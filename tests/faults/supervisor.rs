@@ -22,23 +22,23 @@ fn nothing_struck(servers: &[Redis]) -> bool {
 }
 
 /// The primary of a server, by its own word.
-fn master_of(server: &Redis) -> Option<u16> {
+fn primary_of(server: &Redis) -> Option<u16> {
     server.info("master_port")?.parse().ok()
 }
 
 #[test]
-fn sentinels_replace_a_killed_master_while_proxies_hold_gateways_back_and_it_comes_back_as_a_replica() {
+fn sentinels_replace_a_killed_primary_while_proxies_hold_gateways_back_and_it_comes_back_as_a_replica() {
     let mut sentinel = Sentinel::behind_proxies();
     befall_gateways(&sentinel.servers);
-    let former = sentinel.master();
+    let former = sentinel.primary();
     sentinel.servers[former].ask::<String>(&["SET", "key", "value"]);
     sentinel.servers[former].stop();
-    let master = sentinel.wait_for_another(former);
-    assert_ne!(master, former);
-    sentinel.servers[master].ask::<String>(&["SET", "later", "value"]);
+    let primary = sentinel.wait_for_another(former);
+    assert_ne!(primary, former);
+    sentinel.servers[primary].ask::<String>(&["SET", "later", "value"]);
     sentinel.servers[former].run();
     sentinel.wait_until_whole();
-    assert_eq!(master_of(&sentinel.servers[former]), Some(sentinel.servers[master].public_port()));
+    assert_eq!(primary_of(&sentinel.servers[former]), Some(sentinel.servers[primary].public_port()));
     wait_for("it has what it missed", Duration::from_secs(10), || {
         sentinel.servers[former].try_ask::<String>(&["GET", "later"])
     });
@@ -46,16 +46,16 @@ fn sentinels_replace_a_killed_master_while_proxies_hold_gateways_back_and_it_com
 }
 
 #[test]
-fn a_failover_that_was_asked_for_makes_another_the_master_of_all() {
+fn a_failover_that_was_asked_for_makes_another_the_primary_of_all() {
     let sentinel = Sentinel::start();
-    let former = sentinel.master();
-    let master = sentinel.fail_over();
-    assert_ne!(master, former);
+    let former = sentinel.primary();
+    let primary = sentinel.fail_over();
+    assert_ne!(primary, former);
     sentinel.wait_until_whole();
-    assert_eq!(sentinel.master(), master);
-    let port = sentinel.servers[master].public_port();
-    let others = (0..3).filter(|n| *n != master);
-    assert!(others.map(|n| master_of(&sentinel.servers[n])).all(|followed| followed == Some(port)));
+    assert_eq!(sentinel.primary(), primary);
+    let port = sentinel.servers[primary].public_port();
+    let others = (0..3).filter(|n| *n != primary);
+    assert!(others.map(|n| primary_of(&sentinel.servers[n])).all(|followed| followed == Some(port)));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_cluster_replaces_a_killed_primary_while_proxies_hold_gateways_back_and_it_c
     });
     cluster.servers[former].run();
     cluster.wait_until_whole();
-    assert_eq!(master_of(&cluster.servers[former]), Some(cluster.servers[replica].public_port()));
+    assert_eq!(primary_of(&cluster.servers[former]), Some(cluster.servers[replica].public_port()));
     assert!(nothing_struck(&cluster.servers));
 }
 

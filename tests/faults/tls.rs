@@ -107,10 +107,10 @@ async fn behind_sentinels_everything_goes_over_tls_after_a_failover_too() {
     let sentinel = Sentinel::over_tls(&certificates);
     let node = node_with(&certificates, &sentinel.gateway_url());
     lives_and_ends(&node, "alice").await;
-    let master = sentinel.fail_over();
+    let primary = sentinel.fail_over();
     sentinel.wait_until_whole(); // the former primary acknowledges nothing more
     lives_and_ends(&node, "bob").await;
-    assert_eq!(sentinel.servers[master].ask::<u64>(&["XLEN", "tg:revocations"]), 2);
+    assert_eq!(sentinel.servers[primary].ask::<u64>(&["XLEN", "tg:revocations"]), 2);
     believes_no_other(&sentinel.gateway_url(), &certificates).await;
 }
 

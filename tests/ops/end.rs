@@ -62,8 +62,8 @@ async fn what_could_not_be_published_is_not_marked_and_a_repeat_publishes_it() {
         assert_eq!(published(&redis, session), "1");
         assert_eq!(feed(&redis), [["alice".to_owned(), session.clone(), "admin".to_owned()]]);
     }
-    let settled = shell.ok(&format!("ops/end alice {}", one.session));
-    assert!(settled.ends_with("nothing waits to be published\n"), "{settled}");
+    let printed = shell.ok(&format!("ops/end alice {}", one.session));
+    assert!(printed.ends_with("nothing waits to be published\n"), "{printed}");
     assert!(shell.ok("ops/end alice all").ends_with("nothing waits to be published\n"));
 }
 

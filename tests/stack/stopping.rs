@@ -13,7 +13,7 @@ use super::parts::Stack;
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// A subscriber without a hang-up of its own. Returns when the stream has begun, after the node has read the feed.
-fn follow(address: &str) -> BufReader<TcpStream> {
+fn open_stream(address: &str) -> BufReader<TcpStream> {
     wait_for("the stream begins", Duration::from_secs(20), || {
         let mut stream = TcpStream::connect(address).expect("it listens");
         let key = WEB.key;
@@ -33,7 +33,7 @@ fn follow(address: &str) -> BufReader<TcpStream> {
 fn a_node_with_open_event_streams_is_gone_within_three_seconds() {
     let mut stack = Stack::start();
     let open = [stack.gateway(0).address(), stack.nginx.internal_address(), stack.nginx.internal_address()];
-    let open = open.map(follow);
+    let open = open.map(open_stream);
     for node in [0, 1] {
         let took = stack.stop(node);
         assert!(took < LIMIT, "node {node} took {took:?}");
@@ -44,7 +44,7 @@ fn a_node_with_open_event_streams_is_gone_within_three_seconds() {
 #[test]
 fn nginx_does_not_wait_for_an_event_stream() {
     let mut stack = Stack::start();
-    let open = follow(stack.nginx.internal_address());
+    let open = open_stream(stack.nginx.internal_address());
     let told = Instant::now();
     stack.nginx.quit();
     let status = wait_for("nginx is gone", Duration::from_secs(20), || stack.nginx.ended());

@@ -94,9 +94,9 @@ async fn in_a_cluster_a_part_that_is_away_makes_the_whole_stale_and_hides_no_log
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn behind_sentinels_a_master_that_is_killed_makes_it_stale_and_hides_no_logout() {
+async fn behind_sentinels_a_primary_that_is_killed_makes_it_stale_and_hides_no_logout() {
     let mut sentinel = Sentinel::start();
-    let (url, former) = (sentinel.gateway_url(), sentinel.master());
+    let (url, former) = (sentinel.gateway_url(), sentinel.primary());
     let gateway = GATEWAY.on(&url, &[]);
     let (api, verifier) = (gateway.api(), impatient(&url).await);
     let [before, meanwhile, stays] =

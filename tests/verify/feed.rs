@@ -116,7 +116,7 @@ async fn with_the_last_clone_the_feed_is_left() {
     let gateway = GATEWAY.start(&redis);
     let verifier = from_redis(&redis.url()).await;
     let blocked = || redis.info("blocked_clients").and_then(|it| it.parse::<u64>().ok()).unwrap_or(0);
-    eventually("both follow", super::LIMIT, async || (blocked() == 2).then_some(())).await;
+    eventually("both read the feed", super::LIMIT, async || (blocked() == 2).then_some(())).await;
     let clone = verifier.clone();
     drop(verifier);
     accepted(&clone, &gateway.api().login("alice").await.access).await;

@@ -21,7 +21,7 @@ async fn log_out(gateway: &Gateway, tokens: &Tokens) {
 }
 
 /// Returns as soon as the gateway has read the whole feed.
-async fn settled(gateway: &Gateway) {
+async fn wait_for_denylist(gateway: &Gateway) {
     let (api, tokens) = (gateway.api(), gateway.api().login("nobody").await);
     let asked = decided(|| api.send(api.request(Method::GET, "/verify").bearer_auth(&tokens.access))).await;
     assert_eq!(asked.status, 200);
@@ -35,7 +35,7 @@ async fn two_ended() -> (Redis, Gateway, [Tokens; 2]) {
     for tokens in &ended {
         log_out(&gateway, tokens).await;
     }
-    settled(&gateway).await;
+    wait_for_denylist(&gateway).await;
     (redis, gateway, ended)
 }
 
@@ -116,7 +116,7 @@ async fn a_feed_that_somebody_has_trimmed_is_filled_again() {
 async fn a_feed_that_was_empty_and_is_trimmed_right_after_its_first_entry_is_filled_again() {
     let redis = Redis::start();
     let gateway = GATEWAY.start(&redis);
-    settled(&gateway).await;
+    wait_for_denylist(&gateway).await;
     let tokens = gateway.api().login("alice").await;
     log_out(&gateway, &tokens).await;
     assert_eq!(redis.ask::<u64>(&["XTRIM", FEED, "MAXLEN", "0"]), 1);
@@ -137,7 +137,7 @@ async fn a_node_that_was_cut_off_while_the_feed_was_trimmed_is_not_fresh_before_
         ended.push(gateway.api().login(&format!("user-{n}")).await);
     }
     log_out(&gateway, &ended[0]).await;
-    settled(&gateway).await;
+    wait_for_denylist(&gateway).await;
     let verifier = from_redis(&redis.proxy().url()).await;
     assert_eq!(unaccepted(&verifier, &ended[0].access).await, ENDED);
     redis.proxy().hold();

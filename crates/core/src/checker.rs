@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 pub use self::access::Access;
 pub use self::outcome::{AccessRefusal, Outcome, Unknown};
-use self::valid_tokens::{Entry, ValidTokens};
+use self::valid_tokens::{ValidToken, ValidTokens};
 use crate::clock::Timestamp;
 use crate::feed::Denylist;
 use crate::token::{Acceptance, AccessToken, Audiences, Parts, TokenRefusal, Typ, VerifyingKey};
@@ -99,7 +99,7 @@ impl Checker {
     fn verdict(&self, token: &str, now: impl FnOnce(&Access) -> Timestamp) -> Result<Access, AccessRefusal> {
         let parts = Parts::split(token)?;
         let (key, typ) = self.keys.find(&parts)?;
-        let entry = Entry::new(&key, &parts);
+        let entry = ValidToken::new(&key, &parts);
         let access = match self.valid_tokens.get(&entry) {
             Some(access) => access,
             None => {
@@ -137,7 +137,7 @@ impl Checker {
             return None;
         }
         if access.token().lifetime() > self.denylist.retention() {
-            log::error!("session {}: a token lives longer than ends are remembered", access.session());
+            log::error!("session {}: the token outlives the entries of the denylist", access.session());
             return Some(Unknown::OutlivesDenylist);
         }
         self.feed_gap()

@@ -59,8 +59,8 @@ impl Moment {
     }
 }
 
-/// The most that two clocks drift apart, as one part in so many: 100 ppm.
-const DRIFT: u64 = 10_000;
+/// Two clocks drift apart by at most one part in so many: 1 µs in 10,000 µs, or 100 ppm.
+const CLOCK_DRIFT_DIVISOR: u64 = 10_000;
 
 /// Knowledge of a server's clock. Each connection has its own: the next one may lead to another server.
 ///
@@ -100,10 +100,10 @@ impl Observation {
     fn lower_bound(&self, moment: Instant) -> Timestamp {
         if let Some(later) = moment.checked_duration_since(self.answered) {
             let elapsed = micros(later);
-            Timestamp(self.time.0.saturating_add(elapsed - elapsed.div_ceil(DRIFT)))
+            Timestamp(self.time.0.saturating_add(elapsed - elapsed.div_ceil(CLOCK_DRIFT_DIVISOR)))
         } else {
             let elapsed = micros(self.answered - moment);
-            Timestamp(self.time.0.saturating_sub(elapsed + elapsed.div_ceil(DRIFT)))
+            Timestamp(self.time.0.saturating_sub(elapsed + elapsed.div_ceil(CLOCK_DRIFT_DIVISOR)))
         }
     }
 }

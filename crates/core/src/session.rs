@@ -78,11 +78,11 @@ impl fmt::Debug for Subject {
     }
 }
 
-/// How many characters 128 bits take in base64url without padding (RFC 4648 section 5).
-const TOKEN_LEN: usize = 22;
+/// The length of the random part of a `jti`: 128 bits in base64url without padding (RFC 4648 section 5).
+const JTI_RANDOM_LEN: usize = 22;
 
 /// How many digits a session id has.
-const SESSION_LEN: usize = 19;
+const SESSION_ID_LEN: usize = 19;
 
 fn as_str(ascii: &[u8]) -> &str {
     std::str::from_utf8(ascii).expect("checked to be ASCII when it was made")
@@ -98,7 +98,7 @@ pub struct InvalidId;
 /// An integer, because Redis keeps a set of integers as an intset: 16 bytes for the only session of a
 /// subject, where a set of strings takes 160.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId([u8; SESSION_LEN]);
+pub struct SessionId([u8; SESSION_ID_LEN]);
 
 impl SessionId {
     /// A new session's id.
@@ -119,7 +119,7 @@ impl FromStr for SessionId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let digits: [u8; SESSION_LEN] = text.as_bytes().try_into().map_err(|_| InvalidId)?;
+        let digits: [u8; SESSION_ID_LEN] = text.as_bytes().try_into().map_err(|_| InvalidId)?;
         let canonical = digits[0] != b'0' && digits.iter().all(u8::is_ascii_digit);
         if canonical && text.parse::<i64>().is_ok() { Ok(Self(digits)) } else { Err(InvalidId) }
     }
@@ -139,14 +139,14 @@ impl FromStr for SessionId {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Jti([u8; JTI_LEN]);
 
-const JTI_LEN: usize = SESSION_LEN + 1 + TOKEN_LEN;
+const JTI_LEN: usize = SESSION_ID_LEN + 1 + JTI_RANDOM_LEN;
 
 impl Jti {
     /// `bits` are the token's own 128 bits.
     fn new(session: SessionId, bits: &[u8]) -> Self {
         let mut jti = [b'.'; JTI_LEN];
-        jti[..SESSION_LEN].copy_from_slice(&session.0);
-        let _ = URL_SAFE_NO_PAD.encode(&bits[..16], jti[SESSION_LEN + 1..].as_out());
+        jti[..SESSION_ID_LEN].copy_from_slice(&session.0);
+        let _ = URL_SAFE_NO_PAD.encode(&bits[..16], jti[SESSION_ID_LEN + 1..].as_out());
         Self(jti)
     }
 
@@ -157,8 +157,8 @@ impl Jti {
 
     /// The session that it names.
     pub fn session(&self) -> SessionId {
-        let mut digits = [0; SESSION_LEN];
-        digits.copy_from_slice(&self.0[..SESSION_LEN]);
+        let mut digits = [0; SESSION_ID_LEN];
+        digits.copy_from_slice(&self.0[..SESSION_ID_LEN]);
         SessionId(digits)
     }
 

@@ -3,7 +3,7 @@
 //! A string becomes trusted claims in these steps, for all callers:
 //!
 //! 1. [`Parts`]: the token taken apart. `header`: its algorithm and its type.
-//! 2. [`find_access_key`], [`open_refresh`]: the key of the token.
+//! 2. [`find_access_key`], [`open_refresh_token`]: the key of the token.
 //! 3. [`VerifyingKey`]: the check of the signature. [`Secret`]: a key for HS256.
 //! 4. `claims`: the claims as they are read, and the check of the times.
 //! 5. [`AccessToken::accept`], [`RefreshToken::read`]: the decision on the claims.
@@ -29,4 +29,4 @@ pub use refresh_token::RefreshToken;
 pub use refusal::TokenRefusal;
 pub use secret::{InvalidSecret, Secret};
 pub use unusable_jwk::UnusableJwk;
-pub use verifying_key::{VerifyingKey, find_access_key, open_refresh};
+pub use verifying_key::{VerifyingKey, find_access_key, open_refresh_token};

@@ -21,7 +21,7 @@ use redis::{
 use secrecy::{ExposeSecret, SecretString};
 
 /// The port of Redis, where a URL names none.
-const PORT: u16 = 6379;
+const REDIS_PORT: u16 = 6379;
 
 /// The port of Sentinels, where a URL names none.
 const SENTINEL_PORT: u16 = 26379;
@@ -98,7 +98,7 @@ pub struct Parsed {
 }
 
 /// The right forms; never the URL, because it may hold a password.
-const FORMS: &str = "must be redis://[user:password@]host[:port][/db], redis+sentinel://host:port,host:port/master-name \
+const URL_FORMS: &str = "must be redis://[user:password@]host[:port][/db], redis+sentinel://host:port,host:port/master-name \
                      or redis+cluster://host:port,host:port; rediss in place of redis for TLS";
 
 /// Reads `REDIS_URL`.
@@ -107,10 +107,10 @@ const FORMS: &str = "must be redis://[user:password@]host[:port][/db], redis+sen
 ///
 /// The right forms; never the URL, because it may hold a password.
 pub fn parse(url: &str) -> Result<Parsed, &'static str> {
-    let (scheme, rest) = url.split_once("://").ok_or(FORMS)?;
+    let (scheme, rest) = url.split_once("://").ok_or(URL_FORMS)?;
     let (tls, kind) = match scheme.strip_prefix("rediss") {
         Some(kind) => (true, kind),
-        None => (false, scheme.strip_prefix("redis").ok_or(FORMS)?),
+        None => (false, scheme.strip_prefix("redis").ok_or(URL_FORMS)?),
     };
     let (servers, path) = rest.split_once('/').map_or((rest, ""), |(servers, path)| (servers, path));
     // redis://one,redis://two: everything behind the first comma is a list, too.
@@ -120,10 +120,10 @@ pub fn parse(url: &str) -> Result<Parsed, &'static str> {
         several => (without_repeated_users(several)?, ""),
     };
     let (user, hosts) = whole.rsplit_once('@').map_or(("", whole.as_str()), |(user, hosts)| (user, hosts));
-    let port = if kind == "+sentinel" { SENTINEL_PORT } else { PORT };
+    let port = if kind == "+sentinel" { SENTINEL_PORT } else { REDIS_PORT };
     let infos = hosts.split(',').map(|host| server(user, host.trim_end_matches('/'), port));
-    let infos = infos.collect::<Option<Vec<_>>>().ok_or(FORMS)?;
-    let addresses = infos.iter().map(|info| address(info).ok_or(FORMS)).collect::<Result<Vec<_>, _>>()?;
+    let infos = infos.collect::<Option<Vec<_>>>().ok_or(URL_FORMS)?;
+    let addresses = infos.iter().map(|info| address(info).ok_or(URL_FORMS)).collect::<Result<Vec<_>, _>>()?;
     let (topology, db) = match (kind, path.split_once('/').unwrap_or((path, ""))) {
         ("", (db, "")) if addresses.len() == 1 => (Topology::Standalone(addresses[0].clone()), db),
         ("" | "+cluster", ("" | "0", "")) => (Topology::Cluster { seeds: addresses }, ""),
@@ -134,9 +134,9 @@ pub fn parse(url: &str) -> Result<Parsed, &'static str> {
         ("+sentinel", (master_name, db)) => {
             (Topology::Sentinel { sentinels: addresses, master_name: master_name.to_owned() }, db)
         }
-        _ => return Err(FORMS),
+        _ => return Err(URL_FORMS),
     };
-    let db = if db.is_empty() { 0 } else { db.parse::<u16>().map_err(|_| FORMS)? };
+    let db = if db.is_empty() { 0 } else { db.parse::<u16>().map_err(|_| URL_FORMS)? };
     // Connections do not give the client library's name: a user with the least rights may not, and each time
     // `ACL LOG` would note it.
     let redis = infos[0].redis_settings().clone().set_db(db.into()).set_skip_set_lib_name();
@@ -194,7 +194,7 @@ impl Dialer {
 
     /// Whether certificates and key can be read.
     pub fn check(&self) -> Result<(), RedisError> {
-        self.server(&Address { host: "localhost".to_owned(), port: PORT }).map(drop)
+        self.server(&Address { host: "localhost".to_owned(), port: REDIS_PORT }).map(drop)
     }
 
     /// Opens a connection. Responses have no timeout of their own: the caller's deadline covers the whole request.

@@ -42,7 +42,7 @@ impl ClusterGate {
     pub async fn shake_hands_again(&self) {
         let Some((handshake, primary)) = self.key_owner() else { return };
         let call = |_: &_| handshake.call.clone();
-        if let Ok(Ok(reply)) = timeout(CONNECT_TIMEOUT, primary.attempt(&call, false)).await {
+        if let Ok(Ok(reply)) = timeout(CONNECT_TIMEOUT, primary.call_once(&call, false)).await {
             let _ = self.record((handshake.check)(reply));
         }
     }

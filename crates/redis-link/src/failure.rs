@@ -1,4 +1,4 @@
-//! The outcome of an attempt that failed. [`Links`](crate::Links) repeats the attempt, or makes it a [`LinkError`].
+//! The outcome of a call that failed. [`Links`](crate::Links) repeats the call, or makes it a [`LinkError`].
 
 use deadpool::managed::{PoolError, TimeoutType};
 use redis::RedisError;
@@ -7,10 +7,10 @@ use crate::LinkError;
 use crate::address::Address;
 use crate::wire::describe;
 
-/// Why an attempt failed. Callers of the crate never see it.
+/// Why a call failed. Callers of the crate never see it.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The connection is gone; the attempt may or may not have been carried out.
+    /// The connection is gone; the call may or may not have been carried out.
     Lost(String),
     /// The server is no primary any more, or lacks the replicas it must have.
     Demoted(String),

@@ -22,10 +22,10 @@ use crate::{LinkError, Links, send, unavailable};
 const ENTRIES_PER_ANSWER: usize = 1000;
 
 /// An entry from Redis: its id, then names and values in turn, with any content.
-type Entry = (String, Vec<(Vec<u8>, Vec<u8>)>);
+type StreamEntry = (String, Vec<(Vec<u8>, Vec<u8>)>);
 
 /// One stream in the answer to `XREAD`: its key, and entries.
-type Stream = (String, Vec<Entry>);
+type Stream = (String, Vec<StreamEntry>);
 
 /// An entry's id: milliseconds and a number. (Redis: "Entry IDs" of streams)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -52,7 +52,7 @@ pub async fn subscribe(
         last: EntryId::default(),
         trusted_from: Instant::now(),
     });
-    join_all(partitions.map(Partition::follow)).await;
+    join_all(partitions.map(Partition::read_on)).await;
 }
 
 /// A partition of the feed, and its last known state.
@@ -87,16 +87,16 @@ struct Snapshot {
 struct Update {
     /// The id of the first entry that the server holds; zero for an empty stream.
     first: EntryId,
-    entries: Vec<Entry>,
+    entries: Vec<StreamEntry>,
 }
 
 impl Partition<'_> {
-    async fn follow(mut self) {
+    async fn read_on(mut self) {
         loop {
             for pause in pauses() {
                 self.has_snapshot = false;
                 let Err(error) = self.connect_and_read().await else { break };
-                log::warn!("cannot follow the feed '{}', trying on: {error}", self.key);
+                log::warn!("cannot read the feed '{}', trying on: {error}", self.key);
                 self.links.refresh_slots();
                 sleep(pause).await;
                 if self.has_snapshot {
@@ -148,7 +148,7 @@ impl Partition<'_> {
         both.cmd("XRANGE").arg(self.key).arg("-").arg("+").arg("COUNT").arg(1);
         both.cmd("XREAD").arg("BLOCK").arg(block).arg("COUNT").arg(ENTRIES_PER_ANSWER);
         both.arg("STREAMS").arg(self.key).arg(self.last.to_string());
-        let (first, streams): (Vec<Entry>, Option<Vec<Stream>>) =
+        let (first, streams): (Vec<StreamEntry>, Option<Vec<Stream>>) =
             in_time(both.query_async(connection)).await?;
         let entries = streams.into_iter().flatten().flat_map(|(_, entries)| entries);
         Ok(Update { first: first_id(&first), entries: entries.collect() })
@@ -218,7 +218,7 @@ impl Partition<'_> {
         &self,
         last: EntryId,
         connection: &mut MultiplexedConnection,
-    ) -> Result<Vec<Entry>, LinkError> {
+    ) -> Result<Vec<StreamEntry>, LinkError> {
         let mut command = redis::cmd("XRANGE");
         command.arg(self.key).arg(format!("({last}")).arg("+").arg("COUNT").arg(ENTRIES_PER_ANSWER);
         ask(connection, &command).await
@@ -254,7 +254,7 @@ impl Server {
 }
 
 impl EntryId {
-    fn of(entry: &Entry) -> Option<Self> {
+    fn of(entry: &StreamEntry) -> Option<Self> {
         let (millis, number) = entry.0.split_once('-')?;
         Some(Self(millis.parse().ok()?, number.parse().ok()?))
     }
@@ -267,17 +267,17 @@ impl std::fmt::Display for EntryId {
 }
 
 /// Zero without an entry.
-fn first_id(entries: &[Entry]) -> EntryId {
+fn first_id(entries: &[StreamEntry]) -> EntryId {
     entries.first().and_then(EntryId::of).unwrap_or_default()
 }
 
 /// The revocation events of entries, without foreign entries.
-fn events_of(entries: &[Entry]) -> Vec<RevocationEvent> {
+fn events_of(entries: &[StreamEntry]) -> Vec<RevocationEvent> {
     entries.iter().filter_map(event_of).collect()
 }
 
 /// The revocation event of an entry; `None` for a foreign entry.
-fn event_of(entry: &Entry) -> Option<RevocationEvent> {
+fn event_of(entry: &StreamEntry) -> Option<RevocationEvent> {
     let value = |name: &str| {
         let (_, value) = entry.1.iter().find(|(field, _)| field == name.as_bytes())?;
         std::str::from_utf8(value).ok()

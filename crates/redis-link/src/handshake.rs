@@ -10,11 +10,11 @@ use crate::script::{Call, Reply};
 pub struct Handshake {
     pub(crate) key: String,
     pub(crate) call: Call,
-    pub(crate) check: Check,
+    pub(crate) check: HandshakeCheck,
 }
 
 /// Reads the answer of a handshake.
-pub(crate) type Check = fn(Reply) -> Result<(), LinkError>;
+pub(crate) type HandshakeCheck = fn(Reply) -> Result<(), LinkError>;
 
 impl Handshake {
     /// `call` names `key`, by which a Cluster knows the server that answers. `check` refuses what must not be written to.

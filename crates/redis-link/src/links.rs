@@ -81,7 +81,7 @@ impl Links {
     /// When the outcome is unknown.
     pub async fn call(&self, key: &str, make: impl Fn(&Clock) -> Call) -> Result<Reply, LinkError> {
         let make = &make;
-        self.with_retries(key, |primary, asking| async move { primary.attempt(make, asking).await }).await
+        self.with_retries(key, |primary, asking| async move { primary.call_once(make, asking).await }).await
     }
 
     /// Calls a script and, where configured, waits until enough replicas have what it wrote.
@@ -91,8 +91,11 @@ impl Links {
     /// When the outcome is unknown, or too few replicas acknowledged in time.
     pub async fn call_and_wait(&self, key: &str, make: impl Fn(&Clock) -> Call) -> Result<Reply, LinkError> {
         let make = &make;
-        self.with_retries(key, |primary, asking| async move { primary.attempt_and_wait(make, asking).await })
-            .await
+        self.with_retries(
+            key,
+            |primary, asking| async move { primary.call_once_and_wait(make, asking).await },
+        )
+        .await
     }
 
     /// Redis `TIME`, where `key` lies.
@@ -109,11 +112,11 @@ impl Links {
         self.known_owner(|| slot_of(key()))?.link.clock()?.lower_bound(moment)
     }
 
-    /// Carries an attempt out, and the same attempt again where that may help.
+    /// Carries a call out, and the same call again where that may help.
     async fn with_retries<T, A>(
         &self,
         key: &str,
-        attempt: impl Fn(Arc<Primary>, bool) -> A,
+        call_once: impl Fn(Arc<Primary>, bool) -> A,
     ) -> Result<T, LinkError>
     where
         A: Future<Output = Result<T, Failure>>,
@@ -121,7 +124,7 @@ impl Links {
         let (mut destination, mut pauses, mut was_lost) = (Destination::Owner, None, false);
         loop {
             let primary = self.primary(key, &destination).await?;
-            let outcome = attempt(primary.clone(), destination.is_importer()).await;
+            let outcome = call_once(primary.clone(), destination.is_importer()).await;
             let failure = match self.counted(key, &destination, &primary, outcome) {
                 Ok(done) => return Ok(done),
                 Err(failure) => failure,
@@ -130,7 +133,7 @@ impl Links {
             let pause = pauses.get_or_insert_with(retry_pauses).next();
             let may_retry = !(failure.is_final() || was_lost && failure.is_lost()) && self.budget.spend();
             let Some(pause) = pause.filter(|_| may_retry) else { return Err(failure.into_error()) };
-            log::debug!("repeating the attempt: {failure:?}");
+            log::debug!("repeating the call: {failure:?}");
             was_lost |= failure.is_lost();
             if matches!(failure, Failure::TryAgain(_)) {
                 sleep(pause).await;

@@ -56,7 +56,7 @@ impl Primary {
     }
 
     /// Calls a script over the shared connection, dated by the server's clock.
-    pub async fn attempt(&self, make: &impl Fn(&Clock) -> Call, asking: bool) -> Result<Reply, Failure> {
+    pub async fn call_once(&self, make: &impl Fn(&Clock) -> Call, asking: bool) -> Result<Reply, Failure> {
         let mut handle = self.handle().await?;
         let (call, asked) = (make(&handle.clock), Instant::now());
         let answer = self.link.send_call(&mut handle, &call, asking).await;
@@ -68,14 +68,14 @@ impl Primary {
     }
 
     /// The same; where configured, it waits until enough replicas have the writes.
-    pub async fn attempt_and_wait(
+    pub async fn call_once_and_wait(
         &self,
         make: &impl Fn(&Clock) -> Call,
         asking: bool,
     ) -> Result<Reply, Failure> {
         match &self.wait_pool {
-            None => self.attempt(make, asking).await,
-            Some(wait_pool) => wait_pool.attempt(make, asking).await,
+            None => self.call_once(make, asking).await,
+            Some(wait_pool) => wait_pool.call_once(make, asking).await,
         }
     }
 

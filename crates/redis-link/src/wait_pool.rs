@@ -80,7 +80,7 @@ impl WaitPool {
         self.pool.clone()
     }
 
-    pub async fn attempt(&self, make: &impl Fn(&Clock) -> Call, asking: bool) -> Result<Reply, Failure> {
+    pub async fn call_once(&self, make: &impl Fn(&Clock) -> Call, asking: bool) -> Result<Reply, Failure> {
         let mut used = self.pool.get().await.map_err(Failure::from)?;
         let call = make(&used.link.clock);
         used.is_busy = true;

@@ -188,7 +188,7 @@ impl Cluster {
         (0..self.servers.len())
             .find(|&n| {
                 self.servers[n].is_running()
-                    && self.servers[n].info("master_port").is_some_and(|master| master == port)
+                    && self.servers[n].info("master_port").is_some_and(|primary| primary == port)
             })
             .expect("each primary has a replica")
     }
@@ -246,7 +246,7 @@ impl Cluster {
             (offset(primary, "master_repl_offset"), self.servers[primary].public_port().to_string());
         wait_for("the replicas have what has moved", Duration::from_secs(30), || {
             let is_behind = |n: &usize| {
-                self.servers[*n].info("master_port").is_some_and(|master| master == port)
+                self.servers[*n].info("master_port").is_some_and(|primary| primary == port)
                     && offset(*n, "slave_repl_offset") < now
             };
             (!(0..self.servers.len()).any(|n| is_behind(&n))).then_some(())

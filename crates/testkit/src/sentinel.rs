@@ -53,7 +53,7 @@ impl<'a> Way<'a> {
         let settings = login.of_servers().map_or_else(String::new, |(name, password)| {
             format!("sentinel auth-user {NAME} {name}\nsentinel auth-pass {NAME} {password}\n")
         });
-        let watcher = move |master: &str| Watcher::start(free_port(), master, None, &settings);
+        let watcher = move |primary: &str| Watcher::start(free_port(), primary, None, &settings);
         let url = format!("redis+sentinel://{}", login.of_gateways());
         Self { url, server: Box::new(server), watcher: Box::new(watcher) }
     }
@@ -62,19 +62,19 @@ impl<'a> Way<'a> {
         let server = |options: &[&str]| Redis::start_on(free_port(), Login::Password(PASSWORD), options);
         let settings = format!("sentinel auth-pass {NAME} {PASSWORD}\nrequirepass {WATCHERS_PASSWORD}\n");
         let watcher =
-            move |master: &str| Watcher::start(free_port(), master, Some(WATCHERS_PASSWORD), &settings);
+            move |primary: &str| Watcher::start(free_port(), primary, Some(WATCHERS_PASSWORD), &settings);
         let url = format!("redis+sentinel://:{PASSWORD}@");
         Self { url, server: Box::new(server), watcher: Box::new(watcher) }
     }
 
     fn over_tls(certificates: &'a Certificates) -> Self {
         let server = |options: &[&str]| Redis::start_over_tls(free_port(), certificates, options);
-        let watcher = |master: &str| {
+        let watcher = |primary: &str| {
             let port = free_port();
             let options = certificates.server_options(port);
             let lines = options.chunks(2).map(|it| format!("{} {}\n", it[0].trim_start_matches('-'), it[1]));
             let settings: String = lines.chain(["tls-replication yes\n".to_owned()]).collect();
-            let mut watcher = Watcher::start(free_port(), master, None, &settings);
+            let mut watcher = Watcher::start(free_port(), primary, None, &settings);
             watcher.public_port = port;
             watcher
         };
@@ -128,10 +128,10 @@ impl Sentinel {
         let mut all = vec!["--appendfsync", "no", "--repl-ping-replica-period", "1"];
         all.extend_from_slice(extra);
         let mut servers = vec![(way.server)(&all)];
-        let master = servers[0].public_port().to_string();
-        all.extend(["--replicaof", "127.0.0.1", &master]);
+        let primary = servers[0].public_port().to_string();
+        all.extend(["--replicaof", "127.0.0.1", &primary]);
         servers.extend((0..replicas).map(|_| (way.server)(&all)));
-        let watchers = (0..3).map(|_| (way.watcher)(&master)).collect();
+        let watchers = (0..3).map(|_| (way.watcher)(&primary)).collect();
         let sentinel = Self { servers, watchers, url: way.url };
         sentinel.wait_until_whole();
         sentinel
@@ -144,15 +144,15 @@ impl Sentinel {
     }
 
     /// The primary, as the Sentinels name it.
-    pub fn master(&self) -> usize {
+    pub fn primary(&self) -> usize {
         let named: (String, u16) =
-            self.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]).expect("a master");
+            self.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]).expect("a primary");
         self.servers.iter().position(|server| server.public_port() == named.1).expect("one of ours")
     }
 
     /// `SENTINEL FAILOVER`: a replica takes over from a running primary; returns the replica.
     pub fn fail_over(&self) -> usize {
-        let former = self.master();
+        let former = self.primary();
         self.begin_failover();
         self.wait_for_another(former)
     }
@@ -165,8 +165,8 @@ impl Sentinel {
 
     /// Returns the server the Sentinels name, after it is no longer `former`.
     pub fn wait_for_another(&self, former: usize) -> usize {
-        wait_for("the Sentinels name another master", Duration::from_secs(60), || {
-            let named = self.master();
+        wait_for("the Sentinels name another primary", Duration::from_secs(60), || {
+            let named = self.primary();
             (named != former && self.servers[named].info("role").is_some_and(|role| role == "master"))
                 .then_some(named)
         })
@@ -175,10 +175,10 @@ impl Sentinel {
     /// Waits until every server runs, every replica has all data of the primary, and the Sentinels know all of it.
     pub fn wait_until_whole(&self) {
         wait_for("the Sentinels know everybody", Duration::from_secs(90), || {
-            let master = self.master();
-            let port = self.servers[master].public_port().to_string();
+            let primary = self.primary();
+            let port = self.servers[primary].public_port().to_string();
             let follows = |n: usize| {
-                n == master
+                n == primary
                     || (self.servers[n].info("master_link_status").is_some_and(|it| it == "up")
                         && self.servers[n].info("master_port").is_some_and(|it| it == port))
             };
@@ -210,10 +210,10 @@ impl Sentinel {
 
 impl Watcher {
     /// `more` are lines of its settings.
-    fn start(port: u16, master: &str, password: Option<&'static str>, more: &str) -> Self {
+    fn start(port: u16, primary: &str, password: Option<&'static str>, more: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let settings = format!(
-            "port {port}\nbind 127.0.0.1\nsentinel monitor {NAME} 127.0.0.1 {master} 2\n\
+            "port {port}\nbind 127.0.0.1\nsentinel monitor {NAME} 127.0.0.1 {primary} 2\n\
              sentinel down-after-milliseconds {NAME} 1000\nsentinel failover-timeout {NAME} 4000\n\
              sentinel parallel-syncs {NAME} 2\n{more}"
         );
@@ -241,8 +241,8 @@ impl Watcher {
 
     /// The other Sentinels, so many replicas, and no trouble with any of them.
     fn knows(&self, replicas: usize) -> Option<bool> {
-        let master: std::collections::HashMap<String, String> = self.ask(&["SENTINEL", "MASTER", NAME])?;
-        let told = |name: &str| master.get(name).cloned().unwrap_or_default();
+        let primary: std::collections::HashMap<String, String> = self.ask(&["SENTINEL", "MASTER", NAME])?;
+        let told = |name: &str| primary.get(name).cloned().unwrap_or_default();
         let all: Vec<std::collections::HashMap<String, String>> =
             self.ask(&["SENTINEL", "REPLICAS", NAME])?;
         let well = all.iter().filter(|replica| {

@@ -13,7 +13,7 @@ use token_gateway_redis_link::{Links, feed_reader};
 
 #[cfg(feature = "redis")]
 use crate::LinkSettings;
-use crate::sse::SseReader;
+use crate::sse_reader::SseReader;
 use crate::{BuildError, server_url};
 
 /// The revocation feed.
@@ -73,7 +73,7 @@ impl Feed {
     pub(crate) async fn subscribe(self, client: Client, denylist: Arc<Denylist>) {
         match self.0 {
             FeedSource::Http { url, service_key } => {
-                SseReader::new(url, service_key, client, denylist).follow().await;
+                SseReader::new(url, service_key, client, denylist).read().await;
             }
             #[cfg(feature = "redis")]
             FeedSource::Redis { settings, prefix } => match Links::open(&settings, None) {
@@ -81,7 +81,7 @@ impl Feed {
                     let keys = keys_of(&links, &prefix);
                     feed_reader::subscribe(&links, &keys, denylist.retention(), &*denylist).await;
                 }
-                Err(error) => log::error!("the feed cannot be followed: {error}"),
+                Err(error) => log::error!("the feed cannot be read: {error}"),
             },
         }
     }

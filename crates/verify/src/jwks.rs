@@ -45,7 +45,7 @@ pub struct Jwks {
     asked: Mutex<Option<Instant>>,
 }
 
-/// A set as received. While the set is unchanged, its keys keep their ids, and the tokens remembered as valid stay.
+/// A set as received. While the set is unchanged, its keys keep their ids, and its tokens found valid stay so.
 struct Published {
     json: Vec<u8>,
     keys: Vec<Arc<VerifyingKey>>,

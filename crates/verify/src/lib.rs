@@ -7,7 +7,7 @@ mod build_error;
 mod feed;
 mod jwks;
 mod server_url;
-mod sse;
+mod sse_reader;
 mod verifier;
 
 pub use token_gateway_core::checker::{Access, AccessRefusal, Outcome, Unknown};

@@ -12,7 +12,7 @@ use crate::token::key_set::{KeySet, KeyState};
 use crate::view::rfc3339_seconds;
 
 #[derive(Debug, Args)]
-pub struct List {
+pub struct ListKeys {
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -22,7 +22,7 @@ pub struct List {
 
 /// One key for display, without private members.
 #[derive(Serialize)]
-struct Item {
+struct ListedKey {
     kid: String,
     alg: String,
     signs: &'static str,
@@ -33,10 +33,10 @@ struct Item {
     until: Option<String>,
 }
 
-impl List {
+impl ListKeys {
     pub fn run(&self, now: u64) -> Result<()> {
         let set = as_usage(self.settings.keys.path().and_then(read_key_set))?;
-        let items: Vec<Item> = set.keys.iter().map(|jwk| self.item(&set, jwk, now)).collect();
+        let items: Vec<ListedKey> = set.keys.iter().map(|jwk| self.item(&set, jwk, now)).collect();
         if self.json {
             return print_json(&serde_json::json!({ "keys": items }));
         }
@@ -50,14 +50,14 @@ impl List {
         print(&table(["KID", "ALG", "SIGNS", "STATE", "FROM", "TOKENS UNTIL"], rows))
     }
 
-    fn item(&self, set: &KeySet, jwk: &PrivateJwk, now: u64) -> Item {
+    fn item(&self, set: &KeySet, jwk: &PrivateJwk, now: u64) -> ListedKey {
         let (state, until) = match set.state(jwk, now, self.settings.lifetimes()) {
             KeyState::Waiting(_) => ("waiting", None),
             KeyState::Active => ("active", None),
             KeyState::Retiring(until) => ("retiring", Some(rfc3339_seconds(until))),
             KeyState::Retired => ("retired", None),
         };
-        Item {
+        ListedKey {
             kid: jwk.thumbprint(),
             alg: jwk.alg().to_owned(),
             signs: jwk.signs.as_str(),

@@ -22,7 +22,7 @@ use crate::store::{Ends, Policy, StoreError};
 use crate::telemetry::metrics::Metrics;
 
 #[derive(Debug, Args)]
-pub struct End {
+pub struct EndSessions {
     /// The subject of the sessions
     sub: String,
     /// A session id, or the jti of one of its refresh tokens
@@ -53,13 +53,13 @@ enum Extent {
 
 /// Ids of sessions: ended by this command, or ended before and published only now.
 #[derive(Serialize)]
-struct Report {
+struct EndReport {
     ended: Vec<SessionId>,
     #[serde(rename = "announced")]
     published: Vec<SessionId>,
 }
 
-impl End {
+impl EndSessions {
     pub fn run(&self) -> Result<()> {
         let subject = subject("SUB", &self.sub)?;
         let extent = self.extent()?;
@@ -70,7 +70,7 @@ impl End {
         let ended = on_runtime(end(&redis, policy, subject, extent))
             .context("unknown whether anything ended or was published; repeat the command")?;
         if self.json {
-            return print_json(&Report { ended: ids(&ended.now), published: ids(&ended.before) });
+            return print_json(&EndReport { ended: ids(&ended.now), published: ids(&ended.before) });
         }
         print(&self.text(&ended))
     }

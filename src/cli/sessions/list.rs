@@ -18,7 +18,7 @@ use crate::view;
 const DEVICE_LEN: usize = 40;
 
 #[derive(Debug, Args)]
-pub struct List {
+pub struct ListSessions {
     /// The subject of the sessions; without it: how many sessions each subject has
     sub: Option<String>,
     /// At most so many subjects, those with most sessions first
@@ -46,7 +46,7 @@ pub struct Counted<'a> {
     pub sessions: u64,
 }
 
-impl List {
+impl ListSessions {
     pub fn run(&self) -> Result<()> {
         let subject = self.sub.as_deref().map(|sub| subject("SUB", sub)).transpose()?;
         let redis = as_usage(self.settings.redis())?;

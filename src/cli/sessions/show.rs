@@ -16,7 +16,7 @@ use crate::store::redis::survey::{CurrentToken, Found, Survey};
 use crate::view;
 
 #[derive(Debug, Args)]
-pub struct Show {
+pub struct ShowSession {
     /// A session id, or the jti of one of its refresh tokens
     id: String,
     /// The subject of the session; without it, all keys are searched
@@ -54,12 +54,12 @@ const FIELD_ORDER: [&str; 20] = [
 ];
 
 #[derive(Serialize)]
-struct Sessions {
-    sessions: Vec<Shown>,
+struct ShownSessions {
+    sessions: Vec<ShownSession>,
 }
 
 #[derive(Serialize)]
-struct Shown {
+struct ShownSession {
     sub: Subject,
     #[serde(flatten)]
     session: view::Session,
@@ -73,7 +73,7 @@ struct Shown {
     given_jti: Option<&'static str>,
 }
 
-impl Show {
+impl ShowSession {
     pub fn run(&self) -> Result<()> {
         let wanted = wanted("ID", &self.id)?;
         let subject = self.sub.as_deref().map(|sub| subject("--sub", sub)).transpose()?;
@@ -85,16 +85,16 @@ impl Show {
         if sessions.is_empty() {
             bail!("no session {}: unknown, or expired", wanted.session);
         }
-        if self.json { print_json(&Sessions { sessions }) } else { print(&text(&sessions)?) }
+        if self.json { print_json(&ShownSessions { sessions }) } else { print(&text(&sessions)?) }
     }
 }
 
-async fn find(survey: &mut Survey, wanted: &Wanted, subject: Option<Subject>) -> Result<Vec<Shown>> {
+async fn find(survey: &mut Survey, wanted: &Wanted, subject: Option<Subject>) -> Result<Vec<ShownSession>> {
     let subjects = match subject {
         Some(subject) => vec![subject],
         None => {
             let bar = progress(survey.size().await?);
-            survey.owners(wanted.session, bar).await?
+            survey.subjects_of(wanted.session, bar).await?
         }
     };
     let mut sessions = Vec::new();
@@ -104,13 +104,13 @@ async fn find(survey: &mut Survey, wanted: &Wanted, subject: Option<Subject>) ->
     Ok(sessions)
 }
 
-fn shown(wanted: &Wanted, found: Found) -> Option<Shown> {
+fn shown(wanted: &Wanted, found: Found) -> Option<ShownSession> {
     let given_jti = wanted.jti.zip(found.token.as_ref()).map(|(jti, token)| place(jti, token));
     let published = match found.lookup {
         Lookup::Ended { published, .. } => Some(published),
         _ => None,
     };
-    Some(Shown {
+    Some(ShownSession {
         session: view::Session::new(wanted.session, &found.lookup)?,
         sub: found.subject,
         published,
@@ -131,7 +131,7 @@ fn place(jti: Jti, token: &CurrentToken) -> &'static str {
     }
 }
 
-fn text(sessions: &[Shown]) -> Result<String> {
+fn text(sessions: &[ShownSession]) -> Result<String> {
     let mut blocks = Vec::new();
     for session in sessions {
         let fields = serde_json::to_value(session)?;

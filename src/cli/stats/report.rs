@@ -9,19 +9,19 @@ use crate::store::redis::survey::{Census, Feed, Memory, Sample};
 use crate::view::rfc3339;
 
 #[derive(Serialize)]
-pub struct Report<'a> {
-    sessions: Sessions,
+pub struct StatsReport<'a> {
+    sessions: SessionCounts,
     subjects: usize,
     sessions_per_subject: PerSubject,
     top: Vec<Counted<'a>>,
     memory: MemoryUse,
     feed: FeedEnds,
     layout: Option<&'a str>,
-    keys_without_ttl: Leaks<'a>,
+    keys_without_ttl: LeakReport<'a>,
 }
 
 #[derive(Serialize)]
-struct Sessions {
+struct SessionCounts {
     live: u64,
     ended: u64,
     #[serde(rename = "unannounced")]
@@ -60,16 +60,20 @@ struct FeedEnds {
 }
 
 #[derive(Serialize)]
-struct Leaks<'a> {
+struct LeakReport<'a> {
     count: u64,
     examples: &'a [String],
 }
 
-impl<'a> Report<'a> {
+impl<'a> StatsReport<'a> {
     pub fn new(census: &'a Census, top: usize, memory: Memory, feed: &Feed, layout: Option<&'a str>) -> Self {
         let subjects = census.subjects.len();
         Self {
-            sessions: Sessions { live: census.live, ended: census.ended, unpublished: census.unpublished },
+            sessions: SessionCounts {
+                live: census.live,
+                ended: census.ended,
+                unpublished: census.unpublished,
+            },
             subjects,
             sessions_per_subject: PerSubject {
                 max: census.subjects.values().copied().max().unwrap_or(0),
@@ -88,7 +92,7 @@ impl<'a> Report<'a> {
                 newest: feed.newest.map(rfc3339),
             },
             layout,
-            keys_without_ttl: Leaks { count: census.leaks.count, examples: &census.leaks.examples },
+            keys_without_ttl: LeakReport { count: census.leaks.count, examples: &census.leaks.examples },
         }
     }
 

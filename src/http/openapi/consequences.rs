@@ -79,7 +79,7 @@ fn of_body(operation: &Operation) -> Vec<ErrorResponse> {
     let (media_type, malformed) = if is_form {
         (form::MEDIA_TYPE, ErrorResponse::field("client_id", "is given more than once"))
     } else {
-        (request::JSON, ErrorResponse::Request("the body is missing; it must be a JSON object"))
+        (request::JSON_MEDIA_TYPE, ErrorResponse::Request("the body is missing; it must be a JSON object"))
     };
     vec![
         malformed,

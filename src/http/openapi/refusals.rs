@@ -52,7 +52,7 @@ pub(super) fn add(responses: &mut Responses, error: &ErrorResponse) {
 
 fn add_example(response: &mut Response, body: Value) {
     let shared = || Content::new(Some(Ref::from_schema_name("Error"))).into();
-    let content = response.content.entry(request::JSON.to_owned()).or_insert_with(shared);
+    let content = response.content.entry(request::JSON_MEDIA_TYPE.to_owned()).or_insert_with(shared);
     let RefOr::T(content) = content else { return };
     let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
     let (code, summary) = (text("error"), text("error_description"));

@@ -11,13 +11,13 @@ use tokio::time::timeout;
 
 /// The revocation feed.
 pub(super) struct MemoryFeed {
-    entries: Mutex<Entries>,
+    entries: Mutex<HeldEvents>,
     /// The number of events ever appended.
     length: watch::Sender<usize>,
 }
 
 #[derive(Default)]
-struct Entries {
+struct HeldEvents {
     /// The events within the retention, the newest last.
     held: VecDeque<RevocationEvent>,
     /// The number of older events, trimmed by now.
@@ -62,7 +62,7 @@ impl MemoryFeed {
         (new, all.trimmed + all.held.len())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Entries> {
+    fn lock(&self) -> MutexGuard<'_, HeldEvents> {
         self.entries.lock().expect("no panic while the feed is held")
     }
 }

@@ -4,7 +4,7 @@ mod config;
 mod default_user;
 mod finding;
 mod info;
-mod primary;
+mod primary_findings;
 mod readiness;
 mod replication;
 
@@ -47,7 +47,7 @@ async fn findings_of(
     keys: &Layout,
     requirements: Requirements,
 ) -> Result<Vec<Finding>, StoreError> {
-    let questions = primary::questions(keys);
+    let questions = primary_findings::questions(keys);
     let answers = connection.send_packed_commands(&questions, 0, questions.len()).await;
     let answers =
         answers.and_then(|answers| answers.into_iter().map(optional_text).collect::<Result<Vec<_>, _>>());
@@ -58,7 +58,7 @@ async fn findings_of(
         ));
     };
     let info = Info(info);
-    let mut findings = primary::findings(&info, &answers[1..], requirements);
+    let mut findings = primary_findings::findings(&info, &answers[1..], requirements);
     findings.extend(config::listpack(connection).await);
     if info.get("cluster_enabled") == "1" {
         findings.extend(config::coverage(connection).await);

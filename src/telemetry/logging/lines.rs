@@ -20,7 +20,7 @@ pub enum LogFormat {
 }
 
 /// The target of access lines; `RUST_LOG=info,access=off` silences them.
-pub const ACCESS: &str = "access";
+pub const ACCESS_LOG_TARGET: &str = "access";
 
 /// How long a line may wait for others. A process that is killed loses no more than this.
 const LOG_BATCH: Duration = Duration::from_millis(5);
@@ -44,7 +44,7 @@ pub(super) fn formatter(format: LogFormat) -> impl Fn(&mut Formatter, &Record<'_
 /// This crate, and those beside it.
 fn ours(target: &str) -> bool {
     let name = target.split("::").next().unwrap_or_default();
-    target == ACCESS || name == "token_gateway" || name.starts_with("token_gateway_")
+    target == ACCESS_LOG_TARGET || name == "token_gateway" || name.starts_with("token_gateway_")
 }
 
 fn text(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
@@ -62,7 +62,7 @@ fn json(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
     writeln!(out, "{line}")
 }
 
-static LINES: Lines =
+static LOG_LINES: Lines =
     Lines { waiting: Mutex::new(Vec::new()), arrived: Condvar::new(), output: Mutex::new(()) };
 
 struct Lines {
@@ -84,9 +84,9 @@ impl Batches {
 
 impl Write for Batches {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        let mut waiting = LINES.waiting.lock().expect("nobody panics while lines wait");
+        let mut waiting = LOG_LINES.waiting.lock().expect("nobody panics while lines wait");
         if waiting.is_empty() {
-            LINES.arrived.notify_one();
+            LOG_LINES.arrived.notify_one();
         }
         waiting.extend_from_slice(line);
         if waiting.len() > LOG_BACKLOG_LEN {
@@ -104,8 +104,8 @@ impl Write for Batches {
 
 fn write_on() {
     loop {
-        let waiting = LINES.waiting.lock().expect("nobody panics while lines wait");
-        drop(LINES.arrived.wait_while(waiting, |waiting| waiting.is_empty()));
+        let waiting = LOG_LINES.waiting.lock().expect("nobody panics while lines wait");
+        drop(LOG_LINES.arrived.wait_while(waiting, |waiting| waiting.is_empty()));
         thread::sleep(LOG_BATCH);
         flush();
     }
@@ -113,7 +113,7 @@ fn write_on() {
 
 /// Writes the waiting lines; the last act of a process. Errors are not reported: there is nowhere to report them to.
 pub fn flush() {
-    let _output = LINES.output.lock();
-    let lines = std::mem::take(&mut *LINES.waiting.lock().expect("nobody panics while lines wait"));
+    let _output = LOG_LINES.output.lock();
+    let lines = std::mem::take(&mut *LOG_LINES.waiting.lock().expect("nobody panics while lines wait"));
     let _ = std::io::stderr().write_all(&lines);
 }

@@ -11,7 +11,7 @@ use token_gateway_core::token::Alg;
 
 use super::shape::{ED25519, P256, Private, Public, Shape};
 
-const RANDOM: &str = "the operating system gives random bytes";
+const RANDOM_BYTES_EXPECTED: &str = "the operating system gives random bytes";
 
 impl Shape {
     /// A fresh key; RSA with 2048 bits.
@@ -27,14 +27,14 @@ impl Shape {
 
 fn random_bytes() -> [u8; 32] {
     let mut bytes = [0; 32];
-    rand::fill(&mut bytes).expect(RANDOM);
+    rand::fill(&mut bytes).expect(RANDOM_BYTES_EXPECTED);
     bytes
 }
 
 fn fresh_ec() -> Shape {
-    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect(RANDOM);
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect(RANDOM_BYTES_EXPECTED);
     let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
-    let private: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes().expect(RANDOM);
+    let private: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes().expect(RANDOM_BYTES_EXPECTED);
     let d = Private::new(private.as_ref().to_vec());
     Shape::Ec { crv: P256, x: Public::new(x), y: Public::new(y), d }
 }
@@ -47,7 +47,7 @@ fn fresh_okp() -> Shape {
 }
 
 fn fresh_rsa() -> Shape {
-    let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect(RANDOM);
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect(RANDOM_BYTES_EXPECTED);
     let der: Pkcs8V1Der<'_> = pair.as_der().expect("a fresh key can be written");
     let info = PrivateKeyInfo::try_from(der.as_ref()).expect("PKCS #8 as just written");
     let rsa = pkcs1::RsaPrivateKey::try_from(info.private_key).expect("PKCS #1 as just written");

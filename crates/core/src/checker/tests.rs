@@ -70,7 +70,7 @@ async fn a_token_is_dropped_when_its_session_ends_though_nobody_asks_for_it_agai
     });
     assert_eq!(checker.valid_tokens.len(), 2);
     let ended = EndedSession { session: ended, reason: Reason::Logout };
-    let announcing = async {
+    let publishing = async {
         let at = Timestamp::from_system_clock();
         checker.denylist.events(0, vec![RevocationEvent { subject: subject.clone(), ended, at }], None);
         while checker.valid_tokens.len() > 1 {
@@ -80,7 +80,7 @@ async fn a_token_is_dropped_when_its_session_ends_though_nobody_asks_for_it_agai
     tokio::select! {
         biased; // the subscription must come before the event
         () = checker.drop_ended() => unreachable!("it goes on"),
-        () = announcing => {}
+        () = publishing => {}
     }
     assert!(checker.valid_tokens.get(&entry(&checker, &kept)).is_some(), "the other's is kept");
 }
@@ -103,8 +103,8 @@ fn accepted(checker: &Checker, token: &str) {
     assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
 }
 
-fn entry(checker: &Checker, token: &str) -> Entry {
+fn entry(checker: &Checker, token: &str) -> ValidToken {
     let parts = Parts::split(token).expect("a token");
     let (key, _) = checker.keys.find(&parts).expect("a key");
-    Entry::new(&key, &parts)
+    ValidToken::new(&key, &parts)
 }

@@ -6,19 +6,19 @@ use super::Access;
 use crate::token::{Fingerprint, Parts, VerifyingKey};
 
 /// The most tokens that are kept.
-const CAPACITY: usize = 10_000;
+const VALID_TOKENS_CAPACITY: usize = 10_000;
 
 /// A bounded number of valid tokens, never the token itself.
-pub(super) struct ValidTokens(Cache<Entry, Access>);
+pub(super) struct ValidTokens(Cache<ValidToken, Access>);
 
 /// A token under a key. Another key may judge the same token differently.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Entry {
+pub(super) struct ValidToken {
     key: u64,
     token: Fingerprint,
 }
 
-impl Entry {
+impl ValidToken {
     pub fn new(key: &VerifyingKey, parts: &Parts<'_>) -> Self {
         Self { key: key.id, token: parts.fingerprint() }
     }
@@ -26,18 +26,18 @@ impl Entry {
 
 impl ValidTokens {
     pub fn new() -> Self {
-        Self(Cache::new(CAPACITY))
+        Self(Cache::new(VALID_TOKENS_CAPACITY))
     }
 
-    pub fn get(&self, entry: &Entry) -> Option<Access> {
+    pub fn get(&self, entry: &ValidToken) -> Option<Access> {
         self.0.get(entry)
     }
 
-    pub fn insert(&self, entry: Entry, access: Access) {
+    pub fn insert(&self, entry: ValidToken, access: Access) {
         self.0.insert(entry, access);
     }
 
-    pub fn forget(&self, entry: &Entry) {
+    pub fn forget(&self, entry: &ValidToken) {
         self.0.remove(entry);
     }
 

@@ -69,7 +69,7 @@ impl Denylist {
         }
     }
 
-    /// How long an end is remembered.
+    /// How long an end is kept.
     pub fn retention(&self) -> Duration {
         self.retention
     }
@@ -148,7 +148,7 @@ impl Denylist {
     }
 
     /// The events published since `since`, in no order, and a receiver of all later ones.
-    pub fn subscribe(
+    pub fn events_since(
         &self,
         since: Timestamp,
     ) -> (Vec<RevocationEvent>, broadcast::Receiver<RevocationEvent>) {

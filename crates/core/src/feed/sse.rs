@@ -7,10 +7,10 @@ use crate::clock::Timestamp;
 use crate::session::Reason;
 
 /// The name of [`EndedEvent`].
-pub const ENDED: &str = "ended";
+pub const ENDED_EVENT: &str = "ended";
 
 /// The name of [`FreshEvent`]. Its `id` is for the header `Last-Event-ID` of a later request.
-pub const FRESH: &str = "fresh";
+pub const FRESH_EVENT: &str = "fresh";
 
 /// A session has ended. The same event may come several times.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

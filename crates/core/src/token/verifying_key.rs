@@ -71,8 +71,8 @@ impl VerifyingKey {
             let json = format!(r#"{{"typ":"{}","alg":"{}"{named}}}"#, typ.as_str(), alg.as_str());
             (*typ, URL_SAFE_NO_PAD.encode_to_string(json) + ".")
         };
-        static KEYS: AtomicU64 = AtomicU64::new(0);
-        let id = KEYS.fetch_add(1, Ordering::Relaxed);
+        static NEXT_KEY_ID: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT_KEY_ID.fetch_add(1, Ordering::Relaxed);
         Self { id, headers: typs.iter().map(header).collect(), alg, kid, material }
     }
 
@@ -144,7 +144,7 @@ pub fn find_access_key<'a>(
 /// # Errors
 ///
 /// [`TokenRefusal::WrongKind`] for a header of another kind; [`TokenRefusal::Signature`] where no key matches.
-pub fn open_refresh<'a>(
+pub fn open_refresh_token<'a>(
     keys: impl Iterator<Item = &'a Arc<VerifyingKey>> + Clone,
     parts: &Parts<'_>,
 ) -> Result<Vec<u8>, TokenRefusal> {

@@ -14,7 +14,7 @@ use crate::store::redis::layout::Layout;
 /// The first release of Valkey without checks while it loads. No such release of Redis is known.
 const MENDED_VALKEY: (u32, u32, u32) = (9, 1, 2);
 
-const SUBJECT: &str = "default-user";
+const DEFAULT_USER_CHECK: &str = "default-user";
 
 /// The writes of the scripts as the file holds them, key and all. An expired key is deleted in their midst. From Redis
 /// 7.2 on, the first transaction of a file begins with `SELECT`.
@@ -52,16 +52,16 @@ pub fn finding(info: &Info, answers: &[Option<String>]) -> Finding {
         let message = "lacks rights: a server that loads its append-only file checks the scripts' writes against this \
                        user, and may skip them: sessions are lost, and ended ones come back. Give the user the rule \
                        `user default off ~* &* +@all`: nobody can log in as it";
-        Finding::new(severity, SUBJECT, message)
+        Finding::new(severity, DEFAULT_USER_CHECK, message)
     } else if !answers.contains(&None) {
-        Finding::new(Severity::Ok, SUBJECT, "may do what the append-only file holds")
+        Finding::new(Severity::Ok, DEFAULT_USER_CHECK, "may do what the append-only file holds")
     } else if is_mended || !has_file {
         let message = "not known, and of no matter: this server checks nothing against it";
-        Finding::new(Severity::Ok, SUBJECT, message)
+        Finding::new(Severity::Ok, DEFAULT_USER_CHECK, message)
     } else {
         let message = "not known: the gateway's user may not ask whether this user has the rights without which a \
                        restart of Redis loses sessions; grant it +acl|dryrun";
-        Finding::new(Severity::Warning, SUBJECT, message)
+        Finding::new(Severity::Warning, DEFAULT_USER_CHECK, message)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use token_gateway_redis_link::Links;
 use tokio::time::timeout;
 
-use super::primary;
+use super::primary_findings;
 use super::replication::Requirements;
 use crate::store::StoreError;
 use crate::store::redis::layout::Layout;
@@ -21,9 +21,9 @@ pub async fn ready(
 ) -> Result<Vec<String>, StoreError> {
     require_layout(links, keys, patience).await?;
     let (mut warnings, mut failures) = (Vec::new(), Vec::new());
-    for answers in links.ask_primaries(&primary::questions(keys), patience).await {
+    for answers in links.ask_primaries(&primary_findings::questions(keys), patience).await {
         match answers {
-            Ok(answers) => warnings.extend(primary::dangers(&answers, requirements)),
+            Ok(answers) => warnings.extend(primary_findings::dangers(&answers, requirements)),
             Err(error) => failures.push(StoreError::from(error)),
         }
     }

@@ -35,11 +35,11 @@ pub struct Leaks {
 }
 
 impl Leaks {
-    const EXAMPLES: usize = 10;
+    const MAX_EXAMPLES: usize = 10;
 
     fn add(&mut self, key: &[u8]) {
         self.count += 1;
-        if self.examples.len() < Self::EXAMPLES {
+        if self.examples.len() < Self::MAX_EXAMPLES {
             self.examples.push(String::from_utf8_lossy(key).into_owned());
         }
     }
@@ -61,7 +61,7 @@ impl Sample {
 }
 
 /// The answer of `PTTL` for a key without an expiry.
-const FOR_EVER: i64 = -1;
+const PTTL_WITHOUT_EXPIRY: i64 = -1;
 
 impl Survey {
     /// Walks over all keys of subjects; `progress` gets the number of keys passed. The memory of `sample` records, and
@@ -89,7 +89,7 @@ impl Survey {
         let feeds = self.keys.feeds();
         let is_feed = |key: &[u8]| feeds.iter().any(|feed| feed.as_bytes() == key);
         for (key, millis) in batch.iter().zip(lifetimes) {
-            if millis == FOR_EVER && !is_feed(key) {
+            if millis == PTTL_WITHOUT_EXPIRY && !is_feed(key) {
                 leaks.add(key);
             }
         }

@@ -61,22 +61,22 @@ impl Survey {
 
     /// The subjects of a session, by a walk over all keys; more than one only if somebody meddled. `progress` gets the
     /// number of keys passed.
-    pub async fn owners(
+    pub async fn subjects_of(
         &mut self,
         session: SessionId,
         mut progress: impl FnMut(u64),
     ) -> Result<Vec<Subject>, StoreError> {
-        let (pattern, mut owners, mut cursor) =
+        let (pattern, mut subjects, mut cursor) =
             (self.keys.of_session(session), Vec::new(), Cursor::default());
         while let Some(batch) = self.walk(&mut cursor, &pattern).await? {
             progress(SCAN_BATCH);
-            owners.extend(batch.iter().filter_map(|key| match self.keys.read(key) {
+            subjects.extend(batch.iter().filter_map(|key| match self.keys.read(key) {
                 Some(Key::Session(subject, _)) => Some(subject),
                 _ => None,
             }));
         }
-        owners.sort();
-        owners.dedup();
-        Ok(owners)
+        subjects.sort();
+        subjects.dedup();
+        Ok(subjects)
     }
 }

@@ -74,12 +74,12 @@ impl SseReader {
     }
 
     /// Passes all revocation events to the denylist, as long as it is polled.
-    pub async fn follow(mut self) {
+    pub async fn read(mut self) {
         self.denylist.opened(1);
         loop {
             for pause in pauses() {
                 self.is_fresh = false;
-                let error = self.read().await.err().unwrap_or(StreamError::Ended);
+                let error = self.read_stream().await.err().unwrap_or(StreamError::Ended);
                 let url = server_url::without_query(&self.url);
                 log::warn!("the stream of {url} is over, opening it again: {error}");
                 sleep(pause).await;
@@ -91,7 +91,7 @@ impl SseReader {
     }
 
     /// Returns without an error when the server has ended the stream.
-    async fn read(&mut self) -> Result<(), StreamError> {
+    async fn read_stream(&mut self) -> Result<(), StreamError> {
         let mut clock = StreamClock { asked: Instant::now(), first: None };
         let mut events = SseByteStream::new(self.open().await?.bytes_stream());
         let mut deadline = Instant::now() + SILENCE_LIMIT;
@@ -120,8 +120,8 @@ impl SseReader {
     fn take(&mut self, event: Sse, clock: &mut StreamClock) -> Result<bool, StreamError> {
         let data = event.data.unwrap_or_default();
         match event.event.as_deref() {
-            Some(sse::ENDED) => self.take_ended(&data).map(|()| false),
-            Some(sse::FRESH) => self.take_fresh(&data, event.id, clock).map(|()| true),
+            Some(sse::ENDED_EVENT) => self.take_ended(&data).map(|()| false),
+            Some(sse::FRESH_EVENT) => self.take_fresh(&data, event.id, clock).map(|()| true),
             _ => Ok(false),
         }
     }

@@ -22,10 +22,10 @@ use crate::token::session_claims::{InvalidClaims, SessionClaims, to_ascii_json};
 use crate::view::schema;
 
 /// The user agent is cut at this many bytes.
-const USER_AGENT_LEN: usize = 256;
+const MAX_USER_AGENT_LEN: usize = 256;
 
 /// Longest label, client id and audience, in bytes.
-const NAME_LEN: usize = 255;
+const MAX_IDENTIFIER_LEN: usize = 255;
 
 /// Scope tokens, one space between (RFC 6749 section 3.3); an empty one counts as absent.
 #[derive(ToSchema)]
@@ -34,14 +34,14 @@ const NAME_LEN: usize = 255;
 pub struct Scope(String);
 
 /// Longest scope, in bytes.
-const SCOPE_LEN: usize = 1024;
+const MAX_SCOPE_LEN: usize = 1024;
 
 /// A login: its subject, claims and device.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Login, example = json!({"sub": "alice", "claims": {"role": "admin"}, "client": {"ip": "192.0.2.1", "user_agent": "Example/1.0"}}))]
 pub struct LoginBody {
-    #[schema(value_type = schema::Subject)]
+    #[schema(value_type = schema::SubjectSchema)]
     sub: String,
     /// Ride in every access token of the session: at most 2048 bytes of JSON, 8 levels deep. Reserved: iss, sub,
     /// aud, exp, nbf, iat, jti, sid, gen, type, client_id, scope, cnf.
@@ -113,7 +113,7 @@ pub fn login(body: LoginBody, service: &str, issuer: &str) -> Result<Login, Erro
     let subject = body.sub.try_into().map_err(|error| ErrorResponse::field("sub", format!("{error}")))?;
     let audience = body.aud.filter(|aud| !aud.is_empty());
     if let Some(aud) = &audience {
-        check_name("aud", aud)?;
+        check_identifier("aud", aud)?;
         if aud == issuer {
             return Err(ErrorResponse::field(
                 "aud",
@@ -122,7 +122,7 @@ pub fn login(body: LoginBody, service: &str, issuer: &str) -> Result<Login, Erro
         }
     }
     let client_id = body.client_id.filter(|id| !id.is_empty()).unwrap_or_else(|| service.to_owned());
-    check_name("client_id", &client_id)?;
+    check_identifier("client_id", &client_id)?;
     let scope = body.scope.filter(|scope| !scope.is_empty());
     if let Some(scope) = &scope {
         check_scope(scope)?;
@@ -150,19 +150,19 @@ pub fn claims(claims: &Map<String, Value>) -> Result<SessionClaims, ErrorRespons
 
 /// The device as stored: JSON in printable ASCII, or nothing.
 fn client(mut client: Client) -> Result<String, ErrorResponse> {
-    if client.label.as_ref().is_some_and(|label| label.len() > NAME_LEN) {
+    if client.label.as_ref().is_some_and(|label| label.len() > MAX_IDENTIFIER_LEN) {
         return Err(ErrorResponse::field("client.label", "may have at most 255 bytes"));
     }
     if let Some(user_agent) = &mut client.user_agent {
-        user_agent.truncate(user_agent.floor_char_boundary(USER_AGENT_LEN));
+        user_agent.truncate(user_agent.floor_char_boundary(MAX_USER_AGENT_LEN));
     }
     let stored = to_ascii_json(&client);
     Ok(if stored == "{}" { String::new() } else { stored })
 }
 
 /// Visible ASCII and the space: RFC 6749 appendix A.1 allows these in a client id, and an audience needs no others.
-fn check_name(field: &'static str, name: &str) -> Result<(), ErrorResponse> {
-    if name.len() <= NAME_LEN && name.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+fn check_identifier(field: &'static str, name: &str) -> Result<(), ErrorResponse> {
+    if name.len() <= MAX_IDENTIFIER_LEN && name.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         Ok(())
     } else {
         Err(ErrorResponse::field(field, "must be 1 to 255 visible ASCII characters"))
@@ -173,7 +173,7 @@ fn check_name(field: &'static str, name: &str) -> Result<(), ErrorResponse> {
 pub fn check_scope(scope: &str) -> Result<&str, ErrorResponse> {
     let allowed = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
     let well_formed = |token: &str| !token.is_empty() && token.bytes().all(allowed);
-    if scope.len() <= SCOPE_LEN && scope.split(' ').all(well_formed) {
+    if scope.len() <= MAX_SCOPE_LEN && scope.split(' ').all(well_formed) {
         Ok(scope)
     } else {
         Err(ErrorResponse::field(
