@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 
 use self::circles::circles;
 use self::resolve::Modules;
-use self::rules::{against_the_arrows, misplaced};
+use self::rules::{LAYERS, against_the_arrows, misplaced};
 use crate::sources::sources;
 
 fn root() -> &'static Path {
@@ -61,6 +61,19 @@ fn each_crate_is_named_only_where_it_belongs() {
 fn arrows_between_layers_run_one_way() {
     let messages = against_the_arrows(&MODULES.uses());
     assert!(messages.is_empty(), "{}", messages.join("\n"));
+}
+
+#[test]
+fn the_page_has_the_layers_and_their_arrows() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("readable");
+    let (_, section) = page.split_once("\n## Layers\n").expect("a section on layers");
+    let block = section.split("```").nth(1).expect("a block");
+    let mut shown = Vec::new();
+    for line in block.lines().skip(1) {
+        shown.push(line.split_whitespace().filter(|name| *name != "-").collect::<Vec<_>>());
+    }
+    let ruled = LAYERS.map(|(name, _, uses)| [&[name], uses].concat());
+    assert_eq!(shown, ruled);
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn every_form_of_a_use_leads_to_the_file_that_defines_the_name() {
         let gateway = ("gateway.rs", "mod end; use crate::http::ErrorResponse as Imported;");
         let found = uses(&[LIB, HTTP, ERROR, gateway, ("gateway/end.rs", form)]);
         assert!(
-            found.contains(&"src/gateway/ender.rs -> src/http/error.rs: ErrorResponse".to_owned()),
+            found.contains(&"src/gateway/end.rs -> src/http/error.rs: ErrorResponse".to_owned()),
             "{form}: {found:?}"
         );
     }
@@ -53,7 +53,7 @@ fn every_form_of_a_use_leads_to_the_file_that_defines_the_name() {
 fn gateway_may_not_use_http() {
     let end = ("gateway/end.rs", "use super::super::http::error::parts;");
     let found = against_the_arrows(&modules(&[LIB, HTTP, ERROR, ("gateway.rs", "mod end;"), end]).uses());
-    assert_eq!(found, ["src/gateway/ender.rs -> src/http/error.rs: parts: gateway uses no http"]);
+    assert_eq!(found, ["src/gateway/end.rs -> src/http/error.rs: parts: gateway uses no http"]);
 }
 
 #[test]

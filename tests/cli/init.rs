@@ -83,10 +83,10 @@ fn the_file_is_complete_and_every_secret_is_a_file_of_its_own_and_fresh() {
         key_in(&init(&folder.join(".env"), &[]).stdout)
     });
     let env = std::fs::read_to_string(folders[0].join(".env")).unwrap();
-    for name in super::help::SETTINGS {
+    for name in super::help::settings() {
         let is_named = env.contains(&format!("{name}=")) || env.contains(&format!("{name}_FILE="));
         assert!(
-            is_named || ["PORT", "STORE", "REFRESH_SECRET_PREVIOUS"].contains(&name),
+            is_named || ["PORT", "STORE", "REFRESH_SECRET_PREVIOUS"].contains(&name.as_str()),
             "{name} is missing"
         );
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use token_gateway_testkit::free_port;
 use token_gateway_testkit::redis::Redis;
 
-use super::help::SETTINGS;
+use super::help::settings;
 use super::{bare, fill, operator, run};
 
 const SID: &str = "1000000000000000000";
@@ -71,7 +71,8 @@ fn the_help_lists_the_settings_that_the_command_uses_and_no_other() {
         let ended = run(bare(&[args, &["--help"][..]].concat()).env("REDIS_URL", secret));
         assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{ended:?}");
         assert!(!ended.stdout.contains("hunter2"), "{ended:?}");
-        for name in SETTINGS {
+        for name in settings() {
+            let name = name.as_str();
             let used = looking.contains(&name) || (*args == ENDING && ending.contains(&name));
             let words = ended.stdout.split(|c: char| !c.is_ascii_uppercase() && c != '_');
             assert_eq!(words.into_iter().any(|word| word == name), used, "{name}: {args:?} {}", ended.stdout);
