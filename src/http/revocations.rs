@@ -9,7 +9,7 @@
 //!   the point to resume from: the time of the latest event, on the clock of Redis. A node cut off from the feed ends
 //!   its streams. A client without `fresh` for some seconds asks another node.
 
-use actix_web::http::header::{CACHE_CONTROL, HeaderName};
+use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
@@ -30,9 +30,7 @@ use crate::gateway::Gateway;
 use crate::gateway::service_keys::Role;
 use crate::view::schema;
 
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-
-// For the document alone: `sse::EndedEvent` is sent.
+// For the document alone: `sse::EndedEvent` is sent. A test compares their fields.
 /// The data of an event `ended`.
 #[derive(ToSchema)]
 #[schema(as = EndedEvent, example = json!({"sub": "alice", "sid": "4830719265501837429", "reason": "logout", "at": 1_790_000_000_000_u64}))]
@@ -85,10 +83,11 @@ pub async fn stream(
 
 /// The time of the earliest event to send.
 fn since(http: &HttpRequest) -> Result<Timestamp, ErrorResponse> {
-    let Some(id) = http.headers().get(LAST_EVENT_ID) else { return Ok(Timestamp::default()) };
+    let Some(id) = http.headers().get(sse::LAST_EVENT_ID_HEADER) else { return Ok(Timestamp::default()) };
     let millis: Option<u64> = id.to_str().ok().filter(|id| id.len() <= 16).and_then(|id| id.parse().ok());
-    let millis =
-        millis.ok_or_else(|| ErrorResponse::field("Last-Event-ID", "must be the id of an event 'fresh'"))?;
+    let millis = millis.ok_or_else(|| {
+        ErrorResponse::field(sse::LAST_EVENT_ID_HEADER, "must be the id of an event 'fresh'")
+    })?;
     Ok(Timestamp(millis.saturating_mul(1000)).minus(timing::CLOCK_SKEW))
 }
 
@@ -155,4 +154,35 @@ fn event(name: &str, id: Option<u64>, data: &impl Serialize) -> Vec<u8> {
     let data = serde_json::to_string(data).expect("plain data serializes");
     let event = Sse { id: id.map(|id| id.to_string()), ..Sse::default() }.event(name).data(data);
     event.encode().expect("no line break in a name or a number").to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json, to_value};
+    use token_gateway_core::feed::sse::EndedEvent;
+    use utoipa::PartialSchema;
+
+    use super::*;
+
+    fn names(object: &Value) -> BTreeSet<&String> {
+        object.as_object().expect("an object").keys().collect()
+    }
+
+    #[test]
+    fn the_document_has_the_fields_of_an_event_that_is_sent() {
+        let event = EndedEvent { sub: "alice".into(), sid: "1".into(), reason: "logout".into(), at: 0 };
+        let sent = to_value(event).expect("plain data");
+        let documented = to_value(EndedEventSchema::schema()).expect("plain data");
+        assert_eq!(names(&documented["properties"]), names(&sent));
+        let required = documented["required"].as_array().expect("a list");
+        assert_eq!(required.len(), names(&sent).len(), "each field is always sent");
+    }
+
+    #[test]
+    fn the_document_names_the_header_that_is_read() {
+        let operation = to_value(<__path_follow as utoipa::Path>::operation()).expect("plain data");
+        assert_eq!(operation["parameters"][0]["name"], json!(sse::LAST_EVENT_ID_HEADER));
+    }
 }

@@ -42,6 +42,15 @@ impl LinkSettings {
 
     /// Whether these lead anywhere.
     ///
+    /// ```
+    /// use token_gateway_redis_link::LinkSettings;
+    ///
+    /// let sentinels = LinkSettings::new("redis+sentinel://sentinel-1,sentinel-2/main");
+    /// assert_eq!(sentinels.check(), Ok(()));
+    /// let error = LinkSettings::new("https://redis.example").check().unwrap_err();
+    /// assert!(error.starts_with("REDIS_URL: must be redis://"));
+    /// ```
+    ///
     /// # Errors
     ///
     /// Which setting is wrong, and what would be right; never the URL, which may hold a password.

@@ -109,7 +109,7 @@ impl SseReader {
     async fn open(&self) -> Result<Response, StreamError> {
         let mut request = self.client.get(self.url.clone()).bearer_auth(self.service_key.expose_secret());
         if let Some(last) = &self.last_fresh {
-            request = request.header("Last-Event-ID", last);
+            request = request.header(sse::LAST_EVENT_ID_HEADER, last);
         }
         let answer =
             timeout(STREAM_OPEN_TIMEOUT, request.send()).await.map_err(|_| StreamError::Silent)??;

@@ -9,8 +9,11 @@ use crate::session::Reason;
 /// The name of [`EndedEvent`].
 pub const ENDED_EVENT: &str = "ended";
 
-/// The name of [`FreshEvent`]. Its `id` is for the header `Last-Event-ID` of a later request.
+/// The name of [`FreshEvent`]. Its `id` is for the header [`LAST_EVENT_ID_HEADER`] of a later request.
 pub const FRESH_EVENT: &str = "fresh";
+
+/// The header of a request that resumes a stream.
+pub const LAST_EVENT_ID_HEADER: &str = "Last-Event-ID";
 
 /// A session has ended. The same event may come several times.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
