@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_document_names_the_header_that_is_read() {
-        let operation = to_value(<__path_follow as utoipa::Path>::operation()).expect("plain data");
+        let operation = to_value(<__path_stream as utoipa::Path>::operation()).expect("plain data");
         assert_eq!(operation["parameters"][0]["name"], json!(sse::LAST_EVENT_ID_HEADER));
     }
 }
