@@ -99,7 +99,7 @@ async fn with_a_node_that_ran_on(
     let shown = nodes[1].api().refresh_until_decided(&ended.refresh).await;
     let again = GATEWAY.on(&deployment.url(), settings).api().refresh_until_decided(&ended.refresh).await;
     Some(match (shown.status.as_u16(), again.status.as_u16(), deployment.end_of(&ended)) {
-        (400, 400, Some(now)) if now != at => "ended again",
+        (400, 400, Some(now)) if now != at => "repaired",
         (400, 400, _) => "kept",
         _ => "lost",
     })
