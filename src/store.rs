@@ -11,11 +11,9 @@
 //! "could not know", never a verdict.
 
 mod answers;
-mod ends;
 pub mod memory;
 mod policy;
 pub mod redis;
-mod store_error;
 
 use std::time::Instant;
 
@@ -24,10 +22,8 @@ use token_gateway_core::clock::{Moment, Timestamp};
 use token_gateway_core::feed::{EndedSession, Listener};
 use token_gateway_core::session::{Jti, Reason, SessionId, Subject};
 
-pub use self::answers::{Created, EndOutcome, Lookup, Rotated, SessionRecord, Successor};
-pub use self::ends::Ends;
+pub use self::answers::{Created, EndOutcome, Ends, Lookup, Rotated, SessionRecord, StoreError, Successor};
 pub use self::policy::{Policy, ReuseScope};
-pub use self::store_error::StoreError;
 
 /// The calls on the store. Each change of state is atomic, and any call may be repeated when its outcome is unknown.
 #[async_trait]

@@ -1,9 +1,42 @@
-//! The answers of a store.
+//! The answers of a store, and the error in place of one.
 
 use token_gateway_core::clock::Timestamp;
+use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{Jti, Reason, SessionId};
+use token_gateway_redis_link::LinkError;
 
-use super::ends::Ends;
+/// The store could not be asked, or its answer did not arrive: **the outcome is unknown**.
+///
+/// Never a verdict on a token. The messages are for logs and hold no token, claim or secret.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+pub enum StoreError {
+    /// Unreachable, too slow, read-only, out of memory, loading.
+    #[error("store unavailable: {0}")]
+    Unavailable(String),
+    /// As many calls as allowed are in flight (`REDIS_MAX_IN_FLIGHT`).
+    #[error("too many store calls in flight")]
+    Overloaded,
+    /// A stored record cannot be read: changed by hand, or of another layout.
+    #[error("unreadable record in the store: {0}")]
+    Corrupt(String),
+}
+
+impl From<LinkError> for StoreError {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Unavailable(cause) => Self::Unavailable(cause),
+            LinkError::Overloaded => Self::Overloaded,
+            LinkError::Corrupt(cause) => Self::Corrupt(cause),
+        }
+    }
+}
+
+impl StoreError {
+    /// Whether the store has answered, with an unreadable record.
+    pub fn is_corrupt(&self) -> bool {
+        matches!(self, Self::Corrupt(_))
+    }
+}
 
 /// The answers of `create`.
 #[must_use]
@@ -52,6 +85,34 @@ pub struct Successor {
     pub claims: String,
     pub scope: String,
     pub aud: String,
+}
+
+/// The ends of one subject's sessions that are to be published.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// Ended by this call.
+    pub now: Vec<EndedSession>,
+    /// Ended earlier, by a node cut short before it published them.
+    pub before: Vec<EndedSession>,
+}
+
+impl Ends {
+    /// The end of one session, by this call.
+    pub fn of(session: EndedSession) -> Self {
+        Self { now: vec![session], before: Vec::new() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.now.is_empty() && self.before.is_empty()
+    }
+
+    pub fn all(&self) -> Vec<EndedSession> {
+        self.now.iter().chain(&self.before).cloned().collect()
+    }
+
+    pub fn ids(&self) -> Vec<SessionId> {
+        self.now.iter().chain(&self.before).map(|one| one.session).collect()
+    }
 }
 
 /// The answers of `end_session`.

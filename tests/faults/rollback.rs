@@ -151,7 +151,11 @@ async fn an_end_that_was_lost_is_refused_and_repeated_by_a_node_that_knows_of_it
     store.redis.ask::<u64>(&["SADD", "tg:{alice}:sessions", &tokens.session]);
     second.api().refresh(&tokens.refresh).await.expect_error(400, "invalid_grant");
     assert_eq!(second.api().me(Method::GET, "", &tokens.access).await.status, 401);
-    assert_eq!(store.redis.ask::<String>(&["HGET", &before.key, "state"]), "ended", "and its end is repaired");
+    assert_eq!(
+        store.redis.ask::<String>(&["HGET", &before.key, "state"]),
+        "ended",
+        "and its end is repaired"
+    );
 }
 
 #[tokio::test]
