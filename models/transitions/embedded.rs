@@ -1,7 +1,7 @@
 //! The table is the one of the embedded store. Both take random stories, give the same answers and leave the same
 //! records. `tests/store/model.rs` compares the embedded store with `rotate.lua`.
 //!
-//! The limits of the model hold here, too: lifetimes are long, no call is held up, and there is one clock.
+//! The limits of the model hold here, too: idle lifetimes are long, no call is held up, and there is one clock.
 
 mod both;
 
@@ -11,17 +11,20 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-use self::both::Both;
+use self::both::{Both, MAX_AGES};
 use crate::record::SESSIONS;
 
 #[derive(Debug, Clone)]
 enum Step {
     Login {
+        /// The node that calls, by its absolute lifetime.
+        node: usize,
         session: usize,
         expired: bool,
     },
     /// With a granted token, or with one so much ahead of it, as after a failover.
     Rotate {
+        node: usize,
         token: usize,
         ahead: u8,
         attempt: u8,
@@ -38,13 +41,14 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let token = prop_oneof![3 => Just(0usize), 4 => 1usize..3, 2 => 3usize..16];
     let ahead = prop_oneof![10 => Just(0u8), 1 => 1u8..4];
+    let node = || prop_oneof![6 => Just(0usize), 1 => 1..MAX_AGES.len()];
     let steps_ago = || prop_oneof![3 => Just(0usize), 1 => 1usize..8];
     prop_oneof![
-        3 => (0..SESSIONS, prop::bool::weighted(0.2))
-            .prop_map(|(session, expired)| Step::Login { session, expired }),
-        24 => (token, ahead, 1u8..3, steps_ago(), any::<bool>()).prop_map(
-            |(token, ahead, attempt, steps_ago, accuse)| {
-                Step::Rotate { token, ahead, attempt, steps_ago, accuse }
+        3 => (node(), 0..SESSIONS, prop::bool::weighted(0.2))
+            .prop_map(|(node, session, expired)| Step::Login { node, session, expired }),
+        24 => (node(), token, ahead, 1u8..3, steps_ago(), any::<bool>()).prop_map(
+            |(node, token, ahead, attempt, steps_ago, accuse)| {
+                Step::Rotate { node, token, ahead, attempt, steps_ago, accuse }
             }
         ),
         1 => (0..SESSIONS).prop_map(Step::EndSession),

@@ -2,7 +2,10 @@
 
 use crate::question::{Finding, ask};
 use crate::record::Token;
-use crate::scopes::{ENDS, EVERYWHERE, GRACE, HONEST, HUNG_UP, THEFT, THEFT_TWICE};
+use crate::scopes::{
+    ENDS, EVERYWHERE, FIRST_AGE, GRACE, HONEST, HUNG_UP, LOWERED_AGE, LOWERED_AGE_IN_GRACE, THEFT,
+    THEFT_TWICE,
+};
 use crate::steps::Scope;
 use crate::table::{Answer, Table};
 
@@ -57,4 +60,15 @@ fn whoever_ends_many_ends_those_that_were_there_and_no_others() {
 fn a_grace_window_closes_for_everybody() {
     let found = keeps_every_promise(GRACE);
     assert!(found.has_met(Answer::Replayed(Token::first(0))) && found.has_met(Answer::Reused));
+}
+
+#[test]
+fn a_lowered_age_ends_sessions_and_accuses_nobody() {
+    for scope in [FIRST_AGE, LOWERED_AGE, LOWERED_AGE_IN_GRACE] {
+        let found = keeps_every_promise(scope);
+        let one = Token::first(0);
+        for answer in [Answer::Unknown, Answer::Rotated(one), Answer::Replayed(one)] {
+            assert!(found.has_met(answer), "the scope is too small: never {answer:?}");
+        }
+    }
 }

@@ -1,10 +1,12 @@
 //! Each line of the table has a reason: without the line a promise breaks. Run with `--nocapture` to read how.
 
 use crate::question::ask;
-use crate::scopes::{CLOCKS_EVERYWHERE, ENDS, EVERYWHERE, GRACE, HONEST, HUNG_UP, LONG, THEFT};
+use crate::scopes::{
+    CLOCKS_EVERYWHERE, ENDS, EVERYWHERE, FIRST_AGE, GRACE, HONEST, HUNG_UP, LONG, LOWERED_AGE, THEFT,
+};
 use crate::steps::Scope;
 use crate::table::{
-    Ahead, Create, Doubles, EndSubject, Ended, Grace, Late, Missing, Reuse, Successor, Table,
+    Age, Ahead, Create, Doubles, EndSubject, Ended, Grace, Late, Missing, Reuse, Successor, Table,
 };
 use crate::world::Broken;
 
@@ -19,6 +21,27 @@ pub fn breaks(promise: Broken, scope: Scope, table: Table) {
 #[test]
 fn a_missing_record_is_not_made_up_from_the_token() {
     breaks(Broken::Revived, ENDS, Table { missing: Missing::Believed, ..Table::FULL });
+}
+
+/// Without the setting, a session from before keeps no end, or the old one.
+#[test]
+fn a_lowered_age_holds_for_older_sessions() {
+    for scope in [FIRST_AGE, LOWERED_AGE] {
+        breaks(Broken::Outlived, scope, Table { age: Age::Stored, ..Table::FULL });
+    }
+}
+
+/// Without the stored end, a node with a higher setting would extend a session.
+#[test]
+fn a_raised_age_extends_no_session() {
+    for scope in [FIRST_AGE, LOWERED_AGE] {
+        breaks(Broken::Outlived, scope, Table { age: Age::Own, ..Table::FULL });
+    }
+}
+
+#[test]
+fn a_rotation_writes_the_least_end() {
+    breaks(Broken::Outlived, FIRST_AGE, Table { age: Age::Unwritten, ..Table::FULL });
 }
 
 #[test]

@@ -45,9 +45,15 @@ fn refreshed(
         return Some(Broken::MissedReuse);
     }
     let successor = answer.successor()?;
+    let told = before.records[session].live().and_then(|live| now.max_age.map(|age| live.created_hour + age));
+    let is_over = |end: Option<u8>| end.is_some_and(|end| now.hour >= end);
+    if is_over(was.end) || is_over(told) {
+        return Some(Broken::Outlived);
+    }
     let history = &mut after.history[session];
     if !matches!(answer, Answer::Replayed(_)) {
         (history.moved_moment, history.moved_hour) = (now.time.moment, now.hour);
+        history.end = history.end.into_iter().chain(told).min();
     }
     let continues = history.accepted(presented, successor);
     (!continues && !was.ended).then_some(Broken::SingleUse)

@@ -79,7 +79,7 @@ impl Model for Question {
     type Action = Step;
 
     fn init_states(&self) -> Vec<World> {
-        vec![World::new(self.scope.left)]
+        vec![World::new(self.scope.left, self.scope.max_ages[0])]
     }
 
     fn actions(&self, world: &World, steps: &mut Vec<Step>) {

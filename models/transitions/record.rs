@@ -48,6 +48,10 @@ pub struct Live {
     pub rotated_at: Stamp,
     /// The first hour of the grace window.
     pub anchor: u8,
+    /// The hour of `created_at`.
+    pub created_hour: u8,
+    /// The first hour after the absolute lifetime, as stored.
+    pub end: Option<u8>,
 }
 
 /// The records of the subject, one place for each session.
@@ -56,5 +60,12 @@ pub type Records = [Record; SESSIONS];
 impl Record {
     pub fn live(&self) -> Option<&Live> {
         if let Self::Live(live) = self { Some(live) } else { None }
+    }
+
+    /// Redis drops a record when its stored end comes.
+    pub fn expire(&mut self, hour: u8) {
+        if self.live().is_some_and(|live| live.end.is_some_and(|end| hour >= end)) {
+            *self = Self::Missing;
+        }
     }
 }

@@ -15,7 +15,7 @@ const NOTHING: Left = Left {
     met_late: 0,
 };
 
-const CALM: Scope = Scope { name: "", left: NOTHING, copies: 1, grace: 0, clocks: &[0] };
+const CALM: Scope = Scope { name: "", left: NOTHING, copies: 1, grace: 0, clocks: &[0], max_ages: &[None] };
 
 /// An honest client alone: its calls are delayed, lost and doubled, and a primary is deposed twice.
 pub const HONEST: Scope = Scope {
@@ -67,6 +67,33 @@ pub const GRACE: Scope = Scope {
     name: "a grace window",
     left: Left { refreshes: 2, thefts: 3, hours: 3, failovers: 1, ..NOTHING },
     grace: 2,
+    ..CALM
+};
+
+/// Nodes are restarted with an absolute lifetime, which the session has not had, or with a lower one. Some nodes still
+/// have the former setting, or have it again.
+pub const FIRST_AGE: Scope = Scope {
+    name: "an absolute lifetime where there was none",
+    left: Left { refreshes: 3, thefts: 1, hours: 3, failovers: 1, ..NOTHING },
+    max_ages: &[None, Some(2)],
+    ..CALM
+};
+
+/// The same, with a lower absolute lifetime in place of a higher one.
+pub const LOWERED_AGE: Scope = Scope {
+    name: "a lowered absolute lifetime",
+    left: Left { refreshes: 3, thefts: 1, hours: 3, failovers: 1, ..NOTHING },
+    max_ages: &[Some(3), Some(1)],
+    ..CALM
+};
+
+/// The same, with a lifetime that no session has reached, around a window of grace.
+pub const LOWERED_AGE_IN_GRACE: Scope = Scope {
+    name: "a lowered absolute lifetime, and a grace window",
+    left: Left { refreshes: 2, thefts: 2, hours: 4, ..NOTHING },
+    copies: 2,
+    grace: 2,
+    max_ages: &[None, Some(3), Some(2)],
     ..CALM
 };
 

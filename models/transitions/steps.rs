@@ -18,6 +18,8 @@ pub enum Step {
         at: Place,
         /// Whether the answer reaches its caller.
         heard: bool,
+        /// The absolute lifetime of sessions, in hours, as the calling node is set.
+        max_age: Option<u8>,
     },
     /// The replica has caught up.
     Replicate,
@@ -46,13 +48,15 @@ pub struct Scope {
     pub grace: u8,
     /// The clocks of a promoted server: 0 agrees with the former primary's, 1 is ahead, -1 is behind.
     pub clocks: &'static [i8],
+    /// The absolute lifetimes in hours, as nodes are set while the setting is changed. The first one made the session.
+    pub max_ages: &'static [Option<u8>],
 }
 
 impl Scope {
     pub fn steps(&self, world: &World, steps: &mut Vec<Step>) {
         self.sending(world, steps);
         for &call in &world.calls {
-            arriving(world, call, steps);
+            self.arriving(world, call, steps);
             let is_waiting = call.copies == self.copies && !call.hung_up;
             if world.left.met_late > 0 && is_waiting && matches!(call.what, What::Refresh(..)) {
                 steps.push(Step::Meet(call));
@@ -80,6 +84,28 @@ impl Scope {
         if world.left.hours > 0 {
             steps.push(Step::Hour);
         }
+    }
+
+    fn arriving(&self, world: &World, call: Call, steps: &mut Vec<Step>) {
+        for at in [Place::Authority, Place::Deposed] {
+            let (first, last) = call.primaries;
+            if !world.server(at).is_some_and(|server| (first..=last).contains(&server.epoch)) {
+                continue;
+            }
+            for &max_age in self.max_ages {
+                steps.push(Step::Arrive { call, at, heard: true, max_age });
+                if world.waits_for(call) {
+                    steps.push(Step::Arrive { call, at, heard: false, max_age });
+                }
+            }
+        }
+    }
+
+    /// The time of a server, and the policy of the calling node.
+    fn now(&self, world: &World, at: Place, max_age: Option<u8>) -> Now {
+        let clock = world.server(at).map_or(0, |server| server.clock);
+        let time = Stamp { clock, moment: world.moment };
+        Now { time, hour: world.hour, grace: self.grace, max_age }
     }
 
     fn sending(&self, world: &World, steps: &mut Vec<Step>) {
@@ -116,18 +142,6 @@ impl Scope {
     }
 }
 
-fn arriving(world: &World, call: Call, steps: &mut Vec<Step>) {
-    for at in [Place::Authority, Place::Deposed] {
-        let (first, last) = call.primaries;
-        if world.server(at).is_some_and(|server| (first..=last).contains(&server.epoch)) {
-            steps.push(Step::Arrive { call, at, heard: true });
-            if world.waits_for(call) {
-                steps.push(Step::Arrive { call, at, heard: false });
-            }
-        }
-    }
-}
-
 /// The world after a step, and the answer to a refresh that arrives in it.
 pub fn take(table: &Table, scope: &Scope, before: &World, step: Step) -> (World, Option<Answer>) {
     let mut world = before.clone();
@@ -136,7 +150,9 @@ pub fn take(table: &Table, scope: &Scope, before: &World, step: Step) -> (World,
             send(table, scope, &mut world, what, to);
             None
         }
-        Step::Arrive { call, at, heard } => arrive(table, scope, &mut world, call, at, heard),
+        Step::Arrive { call, at, heard, max_age } => {
+            arrive(table, &mut world, (call, at, heard), scope.now(before, at, max_age))
+        }
         other => {
             happen(table, &mut world, other);
             None
@@ -160,7 +176,7 @@ fn happen(table: &Table, world: &mut World, step: Step) {
         Step::Forget(session) => forget(world, session),
         Step::Hour => {
             world.left.hours -= 1;
-            world.hour += 1;
+            world.pass_an_hour();
         }
         Step::Send(..) | Step::Arrive { .. } => {}
     }
@@ -234,16 +250,12 @@ fn forget(world: &mut World, session: usize) {
 
 fn arrive(
     table: &Table,
-    scope: &Scope,
     world: &mut World,
-    call: Call,
-    at: Place,
-    heard: bool,
+    (call, at, heard): (Call, Place, bool),
+    now: Now,
 ) -> Option<Answer> {
     let before = world.server(at)?.clone();
     let mut after = before.clone();
-    let time = Stamp { clock: before.clock, moment: world.moment };
-    let now = Now { time, hour: world.hour, grace: scope.grace };
     let answer = carry_out(table, world, &mut after, call, now);
     world.broken = promises::broken(world, call, answer, &before, &mut after, now);
     if let Some(sent) = world.calls.iter_mut().find(|sent| **sent == call) {

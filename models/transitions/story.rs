@@ -13,14 +13,17 @@ pub fn line(step: Step, answer: Option<Answer>) -> String {
         Step::Send(what, Place::Deposed) => format!("{} is sent, dated by the deposed primary", sent(what)),
         Step::Meet(call) => format!("a busy node gets only now to {}", sent(call.what)),
         Step::Steal => "the thief copies the token that the client holds".to_owned(),
-        Step::Arrive { call, at, heard } => {
+        Step::Arrive { call, at, heard, max_age } => {
             let at = match at {
                 Place::Authority => "the primary",
                 Place::Deposed => "the deposed primary",
             };
             let lost = if heard { "" } else { ", but the answer is lost" };
+            let by = max_age
+                .map(|hours| format!(", by a node with a lifetime of {hours} hours"))
+                .unwrap_or_default();
             let late = if call.expired { ", past its deadline," } else { "" };
-            format!("{}{late} arrives at {at}: {}{lost}", sent(call.what), answered(answer))
+            format!("{}{late} arrives at {at}{by}: {}{lost}", sent(call.what), answered(answer))
         }
         Step::Replicate => "the replica catches up".to_owned(),
         Step::FailOver { clock } => format!("the replica is promoted{}", clock_of(clock)),

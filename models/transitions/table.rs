@@ -9,6 +9,7 @@ use crate::record::{Live, Record, Records, Stamp, Token};
 #[derive(Debug, Clone, Copy)]
 pub struct Table {
     pub missing: Missing,
+    pub age: Age,
     pub ended: Ended,
     /// The attempt behind the last rotation gets its answer again.
     pub replays_the_attempt: bool,
@@ -37,6 +38,19 @@ pub enum Missing {
     Unknown,
     /// The signed token is believed, and the record is written anew.
     Believed,
+}
+
+/// The end of a session's absolute lifetime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    /// The least of the stored end, and of the node's setting counted from the creation. A rotation writes it.
+    Least,
+    /// The stored end, whatever the setting is now.
+    Stored,
+    /// The node's setting counted from the creation, whatever is stored.
+    Own,
+    /// The least, but a rotation does not write it.
+    Unwritten,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +157,8 @@ pub struct Now {
     pub hour: u8,
     /// Hours of grace after a rotation.
     pub grace: u8,
+    /// Hours of absolute lifetime, as the node is set.
+    pub max_age: Option<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,6 +187,7 @@ impl Table {
     /// The lines as they are.
     pub const FULL: Self = Self {
         missing: Missing::Unknown,
+        age: Age::Least,
         ended: Ended::Refused,
         replays_the_attempt: true,
         successor: Successor::Derived,
@@ -194,26 +211,30 @@ impl Table {
         let live = match &mut records[usize::from(presented.session)] {
             Record::Missing if self.missing == Missing::Unknown => return Answer::Unknown,
             record @ Record::Missing => {
-                *record = Record::Live(moved(presented, successor, now.time, now));
+                *record = Record::Live(moved(self.begun(presented, now), call, now));
                 return Answer::Rotated(successor);
             }
             Record::Ended if self.ended == Ended::Refused => return Answer::Ended,
             Record::Ended => return self.reuse(records, call, now),
             Record::Live(live) => live,
         };
+        let end = self.end(live, now);
+        if end.is_some_and(|end| now.hour >= end) {
+            return Answer::Unknown;
+        }
         let is_prev = live.prev == Some(presented);
         if is_prev && live.current == successor && self.replays_the_attempt {
             return Answer::Replayed(live.current);
         }
         if presented == live.current && self.rotates {
-            *live = moved(presented, successor, live.created_at, now);
+            *live = moved(self.until(end, *live), call, now);
             return Answer::Rotated(successor);
         }
         if is_prev && now.hour - live.anchor < now.grace {
             return self.in_grace(live, call, now);
         }
         if self.is_ahead(presented, live.current) {
-            *live = moved(presented, successor, live.created_at, now);
+            *live = moved(self.until(end, *live), call, now);
             return Answer::RolledBack(successor);
         }
         let was_before = sent_at <= live.rotated_at || self.late == Late::Always;
@@ -226,10 +247,38 @@ impl Table {
         self.reuse(records, call, now)
     }
 
+    /// The end of the session, as this node knows it.
+    fn end(&self, live: &Live, now: Now) -> Option<u8> {
+        let own = now.max_age.map(|hours| live.created_hour + hours);
+        match self.age {
+            Age::Least | Age::Unwritten => live.end.into_iter().chain(own).min(),
+            Age::Stored => live.end,
+            Age::Own => own,
+        }
+    }
+
+    /// The record with the end that a rotation writes.
+    fn until(&self, end: Option<u8>, live: Live) -> Live {
+        if self.age == Age::Unwritten { live } else { Live { end, ..live } }
+    }
+
+    /// The record of a new session.
+    fn begun(&self, first: Token, now: Now) -> Live {
+        Live {
+            current: first,
+            prev: None,
+            created_at: now.time,
+            rotated_at: now.time,
+            anchor: now.hour,
+            created_hour: now.hour,
+            end: now.max_age.map(|hours| now.hour + hours),
+        }
+    }
+
     fn in_grace(&self, live: &mut Live, call: Rotation, now: Now) -> Answer {
         match self.grace {
             Grace::Anchored => {}
-            Grace::Forks => *live = moved(call.presented, call.successor, live.created_at, now),
+            Grace::Forks => *live = moved(*live, call, now),
             Grace::Reanchors => live.anchor = now.hour,
         }
         Answer::Replayed(live.current)
@@ -275,8 +324,7 @@ impl Table {
         if expired && self.create != Create::WithoutDeadline {
             return false;
         }
-        let (created_at, rotated_at) = (now.time, now.time);
-        *record = Record::Live(Live { current: first, prev: None, created_at, rotated_at, anchor: now.hour });
+        *record = Record::Live(self.begun(first, now));
         true
     }
 
@@ -311,6 +359,7 @@ fn end_all(records: &mut Records) {
     records.iter_mut().for_each(Table::end_session);
 }
 
-fn moved(presented: Token, successor: Token, created_at: Stamp, now: Now) -> Live {
-    Live { current: successor, prev: Some(presented), created_at, rotated_at: now.time, anchor: now.hour }
+fn moved(live: Live, call: Rotation, now: Now) -> Live {
+    let (current, prev) = (call.successor, Some(call.presented));
+    Live { current, prev, rotated_at: now.time, anchor: now.hour, ..live }
 }

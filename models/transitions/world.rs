@@ -55,6 +55,8 @@ pub struct History {
     pub moved_moment: u8,
     pub moved_hour: u8,
     pub ended: bool,
+    /// The earliest end that a rotation has told.
+    pub end: Option<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -131,6 +133,7 @@ pub enum Broken {
     LostEnd,
     KilledLogin,
     Spared,
+    Outlived,
 }
 
 impl fmt::Display for Broken {
@@ -147,15 +150,24 @@ impl fmt::Display for Broken {
             Self::LostEnd => "an end was acknowledged, a failover lost it, and nobody will repeat it",
             Self::KilledLogin => "a call ended a session that began after it was sent",
             Self::Spared => "a call that ends many spared a session that began before it was sent",
+            Self::Outlived => "a session was refreshed after its end",
         })
     }
 }
 
 impl World {
-    pub fn new(left: Left) -> Self {
+    /// The session was created by a node with this absolute lifetime, in hours.
+    pub fn new(left: Left, max_age: Option<u8>) -> Self {
         let start = Stamp { clock: 0, moment: 0 };
-        let live =
-            Live { current: Token::first(0), prev: None, created_at: start, rotated_at: start, anchor: 0 };
+        let live = Live {
+            current: Token::first(0),
+            prev: None,
+            created_at: start,
+            rotated_at: start,
+            anchor: 0,
+            created_hour: 0,
+            end: max_age,
+        };
         let authority = Server {
             records: [Record::Live(live), Record::Missing],
             clock: 0,
@@ -219,6 +231,14 @@ impl World {
         self.moments(&mut |moment| *moment = (used & ((1 << *moment) - 1)).count_ones() as u8);
         self.moment = used.count_ones() as u8;
         self.calls.sort_unstable();
+    }
+
+    pub fn pass_an_hour(&mut self) {
+        self.hour += 1;
+        let servers = [Some(&mut self.authority), Some(&mut self.replica), self.deposed.as_mut()];
+        for server in servers.into_iter().flatten() {
+            server.records.iter_mut().for_each(|record| record.expire(self.hour));
+        }
     }
 
     fn moments(&mut self, each: &mut impl FnMut(&mut u8)) {

@@ -16,13 +16,17 @@ use crate::table::{self, Answer, Now, Table};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// The absolute lifetimes of the nodes, in hours.
+pub const MAX_AGES: [Option<u8>; 3] = [None, Some(9), Some(4)];
+
 /// The last generation with a `jti` in the model.
 const LAST_GENERATION: u8 = 9;
 
 /// Both, and their common story.
 pub struct Both {
     records: Records,
-    store: MemoryStore,
+    /// One store, as nodes with different settings see it.
+    nodes: [MemoryStore; MAX_AGES.len()],
     subject: Subject,
     firsts: [Jti; SESSIONS],
     grace: u8,
@@ -35,9 +39,9 @@ pub struct Both {
 impl Both {
     pub fn new(grace: u8) -> Self {
         let year = HOUR * 24 * 365;
-        let policy = Policy {
+        let policy = |max_age: Option<u8>| Policy {
             refresh_ttl: year,
-            session_max_age: None,
+            session_max_age: max_age.map(|hours| HOUR * u32::from(hours)),
             refresh_grace: HOUR * u32::from(grace),
             reuse_scope: ReuseScope::Subject,
             held_up: year,
@@ -45,9 +49,10 @@ impl Both {
             tombstone_ttl: year,
             feed_retention: year,
         };
+        let store = MemoryStore::new(policy(None));
         Self {
             records: [Record::Missing; SESSIONS],
-            store: MemoryStore::new(policy),
+            nodes: MAX_AGES.map(|max_age| store.under(policy(max_age))),
             subject: "alice".parse().expect("a subject"),
             firsts: std::array::from_fn(|_| Jti::first(SessionId::random())),
             grace,
@@ -55,6 +60,10 @@ impl Both {
             moments: Vec::new(),
             tokens: Vec::new(),
         }
+    }
+
+    fn store(&self) -> &MemoryStore {
+        &self.nodes[0]
     }
 
     /// Notes a moment later than all stamps so far, and earlier than all later ones.
@@ -69,7 +78,7 @@ impl Both {
     }
 
     fn time(&self) -> Timestamp {
-        at_once(self.store.now(&self.subject)).expect("a clock")
+        at_once(self.store().now(&self.subject)).expect("a clock")
     }
 
     /// The moment at which the call of this step set out, for the model and for the store.
@@ -78,9 +87,9 @@ impl Both {
         (Stamp { clock: 0, moment: 2 * step as u8 }, Moment::Stored(self.moments[step]))
     }
 
-    fn now(&self) -> Now {
+    fn now(&self, node: usize) -> Now {
         let time = Stamp { clock: 0, moment: 2 * self.moments.len() as u8 - 1 };
-        Now { time, hour: self.hour, grace: self.grace }
+        Now { time, hour: self.hour, grace: self.grace, max_age: MAX_AGES[node] }
     }
 
     /// A granted token: `before` tokens older than the newest, and moved `ahead` by so many rotations.
@@ -93,36 +102,37 @@ impl Both {
     /// The answers of the model and of the store.
     pub fn take(&mut self, step: &Step) -> (String, String) {
         match *step {
-            Step::Login { session, expired } => self.login(session, expired),
-            Step::Rotate { token, ahead, attempt, steps_ago, accuse } => {
+            Step::Login { node, session, expired } => self.login(node, session, expired),
+            Step::Rotate { node, token, ahead, attempt, steps_ago, accuse } => {
                 let token = self.token(token, ahead);
-                token.map(|token| self.rotate(token, attempt, steps_ago, accuse)).unwrap_or_default()
+                token.map(|token| self.rotate(node, token, attempt, (steps_ago, accuse))).unwrap_or_default()
             }
             Step::EndSession(session) => {
                 let was_live = self.records[session].live().is_some();
                 Table::end_session(&mut self.records[session]);
                 let session = self.firsts[session].session();
-                let ended = at_once(self.store.end_session(&self.subject, session, Reason::Logout));
+                let ended = at_once(self.store().end_session(&self.subject, session, Reason::Logout));
                 (was_live.to_string(), (ended.expect("an answer") == EndOutcome::Ended).to_string())
             }
             Step::EndSubject { steps_ago } => {
-                let ((stamp, sent_at), now) = (self.sent(steps_ago), self.now());
+                let ((stamp, sent_at), now) = (self.sent(steps_ago), self.now(0));
                 Table::FULL.end_subject(&mut self.records, stamp, now);
-                at_once(self.store.end_subject(&self.subject, None, Reason::Logout, sent_at))
+                at_once(self.store().end_subject(&self.subject, None, Reason::Logout, sent_at))
                     .expect("an answer");
                 Default::default()
             }
             Step::Hour => {
                 self.hour += 1;
-                self.store.age(HOUR);
+                self.store().age(HOUR);
+                self.records.iter_mut().for_each(|record| record.expire(self.hour));
                 self.moments.iter_mut().for_each(|moment| *moment = moment.minus(HOUR));
                 Default::default()
             }
         }
     }
 
-    fn login(&mut self, session: usize, expired: bool) -> (String, String) {
-        let (first, now) = (Token::first(session), self.now());
+    fn login(&mut self, node: usize, session: usize, expired: bool) -> (String, String) {
+        let (first, now) = (Token::first(session), self.now(node));
         let expected = Table::FULL.create(&mut self.records[session], expired, first, now);
         let deadline = if expired { Timestamp(0) } else { self.time().plus(HOUR) };
         let (jti, deadline) = (self.firsts[session], Moment::Stored(deadline));
@@ -137,13 +147,19 @@ impl Both {
             scope: text,
             aud: text,
         };
-        let created = at_once(self.store.create(&new)).expect("an answer");
+        let created = at_once(self.nodes[node].create(&new)).expect("an answer");
         self.tokens.push(first);
         (expected.to_string(), matches!(created, Created::Created { .. }).to_string())
     }
 
-    fn rotate(&mut self, presented: Token, attempt: u8, steps_ago: usize, accuse: bool) -> (String, String) {
-        let ((stamp, sent_at), now) = (self.sent(steps_ago), self.now());
+    fn rotate(
+        &mut self,
+        node: usize,
+        presented: Token,
+        attempt: u8,
+        (steps_ago, accuse): (usize, bool),
+    ) -> (String, String) {
+        let ((stamp, sent_at), now) = (self.sent(steps_ago), self.now(node));
         let successor = presented.successor(attempt);
         let call = table::Rotation { presented, successor, sent_at: stamp, accuse };
         let expected = Table::FULL.rotate(&mut self.records, call, now);
@@ -155,7 +171,7 @@ impl Both {
             sent_at,
             accuse,
         };
-        let rotated = at_once(self.store.rotate(&rotation)).expect("an answer");
+        let rotated = at_once(self.nodes[node].rotate(&rotation)).expect("an answer");
         self.tokens.extend(expected.successor().filter(|token| self.tokens.last() != Some(token)));
         (self.told(expected), told(&rotated))
     }
@@ -185,7 +201,7 @@ impl Both {
             Record::Live(live) => format!("{} {}", self.jti(live.current), live.current.generation),
         });
         let of_store = self.firsts.iter().map(|first| {
-            match at_once(self.store.get(&self.subject, first.session())).expect("an answer") {
+            match at_once(self.store().get(&self.subject, first.session())).expect("an answer") {
                 Lookup::Missing => "missing".to_owned(),
                 Lookup::Ended { .. } => "ended".to_owned(),
                 Lookup::Live { record, jti, .. } => format!("{jti} {}", record.generation),
