@@ -22,7 +22,8 @@ use clap::{Args, ValueEnum};
 use token_gateway_core::checker::Rules;
 use token_gateway_core::token::{Alg, Secret};
 
-use self::lifetimes::{MAX_LIFETIME_SECONDS, RefreshTtl};
+pub use self::lifetimes::KnownMaxAge;
+use self::lifetimes::{MAX_LIFETIME_SECONDS, RefreshTtl, max_age};
 use self::secrets::secret;
 pub use self::secrets::{random_password, random_secret, redis_url_help, secrets_help, variable_is_set};
 use self::signing_keys::KeyFlags;
@@ -95,7 +96,8 @@ pub struct Flags {
     verify: VerifyFlags,
     #[command(flatten)]
     refresh: RefreshTtl,
-    /// Seconds a session lives however often it is refreshed; 0 = no limit
+    /// Seconds a session lives however often it is refreshed; 0 = no limit. A lower value holds for older sessions, too; a
+    /// higher one extends none
     #[arg(long, env = "SESSION_MAX_AGE_SECONDS", default_value_t = 7_776_000, value_parser = clap::value_parser!(u64).range(0..=MAX_LIFETIME_SECONDS))]
     session_max_age_seconds: u64,
     /// Seconds (0-60) for which a superseded refresh token still gets the same successor; a thief who comes within them is not seen
@@ -260,7 +262,7 @@ impl Flags {
         let seconds = Duration::from_secs;
         Policy {
             refresh_ttl: seconds(self.refresh.refresh_ttl_seconds),
-            session_max_age: Some(self.session_max_age_seconds).filter(|age| *age > 0).map(seconds),
+            session_max_age: max_age(self.session_max_age_seconds),
             refresh_grace: seconds(self.refresh_grace_seconds),
             reuse_scope: self.reuse_scope,
             held_up: REFRESH_HELD_UP,

@@ -23,7 +23,7 @@ use token_gateway_core::feed::{EndedSession, Listener};
 use token_gateway_core::session::{Jti, Reason, SessionId, Subject};
 
 pub use self::answers::{Created, EndOutcome, Ends, Lookup, Rotated, SessionRecord, StoreError, Successor};
-pub use self::policy::{Policy, ReuseScope};
+pub use self::policy::{Policy, ReuseScope, absolute_end};
 
 /// The calls on the store. Each change of state is atomic, and any call may be repeated when its outcome is unknown.
 #[async_trait]

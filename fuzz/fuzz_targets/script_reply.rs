@@ -41,7 +41,7 @@ fuzz_target!(|data: &[u8]| {
         Some(Rotated::Reused(ended)) => assert!(2 * ended.all().len() <= lines(data) - 3),
         _ => {}
     }
-    let _ = read(&reply, create::decode);
+    let _ = read(&reply, |reply| create::decode(reply, None));
     let _ = read(&reply, end_session::decode);
     if let Some(ended) = read(&reply, end_subject::decode) {
         assert!(2 * ended.all().len() <= lines(data) - 3);
@@ -50,10 +50,11 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(2 * ended.len(), lines(data) - 2);
     }
     let session = presented.session();
-    if let Some(Lookup::Live { record, .. }) = read(&reply, |reply| get_session::decode(reply, session)) {
+    if let Some(Lookup::Live { record, .. }) = read(&reply, |reply| get_session::decode(reply, session, None))
+    {
         show(&[*record]);
     }
-    if let Some(records) = read(&reply, list_sessions::decode) {
+    if let Some(records) = read(&reply, |reply| list_sessions::decode(reply, None)) {
         assert!(records.is_sorted_by(|a, b| a.last_refreshed_at >= b.last_refreshed_at));
         show(&records);
     }

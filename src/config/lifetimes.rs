@@ -1,5 +1,7 @@
 //! The lifetimes of tokens. Nodes share them with the commands on keys and sessions.
 
+use std::time::Duration;
+
 use clap::Args;
 
 /// Lifetimes beyond ten years are typing errors.
@@ -19,4 +21,23 @@ pub struct RefreshTtl {
     /// Seconds a refresh token, and a session that is not refreshed, lives
     #[arg(long, env = "REFRESH_TTL_SECONDS", default_value_t = 604_800, value_parser = clap::value_parser!(u64).range(1..=MAX_LIFETIME_SECONDS))]
     pub refresh_ttl_seconds: u64,
+}
+
+/// The absolute lifetime of sessions, for a command that looks at them.
+#[derive(Debug, Args)]
+pub struct KnownMaxAge {
+    /// Seconds a session lives at most, as the nodes are set; 0 = no limit [default: the ends as stored]
+    #[arg(long, env = "SESSION_MAX_AGE_SECONDS", value_parser = clap::value_parser!(u64).range(0..=MAX_LIFETIME_SECONDS))]
+    session_max_age_seconds: Option<u64>,
+}
+
+impl KnownMaxAge {
+    pub fn get(&self) -> Option<Duration> {
+        max_age(self.session_max_age_seconds.unwrap_or(0))
+    }
+}
+
+/// The absolute lifetime of sessions; `None` for 0 seconds.
+pub fn max_age(seconds: u64) -> Option<Duration> {
+    (seconds > 0).then_some(Duration::from_secs(seconds))
 }

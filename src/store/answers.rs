@@ -1,9 +1,13 @@
 //! The answers of a store, and the error in place of one.
 
+use std::time::Duration;
+
 use token_gateway_core::clock::Timestamp;
 use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{Jti, Reason, SessionId};
 use token_gateway_redis_link::LinkError;
+
+use super::policy::absolute_end;
 
 /// The store could not be asked, or its answer did not arrive: **the outcome is unknown**.
 ///
@@ -158,6 +162,16 @@ pub struct SessionRecord {
 }
 
 impl SessionRecord {
+    /// The record with its ends under a setting that may have changed since it was written; `None` where the session is
+    /// over.
+    pub(crate) fn within(mut self, max_age: Option<Duration>, now: Timestamp) -> Option<Self> {
+        self.absolute_expires_at = absolute_end(self.created_at, self.absolute_expires_at, max_age);
+        if let Some(end) = self.absolute_expires_at {
+            self.expires_at = self.expires_at.min(end);
+        }
+        self.absolute_expires_at.is_none_or(|end| now < end).then_some(self)
+    }
+
     /// The most recently refreshed first; ties by id, for the same order everywhere.
     pub(crate) fn sort(records: &mut [Self]) {
         records.sort_by_key(|record| (std::cmp::Reverse(record.last_refreshed_at), record.session));

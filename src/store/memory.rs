@@ -9,7 +9,7 @@ mod transitions;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -31,8 +31,8 @@ const LEAST_SUBJECTS_TO_SWEEP: usize = 1024;
 pub struct MemoryStore {
     policy: Policy,
     clock: Clock,
-    subjects: Mutex<HashMap<Subject, Sessions>>,
-    feed: MemoryFeed,
+    subjects: Arc<Mutex<HashMap<Subject, Sessions>>>,
+    feed: Arc<MemoryFeed>,
     /// The number of subjects at which expired ones are next swept out.
     sweep_at: AtomicUsize,
 }
@@ -42,10 +42,15 @@ impl MemoryStore {
         Self {
             policy,
             clock: Clock::default(),
-            subjects: Mutex::default(),
-            feed: MemoryFeed::default(),
+            subjects: Arc::default(),
+            feed: Arc::default(),
             sweep_at: AtomicUsize::new(LEAST_SUBJECTS_TO_SWEEP),
         }
+    }
+
+    /// The same sessions under another policy, as of a node with other settings. For tests.
+    pub fn under(&self, policy: Policy) -> Self {
+        Self { subjects: self.subjects.clone(), feed: self.feed.clone(), ..Self::new(policy) }
     }
 
     /// Lets time pass for all records, by moving them into the past. For tests.
@@ -137,12 +142,13 @@ impl Store for MemoryStore {
     }
 
     async fn get(&self, subject: &Subject, session: SessionId) -> Result<Lookup, StoreError> {
-        self.with(subject, |sessions, _, _| match sessions.get(&session) {
+        self.with(subject, |sessions, now, policy| match sessions.get(&session) {
             None => Lookup::Missing,
-            Some(Record::Live(live)) => Lookup::Live {
-                record: Box::new(live.record(session)),
-                jti: live.jti,
-                claims: live.claims.clone(),
+            Some(Record::Live(live)) => match live.record(session, now, policy) {
+                None => Lookup::Missing,
+                Some(record) => {
+                    Lookup::Live { record: Box::new(record), jti: live.jti, claims: live.claims.clone() }
+                }
             },
             Some(Record::Ended { reason, ended_at, published, .. }) => {
                 Lookup::Ended { reason: *reason, ended_at: *ended_at, published: *published }
@@ -151,9 +157,10 @@ impl Store for MemoryStore {
     }
 
     async fn list(&self, subject: &Subject) -> Result<Vec<SessionRecord>, StoreError> {
-        self.with(subject, |sessions, _, _| {
+        self.with(subject, |sessions, now, policy| {
+            let live = transitions::live(sessions);
             let mut records: Vec<_> =
-                transitions::live(sessions).map(|(session, live)| live.record(session)).collect();
+                live.filter_map(|(session, live)| live.record(session, now, policy)).collect();
             SessionRecord::sort(&mut records);
             records
         })
@@ -165,11 +172,12 @@ impl Store for MemoryStore {
         session: Option<SessionId>,
         claims: &str,
     ) -> Result<Vec<SessionId>, StoreError> {
-        self.with(subject, |sessions, _, _| {
+        self.with(subject, |sessions, now, policy| {
             let mut updated = Vec::new();
             for (id, record) in sessions.iter_mut() {
                 if let Record::Live(live) = record
                     && session.is_none_or(|only| only == *id)
+                    && !live.is_over(now, policy)
                 {
                     live.claims = claims.to_owned();
                     updated.push(*id);

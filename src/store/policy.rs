@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use token_gateway_core::clock::Timestamp;
+
 /// The rules of every backend, fixed at start-up.
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// A session not refreshed for this long is gone.
     pub refresh_ttl: Duration,
-    /// A session never lives longer than this after its creation.
+    /// A session never lives longer than this after its creation. A lower value holds for older sessions, too; a higher
+    /// one extends none.
     pub session_max_age: Option<Duration>,
     /// For how long after a rotation the superseded token still gets the same successor.
     pub refresh_grace: Duration,
@@ -36,6 +39,15 @@ impl Policy {
             feed_retention,
         }
     }
+}
+
+/// The end of a session's absolute lifetime: the earlier of the stored end, and of the creation and `max_age`.
+pub fn absolute_end(
+    created_at: Timestamp,
+    stored: Option<Timestamp>,
+    max_age: Option<Duration>,
+) -> Option<Timestamp> {
+    stored.into_iter().chain(max_age.map(|age| created_at.plus(age))).min()
 }
 
 /// The sessions to end when a superseded refresh token comes back.

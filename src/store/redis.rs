@@ -72,7 +72,7 @@ impl Store for RedisStore {
     async fn create(&self, new: &NewSession<'_>) -> Result<Created, StoreError> {
         let [session, sessions] = &self.keys.both(new.subject, new.jti.session());
         let call = |clock: &_| create::call([session, sessions], new, &self.policy, clock);
-        create::decode(self.links.call(sessions, call).await?)
+        create::decode(self.links.call(sessions, call).await?, self.policy.session_max_age)
     }
 
     async fn rotate(&self, rotation: &Rotation<'_>) -> Result<Rotated, StoreError> {
@@ -117,12 +117,14 @@ impl Store for RedisStore {
 
     async fn get(&self, subject: &Subject, session: SessionId) -> Result<Lookup, StoreError> {
         let record = self.keys.session(subject, session);
-        get_session::decode(self.links.call(&record, |_| get_session::call(&record)).await?, session)
+        let reply = self.links.call(&record, |_| get_session::call(&record)).await?;
+        get_session::decode(reply, session, self.policy.session_max_age)
     }
 
     async fn list(&self, subject: &Subject) -> Result<Vec<SessionRecord>, StoreError> {
         let sessions = self.keys.sessions(subject);
-        list_sessions::decode(self.links.call(&sessions, |_| list_sessions::call(&sessions)).await?)
+        let reply = self.links.call(&sessions, |_| list_sessions::call(&sessions)).await?;
+        list_sessions::decode(reply, self.policy.session_max_age)
     }
 
     async fn set_claims(
@@ -132,7 +134,7 @@ impl Store for RedisStore {
         claims: &str,
     ) -> Result<Vec<SessionId>, StoreError> {
         let sessions = self.keys.sessions(subject);
-        let call = |_: &_| set_claims::call(&sessions, session, claims);
+        let call = |_: &_| set_claims::call(&sessions, session, claims, self.policy.session_max_age);
         set_claims::decode(self.links.call(&sessions, call).await?)
     }
 

@@ -7,6 +7,7 @@ mod health;
 mod introspect;
 mod jwt;
 mod key_set;
+mod lowered_settings;
 mod me;
 mod metadata;
 mod openapi;

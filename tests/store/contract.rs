@@ -44,6 +44,10 @@ contract! {
     the_least_recently_refreshed_makes_room(super::policy()),
     an_idle_session_is_gone_and_a_rotation_re_arms_it(super::policy()),
     no_rotation_passes_the_absolute_lifetime(super::policy()),
+    a_lowered_absolute_lifetime_holds_from_the_next_rotation_and_a_raised_one_extends_none(super::policy()),
+    a_session_older_than_a_lowered_lifetime_is_unknown_and_nothing_is_written(super::policy()),
+    a_replay_tells_the_least_end_and_writes_nothing(super::policy()),
+    a_healed_record_and_a_doubled_create_tell_the_least_end(super::policy()),
     a_tombstone_is_forgotten_after_its_time(super::policy()),
     claims_are_replaced_for_one_or_all_and_never_for_the_dead(super::policy()),
     a_list_holds_the_live_sessions_of_one_subject(super::policy()),
@@ -63,6 +67,18 @@ fn with_grace() -> Policy {
 
 fn long_tombstones() -> Policy {
     Policy { tombstone_ttl: Duration::from_secs(100), max_sessions: 1, ..policy() }
+}
+
+/// The absolute lifetimes of the contract's own policy, in seconds, and of nodes with another one.
+const AGES: [Option<u64>; 3] = [Some(150), Some(100), None];
+
+fn aged(seconds: Option<u64>) -> Policy {
+    Policy { session_max_age: seconds.map(Duration::from_secs), ..policy() }
+}
+
+/// The absolute lifetime that a record states, in seconds.
+fn lifetime(record: &SessionRecord) -> Option<u64> {
+    record.absolute_expires_at.map(|end| (end.0 - record.created_at.0) / 1_000_000)
 }
 
 async fn live(bench: &Bench, name: &str, jti: Jti) -> Option<SessionRecord> {
@@ -427,4 +443,89 @@ async fn a_list_holds_the_live_sessions_of_one_subject(bench: &Bench) {
     let listed: Vec<_> = bench.store.list(&alice).await.unwrap().iter().map(|one| one.session).collect();
     assert_eq!(listed, [second.session()]);
     assert_eq!(bench.store.get(&alice, foreign.session()).await, Ok(Lookup::Missing));
+}
+
+async fn a_lowered_absolute_lifetime_holds_from_the_next_rotation_and_a_raised_one_extends_none(
+    bench: &Bench,
+) {
+    let alice = subject("alice");
+    for before in [Some(150), None] {
+        let (high, low) = (bench.under(aged(before)), bench.under(aged(Some(100))));
+        let mut jti = high.create(&alice).await;
+        assert_eq!(lifetime(&live(&low, "alice", jti).await.expect("live")), Some(100));
+        assert_eq!(
+            lifetime(&live(&high, "alice", jti).await.expect("live")),
+            before,
+            "reading writes nothing"
+        );
+        let Rotated::Rotated(grant) = low.rotate(&alice, jti, 0, "a").await else { panic!("not rotated") };
+        let end = grant.absolute_expires_at;
+        jti = grant.jti;
+        for (generation, age) in (1..).zip(AGES) {
+            let node = bench.under(aged(age));
+            let Rotated::Rotated(grant) = node.rotate(&alice, jti, generation, "b").await else {
+                panic!("not rotated")
+            };
+            assert_eq!(grant.absolute_expires_at, end, "{age:?}");
+            let record = live(&node, "alice", jti).await.expect("live");
+            assert_eq!((lifetime(&record), record.absolute_expires_at), (Some(100), end));
+            assert!(
+                record.expires_at <= record.last_refreshed_at.plus(Duration::from_secs(61)),
+                "{record:?}"
+            );
+            jti = grant.jti;
+        }
+        bench.age(Duration::from_secs(50));
+        let again = high.rotate(&alice, jti, 4, "c").await;
+        let Rotated::Rotated(grant) = again else { panic!("not rotated: {again:?}") };
+        let record = live(&high, "alice", jti).await.expect("live");
+        let end = record.absolute_expires_at.expect("an end");
+        assert!((end.0 - 1000..=end.0).contains(&record.expires_at.0), "not past the absolute lifetime");
+        bench.age(Duration::from_secs(50));
+        assert_eq!(high.rotate(&alice, grant.jti, 5, "d").await, Rotated::Missing);
+    }
+}
+
+async fn a_session_older_than_a_lowered_lifetime_is_unknown_and_nothing_is_written(bench: &Bench) {
+    let alice = subject("alice");
+    let (first, low) = (bench.create(&alice).await, bench.under(aged(Some(40))));
+    let second = rotated(bench, "alice", first, 0, "a").await;
+    bench.age(Duration::from_secs(50));
+    for (jti, generation, attempt) in [(second, 1, "b"), (first, 0, "a"), (first, 0, "b"), (second, 9, "c")] {
+        assert_eq!(low.rotate(&alice, jti, generation, attempt).await, Rotated::Missing, "{attempt}");
+    }
+    assert!(live(&low, "alice", first).await.is_none());
+    assert!(low.store.list(&alice).await.unwrap().is_empty());
+    for session in [None, Some(first.session())] {
+        assert!(low.store.set_claims(&alice, session, r#"{"x":1}"#).await.unwrap().is_empty());
+    }
+    let Rotated::Rotated(grant) = bench.rotate(&alice, second, 1, "b").await else { panic!("not rotated") };
+    assert_eq!((grant.generation, grant.claims.as_str()), (2, r#"{"role":"admin"}"#));
+}
+
+async fn a_replay_tells_the_least_end_and_writes_nothing(bench: &Bench) {
+    let alice = subject("alice");
+    let first = bench.create(&alice).await;
+    rotated(bench, "alice", first, 0, "a").await;
+    let before = live(bench, "alice", first).await.expect("live");
+    let low = bench.under(aged(Some(50)));
+    let Rotated::Replayed(grant) = low.rotate(&alice, first, 0, "a").await else { panic!("not replayed") };
+    assert_eq!(grant.absolute_expires_at, Some(before.created_at.plus(Duration::from_secs(50))));
+    assert_eq!(live(bench, "alice", first).await, Some(before));
+}
+
+async fn a_healed_record_and_a_doubled_create_tell_the_least_end(bench: &Bench) {
+    let alice = subject("alice");
+    let (none, low) = (bench.under(aged(None)), bench.under(aged(Some(100))));
+    let jti = Jti::first(SessionId::random());
+    let deadline = bench.moment().await.plus(Duration::from_secs(5));
+    for (node, expected) in [(&none, None), (&low, Some(100)), (&none, None)] {
+        let created = node.store.create(&new_session(&alice, jti, deadline)).await.unwrap();
+        let Created::Created { created_at, absolute_expires_at, .. } = created else { panic!("{created:?}") };
+        assert_eq!(absolute_expires_at.map(|end| (end.0 - created_at.0) / 1_000_000), expected);
+    }
+    let lost = successor(jti, "lost");
+    let Rotated::RolledBack(grant) = low.rotate(&alice, lost, 1, "a").await else { panic!("not healed") };
+    let record = live(&none, "alice", jti).await.expect("live");
+    assert_eq!((grant.absolute_expires_at, lifetime(&record)), (record.absolute_expires_at, Some(100)));
 }

@@ -23,7 +23,7 @@ pub struct Bench {
 
 enum Aged {
     Memory(Arc<MemoryStore>),
-    Redis(Redis),
+    Redis(Arc<Redis>),
 }
 
 /// Short lifetimes, told apart by their size.
@@ -48,12 +48,26 @@ impl Bench {
 
     /// Must run inside a runtime: the store connects in the background.
     pub fn redis(policy: Policy) -> Self {
-        let redis = Redis::start();
+        Self::on(Arc::new(Redis::start()), policy)
+    }
+
+    fn on(redis: Arc<Redis>, policy: Policy) -> Self {
         let mut settings = RedisSettings::new(redis.url());
         settings.link.timeout = Duration::from_secs(5);
         settings.link.max_in_flight = 64;
         let store = RedisStore::new(&settings, policy).expect("a valid URL");
         Self { store: Arc::new(store), aged: Aged::Redis(redis) }
+    }
+
+    /// The same sessions, for a node with another policy.
+    pub fn under(&self, policy: Policy) -> Self {
+        match &self.aged {
+            Aged::Redis(redis) => Self::on(redis.clone(), policy),
+            Aged::Memory(store) => {
+                let store = Arc::new(store.under(policy));
+                Self { store: store.clone(), aged: Aged::Memory(store) }
+            }
+        }
     }
 
     pub fn age(&self, by: Duration) {

@@ -16,18 +16,25 @@ use tokio::runtime::Runtime;
 
 use super::{Bench, new_session, policy, subject, successor};
 
+/// The nodes of a deployment; they differ in their absolute lifetime.
+const NODES: usize = 3;
+
 const SUBJECTS: [&str; 2] = ["alice", "b}b"];
 
 #[derive(Debug, Clone)]
 enum Step {
     Create {
+        node: usize,
         subject: usize,
     },
     /// An earlier create arrives again.
     CreateAgain {
+        node: usize,
         which: usize,
     },
     Rotate {
+        /// The node that calls, by its absolute lifetime.
+        node: usize,
         token: usize,
         attempt: usize,
         sent: Sent,
@@ -35,6 +42,7 @@ enum Step {
     },
     /// A token ahead of its record, as after a failover.
     RotateAhead {
+        node: usize,
         token: usize,
         by: u64,
     },
@@ -50,6 +58,7 @@ enum Step {
         subject: usize,
     },
     SetClaims {
+        node: usize,
         subject: usize,
         token: Option<usize>,
     },
@@ -69,21 +78,28 @@ fn sent() -> impl Strategy<Value = Sent> {
     prop_oneof![3 => Just(Sent::Now), 1 => (1usize..8).prop_map(Sent::StepsAgo)]
 }
 
+/// Most calls come from nodes with the present setting.
+fn node() -> impl Strategy<Value = usize> {
+    prop_oneof![4 => Just(0usize), 1 => 1..NODES]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let (subject, token) = (0..SUBJECTS.len(), any::<prop::sample::Index>());
     let token = token.prop_map(|index| index.index(1 << 16));
     prop_oneof![
-        4 => subject.clone().prop_map(|subject| Step::Create { subject }),
-        1 => (0usize..20).prop_map(|which| Step::CreateAgain { which }),
-        12 => (token.clone(), 0usize..3, sent(), any::<bool>())
-            .prop_map(|(token, attempt, sent, accuse)| Step::Rotate { token, attempt, sent, accuse }),
-        1 => (token.clone(), 1u64..4).prop_map(|(token, by)| Step::RotateAhead { token, by }),
+        4 => (node(), subject.clone()).prop_map(|(node, subject)| Step::Create { node, subject }),
+        1 => (node(), 0usize..20).prop_map(|(node, which)| Step::CreateAgain { node, which }),
+        12 => (node(), token.clone(), 0usize..3, sent(), any::<bool>()).prop_map(
+            |(node, token, attempt, sent, accuse)| Step::Rotate { node, token, attempt, sent, accuse }
+        ),
+        1 => (node(), token.clone(), 1u64..4)
+            .prop_map(|(node, token, by)| Step::RotateAhead { node, token, by }),
         1 => token.clone().prop_map(|token| Step::EndSession { token }),
         1 => (subject.clone(), prop::option::of(token.clone()), sent())
             .prop_map(|(subject, spare, sent)| Step::EndSubject { subject, spare, sent }),
         1 => subject.clone().prop_map(|subject| Step::PublishUnpublished { subject }),
-        1 => (subject, prop::option::of(token))
-            .prop_map(|(subject, token)| Step::SetClaims { subject, token }),
+        1 => (node(), subject, prop::option::of(token))
+            .prop_map(|(node, subject, token)| Step::SetClaims { node, subject, token }),
         2 => prop::sample::select(vec![30u64, 110, 310, 430]).prop_map(|seconds| Step::Age { seconds }),
     ]
 }
@@ -98,7 +114,7 @@ struct Token {
 
 /// A test client's memory of one backend.
 struct Client<'a> {
-    bench: &'a Bench,
+    nodes: &'a [Bench; NODES],
     /// The store's time before each step, to send a call then and let it arrive now.
     moments: Vec<Timestamp>,
     deadlines: Vec<Timestamp>,
@@ -111,7 +127,7 @@ impl Client<'_> {
     }
 
     fn age(&mut self, by: Duration) {
-        self.bench.age(by);
+        self.nodes[0].age(by);
         for moment in self.moments.iter_mut().chain(&mut self.deadlines) {
             *moment = moment.minus(by);
         }
@@ -133,35 +149,39 @@ impl Story {
 
     /// Runs one step on one backend; the answer with times made relative, and its new token.
     async fn run(&self, client: &mut Client<'_>, step: &Step, fresh: Jti) -> (String, Option<Token>) {
-        client.moments.push(client.bench.moment().await);
-        let store = client.bench.store.clone();
+        client.moments.push(client.nodes[0].moment().await);
+        let nodes = client.nodes.each_ref().map(|node| node.store.clone());
+        let store = nodes[0].clone();
         let named = |index: usize| subject(SUBJECTS[index]);
         match step {
-            Step::Create { subject } => {
+            Step::Create { node, subject } => {
                 let deadline = client.sent_at(Sent::Now).plus(Duration::from_secs(50));
                 client.deadlines.push(deadline);
-                let answer = store.create(&new_session(&named(*subject), fresh, deadline)).await.unwrap();
+                let subject_name = named(*subject);
+                let new = new_session(&subject_name, fresh, deadline);
+                let answer = nodes[*node].create(&new).await.unwrap();
                 (told_created(answer), Some(Token { subject: *subject, jti: fresh, generation: 0 }))
             }
-            Step::CreateAgain { which } => {
+            Step::CreateAgain { node, which } => {
                 let Some(token) = self.created.get(*which) else { return (String::new(), None) };
                 let new_subject = named(token.subject);
                 let new = new_session(&new_subject, token.jti, client.deadlines[*which]);
-                (told_created(store.create(&new).await.unwrap()), None)
+                (told_created(nodes[*node].create(&new).await.unwrap()), None)
             }
-            Step::Rotate { token, attempt, sent, accuse } => {
+            Step::Rotate { node, token, attempt, sent, accuse } => {
                 let Some(token) = self.token(*token) else { return (String::new(), None) };
                 let sent_at = client.sent_at(*sent);
-                self.rotate(client, &token, &attempt.to_string(), sent_at, *accuse).await
+                let attempt = attempt.to_string();
+                self.rotate(&client.nodes[*node], &token, &attempt, sent_at, *accuse).await
             }
-            Step::RotateAhead { token, by } => {
+            Step::RotateAhead { node, token, by } => {
                 let Some(mut token) = self.token(*token) else { return (String::new(), None) };
                 for _ in 0..*by {
                     token.jti = successor(token.jti, "lost");
                     token.generation += 1;
                 }
                 let sent_at = client.sent_at(Sent::Now);
-                self.rotate(client, &token, "healed", sent_at, true).await
+                self.rotate(&client.nodes[*node], &token, "healed", sent_at, true).await
             }
             Step::EndSession { token } => {
                 let Some(token) = self.token(*token) else { return (String::new(), None) };
@@ -185,8 +205,9 @@ impl Story {
                 store.mark_published(&subject, &before).await.unwrap();
                 (told_ended(Ends { now: Vec::new(), before }), None)
             }
-            Step::SetClaims { subject, token } => {
+            Step::SetClaims { node, subject, token } => {
                 let session = token.and_then(|index| self.token(index)).map(|token| token.jti.session());
+                let store = &nodes[*node];
                 let mut changed = store.set_claims(&named(*subject), session, r#"{"x":1}"#).await.unwrap();
                 changed.sort();
                 (format!("{changed:?}"), None)
@@ -200,7 +221,7 @@ impl Story {
 
     async fn rotate(
         &self,
-        client: &Client<'_>,
+        node: &Bench,
         token: &Token,
         attempt: &str,
         sent_at: Timestamp,
@@ -214,7 +235,7 @@ impl Story {
             sent_at: Moment::Stored(sent_at),
             accuse,
         };
-        let answer = client.bench.store.rotate(&rotation).await.unwrap();
+        let answer = node.store.rotate(&rotation).await.unwrap();
         let handed_out = match &answer {
             Rotated::Rotated(grant) | Rotated::Replayed(grant) | Rotated::RolledBack(grant) => {
                 Some(Token { subject: token.subject, jti: grant.jti, generation: grant.generation })
@@ -227,9 +248,9 @@ impl Story {
     /// The whole visible state of one backend, with times relative to now.
     async fn state(&self, client: &Client<'_>) -> String {
         let mut state = String::new();
-        let now = client.bench.moment().await;
-        for name in SUBJECTS {
-            let mut live = client.bench.store.list(&subject(name)).await.unwrap();
+        let now = client.nodes[0].moment().await;
+        for (node, name) in client.nodes.iter().flat_map(|node| SUBJECTS.map(|name| (node, name))) {
+            let mut live = node.store.list(&subject(name)).await.unwrap();
             live.sort_by_key(|record| record.session);
             for record in &live {
                 state.push_str(&told_record(record, now));
@@ -240,7 +261,7 @@ impl Story {
         sessions.sort();
         sessions.dedup();
         for (subject, session) in sessions {
-            let told = match client.bench.store.get(&subject, session).await.unwrap() {
+            let told = match client.nodes[0].store.get(&subject, session).await.unwrap() {
                 Lookup::Live { record, claims, jti } => {
                     format!("{} {claims} {jti}", told_record(&record, now))
                 }
@@ -312,10 +333,14 @@ fn told_record(record: &SessionRecord, now: Timestamp) -> String {
     format!("{session} {generation} {times:?} {absolute:?} {client} {client_id}\n")
 }
 
-async fn compare(memory: &Bench, redis: &Bench, steps: &[Step]) -> Result<(), TestCaseError> {
+async fn compare(
+    memory: &[Bench; NODES],
+    redis: &[Bench; NODES],
+    steps: &[Step],
+) -> Result<(), TestCaseError> {
     let mut story = Story::default();
     let mut clients =
-        [memory, redis].map(|bench| Client { bench, moments: Vec::new(), deadlines: Vec::new() });
+        [memory, redis].map(|nodes| Client { nodes, moments: Vec::new(), deadlines: Vec::new() });
     for (number, step) in steps.iter().enumerate() {
         let fresh = Jti::first(SessionId::random());
         let (expected, token) = story.run(&mut clients[0], step, fresh).await;
@@ -331,14 +356,21 @@ async fn compare(memory: &Bench, redis: &Bench, steps: &[Step]) -> Result<(), Te
     Ok(())
 }
 
+/// The deployment of a store: nodes with the policy, with a lower absolute lifetime, and without one.
+fn nodes(bench: Bench, policy: &Policy) -> [Bench; NODES] {
+    let [lower, none] = [Some(Duration::from_secs(400)), None]
+        .map(|session_max_age| bench.under(Policy { session_max_age, ..policy.clone() }));
+    [bench, lower, none]
+}
+
 fn check(policy: Policy) {
     let runtime = Runtime::new().expect("a runtime");
-    let redis = runtime.block_on(async { Bench::redis(policy.clone()) });
+    let redis = runtime.block_on(async { nodes(Bench::redis(policy.clone()), &policy) });
     let config = Config { cases: 150, failure_persistence: None, ..Config::default() };
     let story = prop::collection::vec(step(), 1..40);
     let outcome = TestRunner::new(config).run(&story, |steps| {
-        redis.server().expect("a server").ask::<String>(&["FLUSHALL"]);
-        let memory = Bench::memory(policy.clone());
+        redis[0].server().expect("a server").ask::<String>(&["FLUSHALL"]);
+        let memory = nodes(Bench::memory(policy.clone()), &policy);
         runtime.block_on(compare(&memory, &redis, &steps))
     });
     if let Err(error) = outcome {

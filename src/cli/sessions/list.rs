@@ -10,7 +10,7 @@ use super::argument::subject;
 use crate::cli::output::{print, print_json, printable, progress, table};
 use crate::cli::process::on_runtime;
 use crate::cli::usage::as_usage;
-use crate::config::OperatorFlags;
+use crate::config::{KnownMaxAge, OperatorFlags};
 use crate::store::redis::survey::{Census, Survey};
 use crate::view;
 
@@ -27,6 +27,8 @@ pub struct ListSessions {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    max_age: KnownMaxAge,
     #[command(flatten)]
     settings: OperatorFlags,
 }
@@ -54,7 +56,8 @@ impl ListSessions {
             let mut survey = Survey::open(&redis).await.context("REDIS_URL: cannot be looked into")?;
             match subject {
                 Some(subject) => {
-                    self.sessions(&view::SessionList::new(&survey.sessions(&subject).await?, None))
+                    let sessions = survey.sessions(&subject, self.max_age.get()).await?;
+                    self.sessions(&view::SessionList::new(&sessions, None))
                 }
                 None => {
                     let bar = progress(survey.size().await?);

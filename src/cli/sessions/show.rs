@@ -1,5 +1,7 @@
 //! `token-gateway sessions show`.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
@@ -10,7 +12,7 @@ use super::argument::{Wanted, subject, wanted};
 use crate::cli::output::{print, print_json, printable, progress};
 use crate::cli::process::on_runtime;
 use crate::cli::usage::as_usage;
-use crate::config::OperatorFlags;
+use crate::config::{KnownMaxAge, OperatorFlags};
 use crate::store::Lookup;
 use crate::store::redis::survey::{CurrentToken, Found, Survey};
 use crate::view;
@@ -25,6 +27,8 @@ pub struct ShowSession {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    max_age: KnownMaxAge,
     #[command(flatten)]
     settings: OperatorFlags,
 }
@@ -80,7 +84,7 @@ impl ShowSession {
         let redis = as_usage(self.settings.redis())?;
         let sessions = on_runtime(async {
             let mut survey = Survey::open(&redis).await.context("REDIS_URL: cannot be looked into")?;
-            find(&mut survey, &wanted, subject).await
+            find(&mut survey, &wanted, subject, self.max_age.get()).await
         })?;
         if sessions.is_empty() {
             bail!("no session {}: unknown, or expired", wanted.session);
@@ -89,7 +93,12 @@ impl ShowSession {
     }
 }
 
-async fn find(survey: &mut Survey, wanted: &Wanted, subject: Option<Subject>) -> Result<Vec<ShownSession>> {
+async fn find(
+    survey: &mut Survey,
+    wanted: &Wanted,
+    subject: Option<Subject>,
+    max_age: Option<Duration>,
+) -> Result<Vec<ShownSession>> {
     let subjects = match subject {
         Some(subject) => vec![subject],
         None => {
@@ -99,7 +108,7 @@ async fn find(survey: &mut Survey, wanted: &Wanted, subject: Option<Subject>) ->
     };
     let mut sessions = Vec::new();
     for subject in subjects {
-        sessions.extend(shown(wanted, survey.session(&subject, wanted.session).await?));
+        sessions.extend(shown(wanted, survey.session(&subject, wanted.session, max_age).await?));
     }
     Ok(sessions)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use token_gateway_core::clock::Timestamp;
 use token_gateway_core::session::{Jti, Reason, SessionId};
 
-use crate::store::{Policy, Rotation, SessionRecord, Successor};
+use crate::store::{Policy, Rotation, SessionRecord, Successor, absolute_end};
 
 #[derive(Debug, Clone)]
 pub(super) enum Record {
@@ -74,13 +74,23 @@ impl Live {
         self.created_at <= sent_at || self.created_at > now
     }
 
-    pub fn grant(&self, now: Timestamp) -> Successor {
+    /// The end of its absolute lifetime, under a policy that may not be the one of its creation.
+    pub fn absolute_end(&self, policy: &Policy) -> Option<Timestamp> {
+        absolute_end(self.created_at, self.absolute_expires_at, policy.session_max_age)
+    }
+
+    /// Whether its absolute lifetime is over.
+    pub fn is_over(&self, now: Timestamp, policy: &Policy) -> bool {
+        self.absolute_end(policy).is_some_and(|end| now >= end)
+    }
+
+    pub fn grant(&self, now: Timestamp, policy: &Policy) -> Successor {
         Successor {
             now,
             jti: self.jti,
             generation: self.generation,
             issued_at: self.issued_at,
-            absolute_expires_at: self.absolute_expires_at,
+            absolute_expires_at: self.absolute_end(policy),
             claims: self.claims.clone(),
             scope: self.scope.clone(),
             aud: self.aud.clone(),
@@ -94,11 +104,13 @@ impl Live {
         self.rotated_at = now;
         self.issued_at = now;
         self.expires_at = now.plus(policy.refresh_ttl);
-        self.grant(now)
+        self.absolute_expires_at = self.absolute_end(policy);
+        self.grant(now, policy)
     }
 
-    pub fn record(&self, session: SessionId) -> SessionRecord {
-        SessionRecord {
+    /// `None` where its absolute lifetime is over.
+    pub fn record(&self, session: SessionId, now: Timestamp, policy: &Policy) -> Option<SessionRecord> {
+        let stored = SessionRecord {
             session,
             generation: self.generation,
             created_at: self.created_at,
@@ -107,6 +119,7 @@ impl Live {
             absolute_expires_at: self.absolute_expires_at,
             client: self.client.clone(),
             client_id: self.client_id.clone(),
-        }
+        };
+        stored.within(policy.session_max_age, now)
     }
 }

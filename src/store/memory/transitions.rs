@@ -31,17 +31,18 @@ pub(super) fn rotate(
         Some(Record::Ended { reason, published, .. }) => {
             return Rotated::Ended { reason: *reason, published: *published };
         }
+        Some(Record::Live(live)) if live.is_over(now, policy) => return Rotated::Missing,
         Some(Record::Live(live)) => live,
     };
     let is_prev = live.prev == Some(presented);
     if is_prev && live.jti == successor {
-        return Rotated::Replayed(live.grant(now));
+        return Rotated::Replayed(live.grant(now, policy));
     }
     if presented == live.jti && generation == live.generation {
         return Rotated::Rotated(live.move_on(rotation, now, policy));
     }
     if is_prev && now < live.rotated_at.plus(policy.refresh_grace) {
-        return Rotated::Replayed(live.grant(now));
+        return Rotated::Replayed(live.grant(now, policy));
     }
     if generation > live.generation {
         return Rotated::RolledBack(live.move_on(rotation, now, policy));
@@ -107,7 +108,7 @@ pub(super) fn create(
 ) -> Created {
     match sessions.get(&new.jti.session()) {
         Some(Record::Live(live)) if live.jti == new.jti && live.generation == 0 => {
-            let (created_at, absolute_expires_at) = (live.created_at, live.absolute_expires_at);
+            let (created_at, absolute_expires_at) = (live.created_at, live.absolute_end(policy));
             return Created::Created {
                 created_at,
                 absolute_expires_at,

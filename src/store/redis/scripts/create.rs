@@ -1,11 +1,13 @@
 //! Call and reply of `create.lua`.
 
+use std::time::Duration;
+
 use token_gateway_core::clock::Clock;
 use token_gateway_redis_link::{Call, Reply};
 
 use super::end_subject::decode_ends;
 use super::store_script::StoreScript;
-use crate::store::{Created, NewSession, Policy, StoreError};
+use crate::store::{Created, NewSession, Policy, StoreError, absolute_end};
 
 pub static SCRIPT: StoreScript =
     StoreScript::new("create", &["created", "exists", "late"], include_str!("create.lua"));
@@ -26,13 +28,14 @@ pub fn call(keys: [&str; 2], new: &NewSession<'_>, policy: &Policy, clock: &Cloc
         .arg(new.aud)
 }
 
-pub fn decode(mut reply: Reply) -> Result<Created, StoreError> {
+/// `max_age` is the setting of the absolute lifetime. A doubled create may meet a record of a node with a higher one.
+pub fn decode(mut reply: Reply, max_age: Option<Duration>) -> Result<Created, StoreError> {
     match reply.word() {
-        "created" => Ok(Created::Created {
-            created_at: reply.time()?,
-            absolute_expires_at: reply.optional_time()?,
-            ended: decode_ends(&mut reply)?,
-        }),
+        "created" => {
+            let (created_at, stored_end) = (reply.time()?, reply.optional_time()?);
+            let absolute_expires_at = absolute_end(created_at, stored_end, max_age);
+            Ok(Created::Created { created_at, absolute_expires_at, ended: decode_ends(&mut reply)? })
+        }
         "exists" => Ok(Created::Exists),
         "late" => Ok(Created::Late),
         _ => reply.unexpected(),

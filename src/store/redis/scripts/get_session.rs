@@ -1,5 +1,7 @@
 //! Call and reply of `get_session.lua`.
 
+use std::time::Duration;
+
 use token_gateway_core::session::SessionId;
 use token_gateway_redis_link::{Call, Reply};
 
@@ -14,13 +16,18 @@ pub fn call(session: &str) -> Call {
     Call::new(&SCRIPT.lua, &[session])
 }
 
-pub fn decode(mut reply: Reply, session: SessionId) -> Result<Lookup, StoreError> {
+/// `max_age` is the setting of the absolute lifetime.
+pub fn decode(mut reply: Reply, session: SessionId, max_age: Option<Duration>) -> Result<Lookup, StoreError> {
     match reply.word() {
-        "live" => Ok(Lookup::Live {
-            record: Box::new(decode_record(&mut reply, session)?),
-            claims: reply.text()?,
-            jti: reply.parse("jti")?,
-        }),
+        "live" => {
+            let record = decode_record(&mut reply, session)?;
+            let (claims, jti) = (reply.text()?, reply.parse("jti")?);
+            Ok(record.within(max_age, reply.time).map_or(Lookup::Missing, |record| Lookup::Live {
+                record: Box::new(record),
+                jti,
+                claims,
+            }))
+        }
         "ended" => Ok(Lookup::Ended {
             reason: reply.parse("reason")?,
             ended_at: reply.time()?,

@@ -1,5 +1,7 @@
 //! Call and reply of `list_sessions.lua`.
 
+use std::time::Duration;
+
 use token_gateway_redis_link::{Call, Reply};
 
 use super::get_session::decode_record;
@@ -14,14 +16,14 @@ pub fn call(sessions: &str) -> Call {
     Call::new(&SCRIPT.lua, &[sessions])
 }
 
-/// The most recently refreshed session first.
-pub fn decode(mut reply: Reply) -> Result<Vec<SessionRecord>, StoreError> {
+/// The most recently refreshed session first. `max_age` is the setting of the absolute lifetime.
+pub fn decode(mut reply: Reply, max_age: Option<Duration>) -> Result<Vec<SessionRecord>, StoreError> {
     match reply.word() {
         "sessions" => {
             let mut records = Vec::new();
             while !reply.is_empty() {
                 let session = reply.parse("sid")?;
-                records.push(decode_record(&mut reply, session)?);
+                records.extend(decode_record(&mut reply, session)?.within(max_age, reply.time));
             }
             SessionRecord::sort(&mut records);
             Ok(records)

@@ -16,9 +16,11 @@
 -- ARGV[7]  reuse scope                       subject, session, or none to ask without accusing
 -- ARGV[8]  tombstone lifetime, milliseconds  86400000
 -- ARGV[9]  a call older than this was held up on its way, microseconds  5000
+-- ARGV[10] absolute lifetime, milliseconds  7776000000, or 0 for none
 --
 -- Returns {word, time, ...}, time being this server's in microseconds:
---   unknown                  no record, or its absolute lifetime is over
+--   unknown                  no record, or its absolute lifetime is over: at the earlier of the stored end, and of its
+--                            creation and the absolute lifetime. This end is absolute_expires_at in the other answers
 --   ended                    reason, `announced` (0 or 1)
 --   rotated, rolled_back     absolute_expires_at, claims; then scope and aud, where the session has either. The
 --                            rest is this call's: jti is the successor, gen one more than presented, issued_at now
@@ -32,20 +34,29 @@ local now = string.format('%s%06d', time[1], time[2])
 local now_us = tonumber(now)
 
 local record = redis.call('HMGET', KEYS[1], 'state', 'jti', 'gen', 'prev', 'rotated_at', 'issued_at',
-  'absolute_expires_at', 'claims', 'scope', 'aud')
+  'absolute_expires_at', 'claims', 'scope', 'aud', 'created_at')
 local state, jti, gen, prev = record[1], record[2], tonumber(record[3]), record[4]
-local rotated_at, issued_at, absolute = tonumber(record[5]), record[6], record[7] or ''
+local rotated_at, issued_at, created_at = tonumber(record[5]), record[6], tonumber(record[11])
+local stored_end, max_age = record[7] or '', tonumber(ARGV[10])
 local presented, presented_gen, successor = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 
 if state == 'ended' then
   local ended = redis.call('HMGET', KEYS[1], 'reason', 'announced')
   return {'ended', now, ended[1] or '', ended[2] or '0'}
 end
+-- A lower setting holds for older sessions, too. A higher one extends none.
+local absolute = stored_end
+if max_age > 0 and created_at then
+  local by_setting = created_at + max_age * 1000
+  if absolute == '' or by_setting < tonumber(absolute) then
+    absolute = string.format('%.0f', by_setting)
+  end
+end
 if not state or (absolute ~= '' and now_us >= tonumber(absolute)) then
   return {'unknown', now}
 end
-if state ~= 'live' or not (jti and gen and rotated_at and issued_at) then
-  return redis.error_reply('CORRUPT session record: state, jti, gen, rotated_at or issued_at')
+if state ~= 'live' or not (jti and gen and rotated_at and issued_at and (created_at or max_age == 0)) then
+  return redis.error_reply('CORRUPT session record: state, jti, gen, rotated_at, issued_at or created_at')
 end
 
 local function grant(reply)
@@ -65,6 +76,9 @@ end
 local function move_on(word)
   redis.call('HSET', KEYS[1], 'jti', successor, 'gen', string.format('%d', presented_gen + 1),
     'prev', presented, 'rotated_at', now, 'issued_at', now)
+  if absolute ~= stored_end then
+    redis.call('HSET', KEYS[1], 'absolute_expires_at', absolute)
+  end
   local ttl = ARGV[5]
   if absolute ~= '' then
     local left = math.ceil((tonumber(absolute) - now_us) / 1000)

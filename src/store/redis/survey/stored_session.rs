@@ -30,15 +30,25 @@ pub struct CurrentToken {
 }
 
 impl Survey {
-    /// The subject's live sessions, the most recently refreshed first.
-    pub async fn sessions(&mut self, subject: &Subject) -> Result<Vec<SessionRecord>, StoreError> {
+    /// The subject's live sessions, the most recently refreshed first. `max_age` is the nodes' absolute lifetime, where
+    /// it is known.
+    pub async fn sessions(
+        &mut self,
+        subject: &Subject,
+        max_age: Option<Duration>,
+    ) -> Result<Vec<SessionRecord>, StoreError> {
         let key = self.keys.sessions(subject);
-        list_sessions::decode(self.call(&key, &list_sessions::call(&key)).await?)
+        list_sessions::decode(self.call(&key, &list_sessions::call(&key)).await?, max_age)
     }
 
-    pub async fn session(&mut self, subject: &Subject, session: SessionId) -> Result<Found, StoreError> {
+    pub async fn session(
+        &mut self,
+        subject: &Subject,
+        session: SessionId,
+        max_age: Option<Duration>,
+    ) -> Result<Found, StoreError> {
         let key = self.keys.session(subject, session);
-        let lookup = get_session::decode(self.call(&key, &get_session::call(&key)).await?, session)?;
+        let lookup = get_session::decode(self.call(&key, &get_session::call(&key)).await?, session, max_age)?;
         let (ttl, token) = self.ttl_and_token(&key).await?;
         let token = token.filter(|_| matches!(lookup, Lookup::Live { .. }));
         Ok(Found { subject: subject.clone(), lookup, ttl, token })
