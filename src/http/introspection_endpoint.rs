@@ -17,7 +17,7 @@ use crate::gateway::service_keys::Role;
 
 /// Whether the token is active; and of an active one its claims, as they stand in it.
 #[derive(ToSchema)]
-#[schema(example = json!({"active": true, "iss": "https://auth.example", "sub": "alice", "aud": "api", "client_id": "login", "exp": 1_790_000_900, "iat": 1_790_000_000, "jti": "4830719265501837429.T8yqk1rJ2mWcPA5QzX0hVb.1790000000", "sid": "4830719265501837429", "type": "access"}))]
+#[schema(example = json!({"active": true, "iss": "https://auth.example", "sub": "alice", "aud": "api", "client_id": "login", "exp": 1_790_000_900, "iat": 1_790_000_000, "jti": "4830719265501837429.T8yqk1rJ2mWcPA5QzX0hVb.n4bQgYhMfWWaLqgxVrQFaQ", "sid": "4830719265501837429", "type": "access"}))]
 #[expect(dead_code, reason = "it documents what `active` makes")]
 struct Introspection {
     active: bool,

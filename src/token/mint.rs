@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::digest::{Context, SHA256};
+use base64_simd::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use token_gateway_core::clock::Timestamp;
@@ -86,7 +88,8 @@ impl Minter {
         if is_listed { Typ::Jwt } else { Typ::AtJwt }
     }
 
-    /// The claims of RFC 9068 section 2.2, then the session's own, at top level.
+    /// The claims of RFC 9068 section 2.2, then the session's own, at top level. The `jti` comes last, because it names all
+    /// the others.
     fn mint_access(&self, keys: &Keyring, grant: &Grant<'_>) -> Result<(String, u64), CorruptClaims> {
         let issued_at = self.lifetimes_from(grant);
         let (iat, exp) = lifetime(issued_at, self.settings.access_ttl, grant.absolute_expires_at);
@@ -95,13 +98,15 @@ impl Minter {
             .member("aud", grant.audience)
             .member("exp", exp)
             .member("iat", iat)
-            .id("jti", &[grant.jti.as_str(), ".", &iat.to_string()])
             .id("sid", &[grant.jti.session().as_str()])
             .member("client_id", grant.client_id)
             .optional("scope", grant.narrowed.or(grant.scope))
             .claims(grant.claims)?;
+        let typ = self.typ(grant.audience);
+        let name = payload.name(typ);
+        let payload = payload.id("jti", &[grant.jti.as_str(), ".", &name]);
         let signer = keys.access_signer(grant.now.seconds());
-        Ok((signer.seal(self.typ(grant.audience), &payload.finish()), exp - iat))
+        Ok((signer.seal(typ, &payload.finish()), exp - iat))
     }
 
     /// `scope` is the granted scope of the session, so the gateway can refuse a request for more without asking the
@@ -201,6 +206,15 @@ impl Payload {
         Ok(self)
     }
 
+    /// A name for this content: 128 bits of SHA-256 over the `typ` and the members so far. The same content has the same
+    /// name on every node, so a replay is the same token.
+    fn name(&self, typ: Typ) -> String {
+        let mut content = Context::new(&SHA256);
+        content.update(typ.as_str().as_bytes());
+        content.update(&self.0);
+        URL_SAFE_NO_PAD.encode_to_string(&content.finish().as_ref()[..16])
+    }
+
     fn finish(mut self) -> Vec<u8> {
         self.0.push(b'}');
         self.0
@@ -238,6 +252,16 @@ mod tests {
         let payload = payload.id("jti", &["1", ".", "2"]);
         let expected = json!({"iss": "https://a.example/\"x\"", "type": "access", "sub": "Zoë\n\"", "exp": 7, "scope": "a", "jti": "1.2"});
         assert_eq!(read(payload.optional("none", None::<&str>)), expected);
+    }
+
+    #[test]
+    fn a_name_follows_from_typ_and_members() {
+        let name = |typ, scope| payload().optional("scope", scope).name(typ);
+        assert_eq!(name(Typ::AtJwt, Some("a")), name(Typ::AtJwt, Some("a")));
+        assert_eq!(name(Typ::AtJwt, Some("a")).len(), 22);
+        for other in [name(Typ::AtJwt, None), name(Typ::AtJwt, Some("b")), name(Typ::Jwt, Some("a"))] {
+            assert_ne!(name(Typ::AtJwt, Some("a")), other);
+        }
     }
 
     #[test]
