@@ -24,7 +24,7 @@ use clap::{Arg, CommandFactory, Parser, Subcommand};
 
 use self::process::flushed;
 use self::usage::UsageError;
-use crate::config::{Flags, redis_url_help, secrets_help};
+use crate::config::{Flags, check_values, redis_url_help, secrets_help};
 
 /// Sessions for every service with its own login: access tokens, rotating refresh tokens, logout everywhere.
 #[derive(Debug, Parser)]
@@ -66,7 +66,15 @@ enum Command {
 /// Parses the command line, runs the command, and reports an error as one line.
 pub fn main() -> ExitCode {
     tidy_environment();
-    let cli = match Cli::try_parse() {
+    let parsed = Cli::try_parse();
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    if !parsed.as_ref().is_err_and(asks_for_help)
+        && let Err(error) = check_values(&Cli::command(), &arguments)
+    {
+        eprintln!("error: {error}");
+        return ExitCode::from(2);
+    }
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => return show_usage(&error),
     };
@@ -113,6 +121,11 @@ fn tidy_environment() {
 fn unset(name: &OsStr) {
     // SAFETY: called first thing in `main`, before there is any other thread.
     unsafe { std::env::remove_var(name) };
+}
+
+fn asks_for_help(error: &clap::Error) -> bool {
+    use ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+    matches!(error.kind(), DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand)
 }
 
 /// Prints help unchanged, and the first paragraph of an error as one line.

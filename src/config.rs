@@ -4,7 +4,9 @@
 //! flag wins. Empty means unset. A secret can also come as a file, named by `<NAME>_FILE`. A wrong value stops the
 //! start with one line. The line names the setting, and never repeats a secret.
 
+mod arrival;
 pub mod catalog;
+mod invalid_value;
 mod lifetimes;
 mod secrets;
 mod setting;
@@ -22,6 +24,7 @@ use clap::{Args, ValueEnum};
 use token_gateway_core::checker::Rules;
 use token_gateway_core::token::{Alg, Secret};
 
+pub use self::arrival::check_values;
 pub use self::lifetimes::KnownMaxAge;
 use self::lifetimes::{MAX_LIFETIME_SECONDS, RefreshTtl, max_age};
 use self::secrets::secret;

@@ -57,6 +57,7 @@ impl Application {
     /// When an address cannot be bound, or Redis holds a key layout unknown to this release. An absent Redis is no
     /// error: the node starts, is not ready, and answers 503 until Redis is there.
     pub async fn build(settings: Settings, listener: TcpListener) -> Result<Self> {
+        settings.keys.secrets.warnings().for_each(|warning| log::warn!("{warning}"));
         let hangups = key_watch::hangups().context("cannot listen for SIGHUP")?;
         let lifecycle = Data::new(Lifecycle::default());
         let node = Node::new(&settings)?;

@@ -20,7 +20,7 @@ pub struct Check {
 
 impl Check {
     pub fn run(&self) -> Result<ExitCode> {
-        let mut findings = vec![self.settings()];
+        let mut findings = self.settings();
         if findings[0].severity == Severity::Ok || self.flags.redis().is_ok() {
             findings.extend(self.redis()?);
         }
@@ -35,10 +35,15 @@ impl Check {
         Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    fn settings(&self) -> Finding {
+    fn settings(&self) -> Vec<Finding> {
+        let finding = |severity, message: String| Finding::new(severity, "settings", message);
         match self.flags.settings() {
-            Ok(_) => Finding::new(Severity::Ok, "settings", "complete"),
-            Err(error) => Finding::new(Severity::Problem, "settings", format!("{error:#}")),
+            Ok(settings) => {
+                let warnings = settings.keys.secrets.warnings();
+                let warnings = warnings.map(|warning| finding(Severity::Warning, warning));
+                std::iter::once(finding(Severity::Ok, "complete".to_owned())).chain(warnings).collect()
+            }
+            Err(error) => vec![finding(Severity::Problem, format!("{error:#}"))],
         }
     }
 

@@ -44,6 +44,24 @@ Each setting is an environment variable. It is also a flag of the same name (`--
 Secrets come from their variable, or from a file that `<NAME>_FILE` names. `token-gateway init` writes a complete `.env`, and each secret
 to a file of its own. Durations are in the unit of the name.
 
+## Characters around a value
+
+Line ends at the end of a secret are no part of it, in its variable, in its file, and in `REDIS_URL`. Earlier releases took those of a
+variable for a part. So refresh and access tokens that they signed are still accepted, as long as the variable has its line end, and
+a warning at the start says so. Nothing is signed with it any more: the last such token expires `REFRESH_TTL_SECONDS` after the last
+node of an earlier release has stopped. You can then take the line end away.
+
+Everything else that got into a value on its way stops the start, by the name of the variable, file or flag:
+
+- quotes around it, as some versions of `docker run --env-file` leave them. Outside of secrets one quote is enough;
+- white space at an end, and white space with `#` behind it. A `#` without white space before it belongs to the value;
+- a byte order mark at the beginning, also of the files that `SIGNING_KEYS` and `REDIS_TLS_CA` name;
+- control characters; for settings that are no secrets, line ends, too. In `REDIS_URL` also encoded ones, such as `%0A` in a password.
+
+A secret of your choice that breaks these rules can be written as `base64:`, or percent-encoded in `REDIS_URL`.
+
+## All settings
+
 | setting | default | meaning |
 |---|---|---|
 {rows}"

@@ -1,8 +1,10 @@
 //! Secret settings: from the environment or from a file, never from a flag.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use base64_simd::STANDARD;
+use token_gateway_core::token::{Secret, without_line_ends};
 
+use super::invalid_value::{InvalidValue, check_secret, check_value};
 use super::setting::{Setting, parted};
 
 /// A secret setting. Clap does not know these.
@@ -85,20 +87,36 @@ fn help_of(wanted: impl Fn(&SecretSetting) -> bool) -> String {
     help
 }
 
-/// A secret from the variable `NAME`, or from the file named by `NAME_FILE`. Line ends at the end of the file are no
-/// part of the secret.
+/// A secret from the variable `NAME`, or from the file named by `NAME_FILE`. Line ends at its end are no part of it, however
+/// it comes.
 pub fn secret(name: &str) -> Result<Option<String>> {
+    let text = secret_text(name)?.map(|text| without_line_ends(&text).to_owned());
+    Ok(text.filter(|text| !text.is_empty()))
+}
+
+/// A secret for signatures. Those by the variable and its line ends are accepted.
+pub fn signing_secret(name: &str) -> Result<Option<Secret>> {
+    let text = secret_text(name)?.filter(|text| !without_line_ends(text).is_empty());
+    text.map(|text| Secret::parse(&text).map_err(|error| anyhow!("{name}: {error}"))).transpose()
+}
+
+/// The text of a secret, with the line ends of its variable, and without those of its file.
+fn secret_text(name: &str) -> Result<Option<String>> {
     let file = format!("{name}_FILE");
-    match (variable(name)?, variable(&file)?) {
+    match (variable(name)?, path_variable(&file)?) {
         (Some(_), Some(_)) => bail!("{file}: set either this or {name}, not both"),
-        (Some(value), None) => Ok(Some(value)),
+        (Some(value), None) => {
+            check_secret(without_line_ends(&value)).map_err(|error| anyhow!("{name}: {error}"))?;
+            Ok(Some(value))
+        }
         (None, None) => Ok(None),
         (None, Some(path)) => {
             let text = std::fs::read_to_string(&path).with_context(|| format!("{file}: cannot be read"))?;
-            let text = text.trim_end_matches(['\r', '\n']);
+            let text = without_line_ends(&text);
             if text.is_empty() {
                 bail!("{file}: the file is empty");
             }
+            check_secret(text).map_err(|error| anyhow!("{file}: the file {error}"))?;
             Ok(Some(text.to_owned()))
         }
     }
@@ -106,14 +124,23 @@ pub fn secret(name: &str) -> Result<Option<String>> {
 
 /// Whether a secret is set, by value or as a file.
 pub fn variable_is_set(name: &str) -> bool {
-    [name.to_owned(), format!("{name}_FILE")].iter().any(|name| matches!(variable(name), Ok(Some(_))))
+    let is_set = |name: &str| {
+        variable(name).is_ok_and(|value| value.is_some_and(|it| !without_line_ends(&it).is_empty()))
+    };
+    is_set(name) || is_set(&format!("{name}_FILE"))
+}
+
+fn path_variable(name: &str) -> Result<Option<String>> {
+    let path = variable(name)?;
+    path.iter().try_for_each(|path| check_value(path)).map_err(|error| anyhow!("{name}: {error}"))?;
+    Ok(path)
 }
 
 fn variable(name: &str) -> Result<Option<String>> {
     match std::env::var(name) {
         Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
         Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => bail!("{name}: is no UTF-8"),
+        Err(std::env::VarError::NotUnicode(_)) => bail!("{name}: {}", InvalidValue::NotUtf8),
     }
 }
 

@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use token_gateway_core::token::{Alg, InvalidSecret, Secret};
+use token_gateway_core::token::Alg;
 
+use super::invalid_value::check_beginning;
 use super::lifetimes::{AccessTtl, RefreshTtl};
-use super::secrets::secret;
+use super::secrets::signing_secret;
 use crate::token::key_set::{KeySet, Lifetimes};
 use crate::token::keyring::{Keyring, Secrets};
 
@@ -119,18 +120,14 @@ pub fn read_key_set(path: &Path) -> Result<KeySet> {
         bail!("{}: has {length} bytes, more than a key set", place());
     }
     let text = fs::read_to_string(path).with_context(place)?;
+    check_beginning(&text).map_err(|error| anyhow!("{}: {error}", place()))?;
     KeySet::parse(&text).map_err(|error| anyhow!("{}: {error}", place()))
 }
 
 fn secrets() -> Result<Secrets> {
-    let parsed = |name| secret(name)?.map(|text| parse_secret(name, &text)).transpose();
     Ok(Secrets {
-        signing: parsed("SIGNING_SECRET")?,
-        refresh: parsed("REFRESH_SECRET")?,
-        refresh_previous: parsed("REFRESH_SECRET_PREVIOUS")?,
+        signing: signing_secret("SIGNING_SECRET")?,
+        refresh: signing_secret("REFRESH_SECRET")?,
+        refresh_previous: signing_secret("REFRESH_SECRET_PREVIOUS")?,
     })
-}
-
-fn parse_secret(name: &str, text: &str) -> Result<Secret> {
-    Secret::parse(text).map_err(|error: InvalidSecret| anyhow!("{name}: {error}"))
 }

@@ -27,13 +27,12 @@ enum Signer {
 impl SigningKey {
     /// A secret without a `kid`.
     pub fn hs256(secret: &Secret, typs: &[Typ]) -> Self {
-        Self::from_secret(None, typs, secret.expose())
+        Self::hmac(VerifyingKey::hs256(typs, secret), secret.expose())
     }
 
-    fn from_secret(kid: Option<String>, typs: &[Typ], secret: &[u8]) -> Self {
+    fn hmac(verifying: VerifyingKey, secret: &[u8]) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
-        let verifying = Arc::new(VerifyingKey::hmac(kid, typs, secret));
-        Self { verifying, signer: Signer::Hmac(Box::new(key)) }
+        Self { verifying: Arc::new(verifying), signer: Signer::Hmac(Box::new(key)) }
     }
 
     pub fn from_jwk(jwk: &PrivateJwk) -> Result<Self, InvalidKey> {
@@ -43,7 +42,9 @@ impl SigningKey {
             Signs::Refresh => (None, &Typ::REFRESH[..]),
         };
         let (public, signer) = match material {
-            Material::Secret(secret) => return Ok(Self::from_secret(kid, typs, &secret)),
+            Material::Secret(secret) => {
+                return Ok(Self::hmac(VerifyingKey::hmac(kid, typs, &secret), &secret));
+            }
             Material::Ec(pair) => (pair.public_key().as_ref().to_vec(), Signer::Ec(pair)),
             Material::Ed(pair) => (pair.public_key().as_ref().to_vec(), Signer::Ed(pair)),
             Material::Rsa(pair) => (pair.public_key().as_ref().to_vec(), Signer::Rsa(pair)),

@@ -8,6 +8,7 @@ mod healthcheck;
 pub mod help;
 mod init;
 mod keys;
+mod line_ends;
 mod outside;
 mod refusals;
 mod secrets;
@@ -16,6 +17,7 @@ mod service_key;
 mod sessions;
 mod settings;
 mod stats;
+mod stray;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

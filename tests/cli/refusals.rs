@@ -7,7 +7,7 @@ use crate::GATEWAY;
 
 /// Demands exit code 2 and one line with `name` in it; hands it back.
 #[track_caller]
-fn expect_refusal(ended: &Ended, name: &str) -> String {
+pub(super) fn expect_refusal(ended: &Ended, name: &str) -> String {
     assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{name}: {ended:?}");
     let line = ended.stderr.strip_suffix('\n').unwrap_or_else(|| panic!("{ended:?}"));
     assert!(!line.contains('\n') && line.starts_with("error: "), "{ended:?}");
@@ -16,7 +16,7 @@ fn expect_refusal(ended: &Ended, name: &str) -> String {
 }
 
 #[track_caller]
-fn refuses(settings: &[(&str, &str)], name: &str) -> String {
+pub(super) fn refuses(settings: &[(&str, &str)], name: &str) -> String {
     expect_refusal(&run(&mut GATEWAY.command("serve", settings)), name)
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use token_gateway_core::token::Alg;
 use token_gateway_testkit::eventually;
-use token_gateway_testkit::gateway::{Gateway, ISSUER};
+use token_gateway_testkit::gateway::{Gateway, ISSUER, SIGNING_SECRET};
 use token_gateway_testkit::keys::Keys;
 use token_gateway_verify::{AccessRefusal, Outcome, TokenRefusal, Unknown, Verifier};
 
@@ -133,4 +133,20 @@ async fn what_is_wrong_with_the_settings_is_said_at_the_start() {
     assert!(new().start().expect_err("no keys").to_string().contains("keys"));
     let keys = new().jwks("http://127.0.0.1:1/jwks.json").expect("a URL");
     assert!(keys.start().expect_err("no feed").to_string().contains("feed"));
+}
+
+/// A secret out of a file or a Kubernetes Secret often ends with a line end.
+#[tokio::test]
+async fn line_ends_at_the_end_of_the_secret_are_no_part_of_it() {
+    let gateway = GATEWAY.embedded();
+    let tokens = gateway.api().login("alice").await;
+    let former = Craft::access(&tokens.access).under("signing-secret-of-the-tests-0123456789\n").sign();
+    for (ends, takes_former) in [("\n", true), ("\r\n", false), ("", false)] {
+        let builder = Verifier::builder(ISSUER, "api").secret(&format!("{SIGNING_SECRET}{ends}"));
+        let builder = builder.expect("a good secret").feed(over_http(&gateway));
+        let verifier = fresh(builder.start().expect("sound settings")).await;
+        accepted(&verifier, &tokens.access).await;
+        let outcome = verifier.verify(&former).await;
+        assert_eq!(matches!(outcome, Outcome::Accepted(_)), takes_former, "{ends:?}: {outcome:?}");
+    }
 }

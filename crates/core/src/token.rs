@@ -27,6 +27,6 @@ pub(crate) use jws::Fingerprint;
 pub use jws::Parts;
 pub use refresh_token::RefreshToken;
 pub use refusal::TokenRefusal;
-pub use secret::{InvalidSecret, Secret};
+pub use secret::{InvalidSecret, Secret, without_line_ends};
 pub use unusable_jwk::UnusableJwk;
 pub use verifying_key::{VerifyingKey, find_access_key, open_refresh_token};

@@ -101,13 +101,17 @@ pub struct Parsed {
 const URL_FORMS: &str = "must be redis://[user:password@]host[:port][/db], redis+sentinel://host:port,host:port/master-name \
                      or redis+cluster://host:port,host:port; rediss in place of redis for TLS";
 
-/// Reads `REDIS_URL`.
+/// No user and no password of Redis has one. It came from a file with a line end, which was then encoded.
+const CONTROL_CHARACTER: &str =
+    "the user or the password holds a control character, such as %0A, a line end; leave it out";
+
+/// Reads `REDIS_URL`. Line ends at its end are no part of it.
 ///
 /// # Errors
 ///
 /// The right forms; never the URL, because it may hold a password.
 pub fn parse(url: &str) -> Result<Parsed, &'static str> {
-    let (scheme, rest) = url.split_once("://").ok_or(URL_FORMS)?;
+    let (scheme, rest) = url.trim_end_matches(['\r', '\n']).split_once("://").ok_or(URL_FORMS)?;
     let (tls, kind) = match scheme.strip_prefix("rediss") {
         Some(kind) => (true, kind),
         None => (false, scheme.strip_prefix("redis").ok_or(URL_FORMS)?),
@@ -140,6 +144,10 @@ pub fn parse(url: &str) -> Result<Parsed, &'static str> {
     // Connections do not give the client library's name: a user with the least rights may not, and each time
     // `ACL LOG` would note it.
     let redis = infos[0].redis_settings().clone().set_db(db.into()).set_skip_set_lib_name();
+    if [redis.username(), redis.password()].into_iter().flatten().any(|text| text.contains(char::is_control))
+    {
+        return Err(CONTROL_CHARACTER);
+    }
     Ok(Parsed { topology, redis, tls })
 }
 
@@ -268,6 +276,17 @@ mod tests {
         assert_eq!(read("rediss+sentinel://one,two:5000/m/2"), (sentinel, true, 2));
         let redis = parse("redis+cluster://us%2Cer:p%40ss@one,two").unwrap().redis;
         assert_eq!((redis.username(), redis.password()), (Some("us,er"), Some("p@ss")));
+    }
+
+    #[test]
+    fn line_ends_at_the_end_are_no_part_of_the_url_and_control_characters_no_part_of_a_password() {
+        for ends in ["\n", "\r\n", "\n\n"] {
+            let topology = Topology::Standalone(at("one", 6379));
+            assert_eq!(read(&format!("redis://one/3{ends}")), (topology, false, 3));
+        }
+        for url in ["redis://:p%0A@one", "redis://u%00:p@one", "redis+sentinel://u:p%7f@one/m"] {
+            assert_eq!(parse(url).err(), Some(CONTROL_CHARACTER), "{url}");
+        }
     }
 
     #[test]

@@ -138,7 +138,8 @@ impl Builder {
         Ok(self)
     }
 
-    /// The gateway's `SIGNING_SECRET`. Prefer published keys: a holder of the secret can mint access tokens.
+    /// The gateway's `SIGNING_SECRET`; line ends at its end are no part of it. Prefer published keys: a holder of the secret
+    /// can mint access tokens.
     ///
     /// # Errors
     ///

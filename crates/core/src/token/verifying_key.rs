@@ -32,20 +32,28 @@ pub struct VerifyingKey {
 }
 
 enum Material {
-    Hmac(Box<hmac::Key>),
+    /// One key, or the key and the same secret with its line ends; see [`Secret::expose_with_line_ends`].
+    Hmac(Vec<hmac::Key>),
     Public(ParsedPublicKey),
 }
 
 impl VerifyingKey {
     /// A secret without a `kid`, for access tokens.
     pub fn from_secret(secret: &Secret) -> Self {
-        Self::hmac(None, &Typ::ACCESS, secret.expose())
+        Self::hs256(&Typ::ACCESS, secret)
+    }
+
+    /// A secret without a `kid`, for tokens of these types.
+    pub fn hs256(typs: &[Typ], secret: &Secret) -> Self {
+        let accepted = std::iter::once(secret.expose()).chain(secret.expose_with_line_ends());
+        let keys = accepted.map(|bytes| hmac::Key::new(hmac::HMAC_SHA256, bytes)).collect();
+        Self::new(Alg::Hs256, None, typs, Material::Hmac(keys))
     }
 
     /// A secret for tokens of these types.
     pub fn hmac(kid: Option<String>, typs: &[Typ], secret: &[u8]) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
-        Self::new(Alg::Hs256, kid, typs, Material::Hmac(Box::new(key)))
+        Self::new(Alg::Hs256, kid, typs, Material::Hmac(vec![key]))
     }
 
     /// A public key for tokens of these types. `public` is a point for ES256, 32 bytes for EdDSA, PKCS #1 for RSA.
@@ -94,11 +102,11 @@ impl VerifyingKey {
     /// Checks the signature. Nothing else of the token is checked.
     pub(crate) fn check_signature(&self, parts: &Parts<'_>) -> Result<(), TokenRefusal> {
         let (message, signature) = (parts.message.as_bytes(), parts.signature()?);
-        let verified = match &self.material {
-            Material::Hmac(key) => hmac::verify(key, message, &signature),
-            Material::Public(public) => public.verify_sig(message, &signature),
+        let holds = match &self.material {
+            Material::Hmac(keys) => keys.iter().any(|key| hmac::verify(key, message, &signature).is_ok()),
+            Material::Public(public) => public.verify_sig(message, &signature).is_ok(),
         };
-        verified.map_err(|_| TokenRefusal::Signature)
+        if holds { Ok(()) } else { Err(TokenRefusal::Signature) }
     }
 
     /// The payload, once the signature holds.
