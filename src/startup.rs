@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::config::{Settings, StoreSettings};
+use crate::config::{Settings, StoreSettings, line_end_warnings};
 use crate::gateway::Gateway;
 use crate::gateway::repair;
 use crate::http::{self, EventLoopLag, Lifecycle};
@@ -57,7 +57,7 @@ impl Application {
     /// When an address cannot be bound, or Redis holds a key layout unknown to this release. An absent Redis is no
     /// error: the node starts, is not ready, and answers 503 until Redis is there.
     pub async fn build(settings: Settings, listener: TcpListener) -> Result<Self> {
-        settings.keys.secrets.warnings().for_each(|warning| log::warn!("{warning}"));
+        line_end_warnings().iter().for_each(|warning| log::warn!("{warning}"));
         let hangups = key_watch::hangups().context("cannot listen for SIGHUP")?;
         let lifecycle = Data::new(Lifecycle::default());
         let node = Node::new(&settings)?;

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::process::on_runtime;
-use crate::config::{Flags, StoreSettings};
+use crate::config::{Flags, StoreSettings, line_end_warnings};
 use crate::store::redis::inspect::{Finding, Severity, inspect};
 
 #[derive(Debug, Args)]
@@ -38,9 +38,9 @@ impl Check {
     fn settings(&self) -> Vec<Finding> {
         let finding = |severity, message: String| Finding::new(severity, "settings", message);
         match self.flags.settings() {
-            Ok(settings) => {
-                let warnings = settings.keys.secrets.warnings();
-                let warnings = warnings.map(|warning| finding(Severity::Warning, warning));
+            Ok(_) => {
+                let warnings = line_end_warnings();
+                let warnings = warnings.into_iter().map(|warning| finding(Severity::Warning, warning));
                 std::iter::once(finding(Severity::Ok, "complete".to_owned())).chain(warnings).collect()
             }
             Err(error) => vec![finding(Severity::Problem, format!("{error:#}"))],

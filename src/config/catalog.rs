@@ -47,9 +47,9 @@ to a file of its own. Durations are in the unit of the name.
 ## Characters around a value
 
 Line ends at the end of a secret are no part of it, in its variable, in its file, and in `REDIS_URL`. Earlier releases took those of a
-variable for a part. So refresh and access tokens that they signed are still accepted, as long as the variable has its line end, and
-a warning at the start says so. Nothing is signed with it any more: the last such token expires `REFRESH_TTL_SECONDS` after the last
-node of an earlier release has stopped. You can then take the line end away.
+variable for a part. So refresh and access tokens that they signed are still accepted, as long as the variable or the file has its line
+end. Nothing is signed with it any more: the last such token expires `REFRESH_TTL_SECONDS` after the last node of an earlier release has
+stopped. A warning at the start names such a variable. You can then take the line end away.
 
 Everything else that got into a value on its way stops the start, by the name of the variable, file or flag:
 

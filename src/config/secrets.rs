@@ -64,6 +64,9 @@ pub const SECRET_SETTINGS: [SecretSetting; 6] = [
     },
 ];
 
+/// The secrets for signatures.
+const SIGNING_SECRETS: [&str; 3] = ["SIGNING_SECRET", "REFRESH_SECRET", "REFRESH_SECRET_PREVIOUS"];
+
 /// The end of `serve --help`.
 pub fn secrets_help() -> String {
     let all = help_of(|_| true);
@@ -94,13 +97,27 @@ pub fn secret(name: &str) -> Result<Option<String>> {
     Ok(text.filter(|text| !text.is_empty()))
 }
 
-/// A secret for signatures. Those by the variable and its line ends are accepted.
+/// A secret for signatures. Those by the whole text, line ends included, are accepted, because another node may have made
+/// them.
 pub fn signing_secret(name: &str) -> Result<Option<Secret>> {
     let text = secret_text(name)?.filter(|text| !without_line_ends(text).is_empty());
     text.map(|text| Secret::parse(&text).map_err(|error| anyhow!("{name}: {error}"))).transpose()
 }
 
-/// The text of a secret, with the line ends of its variable, and without those of its file.
+/// Warnings of secrets for signatures whose variable ends with line ends. A file usually has one.
+pub fn line_end_warnings() -> Vec<String> {
+    let ends = |value: &String| without_line_ends(value) != value && !value.starts_with("base64:");
+    let has_line_end = |name: &&str| variable(name).ok().flatten().as_ref().is_some_and(ends);
+    let warning = |name: &str| {
+        format!(
+            "{name}: ends with a line end, which is no part of the secret; tokens that an earlier release signed with it are \
+             still accepted. Take it away REFRESH_TTL_SECONDS after the last such node has stopped"
+        )
+    };
+    SIGNING_SECRETS.iter().filter(|name| has_line_end(name)).map(|name| warning(name)).collect()
+}
+
+/// The text of a secret, with the line ends at its end.
 fn secret_text(name: &str) -> Result<Option<String>> {
     let file = format!("{name}_FILE");
     match (variable(name)?, path_variable(&file)?) {
@@ -112,12 +129,11 @@ fn secret_text(name: &str) -> Result<Option<String>> {
         (None, None) => Ok(None),
         (None, Some(path)) => {
             let text = std::fs::read_to_string(&path).with_context(|| format!("{file}: cannot be read"))?;
-            let text = without_line_ends(&text);
-            if text.is_empty() {
+            if without_line_ends(&text).is_empty() {
                 bail!("{file}: the file is empty");
             }
-            check_secret(text).map_err(|error| anyhow!("{file}: the file {error}"))?;
-            Ok(Some(text.to_owned()))
+            check_secret(without_line_ends(&text)).map_err(|error| anyhow!("{file}: the file {error}"))?;
+            Ok(Some(text))
         }
     }
 }

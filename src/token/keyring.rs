@@ -24,26 +24,6 @@ pub struct Secrets {
     pub refresh_previous: Option<Secret>,
 }
 
-impl Secrets {
-    /// Those with line ends behind them, each as a warning.
-    pub fn warnings(&self) -> impl Iterator<Item = String> {
-        let named = [
-            ("SIGNING_SECRET", &self.signing),
-            ("REFRESH_SECRET", &self.refresh),
-            ("REFRESH_SECRET_PREVIOUS", &self.refresh_previous),
-        ];
-        let ends = |secret: &Option<Secret>| {
-            secret.as_ref().is_some_and(|secret| secret.expose_with_line_ends().is_some())
-        };
-        named.into_iter().filter(move |(_, secret)| ends(secret)).map(|(name, _)| {
-            format!(
-                "{name}: ends with a line end, which is no part of the secret; tokens that an earlier release signed with it \
-                 are still accepted. Take the line end away REFRESH_TTL_SECONDS after the last such node has stopped"
-            )
-        })
-    }
-}
-
 /// A key, and the start of its signing.
 struct Scheduled {
     key: SigningKey,

@@ -39,16 +39,22 @@ async fn expect_accepted(api: &Api, tokens: &Tokens) {
     assert_eq!(api.send(introspect).await.json()["active"], true);
 }
 
+/// A node with its secrets in files, with a line feed at their ends.
+fn node_with_files(redis: &Redis) -> Gateway {
+    let mut serve = GATEWAY.command("serve", &[("REDIS_URL", &redis.url())]);
+    let secrets =
+        [("SIGNING_SECRET", SIGNING_SECRET), ("REFRESH_SECRET", REFRESH_SECRET), ("SERVICE_KEYS", WEB.entry)];
+    let files = secrets.map(|(name, text)| (name, file(&format!("{text}\n"))));
+    for (name, (_, path)) in &files {
+        serve.env_remove(name).env(format!("{name}_FILE"), path);
+    }
+    Gateway::run(serve)
+}
+
 #[tokio::test]
 async fn nodes_agree_on_a_secret_with_line_ends_in_its_variable_on_one_and_in_its_file_on_the_other() {
     let redis = Redis::start();
-    let files: Vec<_> =
-        [SIGNING_SECRET, REFRESH_SECRET, WEB.entry].map(|text| file(&format!("{text}\n"))).into();
-    let mut serve = GATEWAY.command("serve", &[("REDIS_URL", &redis.url())]);
-    for (name, (_, path)) in ["SIGNING_SECRET", "REFRESH_SECRET", "SERVICE_KEYS"].iter().zip(&files) {
-        serve.env_remove(name).env(format!("{name}_FILE"), path);
-    }
-    let by_file = Gateway::run(serve);
+    let by_file = node_with_files(&redis);
     for ends in ["", "\n", "\r\n", "\n\n", "\r"] {
         let by_variable = node(&redis, |text| format!("{text}{ends}"));
         let (one, other) = (by_variable.api(), by_file.api());
@@ -78,6 +84,18 @@ async fn tokens_of_a_node_that_took_the_line_end_for_a_part_of_the_secret_are_ac
     plain.me(Method::GET, "", &plain.login("bob").await.access).await.sessions();
     let shown = api.user(Method::GET, "alice", &format!("/{}", other.session)).await.json();
     assert_eq!((&shown["state"], &shown["reason"]), (&Value::from("ended"), &Value::from("logout")));
+}
+
+/// The nodes of the example, each upgraded with the settings that it has.
+#[tokio::test]
+async fn a_node_with_files_takes_the_tokens_of_a_former_node_with_variables() {
+    let redis = Redis::start();
+    let (plain, by_file) = (GATEWAY.start(&redis), node_with_files(&redis));
+    let former = under_former_secrets(&plain.api().login("alice").await);
+    expect_accepted(&by_file.api(), &former).await;
+    let next = by_file.api().refresh(&former.refresh).await.tokens();
+    assert_eq!(plain.api().refresh(&next.refresh).await.status, 200, "nothing is signed with the line end");
+    assert!(!by_file.log().contains("line end"), "a file usually has one: {}", by_file.log());
 }
 
 #[tokio::test]
