@@ -4,6 +4,8 @@
 //! A stream begins with the events of the whole retention, or with those after `Last-Event-ID`, and goes on with new
 //! ones:
 //!
+//! Events are ASCII: a subscriber that takes U+2028 for the end of a line would lose the logout of such a subject.
+//!
 //! - `ended`: a session has ended. The same session may come several times.
 //! - `fresh`, at least once a second: all sessions that had ended until `stale_ms` before have been sent. Its `id` is
 //!   the point to resume from: the time of the latest event, on the clock of Redis. A node cut off from the feed ends
@@ -15,6 +17,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use serde::Serialize;
 use sse_stream::Sse;
+use token_gateway_core::ascii_json::to_ascii_json;
 use token_gateway_core::clock::Timestamp;
 use token_gateway_core::feed::sse::{self, FreshEvent};
 use token_gateway_core::feed::{Denylist, RevocationEvent, timing};
@@ -151,8 +154,8 @@ fn fresh(denylist: &Denylist) -> Option<Vec<u8>> {
 }
 
 fn event(name: &str, id: Option<u64>, data: &impl Serialize) -> Vec<u8> {
-    let data = serde_json::to_string(data).expect("plain data serializes");
-    let event = Sse { id: id.map(|id| id.to_string()), ..Sse::default() }.event(name).data(data);
+    let event =
+        Sse { id: id.map(|id| id.to_string()), ..Sse::default() }.event(name).data(to_ascii_json(data));
     event.encode().expect("no line break in a name or a number").to_vec()
 }
 
