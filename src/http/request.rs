@@ -46,8 +46,8 @@ pub fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, ErrorResponse> {
     Ok(value)
 }
 
-/// A path cut short, with room left for the problem.
-fn shortened(mut path: String) -> String {
+/// A name or path cut short, with room left for the problem.
+pub fn shortened(mut path: String) -> String {
     if path.len() > 64 {
         path.truncate(path.floor_char_boundary(61));
         path.push_str("...");

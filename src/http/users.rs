@@ -3,7 +3,7 @@
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 use token_gateway_core::session::{Reason, SessionId, Subject};
 use utoipa::ToSchema;
 
@@ -23,9 +23,10 @@ use crate::view::{self, schema};
 #[schema(as = Claims, example = json!({"claims": {"role": "guest"}}))]
 pub struct Patch {
     /// At most 2048 bytes of JSON, 8 levels deep. Reserved: iss, sub, aud, exp, nbf, iat, jti, sid, gen, type,
-    /// client_id, scope, cnf.
+    /// client_id, scope, cnf. Whole numbers are exact, from -9223372036854775808 to 18446744073709551615; fractions
+    /// are IEEE doubles.
     #[schema(value_type = Object)]
-    pub claims: Map<String, Value>,
+    pub claims: Box<RawValue>,
 }
 
 /// List a user's sessions

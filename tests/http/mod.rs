@@ -9,6 +9,7 @@ mod jwt;
 mod key_set;
 mod me;
 mod metadata;
+mod numbers;
 mod openapi;
 mod revocations;
 mod revoke;
