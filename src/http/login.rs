@@ -14,6 +14,7 @@ use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, SchemaFo
 
 use super::arrival::Arrived;
 use super::error::ErrorResponse;
+use super::query::Query;
 use super::request::{self, Object};
 use super::{answer, credentials};
 use crate::gateway::Gateway;
@@ -105,6 +106,7 @@ pub async fn issue(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ErrorResponse> {
     let service = credentials::service(&http, &gateway.services, Role::Issue)?;
+    Query::none(&http)?;
     let body: LoginBody = request::json(&http, payload).await?;
     let login = login(body, &service.name, &gateway.settings.issuer)?;
     let issued = gateway.issue(gateway.begin(arrived), &login).await?;

@@ -3,12 +3,12 @@
 //! The session of the token is looked up in the store each time. So a token is refused as soon as its session has
 //! ended, before it expires.
 
-use actix_web::web::{Data, Query};
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
 
 use super::arrival::Arrived;
 use super::error::ErrorResponse;
+use super::query::{self, Query};
 use super::request::AnySession;
 use super::{answer, credentials, request};
 use crate::gateway::Gateway;
@@ -16,20 +16,11 @@ use crate::view;
 
 /// `?except=current` spares the session of the caller. Anything else is refused: a typing error must not end all
 /// sessions.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Which {
-    except: Option<String>,
-}
-
-impl Which {
-    pub fn spares_current(http: &HttpRequest) -> Result<bool, ErrorResponse> {
-        match Query::<Self>::from_query(http.query_string()).map(Query::into_inner) {
-            Ok(Self { except: None }) => Ok(false),
-            Ok(Self { except: Some(except) }) if except == "current" => Ok(true),
-            Ok(_) => Err(ErrorResponse::field("except", "must be 'current'")),
-            Err(_) => Err(ErrorResponse::Request("the only parameter here is 'except'")),
-        }
+pub fn spares_current(http: &HttpRequest) -> Result<bool, ErrorResponse> {
+    match Query::read(http, &["except"])?.get("except") {
+        None => Ok(false),
+        Some("current") => Ok(true),
+        Some(_) => Err(ErrorResponse::field("except", "must be 'current'")),
     }
 }
 
@@ -45,9 +36,11 @@ impl Which {
 pub async fn list(
     Arrived(arrived): Arrived,
     http: HttpRequest,
+    payload: Payload,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ErrorResponse> {
     let token = credentials::access_token(&http)?;
+    query::nothing(&http, payload).await?;
     let (sessions, own) =
         gateway.own_sessions(gateway.begin(arrived), token).await?.map_err(|_| ErrorResponse::Access)?;
     Ok(answer::list(&sessions, Some(own)))
@@ -62,7 +55,7 @@ pub async fn list(
     params((
         "except" = Option<String>,
         Query,
-        description = "`current` spares the session of the access token. No other parameter is taken.",
+        description = "`current` spares the session of the access token.",
         pattern = "^current$",
         nullable = false,
         example = "current",
@@ -73,10 +66,12 @@ pub async fn list(
 pub async fn end_all(
     Arrived(arrived): Arrived,
     http: HttpRequest,
+    payload: Payload,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ErrorResponse> {
     let token = credentials::access_token(&http)?;
-    let spares_own = Which::spares_current(&http)?;
+    let spares_own = spares_current(&http)?;
+    request::no_members(&http, payload).await?;
     let ended = gateway.log_out_everywhere(gateway.begin(arrived), token, spares_own).await?;
     Ok(answer::ended(&ended.map_err(|_| ErrorResponse::Access)?))
 }
@@ -94,9 +89,11 @@ pub async fn end_all(
 pub async fn end_one(
     Arrived(arrived): Arrived,
     http: HttpRequest,
+    payload: Payload,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ErrorResponse> {
-    let (deadline, session) = (gateway.begin(arrived), request::session(&http));
-    let ended = gateway.log_out(deadline, credentials::access_token(&http)?, session).await?;
+    let token = credentials::access_token(&http)?;
+    query::nothing(&http, payload).await?;
+    let ended = gateway.log_out(gateway.begin(arrived), token, request::session(&http)).await?;
     Ok(answer::ended(&ended.map_err(|_| ErrorResponse::Access)?))
 }

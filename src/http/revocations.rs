@@ -12,7 +12,7 @@
 //!   its streams. A client without `fresh` for some seconds asks another node.
 
 use actix_web::http::header::CACHE_CONTROL;
-use actix_web::web::{Bytes, Data};
+use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use serde::Serialize;
@@ -26,9 +26,9 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
-use super::credentials;
 use super::error::ErrorResponse;
 use super::health::Lifecycle;
+use super::{credentials, query};
 use crate::gateway::Gateway;
 use crate::gateway::service_keys::Role;
 use crate::view::schema;
@@ -63,10 +63,12 @@ pub struct EndedEventSchema {
 )]
 pub async fn stream(
     http: HttpRequest,
+    payload: Payload,
     gateway: Data<Gateway>,
     lifecycle: Data<Lifecycle>,
 ) -> Result<HttpResponse, ErrorResponse> {
     credentials::service(&http, &gateway.services, Role::Feed)?;
+    query::nothing(&http, payload).await?;
     let since = since(&http)?;
     let fresh = fresh(&gateway.denylist).ok_or(ErrorResponse::Unavailable)?;
     let (held, later) = gateway.denylist.events_since(since);

@@ -11,6 +11,7 @@ mod me;
 mod metadata;
 mod numbers;
 mod openapi;
+mod parameters;
 mod revocations;
 mod revoke;
 mod rotation;
