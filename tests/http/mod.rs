@@ -18,6 +18,7 @@ mod rotation;
 mod secrets;
 mod sessions;
 mod state;
+mod stray_bearer;
 mod token;
 mod users;
 mod verify;

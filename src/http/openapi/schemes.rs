@@ -22,7 +22,8 @@ impl Modify for Schemes {
 }
 
 fn service_key() -> Http {
-    let what = "A service key. A requirement names the role that it must have.";
+    let what = "A service key. A requirement names the role that it must have. At `/oauth/token` and `/oauth/revoke` a Bearer \
+                in the form of a JWT, an empty one, `undefined` and `null` count as none.";
     HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(what)).build()
 }
 
