@@ -1,7 +1,8 @@
 //! `/v1/me/sessions`: users and their own sessions, by access token.
 //!
 //! The session of the token is looked up in the store each time. So a token is refused as soon as its session has
-//! ended, before it expires.
+//! ended, before it expires. Its audience must be among `ME_AUDIENCES` (RFC 9068 section 4): a service for which a token is
+//! meant must not list or end the devices of its user.
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -25,6 +26,8 @@ pub fn spares_current(http: &HttpRequest) -> Result<bool, ErrorResponse> {
 }
 
 /// List one's own sessions
+///
+/// Needs an access token whose `aud` is in `ME_AUDIENCES`. Its session is looked up each time.
 #[utoipa::path(
     get,
     path = "/v1/me/sessions",
@@ -47,6 +50,8 @@ pub async fn list(
 }
 
 /// Log out everywhere, or everywhere else
+///
+/// Needs an access token whose `aud` is in `ME_AUDIENCES`.
 #[utoipa::path(
     delete,
     path = "/v1/me/sessions",
@@ -77,6 +82,8 @@ pub async fn end_all(
 }
 
 /// Log out one's own session, one device
+///
+/// Needs an access token whose `aud` is in `ME_AUDIENCES`.
 #[utoipa::path(
     delete,
     path = "/v1/me/sessions/{sid}",

@@ -1,5 +1,6 @@
 //! The HTTP surface, one file per resource; `POST /oauth/token` has three.
 
+mod audiences;
 mod clients;
 pub mod craft;
 mod docs;

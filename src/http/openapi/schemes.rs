@@ -33,7 +33,8 @@ fn service_basic() -> Http {
 }
 
 fn access_token() -> Http {
-    let what = "An access token (RFC 9068), whose session is looked up each time.";
+    let what =
+        "An access token (RFC 9068) for one of `ME_AUDIENCES` at `/v1/me`, and for `AUDIENCE` at `/verify`.";
     let http = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
     http.description(Some(what)).build()
 }
