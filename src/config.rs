@@ -93,6 +93,9 @@ pub struct Flags {
     /// Audiences, comma-separated, whose verifiers want the header `typ: JWT` instead of `at+jwt`
     #[arg(long, env = "TYP_JWT_AUDIENCES", value_delimiter = ',', value_parser = audience)]
     typ_jwt_audiences: Vec<String>,
+    /// Audiences, comma-separated, whose access tokens may list and end the sessions of their user at /v1/me [default: the one in AUDIENCE]
+    #[arg(long, env = "ME_AUDIENCES", value_delimiter = ',', value_parser = audience)]
+    me_audiences: Vec<String>,
     #[command(flatten)]
     keys: KeyFlags,
     #[command(flatten)]
@@ -222,6 +225,9 @@ impl Flags {
         if self.audience == issuer {
             bail!("AUDIENCE: must differ from ISSUER, which is the audience of refresh tokens");
         }
+        if self.me_audiences.contains(&issuer) {
+            bail!("ME_AUDIENCES: must not hold ISSUER, which is the audience of refresh tokens");
+        }
         self.ends.check(&self.redis)?;
         if self.ends.access.access_ttl_seconds > self.refresh.refresh_ttl_seconds {
             bail!("ACCESS_TTL_SECONDS: must not exceed REFRESH_TTL_SECONDS");
@@ -255,12 +261,17 @@ impl Flags {
             gateway: GatewaySettings {
                 issuer,
                 audience: self.audience.clone(),
+                me_audiences: self.me_audiences(),
                 store_timeout: self.redis.timeout(),
                 jwks_max_age: self.keys.jwks_max_age(),
             },
             shutdown_grace: seconds(self.shutdown_grace_seconds),
             unready_first: UNREADY_BEFORE_CLOSE.min(seconds(self.shutdown_grace_seconds) / 10),
         })
+    }
+
+    fn me_audiences(&self) -> Vec<String> {
+        if self.me_audiences.is_empty() { vec![self.audience.clone()] } else { self.me_audiences.clone() }
     }
 
     fn policy(&self) -> Policy {

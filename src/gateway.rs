@@ -57,6 +57,8 @@ pub struct GatewaySettings {
     pub issuer: String,
     /// `aud` of access tokens where the session names none.
     pub audience: String,
+    /// The values of `aud` that are accepted from users who ask for their own sessions.
+    pub me_audiences: Vec<String>,
     /// One deadline for the store part of a request.
     pub store_timeout: Duration,
     /// How long verifiers may keep the published keys.

@@ -79,11 +79,12 @@ impl Tokens {
         self.minter.mint(&self.keys(), grant)
     }
 
-    /// Checks everything about a token of either kind but its times.
+    /// Checks everything about a token of either kind, for any audience, but its times.
     pub fn open(&self, token: &str) -> Result<Opened, TokenRefusal> {
         let keys = self.keys();
         if let Ok((payload, typ)) = keys.access_payload(token) {
-            return Ok(Opened { kind: Kind::Access(self.access_token(&payload, typ)?), payload });
+            let token = self.access_token(&payload, typ, Audiences::Any)?;
+            return Ok(Opened { kind: Kind::Access(token), payload });
         }
         let payload = keys.refresh_payload(token)?;
         Ok(Opened {
@@ -99,17 +100,22 @@ impl Tokens {
         RefreshToken::read(&payload, &self.minter.settings.issuer)
     }
 
-    /// Checks everything about an access token but its times; see [`AccessToken::live_at`]. Any
-    /// audience will do but the issuer, which is the audience of refresh tokens.
-    pub fn open_access(&self, token: &str) -> Result<AccessToken, TokenRefusal> {
+    /// Checks everything about an access token for one of these audiences but its times; see
+    /// [`AccessToken::live_at`]. The issuer is never among them, because it is the audience of refresh tokens.
+    pub fn open_access(&self, token: &str, audiences: Audiences<'_>) -> Result<AccessToken, TokenRefusal> {
         let (payload, typ) = self.keys().access_payload(token)?;
-        self.access_token(&payload, typ)
+        self.access_token(&payload, typ, audiences)
     }
 
-    fn access_token(&self, payload: &[u8], typ: Typ) -> Result<AccessToken, TokenRefusal> {
+    fn access_token(
+        &self,
+        payload: &[u8],
+        typ: Typ,
+        audiences: Audiences<'_>,
+    ) -> Result<AccessToken, TokenRefusal> {
         let acceptance = Acceptance {
             issuer: &self.minter.settings.issuer,
-            audiences: Audiences::Any,
+            audiences,
             typ_jwt: Audiences::Only(&self.minter.settings.jwt_audiences),
         };
         AccessToken::accept(typ, payload, &acceptance)

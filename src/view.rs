@@ -4,6 +4,7 @@ pub mod schema;
 
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use token_gateway_core::clock::Timestamp;
 use token_gateway_core::session::{Reason, SessionId};
 use utoipa::ToSchema;
@@ -108,7 +109,7 @@ pub struct LiveSession {
     state: &'static str,
     /// The claims in every access token of the session.
     #[schema(value_type = Object)]
-    pub claims: Value,
+    pub claims: Box<RawValue>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -134,8 +135,11 @@ impl Session {
     pub fn new(session: SessionId, found: &Lookup) -> Option<Self> {
         match found {
             Lookup::Live { record, claims, .. } => {
-                let live =
-                    LiveSession { item: ListedSession::new(record), state: "live", claims: value(claims) };
+                let live = LiveSession {
+                    item: ListedSession::new(record),
+                    state: "live",
+                    claims: as_stored(claims),
+                };
                 Some(Self::Live(Box::new(live)))
             }
             Lookup::Ended { reason, ended_at, .. } => Some(Self::Ended(Tombstone {
@@ -163,6 +167,11 @@ pub fn rfc3339_seconds(seconds: u64) -> String {
 /// Stored JSON; `null` where nothing was stored.
 fn value(stored: &str) -> Value {
     serde_json::from_str(stored).unwrap_or_default()
+}
+
+/// The same, to the last digit of its numbers.
+fn as_stored(json: &str) -> Box<RawValue> {
+    RawValue::from_string(json.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 /// The device, as the login service described it at `POST /v1/sessions`; `null` without a description.

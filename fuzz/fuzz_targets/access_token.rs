@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use token_gateway_core::clock::Timestamp;
-use token_gateway_core::token::AccessToken;
+use token_gateway_core::token::{AccessToken, Audiences};
 use token_gateway_fuzz::{
     ISSUER, REFRESH_SECRET, SIGNING_SECRET, halves, object, respelled, sealed, with_tokens,
 };
@@ -15,17 +15,17 @@ const NOW: u64 = 1_800_000_000;
 fuzz_target!(|data: &[u8]| {
     with_tokens(|tokens| {
         if let Ok(text) = std::str::from_utf8(data) {
-            assert!(tokens.open_access(text).is_err(), "nobody signed this");
+            assert!(tokens.open_access(text, Audiences::Any).is_err(), "nobody signed this");
         }
         let (header, payload) = halves(data);
         let elsewhere = sealed(REFRESH_SECRET, header, payload);
-        assert!(tokens.open_access(&elsewhere).is_err(), "signed with the key of refresh tokens");
+        assert!(tokens.open_access(&elsewhere, Audiences::Any).is_err(), "signed with the key of refresh tokens");
         let token = sealed(SIGNING_SECRET, header, payload);
-        if let Ok(opened) = tokens.open_access(&token) {
+        if let Ok(opened) = tokens.open_access(&token, Audiences::Any) {
             assert!(token.len() <= 8 * 1024);
             assert!(tokens.open_refresh(&token).is_err(), "one kind passes for the other");
             for other in respelled(&token) {
-                assert!(tokens.open_access(&other).is_err(), "accepted in another spelling");
+                assert!(tokens.open_access(&other, Audiences::Any).is_err(), "accepted in another spelling");
             }
             check_header(header);
             check(payload, opened);

@@ -10,6 +10,7 @@ use token_gateway::token::Grant;
 use token_gateway::token::session_claims::RESERVED_CLAIMS;
 use token_gateway_core::clock::Timestamp;
 use token_gateway_core::session::Jti;
+use token_gateway_core::token::Audiences;
 use token_gateway_fuzz::{ISSUER, payload, with_tokens};
 
 /// The first token of every session here.
@@ -75,7 +76,7 @@ fn check_tokens(login: &Login) {
     };
     with_tokens(|tokens| {
         let pair = tokens.mint(&grant).expect("claims that were accepted");
-        let access = tokens.open_access(&pair.access_token).expect("our access token");
+        let access = tokens.open_access(&pair.access_token, Audiences::Any).expect("our access token");
         let refresh = tokens.open_refresh(&pair.refresh_token).expect("our refresh token");
         assert_eq!((&access.subject, access.session), (&login.subject, jti.session()));
         assert_eq!((&refresh.subject, refresh.jti), (&login.subject, jti));

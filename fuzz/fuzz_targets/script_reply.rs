@@ -15,6 +15,7 @@ use token_gateway::token::Grant;
 use token_gateway::view;
 use token_gateway_core::clock::{Clock, Moment, Timestamp};
 use token_gateway_core::session::{Jti, Subject};
+use token_gateway_core::token::Audiences;
 use token_gateway_fuzz::with_tokens;
 use token_gateway_redis_link::Reply;
 
@@ -99,7 +100,7 @@ fn mint(subject: &Subject, successor: &Successor) {
     date(successor.now);
     with_tokens(|tokens| {
         let Ok(pair) = tokens.mint(&grant) else { return };
-        if let Ok(access) = tokens.open_access(&pair.access_token) {
+        if let Ok(access) = tokens.open_access(&pair.access_token, Audiences::Any) {
             assert_eq!((&access.subject, access.session), (subject, successor.jti.session()));
         }
         if let Ok(refresh) = tokens.open_refresh(&pair.refresh_token) {

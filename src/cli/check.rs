@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
+use super::output::print_json;
 use super::process::on_runtime;
 use crate::config::{Flags, StoreSettings, line_end_warnings};
 use crate::store::redis::inspect::{Finding, Severity, inspect};
@@ -25,7 +26,7 @@ impl Check {
             findings.extend(self.redis()?);
         }
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&findings)?);
+            print_json(&findings)?;
         } else {
             for finding in &findings {
                 println!("{:7} {:24} {}", label(finding.severity), finding.subject, finding.message);

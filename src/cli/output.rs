@@ -6,6 +6,7 @@ use anyhow::Result;
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use token_gateway_core::ascii_json::in_ascii;
 
 /// Prints `text`. A pipe closed early by its reader is no error.
 pub fn print(text: &str) -> Result<()> {
@@ -16,8 +17,9 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Prints JSON in ASCII, so that no reader finds more ends of lines in it than there are.
 pub fn print_json(value: &impl Serialize) -> Result<()> {
-    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+    print(&format!("{}\n", in_ascii(&serde_json::to_string_pretty(value)?)))
 }
 
 /// Columns without colours. On a terminal, there is a line below their names.

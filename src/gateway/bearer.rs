@@ -2,6 +2,7 @@
 
 use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{Jti, SessionId, Subject};
+use token_gateway_core::token::Audiences;
 
 use super::{Deadline, Gateway, GatewayError, GrantRefusal, Verdict};
 use crate::store::Lookup;
@@ -35,13 +36,14 @@ pub(super) enum Standing {
 }
 
 impl Gateway {
-    /// Checks an access token, and asks the store whether its session is live.
+    /// Checks an access token for one of `ME_AUDIENCES`, and asks the store whether its session is live.
     pub(super) async fn bearer(
         &self,
         deadline: Deadline,
         token: &str,
     ) -> Result<Verdict<Bearer>, GatewayError> {
-        let token = match self.tokens.open_access(token) {
+        let audiences = Audiences::Only(&self.settings.me_audiences);
+        let token = match self.tokens.open_access(token, audiences) {
             Ok(token) => token,
             Err(refusal) => return Ok(Err(GrantRefusal::Token(refusal))),
         };

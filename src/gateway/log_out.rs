@@ -1,14 +1,15 @@
 //! Logout: the holder of a token ends sessions of the token's subject.
 
 use token_gateway_core::session::{Reason, SessionId, Subject};
+use token_gateway_core::token::Audiences;
 
 use super::bearer::Bearer;
 use super::{Deadline, Gateway, GatewayError, GrantRefusal, Verdict};
 use crate::store::SessionRecord;
 
 impl Gateway {
-    /// RFC 7009: ends the session of a refresh or access token, expired ones included. A token of another issuer has no
-    /// session here, and that is fine too.
+    /// RFC 7009: ends the session of a refresh or access token for any audience, expired ones included. A token of another
+    /// issuer has no session here, and that is fine too.
     pub async fn revoke(
         &self,
         deadline: Deadline,
@@ -17,7 +18,7 @@ impl Gateway {
     ) -> Result<Verdict<()>, GatewayError> {
         let (subject, session, issued_to) = if let Ok(token) = self.tokens.open_refresh(token) {
             (token.subject, token.jti.session(), token.client_id)
-        } else if let Ok(token) = self.tokens.open_access(token) {
+        } else if let Ok(token) = self.tokens.open_access(token, Audiences::Any) {
             (token.subject, token.session, token.client_id)
         } else {
             return Ok(Ok(()));

@@ -56,7 +56,7 @@ pub fn service<'a>(
     keys: &'a ServiceKeys,
     role: Role,
 ) -> Result<&'a Service, ErrorResponse> {
-    let service = authorized(http, keys)?.ok_or(ErrorResponse::Service(Challenge::Missing))?;
+    let service = authorized(credentials(http)?, keys)?.ok_or(ErrorResponse::Service(Challenge::Missing))?;
     if service.may(role) { Ok(service) } else { Err(ErrorResponse::Role(role.as_str())) }
 }
 
@@ -67,13 +67,17 @@ pub fn service_or_form<'a>(
     keys: &'a ServiceKeys,
     role: Role,
 ) -> Result<&'a Service, ErrorResponse> {
-    let service = authenticated(http, form, keys)?.ok_or(ErrorResponse::Service(Challenge::Missing))?;
+    let service =
+        authenticated(credentials(http)?, form, keys)?.ok_or(ErrorResponse::Service(Challenge::Missing))?;
     if service.may(role) { Ok(service) } else { Err(ErrorResponse::Role(role.as_str())) }
 }
 
 /// The service with the key in the `Authorization` header; `None` where there is no header.
-fn authorized<'a>(http: &HttpRequest, keys: &'a ServiceKeys) -> Result<Option<&'a Service>, ErrorResponse> {
-    let (found, challenge) = match credentials(http)? {
+fn authorized<'a>(
+    header: Credentials<'_>,
+    keys: &'a ServiceKeys,
+) -> Result<Option<&'a Service>, ErrorResponse> {
+    let (found, challenge) = match header {
         Credentials::None => return Ok(None),
         Credentials::Bearer(key) => (keys.find(key), Challenge::Bearer),
         Credentials::Basic { name, key } => (find_named(keys, &name, &key), Challenge::Basic),
@@ -82,25 +86,46 @@ fn authorized<'a>(http: &HttpRequest, keys: &'a ServiceKeys) -> Result<Option<&'
     found.map(Some).ok_or(ErrorResponse::Service(challenge))
 }
 
-/// The client of a request to `/oauth/*`, where it names itself: by the header, by `client_id` and `client_secret` in
-/// the body, or by a bare `client_id`, as public clients do (RFC 6749 sections 2.3.1 and 3.2.1).
+/// The client of a refresh or a revocation, where it names itself: by the header, by `client_id` and `client_secret` in
+/// the body, or by a bare `client_id`, as public clients do (RFC 6749 sections 2.3.1 and 3.2.1). A stray Bearer in the
+/// header counts as none: it must not keep a logout from its session.
 pub fn client(
     http: &HttpRequest,
     form: &Form<'_>,
     keys: &ServiceKeys,
 ) -> Result<Option<String>, ErrorResponse> {
-    let service = authenticated(http, form, keys)?;
+    let header = match credentials(http)? {
+        Credentials::Bearer(value) if is_stray(value) && keys.find(value).is_none() => Credentials::None,
+        header => header,
+    };
+    let service = authenticated(header, form, keys)?;
     Ok(service.map(|service| service.name.clone()).or_else(|| form.get("client_id").map(str::to_owned)))
+}
+
+/// A Bearer that HTTP libraries add to every request of an application: its access token, or what a script makes of a
+/// token that it does not have. No service key looks like this, unless somebody chose one that does.
+fn is_stray(bearer: &str) -> bool {
+    let missing = ["", "undefined", "null"];
+    missing.iter().any(|name| bearer.eq_ignore_ascii_case(name)) || is_jwt(bearer)
+}
+
+/// The form of a JWT (RFC 7519 section 3): three parts of base64url, or five if it is encrypted. An unsigned one has an
+/// empty last part.
+fn is_jwt(text: &str) -> bool {
+    let base64url = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    let mut parts = text.split('.');
+    let has_header = parts.next().is_some_and(|header| !header.is_empty());
+    has_header && matches!(parts.count(), 2 | 4) && text.bytes().all(|b| b == b'.' || base64url(b))
 }
 
 /// The service that authenticates by the header, or by `client_id` and `client_secret` in the body.
 fn authenticated<'a>(
-    http: &HttpRequest,
+    header: Credentials<'_>,
     form: &Form<'_>,
     keys: &'a ServiceKeys,
 ) -> Result<Option<&'a Service>, ErrorResponse> {
     let (id, secret) = (form.get("client_id"), form.get("client_secret"));
-    if let Some(service) = authorized(http, keys)? {
+    if let Some(service) = authorized(header, keys)? {
         if secret.is_some() {
             return Err(ErrorResponse::field(
                 "client_secret",

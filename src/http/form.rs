@@ -55,16 +55,27 @@ pub struct Form<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Form<'a> {
     pub fn read(http: &HttpRequest, body: &'a str) -> Result<Self, ErrorResponse> {
-        for (name, _) in form_urlencoded::parse(http.query_string().as_bytes()) {
-            if let Some(name) = BODY_ONLY.into_iter().find(|known| *known == name) {
-                return Err(ErrorResponse::field(name, "belongs in the body, not in the URI"));
-            }
-        }
+        check_uri(http)?;
         Self::parse(body)
+    }
+
+    /// The same where one parameter may have more around it, such as a line feed, which its reader takes off by `bare`.
+    pub fn read_pasted(
+        http: &HttpRequest,
+        body: &'a str,
+        pasted: &str,
+        bare: fn(&str) -> &str,
+    ) -> Result<Self, ErrorResponse> {
+        check_uri(http)?;
+        Self::parse_by(body, |name, value| is_readable(if name == pasted { bare(value) } else { value }))
     }
 
     /// Reads the body alone.
     pub fn parse(body: &'a str) -> Result<Self, ErrorResponse> {
+        Self::parse_by(body, |_, value| is_readable(value))
+    }
+
+    fn parse_by(body: &'a str, is_readable: impl Fn(&str, &str) -> bool) -> Result<Self, ErrorResponse> {
         let mut parameters = Vec::with_capacity(4);
         for (name, value) in body.split('&').filter(|pair| !pair.is_empty()).map(decoded) {
             if parameters.iter().any(|(known, _)| *known == name) {
@@ -73,7 +84,7 @@ impl<'a> Form<'a> {
             if parameters.len() == MAX_PARAMETERS {
                 return Err(ErrorResponse::Request("the body has too many parameters"));
             }
-            if !is_readable(&value) {
+            if !is_readable(&name, &value) {
                 return Err(ErrorResponse::field(
                     name.into_owned(),
                     "must be text without control characters",
@@ -91,6 +102,14 @@ impl<'a> Form<'a> {
 
     pub fn required(&self, name: &'static str) -> Result<&str, ErrorResponse> {
         self.get(name).ok_or_else(|| ErrorResponse::field(name, "is missing"))
+    }
+}
+
+fn check_uri(http: &HttpRequest) -> Result<(), ErrorResponse> {
+    let mut names = form_urlencoded::parse(http.query_string().as_bytes()).map(|(name, _)| name);
+    match names.find_map(|name| BODY_ONLY.into_iter().find(|known| *known == name)) {
+        Some(name) => Err(ErrorResponse::field(name, "belongs in the body, not in the URI")),
+        None => Ok(()),
     }
 }
 

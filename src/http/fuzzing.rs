@@ -3,6 +3,6 @@
 pub use super::credentials::{Credentials, credentials, service};
 pub use super::form::{Form, text};
 pub use super::login::{LoginBody as NewSession, check_scope, claims, login};
-pub use super::me::Which;
+pub use super::me::spares_current;
 pub use super::request::{attempt, parsed, subject_in};
-pub use super::users::Patch;
+pub use super::users::{Patch, spared};

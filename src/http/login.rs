@@ -6,19 +6,21 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
+use token_gateway_core::ascii_json::to_ascii_json;
 use utoipa::ToSchema;
 use utoipa::openapi::Schema;
 use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type};
 
 use super::arrival::Arrived;
 use super::error::ErrorResponse;
+use super::query::Query;
 use super::request::{self, Object};
 use super::{answer, credentials};
 use crate::gateway::Gateway;
 use crate::gateway::issue::Login;
 use crate::gateway::service_keys::Role;
-use crate::token::session_claims::{InvalidClaims, SessionClaims, to_ascii_json};
+use crate::token::session_claims::{InvalidClaims, SessionClaims};
 use crate::view::schema;
 
 /// The user agent is cut at this many bytes.
@@ -44,9 +46,10 @@ pub struct LoginBody {
     #[schema(value_type = schema::SubjectSchema)]
     sub: String,
     /// Ride in every access token of the session: at most 2048 bytes of JSON, 8 levels deep. Reserved: iss, sub,
-    /// aud, exp, nbf, iat, jti, sid, gen, type, client_id, scope, cnf.
+    /// aud, exp, nbf, iat, jti, sid, gen, type, client_id, scope, cnf. Whole numbers are exact, from
+    /// -9223372036854775808 to 18446744073709551615; fractions are IEEE doubles.
     #[schema(value_type = Option<Object>)]
-    claims: Option<Map<String, Value>>,
+    claims: Option<Box<RawValue>>,
     #[schema(value_type = Option<Client>)]
     client: Option<Object<Client>>,
     /// The client that may refresh the session; the name of the service unless given.
@@ -103,6 +106,7 @@ pub async fn issue(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ErrorResponse> {
     let service = credentials::service(&http, &gateway.services, Role::Issue)?;
+    Query::none(&http)?;
     let body: LoginBody = request::json(&http, payload).await?;
     let login = login(body, &service.name, &gateway.settings.issuer)?;
     let issued = gateway.issue(gateway.begin(arrived), &login).await?;
@@ -129,7 +133,7 @@ pub fn login(body: LoginBody, service: &str, issuer: &str) -> Result<Login, Erro
     }
     Ok(Login {
         subject,
-        claims: claims(&body.claims.unwrap_or_default())?,
+        claims: body.claims.map(|stated| claims(&stated)).transpose()?.unwrap_or_default(),
         client: body.client.map(|Object(stated)| client(stated)).transpose()?.unwrap_or_default(),
         client_id,
         scope,
@@ -137,12 +141,15 @@ pub fn login(body: LoginBody, service: &str, issuer: &str) -> Result<Login, Erro
     })
 }
 
-pub fn claims(claims: &Map<String, Value>) -> Result<SessionClaims, ErrorResponse> {
-    SessionClaims::new(claims).map_err(|error| match &error {
+pub fn claims(claims: &RawValue) -> Result<SessionClaims, ErrorResponse> {
+    SessionClaims::read(claims).map_err(|error| match error {
         InvalidClaims::Reserved(name) => {
             ErrorResponse::field(format!("claims.{name}"), "is reserved; the gateway sets it")
         }
-        InvalidClaims::TooLarge(_) | InvalidClaims::TooDeep => {
+        InvalidClaims::Value { path, problem } => {
+            ErrorResponse::field(request::shortened(format!("claims{path}")), problem)
+        }
+        InvalidClaims::NoObject | InvalidClaims::TooLarge(_) | InvalidClaims::TooDeep => {
             ErrorResponse::field("claims", error.to_string())
         }
     })

@@ -1,14 +1,15 @@
 //! `/v1/me/sessions`: users and their own sessions, by access token.
 //!
 //! The session of the token is looked up in the store each time. So a token is refused as soon as its session has
-//! ended, before it expires.
+//! ended, before it expires. Its audience must be among `ME_AUDIENCES` (RFC 9068 section 4): a service for which a token is
+//! meant must not list or end the devices of its user.
 
-use actix_web::web::{Data, Query};
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
 
 use super::arrival::Arrived;
 use super::error::ErrorResponse;
+use super::query::{self, Query};
 use super::request::AnySession;
 use super::{answer, credentials, request};
 use crate::gateway::Gateway;
@@ -16,24 +17,17 @@ use crate::view;
 
 /// `?except=current` spares the session of the caller. Anything else is refused: a typing error must not end all
 /// sessions.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Which {
-    except: Option<String>,
-}
-
-impl Which {
-    pub fn spares_current(http: &HttpRequest) -> Result<bool, ErrorResponse> {
-        match Query::<Self>::from_query(http.query_string()).map(Query::into_inner) {
-            Ok(Self { except: None }) => Ok(false),
-            Ok(Self { except: Some(except) }) if except == "current" => Ok(true),
-            Ok(_) => Err(ErrorResponse::field("except", "must be 'current'")),
-            Err(_) => Err(ErrorResponse::Request("the only parameter here is 'except'")),
-        }
+pub fn spares_current(http: &HttpRequest) -> Result<bool, ErrorResponse> {
+    match Query::read(http, &["except"])?.get("except") {
+        None => Ok(false),
+        Some("current") => Ok(true),
+        Some(_) => Err(ErrorResponse::field("except", "must be 'current'")),
     }
 }
 
 /// List one's own sessions
+///
+/// Needs an access token whose `aud` is in `ME_AUDIENCES`. Its session is looked up each time.
 #[utoipa::path(
     get,
     path = "/v1/me/sessions",
@@ -45,15 +39,19 @@ impl Which {
 pub async fn list(
     Arrived(arrived): Arrived,
     http: HttpRequest,
+    payload: Payload,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ErrorResponse> {
     let token = credentials::access_token(&http)?;
+    query::nothing(&http, payload).await?;
     let (sessions, own) =
         gateway.own_sessions(gateway.begin(arrived), token).await?.map_err(|_| ErrorResponse::Access)?;
     Ok(answer::list(&sessions, Some(own)))
 }
 
 /// Log out everywhere, or everywhere else
+///
+/// Needs an access token whose `aud` is in `ME_AUDIENCES`.
 #[utoipa::path(
     delete,
     path = "/v1/me/sessions",
@@ -62,7 +60,7 @@ pub async fn list(
     params((
         "except" = Option<String>,
         Query,
-        description = "`current` spares the session of the access token. No other parameter is taken.",
+        description = "`current` spares the session of the access token.",
         pattern = "^current$",
         nullable = false,
         example = "current",
@@ -73,15 +71,19 @@ pub async fn list(
 pub async fn end_all(
     Arrived(arrived): Arrived,
     http: HttpRequest,
+    payload: Payload,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ErrorResponse> {
     let token = credentials::access_token(&http)?;
-    let spares_own = Which::spares_current(&http)?;
+    let spares_own = spares_current(&http)?;
+    request::no_members(&http, payload).await?;
     let ended = gateway.log_out_everywhere(gateway.begin(arrived), token, spares_own).await?;
     Ok(answer::ended(&ended.map_err(|_| ErrorResponse::Access)?))
 }
 
 /// Log out one's own session, one device
+///
+/// Needs an access token whose `aud` is in `ME_AUDIENCES`.
 #[utoipa::path(
     delete,
     path = "/v1/me/sessions/{sid}",
@@ -94,9 +96,11 @@ pub async fn end_all(
 pub async fn end_one(
     Arrived(arrived): Arrived,
     http: HttpRequest,
+    payload: Payload,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ErrorResponse> {
-    let (deadline, session) = (gateway.begin(arrived), request::session(&http));
-    let ended = gateway.log_out(deadline, credentials::access_token(&http)?, session).await?;
+    let token = credentials::access_token(&http)?;
+    query::nothing(&http, payload).await?;
+    let ended = gateway.log_out(gateway.begin(arrived), token, request::session(&http)).await?;
     Ok(answer::ended(&ended.map_err(|_| ErrorResponse::Access)?))
 }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
 use percent_encoding::percent_decode_str;
@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::error::ErrorResponse;
+use super::form;
 
 /// The media type of every body but forms.
 pub const JSON_MEDIA_TYPE: &str = "application/json";
@@ -46,8 +47,8 @@ pub fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, ErrorResponse> {
     Ok(value)
 }
 
-/// A path cut short, with room left for the problem.
-fn shortened(mut path: String) -> String {
+/// A name or path cut short, with room left for the problem.
+pub fn shortened(mut path: String) -> String {
     if path.len() > 64 {
         path.truncate(path.floor_char_boundary(61));
         path.push_str("...");
@@ -85,33 +86,67 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
+/// Refuses a body with members, on a route that takes none, in JSON and in a form. Without a length and without chunks a
+/// request has no body (RFC 9112 section 6.3), and the bytes after an offered upgrade are not waited for.
+pub async fn no_members(http: &HttpRequest, payload: Payload) -> Result<(), ErrorResponse> {
+    let headers = http.headers();
+    if !(headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING)) {
+        return Ok(());
+    }
+    let body = read(http, payload).await?;
+    if headers.get(CONTENT_TYPE).is_some_and(|value| is_media_type(value, form::MEDIA_TYPE)) {
+        let first = form_urlencoded::parse(&body).next();
+        return first.map_or(Ok(()), |(name, _)| {
+            let problem = "is no parameter of this route, which takes no body";
+            Err(ErrorResponse::field(shortened(name.into_owned()), problem))
+        });
+    }
+    if body.is_empty() { Ok(()) } else { parsed::<NoMembers>(&body).map(|NoMembers {}| ()) }
+}
+
+/// The only body that says nothing: `{}`.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoMembers {}
+
 /// A body of this type, within limits; empty where there is none.
 pub async fn body(
     http: &HttpRequest,
-    mut payload: Payload,
+    payload: Payload,
     media_type: &'static str,
 ) -> Result<Bytes, ErrorResponse> {
-    let length = http.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if length.is_some_and(|length: usize| length > MAX_BODY) {
-        return Err(ErrorResponse::TooLarge(MAX_BODY));
-    }
+    check_length(http)?;
     if http.headers().get_all(CONTENT_TYPE).count() > 1 {
         return Err(ErrorResponse::field("Content-Type", "is given more than once"));
     }
     let declared = http.headers().get(CONTENT_TYPE);
-    let fits = declared.is_some_and(|value| is_media_type(value, media_type));
-    if declared.is_some() && !fits {
+    if declared.is_some_and(|value| !is_media_type(value, media_type)) {
         return Err(ErrorResponse::MediaType(media_type));
     }
+    match read(http, payload).await? {
+        body if declared.is_none() && !body.is_empty() => Err(ErrorResponse::MediaType(media_type)),
+        body => Ok(body),
+    }
+}
+
+/// The length of the body, where it is declared and within the limit.
+fn check_length(http: &HttpRequest) -> Result<Option<usize>, ErrorResponse> {
+    let declared = http.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    match declared {
+        Some(length) if length > MAX_BODY => Err(ErrorResponse::TooLarge(MAX_BODY)),
+        length => Ok(length),
+    }
+}
+
+/// A body of any type, within limits.
+async fn read(http: &HttpRequest, mut payload: Payload) -> Result<Bytes, ErrorResponse> {
+    let length = check_length(http)?;
     let read = async {
         let mut body = BytesMut::with_capacity(length.unwrap_or(0));
         // Not beyond the length: the body of an upgrade request never ends.
         while length.is_none_or(|length| body.len() < length) {
             let Some(chunk) = payload.next().await else { break };
             let chunk = chunk.map_err(|_| ErrorResponse::Request("the body was cut off"))?;
-            if !fits && !chunk.is_empty() {
-                return Err(ErrorResponse::MediaType(media_type)); // a body without a media type
-            }
             if body.len() + chunk.len() > MAX_BODY {
                 return Err(ErrorResponse::TooLarge(MAX_BODY));
             }

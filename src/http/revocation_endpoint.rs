@@ -1,6 +1,9 @@
 //! `POST /oauth/revoke` (RFC 7009), for refresh and access tokens.
 //!
 //! `token_type_hint` is only a hint: both kinds are tried, whatever it says (section 2.1).
+//!
+//! A logout is the last thing to fail for a trifle, and section 2.2 has 200 for a token that is none. So white space, quotes
+//! and `Bearer ` around the token are taken off. Elsewhere a token counts as it came.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +38,9 @@ impl IntoResponses for RevocationRefusals {
 
 /// End the session of a refresh or access token (RFC 7009)
 ///
-/// Also 200 for a token that is expired, unknown or nonsense.
+/// Also 200 for a token that is expired, unknown or nonsense. White space, one pair of quotes and `Bearer ` around the
+/// token are taken off. A Bearer in the form of a JWT, an empty one, `undefined` and `null` are no client authentication:
+/// the body decides.
 #[utoipa::path(
     post,
     path = "/oauth/revoke",
@@ -53,10 +58,75 @@ pub async fn revoke(
 ) -> Result<HttpResponse, ErrorResponse> {
     let body = request::body(&http, payload, form::MEDIA_TYPE).await?;
     let text = form::text(&body);
-    let form = Form::read(&http, &text)?;
+    let form = Form::read_pasted(&http, &text, "token", bare)?;
     let client = credentials::client(&http, &form, &gateway.services)?;
-    let token = form.required("token")?;
+    let token = bare(form.required("token")?);
     let revoked = gateway.revoke(gateway.begin(arrived), token, client.as_deref()).await?;
     revoked.map_err(ErrorResponse::Grant)?;
     Ok(answer::json(StatusCode::OK, &Revoked {}))
+}
+
+/// A token without white space, one pair of quotes and one `Bearer ` around it, in either order.
+fn bare(pasted: &str) -> &str {
+    let token = trimmed(pasted);
+    match unquoted(token) {
+        Some(inner) => without_scheme(inner).unwrap_or(inner),
+        None => without_scheme(token).map_or(token, |rest| unquoted(rest).unwrap_or(rest)),
+    }
+}
+
+/// White space of Unicode, and the characters without width that come along with a copied text.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}'))
+}
+
+fn unquoted(text: &str) -> Option<&str> {
+    const QUOTES: [(char, char); 4] =
+        [('"', '"'), ('\'', '\''), ('\u{201c}', '\u{201d}'), ('\u{2018}', '\u{2019}')];
+    let inner = |(open, close)| text.strip_prefix(open)?.strip_suffix(close);
+    QUOTES.into_iter().find_map(inner).map(trimmed)
+}
+
+fn without_scheme(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.split_at_checked("Bearer".len())?;
+    let is_apart = rest.is_empty() || rest.starts_with(char::is_whitespace);
+    (scheme.eq_ignore_ascii_case("Bearer") && is_apart).then(|| trimmed(rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_token_alone_stands_for_itself(token in "[A-Za-z0-9_.-]{0,40}") {
+            prop_assume!(!token.eq_ignore_ascii_case("bearer"));
+            prop_assert_eq!(bare(&token), &token);
+        }
+
+        #[test]
+        fn any_text_is_taken_and_only_shortened(text in any::<String>()) {
+            prop_assert!(text.contains(bare(&text)));
+        }
+    }
+
+    #[test]
+    fn one_pair_of_quotes_and_one_scheme_are_taken_off() {
+        for whole in
+            ["t", " t\n", "\"t\"", "'t'", "bearer t", "\"Bearer t\"", "Bearer \" t \"", "\u{201c}t\u{201d}"]
+        {
+            assert_eq!(bare(whole), "t", "{whole:?}");
+        }
+        for (pasted, left) in [
+            ("\"\"t\"\"", "\"t\""),
+            ("Bearer Bearer t", "Bearer t"),
+            ("\"t", "\"t"),
+            ("\"", "\""),
+            ("Bearert", "Bearert"),
+        ] {
+            assert_eq!(bare(pasted), left);
+        }
+    }
 }

@@ -4,17 +4,20 @@
 //! A stream begins with the events of the whole retention, or with those after `Last-Event-ID`, and goes on with new
 //! ones:
 //!
+//! Events are ASCII: a subscriber that takes U+2028 for the end of a line would lose the logout of such a subject.
+//!
 //! - `ended`: a session has ended. The same session may come several times.
 //! - `fresh`, at least once a second: all sessions that had ended until `stale_ms` before have been sent. Its `id` is
 //!   the point to resume from: the time of the latest event, on the clock of Redis. A node cut off from the feed ends
 //!   its streams. A client without `fresh` for some seconds asks another node.
 
 use actix_web::http::header::CACHE_CONTROL;
-use actix_web::web::{Bytes, Data};
+use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use serde::Serialize;
 use sse_stream::Sse;
+use token_gateway_core::ascii_json::to_ascii_json;
 use token_gateway_core::clock::Timestamp;
 use token_gateway_core::feed::sse::{self, FreshEvent};
 use token_gateway_core::feed::{Denylist, RevocationEvent, timing};
@@ -23,9 +26,9 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
-use super::credentials;
 use super::error::ErrorResponse;
 use super::health::Lifecycle;
+use super::{credentials, query};
 use crate::gateway::Gateway;
 use crate::gateway::service_keys::Role;
 use crate::view::schema;
@@ -60,10 +63,12 @@ pub struct EndedEventSchema {
 )]
 pub async fn stream(
     http: HttpRequest,
+    payload: Payload,
     gateway: Data<Gateway>,
     lifecycle: Data<Lifecycle>,
 ) -> Result<HttpResponse, ErrorResponse> {
     credentials::service(&http, &gateway.services, Role::Feed)?;
+    query::nothing(&http, payload).await?;
     let since = since(&http)?;
     let fresh = fresh(&gateway.denylist).ok_or(ErrorResponse::Unavailable)?;
     let (held, later) = gateway.denylist.events_since(since);
@@ -151,8 +156,8 @@ fn fresh(denylist: &Denylist) -> Option<Vec<u8>> {
 }
 
 fn event(name: &str, id: Option<u64>, data: &impl Serialize) -> Vec<u8> {
-    let data = serde_json::to_string(data).expect("plain data serializes");
-    let event = Sse { id: id.map(|id| id.to_string()), ..Sse::default() }.event(name).data(data);
+    let event =
+        Sse { id: id.map(|id| id.to_string()), ..Sse::default() }.event(name).data(to_ascii_json(data));
     event.encode().expect("no line break in a name or a number").to_vec()
 }
 

@@ -60,7 +60,8 @@ impl IntoResponses for RefreshRefusals {
 ///
 /// The refresh token is used up: keep the new one. Send a fresh `Idempotency-Key` with each refresh, and the
 /// same one when you repeat it because the answer did not come. A refresh token that comes back with another
-/// key is taken for stolen: every session of its subject ends.
+/// key is taken for stolen: every session of its subject ends. A Bearer in the form of a JWT, an empty one, `undefined`
+/// and `null` are no client authentication: the body decides.
 #[utoipa::path(
     post,
     path = "/oauth/token",

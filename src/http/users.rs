@@ -3,13 +3,14 @@
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 use token_gateway_core::session::{Reason, SessionId, Subject};
 use utoipa::ToSchema;
 
 use super::arrival::Arrived;
 use super::error::ErrorResponse;
 use super::openapi::refusals::NoSession;
+use super::query::{self, Query};
 use super::request::AnySession;
 use super::{answer, credentials, login, request};
 use crate::gateway::Gateway;
@@ -23,9 +24,10 @@ use crate::view::{self, schema};
 #[schema(as = Claims, example = json!({"claims": {"role": "guest"}}))]
 pub struct Patch {
     /// At most 2048 bytes of JSON, 8 levels deep. Reserved: iss, sub, aud, exp, nbf, iat, jti, sid, gen, type,
-    /// client_id, scope, cnf.
+    /// client_id, scope, cnf. Whole numbers are exact, from -9223372036854775808 to 18446744073709551615; fractions
+    /// are IEEE doubles.
     #[schema(value_type = Object)]
-    pub claims: Map<String, Value>,
+    pub claims: Box<RawValue>,
 }
 
 /// List a user's sessions
@@ -41,29 +43,44 @@ pub struct Patch {
 pub async fn list(
     Arrived(arrived): Arrived,
     http: HttpRequest,
+    payload: Payload,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ErrorResponse> {
     let subject = managed(&http, &gateway)?;
+    query::nothing(&http, payload).await?;
     Ok(answer::list(&gateway.list(gateway.begin(arrived), &subject).await?, None))
 }
 
-/// Log a user out everywhere
+/// Log a user out everywhere, or everywhere but on one device
 #[utoipa::path(
     delete,
     path = "/v1/users/{sub}/sessions",
     tag = "Users",
     operation_id = "end_sessions",
-    params(("sub" = schema::SubjectSchema, Path)),
+    params(
+        ("sub" = schema::SubjectSchema, Path),
+        (
+            "except" = Option<String>,
+            Query,
+            description = "The `session_id` of the session to spare. One that is not live there spares nothing.",
+            pattern = "^[1-9][0-9]{18}$",
+            nullable = false,
+            example = "4830719265501837429",
+        ),
+    ),
     responses((status = 200, description = "What has ended, also when nothing was live", body = answer::EndedSessions)),
     security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
 )]
 pub async fn end_all(
     Arrived(arrived): Arrived,
     http: HttpRequest,
+    payload: Payload,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ErrorResponse> {
     let subject = managed(&http, &gateway)?;
-    let ended = gateway.ender().end_all(gateway.begin(arrived), subject, None, Reason::Admin).await?;
+    let spared = spared(&http)?;
+    request::no_members(&http, payload).await?;
+    let ended = gateway.ender().end_all(gateway.begin(arrived), subject, spared, Reason::Admin).await?;
     Ok(answer::ended(&ended.ids()))
 }
 
@@ -102,9 +119,11 @@ pub async fn set_claims_of_all(
 pub async fn get(
     Arrived(arrived): Arrived,
     http: HttpRequest,
+    payload: Payload,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ErrorResponse> {
     let subject = managed(&http, &gateway)?;
+    query::nothing(&http, payload).await?;
     let session = known(&http)?;
     answer::session(session, &gateway.get(gateway.begin(arrived), &subject, session).await?)
         .ok_or(ErrorResponse::NoSession)
@@ -147,9 +166,11 @@ pub async fn set_claims(
 pub async fn end_one(
     Arrived(arrived): Arrived,
     http: HttpRequest,
+    payload: Payload,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ErrorResponse> {
     let subject = managed(&http, &gateway)?;
+    query::nothing(&http, payload).await?;
     let Some(session) = request::session(&http) else { return Ok(answer::ended(&[])) };
     let ended = gateway.ender().end_one(gateway.begin(arrived), subject, session, Reason::Admin).await?;
     Ok(answer::ended(&ended.ids()))
@@ -164,7 +185,14 @@ fn known(http: &HttpRequest) -> Result<SessionId, ErrorResponse> {
     request::session(http).ok_or(ErrorResponse::NoSession)
 }
 
+/// The session that `?except=` spares.
+pub fn spared(http: &HttpRequest) -> Result<Option<SessionId>, ErrorResponse> {
+    let except = Query::read(http, &["except"])?.get("except").map(str::parse).transpose();
+    except.map_err(|_| ErrorResponse::field("except", "must be a session_id, 19 digits"))
+}
+
 async fn patch(http: &HttpRequest, payload: Payload) -> Result<SessionClaims, ErrorResponse> {
+    Query::none(http)?;
     let patch: Patch = request::json(http, payload).await?;
     login::claims(&patch.claims)
 }

@@ -9,6 +9,7 @@ pub mod help;
 mod init;
 mod keys;
 mod line_ends;
+mod log_text;
 mod outside;
 mod refusals;
 mod secrets;

@@ -402,7 +402,8 @@ async fn a_refresh_key_of_the_set_takes_over_and_old_refresh_tokens_stay_good() 
 
 #[tokio::test]
 async fn an_audience_may_have_typ_jwt_and_a_token_of_another_may_not() {
-    let gateway = GATEWAY.embedded_with(&[("TYP_JWT_AUDIENCES", "legacy,old")]);
+    let settings = [("TYP_JWT_AUDIENCES", "legacy,old"), ("ME_AUDIENCES", "api,legacy")];
+    let gateway = GATEWAY.embedded_with(&settings);
     let api = gateway.api();
     let legacy = api.issue(&json!({"sub": "alice", "aud": "legacy"})).await.tokens();
     assert_eq!(read(&legacy.access).0["typ"], "JWT");

@@ -169,3 +169,81 @@ async fn a_node_that_is_cut_off_ends_its_streams() {
     redis.run();
     Events::open(&gateway, None).await.until_fresh().await;
 }
+
+/// Subjects with characters that Unicode counts among the ends of lines, and with others beyond ASCII.
+const BEYOND_ASCII: [&str; 6] = [
+    "a\u{2028}b",
+    "a\u{2029}b",
+    "\u{2028}",
+    "Zo\u{eb}",
+    "\u{1f98a}\u{2028}\u{1f98a}",
+    "a\u{a0}\u{feff}\u{202e}b",
+];
+
+/// Lines as Python's `str.splitlines` and others have them.
+fn unicode_lines(text: &str) -> Vec<&str> {
+    let ends = |c: char| matches!(c, '\n'..='\r' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    text.split(ends).collect()
+}
+
+#[tokio::test]
+async fn events_are_ascii_and_a_subscriber_that_splits_lines_by_unicode_loses_no_logout() {
+    for gateway in [GATEWAY.embedded(), GATEWAY.start(&Redis::start())] {
+        let (api, mut ended) = (gateway.api(), Vec::new());
+        for sub in BEYOND_ASCII {
+            let tokens = api.login(sub).await;
+            assert_eq!(api.revoke(&tokens.refresh).await.status, 200);
+            ended.push((sub.to_owned(), tokens.session));
+        }
+        let mut events = Events::open(&gateway, None).await;
+        let mut text = String::new();
+        while !text.contains("event: fresh") {
+            let chunk = events.answer.chunk().await.expect("a stream").expect("it goes on");
+            assert!(chunk.is_ascii(), "{:?}", String::from_utf8_lossy(&chunk));
+            text += std::str::from_utf8(&chunk).expect("text");
+        }
+        let data = unicode_lines(&text).into_iter().filter_map(|line| line.strip_prefix("data: "));
+        let data: Vec<Value> = data.map(|data| serde_json::from_str(data).expect("JSON")).collect();
+        let member = |event: &Value, name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        let mut told: Vec<_> =
+            data.iter().map(|event| (member(event, "sub"), member(event, "sid"))).collect();
+        told.retain(|(sub, _)| !sub.is_empty());
+        told.sort();
+        ended.sort();
+        assert_eq!(told, ended);
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_comes_later_is_ascii_too() {
+    let gateway = GATEWAY.embedded();
+    let api = gateway.api();
+    let mut events = Events::open(&gateway, None).await;
+    events.until_fresh().await;
+    let tokens = api.login("a\u{2028}b").await;
+    assert_eq!(api.revoke(&tokens.refresh).await.status, 200);
+    let mut text = String::new();
+    while !text.contains(&tokens.session) {
+        let chunk = events.answer.chunk().await.expect("a stream").expect("it goes on");
+        assert!(chunk.is_ascii(), "{:?}", String::from_utf8_lossy(&chunk));
+        text += std::str::from_utf8(&chunk).expect("text");
+    }
+    assert!(text.contains(r#""sub":"a\u2028b""#), "{text}");
+}
+
+#[tokio::test]
+async fn the_feed_in_redis_is_ascii_and_a_control_character_is_no_part_of_a_subject() {
+    let redis = Redis::start();
+    let gateway = GATEWAY.start(&redis);
+    let api = gateway.api();
+    for sub in BEYOND_ASCII {
+        let tokens = api.login(sub).await;
+        assert_eq!(api.revoke(&tokens.refresh).await.status, 200);
+    }
+    let feed: Vec<(String, Vec<String>)> = redis.ask(&["XRANGE", "tg:revocations", "-", "+"]);
+    assert_eq!(feed.len(), BEYOND_ASCII.len());
+    assert!(feed.iter().all(|(_, fields)| fields.iter().all(|field| field.is_ascii())), "{feed:?}");
+    for sub in ["a\u{85}b", "a\u{1c}b", "a\u{b}b"] {
+        api.issue(&json!({"sub": sub})).await.expect_error(400, "invalid_request");
+    }
+}

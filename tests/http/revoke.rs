@@ -123,3 +123,121 @@ async fn another_client_cannot_revoke_and_bad_credentials_are_401() {
     assert_eq!(api.send(own).await.status, 200);
     expect_ended(&api, &after).await;
 }
+
+/// A token as people paste it: with white space, quotes or `Bearer ` around it.
+fn pasted(token: &str) -> Vec<String> {
+    let bare = [
+        "{}",
+        " {}",
+        "{} ",
+        "\t{}",
+        "{}\n",
+        "{}\r\n",
+        "\r\n {} \t\n",
+        "\u{a0}{}\u{2028}",
+        "\u{feff}{}\u{200b}",
+    ];
+    let quoted = ["\"{}\"", "'{}'", " \"{}\" ", "\" {}\n\"", "\u{201c}{}\u{201d}", "\u{2018}{}\u{2019}"];
+    let named = ["Bearer {}", "bearer {}", "BEARER   {}", " Bearer\t{}", "Bearer\n{}\n", "Bearer\u{a0}{}"];
+    let nested = ["\"Bearer {}\"", "Bearer \"{}\"", "'bearer {}'\n", " Bearer '{}' ", "\" Bearer  {} \""];
+    let all = [&bare[..], &quoted, &named, &nested].concat();
+    all.into_iter().map(|form| form.replace("{}", token)).collect()
+}
+
+#[tokio::test]
+async fn a_token_with_white_space_quotes_or_bearer_around_it_ends_its_session() {
+    let gateway = GATEWAY.embedded();
+    let api = gateway.api();
+    for at in 0..pasted("").len() {
+        for by_access in [false, true] {
+            let tokens = api.login("alice").await;
+            let token = pasted(if by_access { &tokens.access } else { &tokens.refresh }).remove(at);
+            let answer = api.revoke(&token).await;
+            assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "{}"), "{token:?}: {answer:?}");
+            expect_ended(&api, &tokens).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_around_a_token_is_taken_off_in_every_encoding_of_a_form() {
+    let gateway = GATEWAY.embedded();
+    let api = gateway.api();
+    for form in [
+        "token=+{}",
+        "token=%20{}%20",
+        "token={}%0A",
+        "token={}%0D%0A&token_type_hint=refresh_token",
+        "token=%09{}",
+        "token=%22{}%22",
+        "token=\"{}\"",
+        "token=Bearer+{}",
+        "token=Bearer%20{}",
+        "token=%22Bearer+{}%22%0A",
+        "token= {}",
+        "x=1&t%6fken=%27{}%27",
+    ] {
+        let tokens = api.login("alice").await;
+        let body = form.replace("{}", &tokens.refresh);
+        let answer = api.send(api.raw_form("/oauth/revoke", body)).await;
+        assert_eq!(answer.status, 200, "{form}: {answer:?}");
+        expect_ended(&api, &tokens).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_then_no_token_is_200_and_ends_nothing() {
+    let gateway = GATEWAY.embedded();
+    let api = gateway.api();
+    let tokens = api.login("alice").await;
+    let refresh = &tokens.refresh;
+    for token in [
+        " ".to_owned(),
+        "\n".to_owned(),
+        "\"\"".to_owned(),
+        "\" \"".to_owned(),
+        "\"".to_owned(),
+        "'".to_owned(),
+        "Bearer".to_owned(),
+        "Bearer ".to_owned(),
+        "\"Bearer \"".to_owned(),
+        "undefined".to_owned(),
+        format!("\"\"{refresh}\"\""),
+        format!("Bearer Bearer {refresh}"),
+        format!("'\"{refresh}\"'"),
+        format!("\"{refresh}"),
+        format!("{refresh}\""),
+        format!("\"{refresh}'"),
+        format!("Basic {refresh}"),
+        format!("Bearer{refresh}"),
+        format!("token {refresh}"),
+        format!("{}  {}", &refresh[..20], &refresh[20..]),
+    ] {
+        let answer = api.revoke(&token).await;
+        assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "{}"), "{token:?}: {answer:?}");
+    }
+    for body in ["token=", "token", "", "token=%00", "token=a%0Ab"] {
+        api.send(api.raw_form("/oauth/revoke", body)).await.expect_error(400, "invalid_request");
+    }
+    let hint = format!("token={refresh}&token_type_hint=%0A");
+    api.send(api.raw_form("/oauth/revoke", hint)).await.expect_error(400, "invalid_request");
+    assert_eq!(api.refresh(refresh).await.status, 200);
+}
+
+#[tokio::test]
+async fn elsewhere_nothing_is_taken_off_a_token() {
+    let gateway = GATEWAY.embedded();
+    let api = gateway.api();
+    let tokens = api.login("alice").await;
+    for at in 1..pasted("").len() {
+        let refresh = api.refresh(&pasted(&tokens.refresh)[at]).await;
+        assert_eq!(refresh.status, 400, "{refresh:?}");
+        let token = &pasted(&tokens.access)[at];
+        let ask = api.send(api.form("/oauth/introspect", &[("token", token)]).bearer_auth(WEB.key)).await;
+        let is_inactive = ask.status == 200 && ask.json() == json!({"active": false});
+        assert!(is_inactive || ask.status == 400, "{token:?}: {ask:?}");
+    }
+    let spaced = api.refresh(&format!("{} ", tokens.refresh)).await;
+    spaced.expect_error(400, "invalid_grant");
+    assert_eq!(api.refresh(&tokens.refresh).await.status, 200);
+}

@@ -32,6 +32,21 @@ async fn a_logout_is_known_over_http_and_from_redis_before_the_token_expires() {
     }
 }
 
+#[tokio::test]
+async fn a_logout_of_a_subject_beyond_ascii_is_known_over_http_and_from_redis() {
+    let redis = Redis::start();
+    let gateway = GATEWAY.start(&redis);
+    let api = gateway.api();
+    for verifier in [verifier(&gateway).await, from_redis(&redis.url()).await] {
+        for sub in ["a\u{2028}b", "a\u{2029}b", "Zo\u{eb} \u{1f98a}"] {
+            let tokens = api.login(sub).await;
+            assert_eq!(accepted(&verifier, &tokens.access).await.subject().as_str(), sub);
+            assert_eq!(api.revoke(&tokens.refresh).await.status, 200);
+            assert_eq!(unaccepted(&verifier, &tokens.access).await, ENDED, "{sub:?}");
+        }
+    }
+}
+
 /// The whole retention is read first.
 #[tokio::test]
 async fn a_node_that_starts_late_knows_of_what_ended_before() {

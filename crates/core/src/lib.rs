@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+pub mod ascii_json;
 pub mod checker;
 pub mod clock;
 pub mod feed;

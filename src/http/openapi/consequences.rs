@@ -8,7 +8,7 @@ use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 use utoipa::openapi::{OpenApi, RefOr};
 
 use super::super::error::{Challenge, ErrorResponse};
-use super::super::{form, request};
+use super::super::{form, query, request};
 use super::refusals::{Responses, add, add_header};
 use crate::gateway::service_keys::Role;
 
@@ -29,6 +29,7 @@ impl Modify for Consequences {
                 }
                 let errors = allow.clone().map(ErrorResponse::MethodNotAllowed).into_iter();
                 let errors = errors.chain(of_path(operation)).chain(of_body(operation));
+                let errors = errors.chain(of_the_unknown(path, operation));
                 let errors: Vec<_> = errors.chain(callers.iter().flat_map(Callers::errors)).collect();
                 errors.iter().for_each(|error| add(&mut operation.responses.responses, error));
             }
@@ -89,12 +90,29 @@ fn of_body(operation: &Operation) -> Vec<ErrorResponse> {
     ]
 }
 
-fn of_path(operation: &Operation) -> Vec<ErrorResponse> {
-    let parameters = operation.parameters.iter().flatten();
-    let mut names = parameters.filter_map(|parameter| match parameter {
-        RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Path => Some(&*parameter.name),
+/// Below `/v1`, unknown parameters are refused, and so are members of a body where there is none.
+fn of_the_unknown(path: &str, operation: &Operation) -> Vec<ErrorResponse> {
+    if !path.starts_with("/v1/") {
+        return Vec::new();
+    }
+    let known: Vec<_> = parameters(operation, ParameterIn::Query).collect();
+    let mut errors = vec![query::unknown("dry_run", &known)];
+    if operation.request_body.is_none() {
+        errors.extend([ErrorResponse::Slow, ErrorResponse::TooLarge(request::MAX_BODY)]);
+    }
+    errors
+}
+
+/// The names of the parameters in this place.
+fn parameters(operation: &Operation, place: ParameterIn) -> impl Iterator<Item = &str> + Clone {
+    operation.parameters.iter().flatten().filter_map(move |parameter| match parameter {
+        RefOr::T(parameter) if parameter.parameter_in == place => Some(&*parameter.name),
         _ => None,
-    });
+    })
+}
+
+fn of_path(operation: &Operation) -> Vec<ErrorResponse> {
+    let mut names = parameters(operation, ParameterIn::Path);
     let mut errors = Vec::new();
     if names.clone().next().is_some() {
         errors.push(ErrorResponse::UnknownPath);

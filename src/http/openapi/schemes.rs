@@ -22,7 +22,8 @@ impl Modify for Schemes {
 }
 
 fn service_key() -> Http {
-    let what = "A service key. A requirement names the role that it must have.";
+    let what = "A service key. A requirement names the role that it must have. At `/oauth/token` and `/oauth/revoke` a Bearer \
+                in the form of a JWT, an empty one, `undefined` and `null` count as none.";
     HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(what)).build()
 }
 
@@ -32,7 +33,8 @@ fn service_basic() -> Http {
 }
 
 fn access_token() -> Http {
-    let what = "An access token (RFC 9068), whose session is looked up each time.";
+    let what =
+        "An access token (RFC 9068) for one of `ME_AUDIENCES` at `/v1/me`, and for `AUDIENCE` at `/verify`.";
     let http = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
     http.description(Some(what)).build()
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use env_logger::fmt::Formatter;
 use log::{Level, Record};
+use token_gateway_core::ascii_json::to_ascii_json;
 
 /// How log lines look (`LOG_FORMAT`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -49,7 +50,21 @@ fn ours(target: &str) -> bool {
 
 fn text(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
     let now = jiff::Timestamp::now();
-    writeln!(out, "{now:.3} {:5} {} {}", record.level(), record.target(), record.args())
+    let message = one_line(&record.args().to_string());
+    writeln!(out, "{now:.3} {:5} {} {message}", record.level(), record.target())
+}
+
+/// A text with its control characters and all that Unicode takes for the end of a line spelled out.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
 }
 
 fn json(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
@@ -59,7 +74,7 @@ fn json(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
         "target": record.target(),
         "message": record.args().to_string(),
     });
-    writeln!(out, "{line}")
+    writeln!(out, "{}", to_ascii_json(&line))
 }
 
 static LOG_LINES: Lines =

@@ -66,6 +66,30 @@ async fn what_a_browser_calls_itself_is_shortened_and_cannot_move_the_cursor() {
     assert!(table.lines().all(|line| line.chars().count() < 180), "{table}");
 }
 
+/// Programs that split lines by Unicode get each line whole, too.
+#[tokio::test]
+async fn the_output_for_programs_is_ascii_and_a_table_has_a_line_for_each_session() {
+    let redis = Redis::start();
+    let gateway = GATEWAY.start(&redis);
+    let (sub, label) = ("Zo\u{eb}\u{2028}\u{1f98a}", "my\u{2028}phone\u{2029}\u{85}\u{b}");
+    let client = json!({"label": label});
+    let login = json!({"sub": sub, "client": client, "claims": {"name": label}});
+    let session = gateway.api().issue(&login).await.tokens().session;
+    let args =
+        [&["sessions", "list"][..], &["sessions", "list", sub], &["sessions", "show", &session], &["stats"]];
+    for args in args {
+        let for_programs = text(&redis, &[args, &["--json"]].concat());
+        assert!(for_programs.is_ascii(), "{for_programs}");
+        let for_people = text(&redis, args);
+        let ends = |c: char| c != '\n' && (c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'));
+        assert!(!for_people.contains(ends), "{for_people:?}");
+    }
+    assert_eq!(json(&redis, &["sessions", "list"])["subjects"][0]["sub"], sub);
+    assert_eq!(json(&redis, &["sessions", "list", sub])["sessions"][0]["client"]["label"], label);
+    assert_eq!(json(&redis, &["sessions", "show", &session])["sessions"][0]["claims"]["name"], label);
+    assert_eq!(text(&redis, &["sessions", "list", sub]).lines().count(), 2);
+}
+
 #[test]
 fn of_thousands_it_shows_as_many_as_it_may_and_says_how_many_more_there_are() {
     let redis = Redis::start();

@@ -164,8 +164,13 @@ async fn refusals_of_bodies_are_documented() {
     let gateway = GATEWAY.embedded();
     let witness = Witness::of(&gateway).await;
     for operation in witness.document.operations() {
-        let Some(content) = operation.json["requestBody"]["content"].as_object() else { continue };
         let (method, path) = (operation.method.to_uppercase(), operation.path);
+        let Some(content) = operation.json["requestBody"]["content"].as_object() else {
+            if path.starts_with("/v1/") {
+                refused_without_a_body(&witness, &method, path).await;
+            }
+            continue;
+        };
         let media_type = content.keys().next().expect("a media type");
         let request = |media_type: &str, body: String| {
             witness.service(&method, path, NOBODY).header("Content-Type", media_type).body(body)
@@ -175,6 +180,20 @@ async fn refusals_of_bodies_are_documented() {
         witness.expect(413, &method, path, request(media_type, "x".repeat(17_000))).await;
         witness.expect(415, &method, path, request("text/plain", "x".into())).await;
     }
+}
+
+/// Where a route takes no body, one with members is refused.
+async fn refused_without_a_body(witness: &Witness, method: &str, path: &str) {
+    let users = path.starts_with("/v1/me/");
+    let tokens = witness.login(&json!({"sub": "alice"})).await;
+    let bearer = if users { &tokens.access } else { WEB.key };
+    let request = |media_type: &str, body: String| {
+        let request = witness.request(method, path, NOBODY).bearer_auth(bearer);
+        request.header("Content-Type", media_type).body(body)
+    };
+    witness.expect(400, method, path, request("application/json", r#"{"x":1}"#.into())).await;
+    witness.expect(413, method, path, request("application/json", " ".repeat(17_000))).await;
+    witness.expect(400, method, path, request("text/plain", "x".into())).await;
 }
 
 #[tokio::test]
@@ -193,8 +212,11 @@ async fn refusals_of_parameters_are_documented() {
     let patch = witness.service("PATCH", ONE, NOBODY).json(&json!({"claims": {}}));
     witness.expect(404, "PATCH", ONE, patch).await;
     let tokens = witness.login(&json!({"sub": "alice"})).await;
-    let request = witness.request("DELETE", MINE, "").query(&[("except", "all")]);
-    witness.expect(400, "DELETE", MINE, request.bearer_auth(&tokens.access)).await;
+    for query in [("except", "all"), ("unknown", "1")] {
+        let request = witness.request("DELETE", MINE, "").query(&[query]).bearer_auth(&tokens.access);
+        witness.expect(400, "DELETE", MINE, request).await;
+        witness.expect(400, "DELETE", ALL, witness.service("DELETE", ALL, "").query(&[query])).await;
+    }
     for request in [
         witness.api.refresh_request("nonsense"),
         witness.api.refresh_request(&tokens.refresh).header("Idempotency-Key", "short"),

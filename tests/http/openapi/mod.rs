@@ -1,6 +1,7 @@
 //! `GET /openapi.json`: complete in itself, and true of the gateway's answers.
 
 mod answers;
+mod parameters;
 mod schema;
 
 use std::collections::BTreeSet;
