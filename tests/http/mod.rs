@@ -19,3 +19,4 @@ mod state;
 mod token;
 mod users;
 mod verify;
+mod verify_bodies;
