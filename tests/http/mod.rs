@@ -25,3 +25,4 @@ mod stray_bearer;
 mod token;
 mod users;
 mod verify;
+mod verify_bodies;

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use reqwest::Method;
-use token_gateway_testkit::api::{Answer, fresh_key};
+use token_gateway_testkit::api::{Answer, decided, fresh_key};
 use token_gateway_testkit::service_key::WEB;
 use token_gateway_testkit::wait_for;
 
@@ -145,4 +145,18 @@ async fn neither_arguments_nor_credentials_are_written_down() {
     for secret in ["in-the-query", "in-the-body", "in-the-header", "refresh_token"] {
         assert!(!log.contains(secret), "{log}");
     }
+}
+
+/// A proxy may ask `/verify` here, and its limit of a header is the same.
+#[tokio::test]
+async fn a_cookie_of_thirty_kilobytes_and_eighty_headers_reach_the_gateway() {
+    let stack = Stack::start();
+    let internal = stack.nginx.internal();
+    let token = internal.login("alice").await.access;
+    let request = || internal.request(Method::GET, "/verify").bearer_auth(&token);
+    let large = || request().header("Cookie", format!("c={}", "v".repeat(30_000)));
+    assert_eq!(decided(|| internal.send(large())).await.status, 200);
+    let many = || (0..80).fold(request(), |it, n| it.header(format!("X-Many-{n}"), "v".repeat(300)));
+    let cookie = "c".repeat(6_000);
+    assert_eq!(decided(|| internal.send(many().header("Cookie", &cookie))).await.status, 200);
 }

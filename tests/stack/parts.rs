@@ -9,7 +9,7 @@ use reqwest::Method;
 use tempfile::TempDir;
 use token_gateway_testkit::gateway::Gateway;
 use token_gateway_testkit::service_key::{ISSUE_ONLY, WEB};
-use token_gateway_testkit::{eventually, free_port, signal, wait_for};
+use token_gateway_testkit::{eventually, free_port, freeze, signal, wait_for};
 
 use super::config::{Checkout, service, texts};
 use super::nginx::Nginx;
@@ -133,7 +133,7 @@ impl Store {
     }
 
     pub fn freeze(&self) {
-        signal("-STOP", self.id());
+        freeze(self.id());
     }
 
     pub fn thaw(&self) {

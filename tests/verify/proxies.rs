@@ -1,8 +1,15 @@
 //! The configurations of `ops/proxies` in real proxies, in front of an API that tells what it was sent: nothing
 //! forbidden comes through.
 
+mod curl;
 mod edge;
+mod heads;
 mod proxy;
+mod recorder;
+mod socket;
+mod sockets;
+mod subrequest;
+mod uploads;
 mod upstream;
 
 use std::time::Duration;
@@ -18,6 +25,7 @@ use token_gateway_testkit::redis::Redis;
 use crate::GATEWAY;
 use crate::http::craft::Craft;
 use edge::{Edge, Header, ask, bearer, header, post};
+use upstream::Body;
 
 const NAMES: [&str; 4] = ["Subject", "Session", "Client", "Scope"];
 
@@ -113,14 +121,18 @@ async fn what_is_admitted_reaches_the_api_as_it_was_sent() {
         [bearer(&tokens.access), header("X-Forwarded-Uri", "/livez"), header("X-Original-URI", "/docs")];
     for proxy in &edge.proxies {
         edge.admitted(proxy, &tokens, &[]).await;
-        for method in [Method::GET, Method::POST, Method::DELETE] {
+        for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS]
+        {
             let answer = ask(proxy, method.clone(), path, &said).await;
             assert_eq!(answer.status, 200, "{}: {answer:?}", proxy.name);
             assert_eq!(answer.json()["method"], method.as_str(), "{}", proxy.name);
             assert_eq!(answer.json()["target"], path, "{}", proxy.name);
         }
         let told = post(proxy, path, &said, "two apples").await;
-        assert_eq!(told.body, "two apples", "{}", proxy.name);
+        assert_eq!(told.body, Body::of(b"two apples"), "{}", proxy.name);
+        let (before, answer) = (edge.upstream.asked(), ask(proxy, Method::HEAD, path, &said).await);
+        assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, ""), "{}", proxy.name);
+        assert_eq!(edge.upstream.asked(), before + 1, "{}", proxy.name);
     }
 }
 
@@ -132,12 +144,6 @@ async fn nobody_is_admitted(edge: &Edge, headers: &[Header]) {
     }
 }
 
-async fn all_admit(edge: &Edge, tokens: &Tokens) {
-    for proxy in &edge.proxies {
-        edge.admitted(proxy, tokens, &[]).await;
-    }
-}
-
 /// `/verify` answers 2xx only for a valid token: malformed input, oversize, or not knowing is never 2xx. (CVE-2026-25748)
 #[tokio::test]
 async fn no_proxy_admits_anybody_while_the_gateway_is_stale_frozen_or_gone() {
@@ -145,7 +151,7 @@ async fn no_proxy_admits_anybody_while_the_gateway_is_stale_frozen_or_gone() {
     let mut edge = Edge::before(GATEWAY.start_with(&redis, &[("VERIFY_MAX_STALE_SECONDS", "2")]));
     let tokens = edge.gateway().api().login("alice").await;
     let good = [bearer(&tokens.access)];
-    all_admit(&edge, &tokens).await;
+    edge.all_admit(&tokens).await;
     redis.stop();
     eventually("it is stale", Duration::from_secs(10), async || {
         (ask(&edge.proxies[0], Method::GET, "/", &good).await.status == 503).then_some(())
@@ -153,11 +159,11 @@ async fn no_proxy_admits_anybody_while_the_gateway_is_stale_frozen_or_gone() {
     .await;
     nobody_is_admitted(&edge, &good).await;
     redis.run();
-    all_admit(&edge, &tokens).await;
+    edge.all_admit(&tokens).await;
     edge.gateway().freeze();
     nobody_is_admitted(&edge, &good).await;
     edge.gateway().thaw();
-    all_admit(&edge, &tokens).await;
+    edge.all_admit(&tokens).await;
     edge.gateway = None;
     nobody_is_admitted(&edge, &good).await;
     nobody_is_admitted(&edge, &[]).await;

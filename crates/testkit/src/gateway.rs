@@ -11,7 +11,7 @@ use reqwest::Method;
 use super::api::Api;
 use super::redis::Redis;
 use super::service_key::{ISSUE_ONLY, WEB};
-use super::{signal, wait_for};
+use super::{freeze, signal, wait_for};
 
 pub const ISSUER: &str = "https://auth.example.test";
 pub const SIGNING_SECRET: &str = "signing-secret-of-the-tests-0123456789";
@@ -132,7 +132,7 @@ impl Gateway {
 
     /// Stops the process as a paused machine would.
     pub fn freeze(&self) {
-        signal("-STOP", self.id());
+        freeze(self.id());
     }
 
     pub fn thaw(&self) {

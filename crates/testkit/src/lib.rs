@@ -54,3 +54,18 @@ pub async fn eventually<T>(what: &str, limit: Duration, mut ready: impl AsyncFnM
 pub fn signal(signal: &str, id: u32) {
     assert!(Command::new("kill").args([signal, &id.to_string()]).status().expect("kill runs").success());
 }
+
+/// Stops a process as a paused machine would. Its threads run on for moments after the signal, so this waits for them.
+pub fn freeze(id: u32) {
+    signal("-STOP", id);
+    wait_for("all threads have stopped", Duration::from_secs(10), || {
+        thread_states(id).iter().all(|state| *state == 'T').then_some(())
+    });
+}
+
+/// A letter for each thread, as Linux has it in `/proc`; none on other systems.
+fn thread_states(id: u32) -> Vec<char> {
+    let threads = std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+    let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok());
+    stats.filter_map(|stat| stat.rsplit_once(") ")?.1.chars().next()).collect()
+}

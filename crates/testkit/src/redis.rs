@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::disk::Disk;
 use super::proxy::Proxy;
 use super::tls::Certificates;
-use super::{free_port, signal, users, wait_for};
+use super::{free_port, freeze, signal, users, wait_for};
 
 /// The way into a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,7 +173,7 @@ impl Redis {
     }
 
     pub fn freeze(&self) {
-        signal("-STOP", self.id());
+        freeze(self.id());
     }
 
     pub fn thaw(&self) {

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::proxy::Proxy;
 use super::redis::{Login, Redis};
 use super::tls::Certificates;
-use super::{free_port, signal, wait_for};
+use super::{free_port, freeze, wait_for};
 
 /// The Sentinels' name for the primary.
 const NAME: &str = "mymaster";
@@ -200,7 +200,7 @@ impl Sentinel {
     }
 
     pub fn freeze_watcher(&self, n: usize) {
-        signal("-STOP", self.watchers[n].child.id());
+        freeze(self.watchers[n].child.id());
     }
 
     fn ask<T: redis::FromRedisValue>(&self, command: &[&str]) -> Option<T> {

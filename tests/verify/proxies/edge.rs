@@ -49,6 +49,13 @@ impl Edge {
         serde_json::from_value(answer.json()).unwrap_or_else(|error| panic!("{error}: {answer:?}"))
     }
 
+    /// All proxies admit it.
+    pub async fn all_admit(&self, tokens: &Tokens) {
+        for proxy in &self.proxies {
+            self.admitted(proxy, tokens, &[]).await;
+        }
+    }
+
     /// Demands one of these answers, to any method, and no call of the API; returns the last answer.
     pub async fn refused(&self, proxy: &Proxy, allowed: &[u16], headers: &[Header]) -> Answer {
         let before = self.upstream.asked();
@@ -62,6 +69,14 @@ impl Edge {
         }
         last.expect("it was asked")
     }
+}
+
+/// Waits until the proxy has read its configuration, and admits this.
+pub async fn ready(proxy: &Proxy, headers: &[Header]) {
+    eventually(&format!("{} admits it", proxy.name), Duration::from_secs(20), async || {
+        (ask(proxy, Method::GET, "/", headers).await.status == 200).then_some(())
+    })
+    .await;
 }
 
 pub async fn ask(proxy: &Proxy, method: Method, path: &str, headers: &[Header]) -> Answer {

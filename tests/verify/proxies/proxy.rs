@@ -15,6 +15,7 @@ use crate::stack::text_of;
 
 pub struct Proxy {
     pub name: &'static str,
+    adds: &'static [&'static str],
     child: Child,
     dir: TempDir,
     address: String,
@@ -30,6 +31,8 @@ struct Addresses<'a> {
 struct Kind {
     name: &'static str,
     file: &'static str,
+    /// Headers of its own in the question to the gateway.
+    adds: &'static [&'static str],
     /// The texts in the file to be replaced, and their replacements.
     places: fn(&Addresses) -> Vec<(&'static str, String)>,
     command: fn(&Addresses) -> Command,
@@ -40,6 +43,7 @@ const KINDS: [Kind; 4] = [NGINX, CADDY, TRAEFIK, ENVOY];
 const NGINX: Kind = Kind {
     name: "nginx",
     file: "nginx.conf.template",
+    adds: &[],
     places: |to| {
         let values = [("${LISTEN}", to.listen.to_string()), ("${GATEWAY}", to.gateway.to_owned())];
         values.into_iter().chain([("${API}", to.api.to_owned())]).collect()
@@ -56,6 +60,7 @@ const NGINX: Kind = Kind {
 const CADDY: Kind = Kind {
     name: "Caddy",
     file: "Caddyfile",
+    adds: &[],
     places: |_| Vec::new(),
     command: |to| {
         let mut command = Command::new(bin("caddy"));
@@ -70,6 +75,7 @@ const CADDY: Kind = Kind {
 const TRAEFIK: Kind = Kind {
     name: "Traefik",
     file: "traefik.yaml",
+    adds: &["accept-encoding"],
     places: |to| {
         vec![
             (":8000", to.listen.to_string()),
@@ -88,6 +94,7 @@ const TRAEFIK: Kind = Kind {
 const ENVOY: Kind = Kind {
     name: "Envoy",
     file: "envoy.yaml",
+    adds: &["content-length"],
     places: |to| {
         let socket = |address: &str| address.replace(':', ", port_value: ");
         vec![
@@ -106,15 +113,27 @@ const ENVOY: Kind = Kind {
 impl Proxy {
     /// One of each.
     pub fn all(gateway: &str, api: &str) -> Vec<Self> {
-        KINDS.iter().map(|kind| Self::start(kind, gateway, api)).collect()
+        KINDS.iter().map(|kind| Self::start(kind, gateway, api, "", "")).collect()
     }
 
-    fn start(kind: &Kind, gateway: &str, api: &str) -> Self {
+    /// nginx and Caddy with a limit of a body, as their operator would set one for the API.
+    pub fn limited(gateway: &str, api: &str) -> [Self; 2] {
+        let (asks, limit) = ("auth_request /.verify;", "client_max_body_size 1m;");
+        let nginx = Self::start(&NGINX, gateway, api, asks, &format!("{asks} {limit}"));
+        let (passes, limit) = ("reverse_proxy {$API}", "request_body {\nmax_size 1MiB\n}");
+        [nginx, Self::start(&CADDY, gateway, api, passes, &format!("{limit}\n{passes}"))]
+    }
+
+    /// With its own file, but for the addresses and one text.
+    fn start(kind: &Kind, gateway: &str, api: &str, text: &str, instead: &str) -> Self {
         let addresses = Addresses { listen: ([127, 0, 0, 1], free_port()).into(), gateway, api };
         let dir = tempfile::tempdir().expect("a folder");
-        fs::write(dir.path().join(kind.file), filled(kind, &addresses)).expect("it can be written");
+        let file = filled(kind, &addresses);
+        assert!(file.contains(text), "{} has no {text}", kind.file);
+        fs::write(dir.path().join(kind.file), file.replacen(text, instead, 1)).expect("it can be written");
         let child = spawn((kind.command)(&addresses), dir.path());
-        let mut proxy = Self { name: kind.name, child, dir, address: addresses.listen.to_string() };
+        let mut proxy =
+            Self { name: kind.name, adds: kind.adds, child, dir, address: addresses.listen.to_string() };
         proxy.await_start();
         proxy
     }
@@ -129,6 +148,11 @@ impl Proxy {
 
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Headers of its own in the question to the gateway, their names in small letters.
+    pub fn adds(&self) -> &'static [&'static str] {
+        self.adds
     }
 
     /// Everything written so far, errors included.
