@@ -22,9 +22,11 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Arg, CommandFactory, Parser, Subcommand};
 
+use self::output::print;
 use self::process::flushed;
 use self::usage::UsageError;
 use crate::config::{Flags, redis_url_help, secrets_help};
+use crate::telemetry::logging::{COMMAND_FLUSH_LIMIT, SERVICE_FLUSH_LIMIT, say};
 
 /// Sessions for every service with its own login: access tokens, rotating refresh tokens, logout everywhere.
 #[derive(Debug, Parser)]
@@ -63,20 +65,21 @@ enum Command {
     Stats(stats::Stats),
 }
 
-/// Parses the command line, runs the command, and reports an error as one line.
+/// Parses the command line, runs the command, and reports an error as one line. Standard error may have no reader, so
+/// only the log's thread writes there.
 pub fn main() -> ExitCode {
     tidy_environment();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return show_usage(&error),
-    };
-    match flushed(|| run(cli.command)) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {}", format!("{error:#}").replace('\n', " "));
-            ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
-        }
-    }
+    let is_service = std::env::args_os().nth(1).is_some_and(|name| name == "serve" || name == "dev");
+    let limit = if is_service { SERVICE_FLUSH_LIMIT } else { COMMAND_FLUSH_LIMIT };
+    flushed(limit, || match Cli::try_parse() {
+        Ok(cli) => run(cli.command).unwrap_or_else(|error| failed(&error)),
+        Err(error) => show_usage(&error).unwrap_or_else(|error| failed(&error)),
+    })
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    say(format!("error: {}\n", format!("{error:#}").replace('\n', " ")));
+    ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
 }
 
 fn run(command: Command) -> Result<ExitCode> {
@@ -116,17 +119,18 @@ fn unset(name: &OsStr) {
 }
 
 /// Prints help unchanged, and the first paragraph of an error as one line.
-fn show_usage(error: &clap::Error) -> ExitCode {
+fn show_usage(error: &clap::Error) -> Result<ExitCode> {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        print!("{error}");
-        return ExitCode::SUCCESS;
+        print(&error.to_string())?;
+        return Ok(ExitCode::SUCCESS);
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        eprint!("{error}");
-        return ExitCode::from(2);
+        say(error.to_string());
+        return Ok(ExitCode::from(2));
     }
     let text = error.to_string();
-    let line: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
-    eprintln!("{}", line.join(" "));
-    ExitCode::from(2)
+    let lines = text.lines().take_while(|line| !line.is_empty()).map(str::trim);
+    let line = lines.collect::<Vec<_>>().join(" ");
+    say(line + "\n");
+    Ok(ExitCode::from(2))
 }

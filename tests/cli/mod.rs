@@ -8,6 +8,7 @@ mod healthcheck;
 pub mod help;
 mod init;
 mod keys;
+mod log_filter;
 mod outside;
 mod refusals;
 mod secrets;
