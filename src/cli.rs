@@ -3,6 +3,7 @@
 //! Exit codes: 0 for success; 1 for failure, or a problem found by `check`; 2 for wrong usage or settings.
 
 mod check;
+mod dashed_values;
 mod dev;
 mod healthcheck;
 mod init;
@@ -15,13 +16,14 @@ mod sessions;
 mod stats;
 mod usage;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, CommandFactory, Parser, Subcommand};
 
+use self::dashed_values::{arranged, is_given, takes_values};
 use self::output::print;
 use self::process::flushed;
 use self::usage::UsageError;
@@ -68,12 +70,17 @@ enum Command {
 /// Parses the command line, runs the command, and reports an error as one line. Standard error may have no reader, so
 /// only the log's thread writes there.
 pub fn main() -> ExitCode {
-    tidy_environment();
-    let is_service = std::env::args_os().nth(1).is_some_and(|name| name == "serve" || name == "dev");
+    let mut command = Cli::command();
+    command.build();
+    let words = arranged(&command, std::env::args_os().collect());
+    tidy_environment(&words);
+    let is_service = words.get(1).is_some_and(|name| name == "serve" || name == "dev");
     let limit = if is_service { SERVICE_FLUSH_LIMIT } else { COMMAND_FLUSH_LIMIT };
-    flushed(limit, || match Cli::try_parse() {
+    flushed(limit, || match Cli::try_parse_from(&words) {
         Ok(cli) => run(cli.command).unwrap_or_else(|error| failed(&error)),
-        Err(error) => show_usage(&error).unwrap_or_else(|error| failed(&error)),
+        Err(error) => {
+            show_usage(&error, takes_values(&command, &words)).unwrap_or_else(|error| failed(&error))
+        }
     })
 }
 
@@ -97,7 +104,7 @@ fn run(command: Command) -> Result<ExitCode> {
 }
 
 /// Two rules beyond clap: an empty variable counts as unset, and the flag `--port` wins over the variable `BIND_ADDR`.
-fn tidy_environment() {
+fn tidy_environment(words: &[OsString]) {
     let command = Cli::command();
     let names =
         command.get_subcommands().flat_map(|command| command.get_arguments().filter_map(Arg::get_env));
@@ -106,9 +113,7 @@ fn tidy_environment() {
             unset(name);
         }
     }
-    let flags = || std::env::args().skip(1);
-    let given = |flag: &str| flags().any(|arg| arg == flag || arg.starts_with(&format!("{flag}=")));
-    if given("--port") && !given("--bind-addr") {
+    if is_given("--port", words) && !is_given("--bind-addr", words) {
         unset("BIND_ADDR".as_ref());
     }
 }
@@ -119,7 +124,7 @@ fn unset(name: &OsStr) {
 }
 
 /// Prints help unchanged, and the first paragraph of an error as one line.
-fn show_usage(error: &clap::Error) -> Result<ExitCode> {
+fn show_usage(error: &clap::Error, takes_values: bool) -> Result<ExitCode> {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         print(&error.to_string())?;
         return Ok(ExitCode::SUCCESS);
@@ -131,6 +136,13 @@ fn show_usage(error: &clap::Error) -> Result<ExitCode> {
     let text = error.to_string();
     let lines = text.lines().take_while(|line| !line.is_empty()).map(str::trim);
     let line = lines.collect::<Vec<_>>().join(" ");
-    say(line + "\n");
+    say(line + &as_value(error).filter(|_| takes_values).unwrap_or_default() + "\n");
     Ok(ExitCode::from(2))
+}
+
+/// How an unknown flag is passed as a value.
+fn as_value(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return None };
+    let is_unknown = error.kind() == ErrorKind::UnknownArgument && flag.starts_with("--");
+    is_unknown.then(|| format!("; as a value, write it behind two dashes: -- {flag}"))
 }

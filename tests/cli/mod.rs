@@ -2,6 +2,7 @@
 
 mod check;
 mod cluster;
+mod dashes;
 mod dev;
 mod findings;
 mod healthcheck;
