@@ -11,6 +11,8 @@ use token_gateway_core::token::{Alg, InvalidSecret, Secret};
 
 use super::lifetimes::{AccessTtl, RefreshTtl};
 use super::secrets::secret;
+use super::store_flags::{RedisFlags, StoreKind};
+use crate::store::redis::RedisSettings;
 use crate::token::key_set::{KeySet, Lifetimes};
 use crate::token::keyring::{Keyring, Secrets};
 
@@ -60,6 +62,11 @@ pub struct KeySettings {
     access: AccessTtl,
     #[command(flatten)]
     refresh: RefreshTtl,
+    /// Where sessions live: with redis, and REDIS_URL, the clock is Redis's; else this machine's [default: redis]
+    #[arg(long, env = "STORE", hide_possible_values = true)]
+    store: Option<StoreKind>,
+    #[command(flatten)]
+    redis: RedisFlags,
 }
 
 impl KeySettings {
@@ -68,6 +75,12 @@ impl KeySettings {
             access: Duration::from_secs(self.access.access_ttl_seconds),
             refresh: Duration::from_secs(self.refresh.refresh_ttl_seconds),
         }
+    }
+
+    /// The Redis whose clock decides which key signs; none where `REDIS_URL` is not set, or no node uses it.
+    pub fn redis(&self) -> Result<Option<RedisSettings>> {
+        let is_used = self.store != Some(StoreKind::Embedded) && secret("REDIS_URL")?.is_some();
+        is_used.then(|| self.redis.settings()).transpose()
     }
 }
 

@@ -9,6 +9,7 @@ mod healthcheck;
 pub mod help;
 mod init;
 mod keys;
+mod keys_clock;
 mod log_filter;
 mod outside;
 mod refusals;
