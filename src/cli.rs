@@ -3,6 +3,7 @@
 //! Exit codes: 0 for success; 1 for failure, or a problem found by `check`; 2 for wrong usage or settings.
 
 mod check;
+mod dashed_values;
 mod dev;
 mod healthcheck;
 mod init;
@@ -15,16 +16,19 @@ mod sessions;
 mod stats;
 mod usage;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, CommandFactory, Parser, Subcommand};
 
+use self::dashed_values::{arranged, is_given, takes_values};
+use self::output::print;
 use self::process::flushed;
 use self::usage::UsageError;
 use crate::config::{Flags, check_values, redis_url_help, secrets_help};
+use crate::telemetry::logging::{COMMAND_FLUSH_LIMIT, SERVICE_FLUSH_LIMIT, say};
 
 /// Sessions for every service with its own login: access tokens, rotating refresh tokens, logout everywhere.
 #[derive(Debug, Parser)]
@@ -63,28 +67,36 @@ enum Command {
     Stats(stats::Stats),
 }
 
-/// Parses the command line, runs the command, and reports an error as one line.
+/// Parses the command line, runs the command, and reports an error as one line. Standard error may have no reader, so
+/// only the log's thread writes there.
 pub fn main() -> ExitCode {
-    tidy_environment();
-    let parsed = Cli::try_parse();
-    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    if !parsed.as_ref().is_err_and(asks_for_help)
-        && let Err(error) = check_values(&Cli::command(), &arguments)
-    {
-        eprintln!("error: {error}");
-        return ExitCode::from(2);
-    }
-    let cli = match parsed {
-        Ok(cli) => cli,
-        Err(error) => return show_usage(&error),
-    };
-    match flushed(|| run(cli.command)) {
-        Ok(code) => code,
+    let mut command = Cli::command();
+    command.build();
+    let words = arranged(&command, std::env::args_os().collect());
+    tidy_environment(&words);
+    let is_service = words.get(1).is_some_and(|name| name == "serve" || name == "dev");
+    let limit = if is_service { SERVICE_FLUSH_LIMIT } else { COMMAND_FLUSH_LIMIT };
+    flushed(limit, || match parsed(&command, &words) {
+        Ok(cli) => run(cli.command).unwrap_or_else(|error| failed(&error)),
         Err(error) => {
-            eprintln!("error: {}", format!("{error:#}").replace('\n', " "));
-            ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
+            show_usage(&error, takes_values(&command, &words)).unwrap_or_else(|error| failed(&error))
         }
+    })
+}
+
+/// The command line. Stray characters around a value are named before clap says that the value is wrong.
+fn parsed(command: &clap::Command, words: &[OsString]) -> Result<Cli, clap::Error> {
+    let parsed = Cli::try_parse_from(words);
+    if !parsed.as_ref().is_err_and(asks_for_help) {
+        let checked = check_values(command, words.get(1..).unwrap_or_default());
+        checked.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, error))?;
     }
+    parsed
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    say(format!("error: {}\n", format!("{error:#}").replace('\n', " ")));
+    ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
 }
 
 fn run(command: Command) -> Result<ExitCode> {
@@ -102,7 +114,7 @@ fn run(command: Command) -> Result<ExitCode> {
 }
 
 /// Two rules beyond clap: an empty variable counts as unset, and the flag `--port` wins over the variable `BIND_ADDR`.
-fn tidy_environment() {
+fn tidy_environment(words: &[OsString]) {
     let command = Cli::command();
     let names =
         command.get_subcommands().flat_map(|command| command.get_arguments().filter_map(Arg::get_env));
@@ -111,9 +123,7 @@ fn tidy_environment() {
             unset(name);
         }
     }
-    let flags = || std::env::args().skip(1);
-    let given = |flag: &str| flags().any(|arg| arg == flag || arg.starts_with(&format!("{flag}=")));
-    if given("--port") && !given("--bind-addr") {
+    if is_given("--port", words) && !is_given("--bind-addr", words) {
         unset("BIND_ADDR".as_ref());
     }
 }
@@ -129,17 +139,25 @@ fn asks_for_help(error: &clap::Error) -> bool {
 }
 
 /// Prints help unchanged, and the first paragraph of an error as one line.
-fn show_usage(error: &clap::Error) -> ExitCode {
+fn show_usage(error: &clap::Error, takes_values: bool) -> Result<ExitCode> {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        print!("{error}");
-        return ExitCode::SUCCESS;
+        print(&error.to_string())?;
+        return Ok(ExitCode::SUCCESS);
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        eprint!("{error}");
-        return ExitCode::from(2);
+        say(error.to_string());
+        return Ok(ExitCode::from(2));
     }
     let text = error.to_string();
-    let line: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
-    eprintln!("{}", line.join(" "));
-    ExitCode::from(2)
+    let lines = text.lines().take_while(|line| !line.is_empty()).map(str::trim);
+    let line = lines.collect::<Vec<_>>().join(" ");
+    say(line + &as_value(error).filter(|_| takes_values).unwrap_or_default() + "\n");
+    Ok(ExitCode::from(2))
+}
+
+/// How an unknown flag is passed as a value.
+fn as_value(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return None };
+    let is_unknown = error.kind() == ErrorKind::UnknownArgument && flag.starts_with("--");
+    is_unknown.then(|| format!("; as a value, write it behind two dashes: -- {flag}"))
 }

@@ -15,6 +15,9 @@
 //!
 //! `ARCHITECTURE.md` answers a newcomer's questions, and names the invariants.
 
+// Nobody waits for standard error or output: `telemetry::logging::say` and `cli`'s `print` write there.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod cli;
 pub mod config;
 pub mod gateway;

@@ -4,7 +4,7 @@ mod key_watch;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::Data;
@@ -13,7 +13,9 @@ use anyhow::{Context, Result, bail};
 use futures_util::future::join_all;
 use socket2::{Domain, Socket, Type};
 use token_gateway_core::checker::Checker;
+use token_gateway_core::clock::Timestamp;
 use token_gateway_core::feed::Denylist;
+use token_gateway_core::session::Subject;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -78,6 +80,7 @@ impl Application {
             settings.keys_stamp,
             node.tokens.clone(),
             node.metrics.clone(),
+            clock_of_keys(gateway.store.clone())?,
         ));
         let repair = repair::run(
             gateway.store.clone(),
@@ -188,6 +191,13 @@ impl Node {
             settings.gateway.clone(),
         ))
     }
+}
+
+/// The store's clock decides which key signs; this machine's, while the store has not answered. In a Cluster any primary
+/// will do, because the clock is for log lines.
+fn clock_of_keys(store: Arc<dyn Store>) -> Result<impl Fn() -> Timestamp> {
+    let subject: Subject = "keys".parse()?;
+    Ok(move || store.lower_bound(&subject, Instant::now()).unwrap_or_else(Timestamp::from_system_clock))
 }
 
 fn admin_server(

@@ -51,7 +51,7 @@ pub struct Node {
 impl Node {
     pub fn run(&self) -> Result<()> {
         let settings = self.flags.settings()?;
-        logging::start("info", LogFormat::Text); // access lines, as the gateway's
+        logging::start(&"info".parse()?, LogFormat::Text)?; // access lines, as the gateway's
         let listener = TcpListener::bind(self.flags.address())?;
         eprintln!("listening on http://{}", listener.local_addr()?);
         actix_web::rt::System::new().block_on(serve(self.kind, settings, listener))

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use super::output::print_json;
+use super::output::{print, print_json};
 use super::process::on_runtime;
 use crate::config::{Flags, StoreSettings, line_end_warnings};
 use crate::store::redis::inspect::{Finding, Severity, inspect};
@@ -25,12 +25,12 @@ impl Check {
         if findings[0].severity == Severity::Ok || self.flags.redis().is_ok() {
             findings.extend(self.redis()?);
         }
+        let doubts = self.flags.log().0.doubts();
+        findings.extend(doubts.into_iter().map(|doubt| Finding::new(Severity::Warning, "RUST_LOG", doubt)));
         if self.json {
             print_json(&findings)?;
         } else {
-            for finding in &findings {
-                println!("{:7} {:24} {}", label(finding.severity), finding.subject, finding.message);
-            }
+            print(&text(&findings))?
         }
         let sound = findings.iter().all(|finding| finding.severity != Severity::Problem);
         Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -59,6 +59,13 @@ impl Check {
             vec![Finding::new(Severity::Problem, "redis", message)]
         }))
     }
+}
+
+fn text(findings: &[Finding]) -> String {
+    let line = |finding: &Finding| {
+        format!("{:7} {:24} {}\n", label(finding.severity), finding.subject, finding.message)
+    };
+    findings.iter().map(line).collect()
 }
 
 fn label(severity: Severity) -> &'static str {

@@ -2,25 +2,37 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::thread;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
+use super::output::print;
 use super::process::start_logging;
 use super::usage::as_usage;
 use crate::config::{Flags, StoreSettings};
 use crate::startup::{Application, bind};
 
 pub fn run(flags: &Flags) -> Result<ExitCode> {
-    start_logging(flags);
+    start_logging(flags)?;
     let listener = bind(flags.address(), "BIND_ADDR")?;
     let (settings, key) = as_usage(flags.dev_settings(reachable(listener.local_addr()?)))?;
     let embedded = matches!(settings.store, StoreSettings::Embedded);
     actix_web::rt::System::new().block_on(async {
         let application = Application::build(settings, listener).await?;
-        println!("{}", guide(application.address(), &key.key, embedded));
+        show(guide(application.address(), &key.key, embedded))?;
         application.run_until_stopped().await
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the guide on a thread of its own, because nobody may read standard output.
+fn show(guide: String) -> Result<()> {
+    let print = move || {
+        if let Err(error) = print(&(guide + "\n")) {
+            log::warn!("cannot print the lines to paste: {error}");
+        }
+    };
+    thread::Builder::new().name("guide".to_owned()).spawn(print).map(drop).context("cannot start a thread")
 }
 
 /// Lines for a shell, in the order of a story. Each `curl` keeps its answer in a variable, and the next one takes its

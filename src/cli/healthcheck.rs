@@ -7,6 +7,9 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 
+use super::output::print;
+use crate::telemetry::logging::say;
+
 #[derive(Debug, Args)]
 pub struct Healthcheck {
     /// The node's listening address [default: 127.0.0.1:8080]
@@ -39,14 +42,14 @@ impl Healthcheck {
             Ok(mut answer) => {
                 let word = answer.body_mut().read_to_string().unwrap_or_default();
                 if answer.status().is_success() {
-                    println!("{word}");
+                    print(&format!("{word}\n"))?;
                     return Ok(ExitCode::SUCCESS);
                 }
                 word
             }
             Err(error) => error.to_string(),
         };
-        eprintln!("{url}: {word}");
+        say(format!("{url}: {word}\n"));
         Ok(ExitCode::FAILURE)
     }
 }

@@ -4,10 +4,11 @@
 //! time to read it. The old key stays until its last token has expired.
 
 mod file;
+mod keys_clock;
 mod list;
 
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
@@ -15,9 +16,10 @@ use serde_json::json;
 use token_gateway_core::token::Alg;
 
 use self::file::change;
-use super::output::print_json;
+use self::keys_clock::KeysClock;
+use super::output::{print, print_json};
 use super::usage::{UsageError, as_usage};
-use crate::config::{KeySettings, alg_parser, variable_is_set};
+use crate::config::{KeySettings, alg_parser, redis_url_help, variable_is_set};
 use crate::token::jwk::{PrivateJwk, Signs};
 use crate::token::key_set::{KeySet, KeyState};
 use crate::view::rfc3339_seconds;
@@ -31,12 +33,16 @@ const KEY_DELAY_MARGIN: Duration = Duration::from_secs(60);
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
     /// Make the first key of the set, and the file if need be
+    #[command(after_help = redis_url_help())]
     New(NewKey),
     /// Show the keys and where each is in its life
+    #[command(after_help = redis_url_help())]
     List(list::ListKeys),
     /// Add a key that takes over from the active one, and take out those of which no token lives
+    #[command(after_help = redis_url_help())]
     Rotate(RotateKey),
     /// Take out the keys of which no token lives, or one that is named
+    #[command(after_help = redis_url_help())]
     Retire(RetireKeys),
 }
 
@@ -76,7 +82,6 @@ struct Making {
 #[derive(Debug, Args)]
 pub struct RetireKeys {
     /// The key to take out, by its kid
-    #[arg(allow_hyphen_values = true)] // a thumbprint may begin with a hyphen
     kid: Option<String>,
     /// Also when tokens that it signed are still alive: they are refused from then on
     #[arg(long, requires = "kid")]
@@ -92,7 +97,7 @@ impl KeysCommand {
     pub fn run(&self) -> Result<ExitCode> {
         match self {
             Self::New(new) => new.run()?,
-            Self::List(list) => list.run(now())?,
+            Self::List(list) => list.run()?,
             Self::Rotate(rotate) => rotate.run()?,
             Self::Retire(retire) => retire.run()?,
         }
@@ -105,6 +110,7 @@ impl NewKey {
         let signs = self.making.signs();
         let alg = self.making.alg(Some(self.alg), self.alg);
         let path = as_usage(self.making.settings.keys.path())?;
+        let clock = KeysClock::read(&self.making.settings)?;
         let (kid, from) = change(path, |set| {
             if let Some(change) = set.last_change(signs) {
                 bail!(
@@ -115,10 +121,10 @@ impl NewKey {
                     rfc3339_seconds(change)
                 );
             }
-            let from = now() + self.delay(set.keys.is_empty())?.as_secs();
+            let from = clock.now() + self.delay(set.keys.is_empty())?.as_secs();
             Ok((add(set, alg, signs, from), from))
         })?;
-        self.making.print(&kid, alg, from, &[])
+        self.making.print(&clock, &kid, alg, from, &[])
     }
 
     /// No delay for the first key of the set if there is no secret: no node can be at work yet. Otherwise nodes work
@@ -139,10 +145,12 @@ impl NewKey {
 
 impl RotateKey {
     fn run(&self) -> Result<()> {
-        let (making, now) = (&self.making, now());
+        let making = &self.making;
         let (path, signs) = (as_usage(making.settings.keys.path())?, making.signs());
-        let from = now + making.delay()?.as_secs();
-        let (kid, alg, retired) = change(path, |set| {
+        let (delay, clock) = (making.delay()?, KeysClock::read(&making.settings)?);
+        let (kid, alg, from, retired) = change(path, |set| {
+            let now = clock.now();
+            let from = now + delay.as_secs();
             if let Some(waiting) = set.last_change(signs).filter(|from| *from > now) {
                 bail!("a key waits to sign from {} on; rotate again after that", rfc3339_seconds(waiting));
             }
@@ -162,17 +170,18 @@ impl RotateKey {
                 .into());
             }
             let retired = set.retire(now, making.settings.lifetimes());
-            Ok((add(set, alg, signs, from), alg, retired))
+            Ok((add(set, alg, signs, from), alg, from, retired))
         })?;
-        making.print(&kid, alg, from, &retired)
+        making.print(&clock, &kid, alg, from, &retired)
     }
 }
 
 impl RetireKeys {
     fn run(&self) -> Result<()> {
-        let (path, now) = (as_usage(self.settings.keys.path())?, now());
-        let lifetimes = self.settings.lifetimes();
+        let path = as_usage(self.settings.keys.path())?;
+        let (clock, lifetimes) = (KeysClock::read(&self.settings)?, self.settings.lifetimes());
         let retired = change(path, |set| {
+            let now = clock.now();
             let Some(kid) = &self.kid else { return Ok(set.retire(now, lifetimes)) };
             let Some(jwk) = set.keys.iter().find(|jwk| jwk.thumbprint() == *kid) else {
                 bail!("there is no key '{kid}'; `token-gateway keys list` shows them");
@@ -190,10 +199,9 @@ impl RetireKeys {
             Ok(vec![kid.clone()])
         })?;
         if self.json {
-            return print_json(&json!({ "retired": retired }));
+            return print_json(&clock.dated(json!({ "retired": retired })));
         }
-        print_retired(&retired);
-        Ok(())
+        print(&(text_of_retired(&retired) + &clock.line()))
     }
 }
 
@@ -243,23 +251,20 @@ impl Making {
         }
     }
 
-    fn print(&self, kid: &str, alg: Alg, from: u64, retired: &[String]) -> Result<()> {
+    fn print(&self, clock: &KeysClock, kid: &str, alg: Alg, from: u64, retired: &[String]) -> Result<()> {
+        let from = rfc3339_seconds(from);
         if self.json {
-            return print_json(
-                &json!({ "kid": kid, "signs_from": rfc3339_seconds(from), "retired": retired }),
-            );
+            let report = json!({ "kid": kid, "signs_from": from, "retired": retired });
+            return print_json(&clock.dated(report));
         }
         let place = if alg == Alg::Hs256 { "in the set, never published" } else { "published" };
-        println!("key '{kid}' is {place}, and signs from {} on", rfc3339_seconds(from));
-        print_retired(retired);
-        Ok(())
+        let made = format!("key '{kid}' is {place}, and signs from {from} on\n");
+        print(&(made + &text_of_retired(retired) + &clock.line()))
     }
 }
 
-fn print_retired(kids: &[String]) {
-    for kid in kids {
-        println!("key '{kid}' is taken out");
-    }
+fn text_of_retired(kids: &[String]) -> String {
+    kids.iter().map(|kid| format!("key '{kid}' is taken out\n")).collect()
 }
 
 fn add(set: &mut KeySet, alg: Alg, signs: Signs, from: u64) -> String {
@@ -267,8 +272,4 @@ fn add(set: &mut KeySet, alg: Alg, signs: Signs, from: u64) -> String {
     let kid = jwk.thumbprint();
     set.keys.push(jwk);
     kid
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }

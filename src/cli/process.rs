@@ -1,5 +1,9 @@
 //! The process of a command: its runtime and its log.
 
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
 use crate::config::Flags;
 use crate::telemetry::logging;
 
@@ -8,19 +12,20 @@ pub fn on_runtime<T>(part: impl Future<Output = T>) -> T {
     actix_web::rt::System::new().block_on(part)
 }
 
-pub fn start_logging(flags: &Flags) {
+pub fn start_logging(flags: &Flags) -> Result<()> {
     let (filter, format) = flags.log();
-    logging::start(filter, format);
+    logging::start(filter, format).context("the thread that writes the log cannot be started")
 }
 
-/// Log lines are written in batches. The rest is written when `body` ends, even by a panic.
-pub fn flushed<T>(body: impl FnOnce() -> T) -> T {
-    struct Flush;
+/// Log lines are written in batches. The rest is written when `body` ends, even by a panic, or lost after
+/// `limit` without a reader.
+pub fn flushed<T>(limit: Duration, body: impl FnOnce() -> T) -> T {
+    struct Flush(Duration);
     impl Drop for Flush {
         fn drop(&mut self) {
-            logging::flush();
+            logging::flush(self.0);
         }
     }
-    let _flush = Flush;
+    let _flush = Flush(limit);
     body()
 }

@@ -11,7 +11,7 @@ use crate::startup::{Application, bind};
 
 pub fn run(flags: &Flags) -> Result<ExitCode> {
     let settings = as_usage(flags.settings())?;
-    start_logging(flags);
+    start_logging(flags)?;
     let listener = bind(flags.address(), "BIND_ADDR")?;
     actix_web::rt::System::new()
         .block_on(async { Application::build(settings, listener).await?.run_until_stopped().await })?;

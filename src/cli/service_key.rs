@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 
+use super::output::print;
 use super::usage::UsageError;
 use crate::gateway::service_keys::{InvalidServiceKeys, NewServiceKey, Role};
 
@@ -29,10 +30,11 @@ impl ServiceKey {
         let roles = roles.iter().map(|role| role.parse()).collect::<Result<Vec<Role>, _>>().map_err(wrong)?;
         let NewServiceKey { key, entry } = NewServiceKey::generate(name, &roles).map_err(wrong)?;
         if *json {
-            println!("{}", serde_json::json!({ "name": name, "key": key, "entry": entry }));
+            print(&format!("{}\n", serde_json::json!({ "name": name, "key": key, "entry": entry })))?;
         } else {
-            println!("key, for the service, shown this once:\n  {key}");
-            println!("entry, for SERVICE_KEYS:\n  {entry}");
+            print(&format!(
+                "key, for the service, shown this once:\n  {key}\nentry, for SERVICE_KEYS:\n  {entry}\n"
+            ))?;
         }
         Ok(ExitCode::SUCCESS)
     }

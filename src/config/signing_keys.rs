@@ -11,7 +11,9 @@ use token_gateway_core::token::Alg;
 
 use super::invalid_value::check_beginning;
 use super::lifetimes::{AccessTtl, RefreshTtl};
-use super::secrets::signing_secret;
+use super::secrets::{secret, signing_secret};
+use super::store_flags::{RedisFlags, StoreKind};
+use crate::store::redis::RedisSettings;
 use crate::token::key_set::{KeySet, Lifetimes};
 use crate::token::keyring::{Keyring, Secrets};
 
@@ -61,6 +63,11 @@ pub struct KeySettings {
     access: AccessTtl,
     #[command(flatten)]
     refresh: RefreshTtl,
+    /// Where sessions live: with redis, and REDIS_URL, the clock is Redis's; else this machine's [default: redis]
+    #[arg(long, env = "STORE", hide_possible_values = true)]
+    store: Option<StoreKind>,
+    #[command(flatten)]
+    redis: RedisFlags,
 }
 
 impl KeySettings {
@@ -69,6 +76,12 @@ impl KeySettings {
             access: Duration::from_secs(self.access.access_ttl_seconds),
             refresh: Duration::from_secs(self.refresh.refresh_ttl_seconds),
         }
+    }
+
+    /// The Redis whose clock decides which key signs; none where `REDIS_URL` is not set, or no node uses it.
+    pub fn redis(&self) -> Result<Option<RedisSettings>> {
+        let is_used = self.store != Some(StoreKind::Embedded) && secret("REDIS_URL")?.is_some();
+        is_used.then(|| self.redis.settings()).transpose()
     }
 }
 

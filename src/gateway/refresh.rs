@@ -7,6 +7,7 @@ use token_gateway_core::token::RefreshToken;
 
 use super::{Deadline, Gateway, GatewayError, GrantRefusal, Issued, Verdict};
 use crate::store::{Rotated, Rotation, StoreError, Successor};
+use crate::telemetry::logging::THEFT_LOG_TARGET;
 use crate::telemetry::metrics::{Operation, RefreshOutcome};
 use crate::token::Grant;
 
@@ -144,12 +145,19 @@ impl Gateway {
         match &rotated {
             Rotated::Reused(ended) => {
                 self.metrics.refreshed(RefreshOutcome::Reused);
-                log::warn!("session {session}: refresh token reused, {} sessions ended", ended.now.len());
+                log::warn!(
+                    target: THEFT_LOG_TARGET,
+                    "session {session}: refresh token reused, {} sessions ended",
+                    ended.now.len()
+                );
                 self.ender().publish_ends(deadline, token.subject.clone(), ended.clone()).await?;
             }
             Rotated::Ended { reason, published: false } => {
                 if *reason == Reason::Reuse {
-                    log::warn!("session {session}: ended by a reuse whose answer was lost");
+                    log::warn!(
+                        target: THEFT_LOG_TARGET,
+                        "session {session}: ended by a reuse whose answer was lost"
+                    );
                 }
                 let met = EndedSession { session, reason: *reason };
                 self.ender().publish_tombstone(deadline, token.subject.clone(), met).await?;

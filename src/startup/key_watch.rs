@@ -2,8 +2,9 @@
 //! changes nothing, and is logged once per change and per `SIGHUP`.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use token_gateway_core::clock::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
@@ -19,31 +20,32 @@ pub(super) fn hangups() -> std::io::Result<Signal> {
     signal(SignalKind::hangup())
 }
 
-/// `stamp` is the stamp of the keys at work.
+/// `stamp` is the stamp of the keys at work. `now` is the clock that decides which key signs.
 pub(super) async fn watch(
     mut hangups: Signal,
     source: KeySource,
     mut stamp: KeySetStamp,
     tokens: Arc<Tokens>,
     metrics: Arc<Metrics>,
+    now: impl Fn() -> Timestamp,
 ) {
-    log_keys("keys", &tokens.keys());
+    log_keys("keys", &tokens.keys(), now());
     loop {
         let asked = tokio::select! {
             () = sleep(KEY_FILE_POLL) => false,
             _ = hangups.recv() => true,
         };
-        let now = source.stamp();
-        if asked || now != stamp {
-            stamp = reload(&source, &tokens, &metrics).unwrap_or(now);
+        let found = source.stamp();
+        if asked || found != stamp {
+            stamp = reload(&source, &tokens, &metrics, now()).unwrap_or(found);
         }
     }
 }
 
-fn reload(source: &KeySource, tokens: &Tokens, metrics: &Metrics) -> Option<KeySetStamp> {
+fn reload(source: &KeySource, tokens: &Tokens, metrics: &Metrics, now: Timestamp) -> Option<KeySetStamp> {
     match source.load() {
         Ok((keyring, stamp)) => {
-            log_keys("keys read again", &keyring);
+            log_keys("keys read again", &keyring, now);
             tokens.replace_keys(keyring);
             Some(stamp)
         }
@@ -55,8 +57,8 @@ fn reload(source: &KeySource, tokens: &Tokens, metrics: &Metrics) -> Option<KeyS
     }
 }
 
-fn log_keys(what: &str, keyring: &Keyring) {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let signer = keyring.active_kid(now).map_or("SIGNING_SECRET".to_owned(), |kid| format!("key '{kid}'"));
+fn log_keys(what: &str, keyring: &Keyring, now: Timestamp) {
+    let signer =
+        keyring.active_kid(now.seconds()).map_or("SIGNING_SECRET".to_owned(), |kid| format!("key '{kid}'"));
     log::info!("{what}: signing with {signer}, {} published", keyring.published());
 }

@@ -4,7 +4,7 @@
 //! - [`scripts`]: the Lua scripts, each with its call and its decoder.
 //! - [`token_gateway_redis_link`], a crate of its own: how calls reach the right primary, and how they survive its loss.
 //! - [`inspect`]: the checks of `token-gateway check` and `/readyz`.
-//! - [`survey`]: reading for the commands of operators.
+//! - [`survey`]: reading for the commands of operators. [`store_time`]: the clock of `keys`.
 //!
 //! This file maps the [`Store`] trait onto the scripts: it chooses the keys, and sends the calls over the links.
 
@@ -12,6 +12,7 @@ pub mod inspect;
 pub mod layout;
 mod redis_settings;
 pub mod scripts;
+pub mod store_time;
 pub mod survey;
 
 use std::sync::atomic::{AtomicBool, Ordering};

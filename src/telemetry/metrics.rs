@@ -14,6 +14,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use token_gateway_core::session::Reason;
 
+use super::logging;
+
 /// Upper bounds in seconds: the store answers within a millisecond, and is given up after half a second unless set
 /// otherwise.
 const STORE_SECONDS_BUCKETS: [f64; 12] =
@@ -101,6 +103,8 @@ impl Metrics {
         let store_seconds = resolve(&store, "operation", Operation::TEXTS);
         let store_in_flight = Gauge::default();
         registry.register("store_in_flight", "Store parts of requests in flight", store_in_flight.clone());
+        let help = "Log lines dropped because standard error was not read in time";
+        registry.register("log_lines_dropped", help, logging::dropped_lines());
         let feed_stale = Gauge::default();
         let help = "Lag of the revocation feed";
         registry.register_with_unit("feed_stale", help, Unit::Seconds, feed_stale.clone());

@@ -70,6 +70,7 @@ pub const LAYERS: [(&str, &str, &[&str]); 21] = [
             "telemetry",
             "core-checker",
             "core-feed",
+            "core",
         ],
     ),
     (

@@ -65,7 +65,7 @@ fn a_rotation_publishes_now_signs_later_and_keeps_the_old_key_until_its_tokens_h
         (states(&keys) == ["retiring", "active"]).then_some(())
     });
     refused(&keys, &["retire", &old], 1, "has signed tokens that live until");
-    assert_eq!(keys.run(&["retire"]), "", "nothing is due");
+    assert!(!keys.run(&["retire"]).contains("taken out"), "nothing is due");
     assert!(list(&keys, &[])[0]["until"].is_string());
     keys.run(&["retire", &old, "--force"]);
     assert_eq!(states(&keys), ["active"]);

@@ -2,13 +2,16 @@
 
 mod check;
 mod cluster;
+mod dashes;
 mod dev;
 mod findings;
 mod healthcheck;
 pub mod help;
 mod init;
 mod keys;
+mod keys_clock;
 mod line_ends;
+mod log_filter;
 mod log_text;
 mod outside;
 mod refusals;

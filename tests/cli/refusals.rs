@@ -44,7 +44,7 @@ fn a_value_out_of_range_or_of_a_wrong_form_names_its_setting() {
         ("SHUTDOWN_GRACE_SECONDS", &["3601", "-1"]),
         ("AUDIENCE", &["two words", "\u{e9}", ISSUER, &"x".repeat(256)]),
         ("ISSUER", &["nonsense", "ftp://x", "https://", "https://x/?q", "https://x/#f"]),
-        ("RUST_LOG", &["info,foo=loud", "a=b=c"]),
+        ("RUST_LOG", &["info,foo=loud", "a=b=c", "warning", "\"info\""]),
         ("LOG_FORMAT", &["xml"]),
         ("SIGNING_KEYS", &["/nowhere/keys.json", "/"]),
         ("JWKS_MAX_AGE_SECONDS", &["0", "86401", "5m"]),

@@ -6,6 +6,7 @@ mod drain;
 mod feed;
 mod frames;
 mod late;
+mod log;
 mod lost;
 mod outage;
 mod passwords;

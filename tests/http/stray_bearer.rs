@@ -19,7 +19,7 @@ fn stray(tokens: &Tokens) -> Vec<String> {
     let encrypted = "eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4R0NNIn0..aXY.Y2lwaGVy.dGFn";
     let values = [access, refresh, &expired, &unsigned, others, encrypted, "a.b-c.d_e", "undefined", "null"];
     let bearers = values.iter().map(|value| format!("Bearer {value}"));
-    let forms = ["Bearer", "Bearer ", "bearer    ", "BEARER null", "Bearer  undefined ", "Bearer NULL"];
+    let forms = ["", "Bearer", "Bearer ", "bearer    ", "BEARER null", "Bearer  undefined ", "Bearer NULL"];
     bearers.chain(forms.map(str::to_owned)).chain([format!("bEaReR   {access}")]).collect()
 }
 

@@ -1,10 +1,12 @@
 //! Connections of one-off commands, to look into a deployment.
 
+use redis::InfoDict;
 use redis::aio::MultiplexedConnection;
+use token_gateway_core::clock::Timestamp;
 
 use crate::address::{Address, Dialer, Topology};
 use crate::sentinel::Sentinels;
-use crate::wire::{CONNECT_TIMEOUT, unavailable};
+use crate::wire::{CONNECT_TIMEOUT, ask_time, send, unavailable};
 use crate::{LinkError, LinkSettings, cluster_nodes, slots};
 
 /// A connection to each primary; answers have the deadline of a call.
@@ -67,6 +69,24 @@ impl Primaries {
             None => Some(0),
             Some(owners) => owners[usize::from(slots::slot_of(key))].map(usize::from),
         }
+    }
+
+    /// The time of the first primary. It must be one by its own word, because nobody goes by a replica's clock.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer, is a replica, or lets this user not ask.
+    pub async fn time(&mut self) -> Result<Timestamp, LinkError> {
+        let nobody = || LinkError::Unavailable("the Cluster has no primary".to_owned());
+        let (address, connection) = self.all.first_mut().ok_or_else(nobody)?;
+        let info = send(connection, redis::cmd("INFO").arg("replication")).await;
+        let info: Result<InfoDict, _> = info.and_then(|info| Ok(redis::from_redis_value(info)?));
+        let role: Option<String> = info.map_err(|error| unavailable(&error))?.get("role");
+        if role.as_deref() != Some("master") {
+            let role = role.unwrap_or_default();
+            return Err(LinkError::Unavailable(format!("{address} is no primary; its role is '{role}'")));
+        }
+        ask_time(connection).await.map_err(|error| unavailable(&error))
     }
 
     /// Whether the deployment is a Cluster.

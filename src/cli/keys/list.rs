@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::super::output::{print, print_json, table};
 use super::super::usage::as_usage;
+use super::keys_clock::KeysClock;
 use crate::config::{KeySettings, read_key_set};
 use crate::token::jwk::PrivateJwk;
 use crate::token::key_set::{KeySet, KeyState};
@@ -34,20 +35,22 @@ struct ListedKey {
 }
 
 impl ListKeys {
-    pub fn run(&self, now: u64) -> Result<()> {
+    pub fn run(&self) -> Result<()> {
         let set = as_usage(self.settings.keys.path().and_then(read_key_set))?;
+        let clock = KeysClock::read(&self.settings)?;
+        let now = clock.now();
         let items: Vec<ListedKey> = set.keys.iter().map(|jwk| self.item(&set, jwk, now)).collect();
         if self.json {
-            return print_json(&serde_json::json!({ "keys": items }));
+            return print_json(&clock.dated(serde_json::json!({ "keys": items })));
         }
         if items.is_empty() {
-            return print("no keys; `token-gateway keys new` makes one\n");
+            return print(&("no keys; `token-gateway keys new` makes one\n".to_owned() + &clock.line()));
         }
         let rows = items.into_iter().map(|it| {
             let until = it.until.unwrap_or_default();
             [it.kid, it.alg, it.signs.to_owned(), it.state.to_owned(), it.signs_from, until]
         });
-        print(&table(["KID", "ALG", "SIGNS", "STATE", "FROM", "TOKENS UNTIL"], rows))
+        print(&(table(["KID", "ALG", "SIGNS", "STATE", "FROM", "TOKENS UNTIL"], rows) + &clock.line()))
     }
 
     fn item(&self, set: &KeySet, jwk: &PrivateJwk, now: u64) -> ListedKey {

@@ -19,6 +19,7 @@ use crate::gateway::Deadline;
 use crate::gateway::ender::Ender;
 use crate::store::redis::{RedisSettings, RedisStore};
 use crate::store::{Ends, Policy, StoreError};
+use crate::telemetry::logging::{COMMAND_FLUSH_LIMIT, flush, say};
 use crate::telemetry::metrics::Metrics;
 
 #[derive(Debug, Args)]
@@ -119,7 +120,8 @@ async fn end(
 }
 
 fn confirmed(subject: &Subject) -> Result<bool> {
-    eprint!("End the sessions of {}? [y/N] ", printable(subject.as_str()));
+    say(format!("End the sessions of {}? [y/N] ", printable(subject.as_str())));
+    flush(COMMAND_FLUSH_LIMIT);
     let mut answer = String::new();
     stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

@@ -12,6 +12,7 @@ use crate::cli::process::on_runtime;
 use crate::cli::usage::as_usage;
 use crate::config::{KnownMaxAge, OperatorFlags};
 use crate::store::redis::survey::{Census, Survey};
+use crate::telemetry::logging::say;
 use crate::view;
 
 /// The longest text for a device in a table, in characters.
@@ -96,7 +97,7 @@ impl ListSessions {
         }
         print(&subjects_table(&ranked))?;
         if more > 0 {
-            eprintln!("{more} subjects more; --limit shows more of them");
+            say(format!("{more} subjects more; --limit shows more of them\n"));
         }
         Ok(())
     }

@@ -1,0 +1,141 @@
+//! `RUST_LOG`: the lines to be written.
+
+use std::str::FromStr;
+
+use log::{Level, LevelFilter, Metadata};
+
+use super::targets::{THEFT_LOG_TARGET, is_known};
+
+/// A valid `RUST_LOG`: levels, and levels of targets. A target stands for all that begin with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFilter(Vec<Directive>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Directive {
+    /// None for all targets without a directive of their own.
+    target: Option<String>,
+    level: LevelFilter,
+}
+
+/// A part of a text that is no directive.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "'{0}' is neither a level nor target=level; the levels are off, error, warn, info, debug or trace; write them without \
+     quotes, blanks and comments, and with commas in between"
+)]
+pub struct InvalidLogFilter(String);
+
+impl FromStr for LogFilter {
+    type Err = InvalidLogFilter;
+
+    /// Blanks around a comma are allowed, and so is a comma too many.
+    fn from_str(text: &str) -> Result<Self, InvalidLogFilter> {
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let directives = parts.map(str::parse).collect::<Result<Vec<Directive>, _>>()?;
+        if directives.is_empty() { Err(InvalidLogFilter(text.to_owned())) } else { Ok(Self(directives)) }
+    }
+}
+
+impl FromStr for Directive {
+    type Err = InvalidLogFilter;
+
+    fn from_str(text: &str) -> Result<Self, InvalidLogFilter> {
+        let (target, level) = match text.split_once('=') {
+            Some((target, level)) => (Some(target), level),
+            None => (None, text),
+        };
+        match level.parse() {
+            Ok(level) if target.is_none_or(is_path) => Ok(Self { target: target.map(str::to_owned), level }),
+            _ => Err(InvalidLogFilter(text.to_owned())),
+        }
+    }
+}
+
+/// Whether a text has the form of a module's path.
+fn is_path(text: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    text.split("::").all(|name| !name.is_empty() && name.bytes().all(is_word))
+}
+
+impl LogFilter {
+    pub(super) fn build(&self) -> env_filter::Filter {
+        let mut builder = env_filter::Builder::new();
+        for directive in &self.0 {
+            builder.filter(directive.target.as_deref(), directive.level);
+        }
+        // Its errors are malformed requests: anybody could fill the log with them.
+        builder.filter_module("actix_http::h1", LevelFilter::Off);
+        builder.build()
+    }
+
+    /// Likely mistakes, in words.
+    pub fn doubts(&self) -> Vec<String> {
+        let targets = self.0.iter().filter_map(|directive| directive.target.as_deref());
+        let mut doubts: Vec<_> = targets.filter(|target| !is_known(target)).map(unknown).collect();
+        if self.mutes_alarm() {
+            doubts.push(
+                "the alarm of a theft is not logged; let the filter begin with a level, such as info"
+                    .to_owned(),
+            );
+        }
+        doubts
+    }
+
+    /// The same, but a level for all that mutes the alarm is taken for a decision.
+    pub(super) fn doubts_at_start(&self) -> Vec<String> {
+        let mut doubts = self.doubts();
+        if self.mutes_alarm() && self.0.iter().any(|directive| directive.target.is_none()) {
+            doubts.pop();
+        }
+        doubts
+    }
+
+    fn mutes_alarm(&self) -> bool {
+        let alarm = Metadata::builder().level(Level::Warn).target(THEFT_LOG_TARGET).build();
+        !self.build().enabled(&alarm)
+    }
+}
+
+fn unknown(target: &str) -> String {
+    format!(
+        "no line has the target '{target}'; known are access, token_gateway, token_gateway_core and \
+         token_gateway_redis_link, with those of their modules that log, and crates of others such as actix_web"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn doubts(text: &str) -> Vec<String> {
+        text.parse::<LogFilter>().expect("a filter").doubts()
+    }
+
+    #[test]
+    fn a_filter_takes_levels_in_any_case_and_blanks_around_commas() {
+        let filter: LogFilter = " INFO ,access=Off,".parse().expect("a filter");
+        let targets = [("token_gateway::startup", true), ("access", false), ("actix_http::h1::codec", false)];
+        for (target, is_enabled) in targets {
+            let line = Metadata::builder().level(Level::Info).target(target).build();
+            assert_eq!(filter.build().enabled(&line), is_enabled, "{target}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_is_no_directive_is_named() {
+        for (text, part) in
+            [("info,warning", "warning"), ("info # note", "info # note"), (" , ", " , "), ("a=b=c", "a=b=c")]
+        {
+            assert_eq!(text.parse::<LogFilter>(), Err(InvalidLogFilter(part.to_owned())));
+        }
+    }
+
+    #[test]
+    fn only_unknown_targets_and_a_muted_alarm_are_doubtful() {
+        assert_eq!(doubts("warn,token_gateway=debug,actix_web::middleware=warn"), [""; 0]);
+        assert!(doubts("info,nosuch=info")[0].contains("'nosuch'"));
+        for muted in ["off", "error", "access=info", "info,token_gateway=error"] {
+            assert!(doubts(muted)[0].contains("theft"), "{muted}");
+        }
+    }
+}
