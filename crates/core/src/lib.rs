@@ -4,5 +4,6 @@
 pub mod checker;
 pub mod clock;
 pub mod feed;
+pub mod loop_state;
 pub mod session;
 pub mod token;
