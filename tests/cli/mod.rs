@@ -2,6 +2,7 @@
 
 mod check;
 mod cluster;
+mod cluster_member;
 mod dev;
 mod findings;
 mod healthcheck;
@@ -10,6 +11,7 @@ mod init;
 mod keys;
 mod outside;
 mod refusals;
+mod rights;
 mod secrets;
 mod sentinel;
 mod service_key;
