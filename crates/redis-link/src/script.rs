@@ -86,7 +86,7 @@ impl Call {
         let (_, rest) = text.rsplit_once("@user_script:")?;
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let line: usize = rest[..digits].parse().ok()?;
-        let (_, call) = self.script.source.lines().nth(line.checked_sub(1)?)?.split_once(".call('")?;
+        let (_, call) = self.script.source.lines().nth(line.checked_sub(1)?)?.split_once("call('")?;
         Some(call.split_once('\'')?.0.to_owned())
     }
 
