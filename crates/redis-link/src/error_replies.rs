@@ -85,7 +85,7 @@ mod tests {
         let began = Instant::now();
         let noted = |seconds: u64| error_replies.noted(&reply, began + Duration::from_secs(seconds));
         assert_eq!(noted(0), Some(reply.to_string()));
-        let lines: Vec<_> = (1..=120).filter_map(|second| noted(second)).collect();
+        let lines: Vec<_> = (1..=120).filter_map(&noted).collect();
         assert_eq!(lines, [format!("{reply}; 60 more"), format!("{reply}; 60 more")]);
         assert_eq!(noted(181), Some(reply.to_string()), "a new spell begins");
     }

@@ -92,7 +92,8 @@ fn words(right: &Right, key: &str) -> Vec<String> {
 fn missing(right: &Right, answers: &str, keys: &Layout, requirements: &Requirements) -> Option<Finding> {
     let kinds = right.keys.iter().zip(answers.chars()).filter(|(_, answer)| *answer != GRANTED);
     let patterns: Vec<_> = kinds.map(|(kind, _)| keys.pattern(*kind, requirements.cluster)).collect();
-    if !answers.is_empty() && answers.chars().all(|answer| answer == GRANTED) {
+    let is_whole = answers.len() == right.keys.len().max(1);
+    if is_whole && answers.chars().all(|answer| answer == GRANTED) {
         return None;
     }
     let (user, command, lost) = (requirements.user(), right.command, right.lost);
