@@ -231,7 +231,7 @@ async fn refuse_unknown_layout(gateway: &Gateway) -> Result<()> {
     match timeout(LAYOUT_CHECK_TIMEOUT, gateway.store.ready()).await {
         Ok(Err(error @ StoreError::Corrupt(_))) => Err(error.into()),
         Ok(Err(error)) => {
-            log::warn!("starting without Redis; not ready until it is there: {error}");
+            log::warn!("starting, but not ready: {error}");
             Ok(())
         }
         Ok(Ok(warnings)) => {

@@ -1,6 +1,7 @@
 //! Settings of the store. Nodes share them with the commands on a store in use.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -61,6 +62,7 @@ impl RedisFlags {
             timeout: self.timeout(),
             max_in_flight: 1,
             wait_replicas: 0,
+            error_replies: Arc::default(),
         };
         link.check().map_err(|problem| anyhow!(problem))?;
         Ok(RedisSettings { link, prefix: self.redis_prefix.clone() })

@@ -51,7 +51,10 @@ impl Gateway {
         };
         // The login stands even if the evictions cannot be published now. The next request to meet them publishes them.
         if let Err(error) = self.ender().publish_ends(deadline, login.subject.clone(), ended).await {
-            log::warn!("evicted sessions are not published yet: {error}");
+            // The store logs an error reply by itself, and not once for each login.
+            let is_logged = matches!(error, StoreError::Replied(_));
+            let level = if is_logged { log::Level::Debug } else { log::Level::Warn };
+            log::log!(level, "evicted sessions are not published yet: {error}");
         }
         self.metrics.sessions_created.inc();
         let pair = self.tokens.mint(&Grant {

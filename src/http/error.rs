@@ -111,7 +111,7 @@ impl From<StoreError> for ErrorResponse {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Overloaded => Self::Overloaded,
-            StoreError::Unavailable(_) | StoreError::Corrupt(_) => Self::Unavailable,
+            StoreError::Unavailable(_) | StoreError::Replied(_) | StoreError::Corrupt(_) => Self::Unavailable,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use token_gateway_core::clock::Timestamp;
 use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{Jti, Reason, SessionId};
-use token_gateway_redis_link::LinkError;
+use token_gateway_redis_link::{ErrorReply, LinkError};
 
 use super::policy::absolute_end;
 
@@ -14,9 +14,12 @@ use super::policy::absolute_end;
 /// Never a verdict on a token. The messages are for logs and hold no token, claim or secret.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum StoreError {
-    /// Unreachable, too slow, read-only, out of memory, loading.
+    /// Unreachable, too slow, read-only, loading.
     #[error("store unavailable: {0}")]
     Unavailable(String),
+    /// Redis answered with an error that somebody must mend: a right or a command is missing, a password is wrong.
+    #[error("store unavailable: {0}")]
+    Replied(ErrorReply),
     /// As many calls as allowed are in flight (`REDIS_MAX_IN_FLIGHT`).
     #[error("too many store calls in flight")]
     Overloaded,
@@ -29,6 +32,7 @@ impl From<LinkError> for StoreError {
     fn from(error: LinkError) -> Self {
         match error {
             LinkError::Unavailable(cause) => Self::Unavailable(cause),
+            LinkError::Replied(refusal) => Self::Replied(refusal),
             LinkError::Overloaded => Self::Overloaded,
             LinkError::Corrupt(cause) => Self::Corrupt(cause),
         }

@@ -172,6 +172,6 @@ impl Store for RedisStore {
 
     /// Asks twice, within the deadline of the caller.
     async fn ready(&self) -> Result<Vec<String>, StoreError> {
-        inspect::ready(&self.links, &self.keys, self.requirements, self.timeout / 3).await
+        inspect::ready(&self.links, &self.keys, &self.requirements, self.timeout / 3).await
     }
 }

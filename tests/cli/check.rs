@@ -41,7 +41,7 @@ fn a_sound_redis_is_exit_code_0() {
     let redis = Redis::start();
     let (text, json) = (check(&redis.url(), &[], false), check(&redis.url(), &[], true));
     assert_eq!((text.code, json.code), (0, 0), "{text:?}");
-    assert!(!text.stdout.contains("PROBLEM") && text.stdout.lines().count() == 9, "{text:?}");
+    assert!(!text.stdout.contains("PROBLEM") && text.stdout.lines().count() == 10, "{text:?}");
     for subject in [
         "settings",
         "version",
@@ -50,6 +50,7 @@ fn a_sound_redis_is_exit_code_0() {
         "appendonly",
         "default-user",
         "layout",
+        "rights",
         "hash-max-listpack-value",
     ] {
         assert_eq!(severity(&json, subject), "ok", "{subject}");

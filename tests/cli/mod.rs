@@ -2,6 +2,7 @@
 
 mod check;
 mod cluster;
+mod cluster_member;
 mod dashes;
 mod dev;
 mod findings;
@@ -15,6 +16,7 @@ mod log_filter;
 mod log_text;
 mod outside;
 mod refusals;
+mod rights;
 mod secrets;
 mod sentinel;
 mod service_key;

@@ -4,6 +4,7 @@ mod cluster;
 mod crowd;
 mod drain;
 mod feed;
+mod feed_refused;
 mod frames;
 mod late;
 mod log;
@@ -26,7 +27,7 @@ pub use self::outage::replica_of;
 use crate::GATEWAY;
 
 /// Lets the user `gateway` in with the password `of-the-tests`, and with its rights in `ops/redis/users.acl`.
-fn admit_gateway(server: &Redis, also: &[&str]) {
+pub fn admit_gateway(server: &Redis, also: &[&str]) {
     let rule = rule_of_the_gateway();
     let mut acl = vec!["ACL", "SETUSER", "gateway", ">of-the-tests"];
     acl.extend(rule.iter().map(String::as_str).chain(also.iter().copied()));

@@ -5,5 +5,6 @@ pub mod ascii_json;
 pub mod checker;
 pub mod clock;
 pub mod feed;
+pub mod loop_state;
 pub mod session;
 pub mod token;

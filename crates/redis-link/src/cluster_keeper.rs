@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use token_gateway_core::loop_state::LoopState;
 use tokio::time::{sleep, timeout};
 
 use crate::LinkError;
@@ -27,19 +28,23 @@ const SLOT_MAP_SERVERS: usize = 3;
 
 /// Keeps the map current for as long as the store lives.
 pub(crate) async fn keep(cluster: Arc<Cluster>) {
-    let mut is_failing = false;
+    let mut state = LoopState::default();
     for round in 0.. {
         let asked = Instant::now();
         let outcome = refresh(&cluster, round).await;
         match &outcome {
-            Err(error) if !is_failing => log::warn!("cannot learn the Cluster's slots, trying on: {error}"),
-            Ok(()) if is_failing => log::info!("learnt the Cluster's slots again"),
+            Err(error) if state.fails(&error.kind()) => {
+                log::warn!("cannot learn the Cluster's slots, trying on: {error}");
+            }
+            Ok(()) if state.works() => log::info!("learnt the Cluster's slots again"),
             _ => {}
         }
-        is_failing = outcome.is_err();
         cluster.gate.shake_hands_again().await;
         cluster.was_asked.send_replace(true);
         pause(&cluster, asked).await;
+        if outcome.is_err_and(|error| error.is_lasting()) {
+            sleep(SLOT_MAP_INTERVAL).await;
+        }
     }
 }
 
@@ -115,8 +120,5 @@ async fn ask(cluster: &Cluster, address: &Address) -> Result<String, LinkError> 
     let Some(primary) = known.filter(|primary| primary.link.is_up()) else {
         return cluster_nodes::ask(&cluster.dialer, address).await;
     };
-    let answer = primary.ask(&cluster_nodes::command()).await.map_err(Failure::into_error)?;
-    answer.ok_or_else(|| {
-        LinkError::Unavailable("the user may not ask CLUSTER NODES; allow +cluster|nodes".to_owned())
-    })
+    primary.ask(&cluster_nodes::command()).await.map_err(Failure::into_error)
 }

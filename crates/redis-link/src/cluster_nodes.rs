@@ -25,7 +25,17 @@ pub(crate) async fn ask(dialer: &Dialer, address: &Address) -> Result<String, Li
         let mut connection = dialer.dial(address, SLOT_MAP_TIMEOUT).await?;
         Ok(redis::from_redis_value(send(&mut connection, &command()).await?)?)
     };
-    asking.await.map_err(|error| unavailable(&error))
+    asking.await.map_err(|error| match &error {
+        error if is_no_cluster(error) => LinkError::Unavailable(format!(
+            "the server at {address} is in no Cluster; let REDIS_URL begin with redis:// and name one server"
+        )),
+        error => unavailable(error),
+    })
+}
+
+/// `ERR This instance has cluster support disabled`
+fn is_no_cluster(error: &redis::RedisError) -> bool {
+    error.detail().is_some_and(|text| text.contains("cluster support disabled"))
 }
 
 /// The primaries and their slots, according to the first server that answers.

@@ -8,7 +8,7 @@ use redis::aio::MultiplexedConnection;
 use token_gateway_core::clock::{Clock, Timestamp};
 
 use crate::address::{Address, Dialer};
-use crate::wire::{CONNECT_TIMEOUT, ask_time, send, unavailable};
+use crate::wire::{CONNECT_TIMEOUT, ask_time, error_of, send, unavailable};
 use crate::{Handshake, LinkError, Reply};
 
 /// How many more times a new connection is asked for the time. The first answer may have been slow, and a bound too
@@ -78,7 +78,8 @@ async fn shake_hands(
     connection: &mut MultiplexedConnection,
 ) -> Result<Timestamp, LinkError> {
     let answer = send(connection, &handshake.call.eval()).await;
-    let reply = Reply::new(answer.map_err(|error| unavailable(&error))?)?;
+    let command_of = |text: &str| handshake.call.command_of_error(text);
+    let reply = Reply::new(answer.map_err(|error| error_of(&error, command_of))?)?;
     let time = reply.time;
     (handshake.check)(reply).map(|()| time)
 }

@@ -33,7 +33,7 @@ impl Deployment {
             Topology::Sentinel { sentinels, master_name } => {
                 let own = settings.sentinel_dialer(&dialer);
                 let sentinels = Sentinels::new(&sentinels, &master_name, &own, dialer.clone());
-                Self::open_single(settings, Endpoint::Watched(sentinels), dialer, handshake)
+                Self::open_single(settings, Endpoint::Watched(Box::new(sentinels)), dialer, handshake)
             }
             Topology::Cluster { seeds } => {
                 let cluster = Arc::new(Cluster::new(settings, dialer, parsed.tls, seeds, handshake));

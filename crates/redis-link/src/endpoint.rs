@@ -11,7 +11,7 @@ use crate::wire::{send, unavailable};
 pub(crate) enum Endpoint {
     Fixed(Address),
     /// The present primary, as Sentinels name it.
-    Watched(Sentinels),
+    Watched(Box<Sentinels>),
 }
 
 impl Endpoint {

@@ -3,9 +3,9 @@
 use deadpool::managed::{PoolError, TimeoutType};
 use redis::RedisError;
 
-use crate::LinkError;
 use crate::address::Address;
 use crate::wire::describe;
+use crate::{Call, ErrorReply, LinkError};
 
 /// Why a call failed. Callers of the crate never see it.
 #[derive(Debug)]
@@ -20,12 +20,14 @@ pub(crate) enum Failure {
     Ask(Address),
     /// The slot is on the move, and some keys are here and some there.
     TryAgain(String),
+    /// The server refuses this call, and every repetition of it.
+    Replied(ErrorReply),
     Final(LinkError),
 }
 
 impl Failure {
-    /// The meaning of an error reply of `server`.
-    pub fn of(error: &RedisError, server: &Address) -> Self {
+    /// The meaning of an error reply of `server`; `call` where a script was called.
+    pub fn of(error: &RedisError, server: &Address, call: Option<&Call>) -> Self {
         let description = describe(error);
         let redirected = error.redirect_node().and_then(|(node, _slot)| redirected(node, server));
         match (error.code(), redirected) {
@@ -36,13 +38,13 @@ impl Failure {
             (Some("ERR"), _) if error.to_string().contains("non local key") => Self::TryAgain(description),
             (Some("READONLY" | "NOREPLICAS" | "MASTERDOWN"), _) => Self::Demoted(description),
             (None, _) => Self::Lost(description),
-            (Some("CORRUPT" | "WRONGTYPE"), _) => Self::Final(LinkError::Corrupt(description)),
-            (Some(_), _) => Self::Final(LinkError::Unavailable(description)),
+            (Some(_), _) => ErrorReply::of(error, |text| call?.command_of_error(text))
+                .map_or_else(|| Self::Final(LinkError::Unavailable(description)), Self::Replied),
         }
     }
 
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Final(_))
+        matches!(self, Self::Final(_) | Self::Replied(_))
     }
 
     pub fn is_lost(&self) -> bool {
@@ -55,6 +57,8 @@ impl Failure {
             Self::Moved(address) | Self::Ask(address) => {
                 LinkError::Unavailable(format!("redirected too often, last to {address}"))
             }
+            Self::Replied(reply) if reply.is_of_record() => LinkError::Corrupt(reply.to_string()),
+            Self::Replied(reply) => LinkError::Replied(reply),
             Self::Final(error) => error,
         }
     }

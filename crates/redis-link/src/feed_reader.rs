@@ -5,9 +5,10 @@
 //! and its ids may be lower. The gateways publish such events again within moments, from their denylists. A subscriber
 //! therefore waits a little before it trusts such a partition.
 
+mod tries;
+
 use std::time::{Duration, Instant};
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, InfoDict, RedisError};
@@ -16,6 +17,7 @@ use token_gateway_core::feed::{EndedSession, Listener, RevocationEvent, timing};
 use token_gateway_core::session::{Reason, Subject};
 use tokio::time::{sleep, timeout};
 
+use self::tries::Tries;
 use crate::{LinkError, Links, send, unavailable};
 
 /// The most entries of one answer.
@@ -46,7 +48,7 @@ pub async fn subscribe(
         key,
         retention,
         listener,
-        has_snapshot: false,
+        tries: Tries::new(key),
         run_id: String::new(),
         first: EntryId::default(),
         last: EntryId::default(),
@@ -62,8 +64,7 @@ struct Partition<'a> {
     key: &'a str,
     retention: Duration,
     listener: &'a (dyn Listener + Sync),
-    /// Whether a snapshot was read over the present connection.
-    has_snapshot: bool,
+    tries: Tries<'a>,
     /// The `run_id` of the server last read from.
     run_id: String,
     /// The id of the first entry that the server holds; zero for an empty stream.
@@ -93,15 +94,12 @@ struct Update {
 impl Partition<'_> {
     async fn read_on(mut self) {
         loop {
-            for pause in pauses() {
-                self.has_snapshot = false;
-                let Err(error) = self.connect_and_read().await else { break };
-                log::warn!("cannot read the feed '{}', trying on: {error}", self.key);
-                self.links.refresh_slots();
-                sleep(pause).await;
-                if self.has_snapshot {
-                    break;
-                }
+            let Err(error) = self.connect_and_read().await else { continue };
+            let pause = self.tries.failed(&error);
+            self.links.refresh_slots();
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = self.links.wait_until_connected_anew(self.key) => {}
             }
         }
     }
@@ -121,6 +119,7 @@ impl Partition<'_> {
         loop {
             let asked = Instant::now(); // the answer may have waited for this process to read it
             let update = self.wait(connection).await?;
+            self.tries.succeeded();
             let events = events_of(&update.entries);
             if self.was_trimmed(update.first) {
                 self.listener.events(self.number, events, None);
@@ -141,9 +140,13 @@ impl Partition<'_> {
             if update.first == EntryId::default() { first_id(&update.entries) } else { update.first };
     }
 
-    /// The entries after the last one read: at once, or within `READ_BLOCK`.
+    /// The entries after the last one read: at once, or within `READ_BLOCK`. A partition that is trusted earlier is asked
+    /// again then.
     async fn wait(&self, connection: &mut MultiplexedConnection) -> Result<Update, LinkError> {
-        let block = timing::READ_BLOCK.as_millis() as u64;
+        let until_trusted = self.trusted_from.saturating_duration_since(Instant::now());
+        let block =
+            if self.is_trusted() { timing::READ_BLOCK } else { timing::READ_BLOCK.min(until_trusted) };
+        let block = block.as_millis() as u64 + 1; // 0 would be for ever
         let mut both = redis::pipe();
         both.cmd("XRANGE").arg(self.key).arg("-").arg("+").arg("COUNT").arg(1);
         both.cmd("XREAD").arg("BLOCK").arg(block).arg("COUNT").arg(ENTRIES_PER_ANSWER);
@@ -172,7 +175,6 @@ impl Partition<'_> {
         (self.run_id, self.first, self.last) = (server.run_id, snapshot.first, snapshot.last);
         let watermark = Some(asked).filter(|_| self.is_trusted());
         self.listener.snapshot(self.number, snapshot.events, watermark);
-        self.has_snapshot = true;
         Ok(())
     }
 
@@ -288,15 +290,6 @@ fn event_of(entry: &StreamEntry) -> Option<RevocationEvent> {
     };
     let at = Timestamp(EntryId::of(entry)?.0.checked_mul(1000)?);
     Some(RevocationEvent { subject: Subject::from_encoded(value("sub")?)?, ended, at })
-}
-
-fn pauses() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(timing::FIRST_RECONNECT_PAUSE)
-        .with_max_delay(timing::LONGEST_READER_PAUSE)
-        .with_jitter()
-        .without_max_times()
-        .build()
 }
 
 async fn ask<T: FromRedisValue>(

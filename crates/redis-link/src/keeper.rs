@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use token_gateway_core::clock::Clock;
+use token_gateway_core::loop_state::LoopState;
 use tokio::time::{sleep, timeout};
 
 use crate::LinkError;
@@ -59,16 +60,15 @@ async fn probe(link: &Link, handle: &mut Handle) {
 
 /// Tries until it succeeds, first at once, then with jittered backoff.
 async fn connect(link: &Link, number: u64) -> (Handle, String) {
-    let mut is_logged = false;
+    let mut state = LoopState::default();
     for pause in reconnection_pauses() {
         let error = match timeout(CONNECT_TIMEOUT, open(link, number)).await {
             Ok(Ok(opened)) => return opened,
             Ok(Err(error)) => error,
             Err(_) => LinkError::Unavailable(format!("no answer within {CONNECT_TIMEOUT:?}")),
         };
-        if !is_logged {
+        if state.fails(&error.kind()) {
             log::warn!("cannot connect to Redis, trying on: {error}");
-            is_logged = true;
         }
         link.report_down(error);
         sleep(pause).await;

@@ -146,7 +146,7 @@ impl Link {
     pub async fn time(&self, handle: &mut Handle) -> Result<Timestamp, Failure> {
         let asked = Instant::now();
         let answer = self.send(handle, &redis::cmd("TIME")).await;
-        let time = answer.and_then(read_time).map_err(|error| self.judge(handle, &error))?;
+        let time = answer.and_then(read_time).map_err(|error| self.judge(handle, &error, None))?;
         handle.clock.observe(time, asked, Instant::now());
         self.require_current(handle).map(|()| time)
     }
@@ -161,7 +161,7 @@ impl Link {
         let info = self.send(handle, redis::cmd("INFO").arg("replication")).await;
         let info: redis::InfoDict = match info.and_then(|info| Ok(redis::from_redis_value(info)?)) {
             Err(error) if error.code() == Some("NOPERM") => return Ok(()),
-            info => info.map_err(|error| self.judge(handle, &error))?,
+            info => info.map_err(|error| self.judge(handle, &error, None))?,
         };
         if info.get::<String>("role").is_some_and(|role| role != "master") {
             self.give_up(handle.number, "it is a replica now");
@@ -178,9 +178,9 @@ impl Link {
         }
     }
 
-    /// Decides on the meaning of an error, and gives a useless connection up.
-    pub fn judge(&self, handle: &Handle, error: &RedisError) -> Failure {
-        match Failure::of(error, &handle.address) {
+    /// Decides on the meaning of an error, and gives a useless connection up. `call` where a script was called.
+    pub fn judge(&self, handle: &Handle, error: &RedisError, call: Option<&Call>) -> Failure {
+        match Failure::of(error, &handle.address, call) {
             // In a Cluster a demoted server redirects us; this one lacks replicas, perhaps only for a moment.
             Failure::Demoted(cause) if self.connector.is_in_cluster() => Failure::TryAgain(cause),
             Failure::Lost(cause) | Failure::Demoted(cause) => {
@@ -218,6 +218,13 @@ impl Link {
             log::warn!("connection to Redis lost: {cause}");
             self.wake.notify_one();
         }
+    }
+
+    /// Returns when the link has another connection than now.
+    pub async fn wait_until_connected_anew(&self) {
+        let number = self.current.load(Ordering::Acquire);
+        let is_new = |state: &State| matches!(state, State::Up(handle) if handle.number != number);
+        let _ = self.state.subscribe().wait_for(is_new).await;
     }
 
     /// When the last answer came.

@@ -1,11 +1,12 @@
 //! How a deployment is reached.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::LinkError;
 use crate::address::{self, Dialer, Parsed, Tls};
+use crate::{ErrorReplies, LinkError};
 
 /// How to reach a deployment.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub struct LinkSettings {
     pub max_in_flight: usize,
     /// Replicas that must acknowledge a write of [`call_and_wait`](crate::Links::call_and_wait) (0: none).
     pub wait_replicas: usize,
+    /// The error replies of late. Links of these settings and of clones of them share it.
+    pub error_replies: Arc<ErrorReplies>,
 }
 
 impl LinkSettings {
@@ -37,6 +40,7 @@ impl LinkSettings {
             timeout: Duration::from_millis(500),
             max_in_flight: 1024,
             wait_replicas: 0,
+            error_replies: Arc::default(),
         }
     }
 

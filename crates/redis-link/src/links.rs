@@ -32,7 +32,7 @@ use crate::deployment::Deployment;
 use crate::failure::Failure;
 use crate::primary::Primary;
 use crate::slots::slot_of;
-use crate::{Call, Handshake, LinkError, LinkSettings, Reply};
+use crate::{Call, ErrorReplies, ErrorReply, Handshake, LinkError, LinkSettings, Reply};
 
 /// How often a call may be redirected, told to try again, or sent once more.
 const RETRY_LIMIT: usize = 4;
@@ -47,6 +47,7 @@ const RETRY_BURST: u32 = 512;
 pub struct Links {
     deployment: Deployment,
     budget: RetryBudget,
+    error_replies: Arc<ErrorReplies>,
 }
 
 /// Where a call is sent next.
@@ -71,7 +72,9 @@ impl Links {
     ///
     /// When the URL is none that is understood.
     pub fn open(settings: &LinkSettings, handshake: Option<Handshake>) -> Result<Self, LinkError> {
-        Ok(Self { deployment: Deployment::open(settings, handshake)?, budget: RetryBudget::new() })
+        let (deployment, error_replies) =
+            (Deployment::open(settings, handshake)?, settings.error_replies.clone());
+        Ok(Self { deployment, budget: RetryBudget::new(), error_replies })
     }
 
     /// Calls a script where `key` lies. `make` is asked anew for each try, because each server has its own clock.
@@ -151,12 +154,22 @@ impl Links {
         primary: &Arc<Primary>,
         outcome: Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let done = outcome?;
+        let done = outcome.map_err(|failure| self.without_other_servers(failure))?;
         if !destination.is_importer() && !self.is_owner(key, primary) {
             return Err(Failure::Lost("another server has taken over meanwhile".to_owned()));
         }
         self.budget.earn();
         Ok(done)
+    }
+
+    /// Where one server is known, a redirection by it is a reply: it is one server of a Cluster.
+    fn without_other_servers(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Moved(_) | Failure::Ask(_) if !self.is_cluster() => {
+                Failure::Replied(ErrorReply::by_member_of_cluster())
+            }
+            failure => failure,
+        }
     }
 
     /// The primary at the destination of a call; waits for the first map of a Cluster.
@@ -183,8 +196,11 @@ impl Links {
         self.known_owner(|| slot_of(key)).is_none_or(|owner| Arc::ptr_eq(&owner, primary))
     }
 
-    /// Takes from a failure that slots of a Cluster lie elsewhere.
+    /// Takes from a failure that slots of a Cluster lie elsewhere, or that the server refuses the call.
     fn note_failure(&self, key: &str, failure: &Failure) -> Result<(), LinkError> {
+        if let Failure::Replied(reply) = failure {
+            self.error_replies.record(reply);
+        }
         let Deployment::Cluster { cluster, .. } = &self.deployment else { return Ok(()) };
         match failure {
             Failure::Moved(address) => cluster.move_slot(slot_of(key), address)?,

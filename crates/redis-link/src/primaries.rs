@@ -15,6 +15,8 @@ pub struct Primaries {
     pub all: Vec<(Address, MultiplexedConnection)>,
     /// In a Cluster: for each slot the place of its primary in `all`.
     owners: Option<Vec<Option<u16>>>,
+    /// Why Sentinels refuse to name the replicas, where they do.
+    pub sentinel_error: Option<String>,
 }
 
 impl Primaries {
@@ -26,6 +28,7 @@ impl Primaries {
     pub async fn open(settings: &LinkSettings) -> Result<Self, LinkError> {
         let parsed = settings.parse()?;
         let dialer = Dialer::new(&parsed, &settings.tls);
+        let mut sentinel_error = None;
         let (addresses, owners) = match parsed.topology {
             Topology::Standalone(address) => (vec![address], None),
             Topology::Sentinel { sentinels, master_name } => {
@@ -35,7 +38,10 @@ impl Primaries {
                     &settings.sentinel_dialer(&dialer),
                     dialer.clone(),
                 );
-                (vec![sentinels.primary().await?], None)
+                let primary = sentinels.primary().await?;
+                sentinel_error =
+                    sentinels.named_replicas().await.err().filter(|error| error.contains("NOPERM"));
+                (vec![primary], None)
             }
             Topology::Cluster { seeds } => {
                 let (addresses, owners) = cluster_nodes::ask_any(&dialer, &seeds, parsed.tls).await?;
@@ -49,7 +55,7 @@ impl Primaries {
             connection.set_response_timeout(settings.timeout);
             all.push((address, connection));
         }
-        Ok(Self { all, owners })
+        Ok(Self { all, owners, sentinel_error })
     }
 
     /// The primary of a key.

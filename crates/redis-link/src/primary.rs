@@ -60,7 +60,7 @@ impl Primary {
         let mut handle = self.handle().await?;
         let (call, asked) = (make(&handle.clock), Instant::now());
         let answer = self.link.send_call(&mut handle, &call, asking).await;
-        let value = answer.map_err(|error| self.link.judge(&handle, &error))?;
+        let value = answer.map_err(|error| self.link.judge(&handle, &error, Some(&call)))?;
         self.link.require_current(&handle)?;
         let reply = Reply::new(value).map_err(Failure::Final)?;
         handle.clock.observe(reply.time, asked, Instant::now());
@@ -84,14 +84,12 @@ impl Primary {
         self.link.time(&mut handle).await
     }
 
-    /// Sends a command that only reads; `None` where the user may not send it.
-    pub async fn ask<T: redis::FromRedisValue>(&self, command: &Cmd) -> Result<Option<T>, Failure> {
+    /// Sends a command that only reads.
+    pub async fn ask<T: redis::FromRedisValue>(&self, command: &Cmd) -> Result<T, Failure> {
         let mut handle = self.handle().await?;
         let answer = self.link.send(&mut handle, command).await;
-        match answer.and_then(|value| Ok(redis::from_redis_value(value)?)) {
-            Err(error) if error.code() == Some("NOPERM") => Ok(None),
-            answer => answer.map(Some).map_err(|error| self.link.judge(&handle, &error)),
-        }
+        let answer = answer.and_then(|value| Ok(redis::from_redis_value(value)?));
+        answer.map_err(|error| self.link.judge(&handle, &error, None))
     }
 
     /// The same for several in one round trip; `None` also where the server does not know the question.
@@ -99,7 +97,7 @@ impl Primary {
         let mut handle = self.handle().await?;
         let answers = self.link.send_all(&mut handle, questions).await;
         let answers = answers.and_then(|answers| answers.into_iter().map(optional_text).collect());
-        answers.map_err(|error| self.link.judge(&handle, &error))
+        answers.map_err(|error| self.link.judge(&handle, &error, None))
     }
 
     async fn handle(&self) -> Result<managed::Object<Handles>, Failure> {

@@ -81,6 +81,15 @@ impl Call {
         answer
     }
 
+    /// The command that failed: the server's text ends with the line, `… on @user_script:24.`
+    pub(crate) fn command_of_error(&self, text: &str) -> Option<String> {
+        let (_, rest) = text.rsplit_once("@user_script:")?;
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let line: usize = rest[..digits].parse().ok()?;
+        let (_, call) = self.script.source.lines().nth(line.checked_sub(1)?)?.split_once("call('")?;
+        Some(call.split_once('\'')?.0.to_owned())
+    }
+
     /// For a server that does not know the script yet. Routed by key, unlike `SCRIPT LOAD`.
     pub fn eval(&self) -> Cmd {
         let mut eval = redis::cmd("EVAL");
@@ -234,6 +243,19 @@ mod tests {
     fn reply(values: &[&str]) -> Reply {
         let values = values.iter().map(|value| Value::BulkString(value.as_bytes().to_vec()));
         Reply::new(Value::Array(values.collect())).unwrap()
+    }
+
+    #[test]
+    fn the_command_that_failed_is_that_of_its_line() {
+        static END: Script = Script::new(
+            "#!lua\nlocal now = redis.call('TIME')\nlocal n = 1\nredis.pcall('HDEL', KEYS[1], 'a')",
+        );
+        let call = Call::new(&END, &["key"]);
+        let of_line =
+            |line: usize| call.command_of_error(&format!("no right script: a64, on @user_script:{line}."));
+        assert_eq!((of_line(2).as_deref(), of_line(4).as_deref()), (Some("TIME"), Some("HDEL")));
+        assert_eq!([of_line(0), of_line(3), of_line(9)], [None, None, None]);
+        assert_eq!(call.command_of_error("Redis is busy"), None);
     }
 
     #[test]

@@ -12,12 +12,13 @@ use std::time::Duration;
 use futures_util::future::{join_all, select_ok};
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, Pipeline, RedisError};
+use token_gateway_core::loop_state::LoopState;
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
-use crate::LinkError;
 use crate::address::{Address, Dialer};
 use crate::wire::describe_with_settings;
+use crate::{ErrorReply, LinkError};
 
 /// How long a Sentinel may take to answer.
 const SENTINEL_TIMEOUT: Duration = Duration::from_millis(300);
@@ -36,6 +37,8 @@ pub(crate) struct Sentinels {
     dialer: Dialer,
     /// The replicas last named by Sentinels.
     replicas: Mutex<Vec<Arc<Peer>>>,
+    /// Whether Sentinels have named the replicas.
+    naming: Mutex<LoopState>,
 }
 
 /// A server to ask from time to time, over a connection kept for as long as it answers.
@@ -61,7 +64,13 @@ impl Sentinels {
     /// `own` dials the Sentinels, `dialer` the servers they watch.
     pub fn new(addresses: &[Address], name: &str, own: &Dialer, dialer: Dialer) -> Self {
         let all = addresses.iter().map(|address| Peer::new(address.clone(), own.clone()));
-        Self { all: all.collect(), name: name.to_owned(), dialer, replicas: Mutex::default() }
+        Self {
+            all: all.collect(),
+            name: name.to_owned(),
+            dialer,
+            replicas: Mutex::default(),
+            naming: Mutex::default(),
+        }
     }
 
     pub async fn primary(&self) -> Result<Address, LinkError> {
@@ -96,7 +105,9 @@ impl Sentinels {
     /// Whether a replica has taken over from the primary with this replication id. The replica knows a second before
     /// Sentinels say so. Meanwhile the former primary, woken up, still acknowledges writes that will be thrown away.
     pub async fn has_successor(&self, replid: &str) -> bool {
-        if let Some(named) = self.named_replicas().await {
+        let named = self.named_replicas().await;
+        self.log_change(named.as_ref().err()).await;
+        if let Ok(named) = named {
             let mut replicas = self.replicas.lock().await;
             replicas.retain(|known| named.contains(&known.address));
             for address in named {
@@ -109,16 +120,27 @@ impl Sentinels {
         join_all(replicas.iter().map(|replica| replica.succeeds(replid))).await.contains(&true)
     }
 
+    async fn log_change(&self, error: Option<&String>) {
+        let mut naming = self.naming.lock().await;
+        match error {
+            Some(error) if naming.fails("unnamed") => {
+                log::warn!("Sentinels name no replicas, so a deposed primary is noticed later: {error}");
+            }
+            None if naming.works() => log::info!("Sentinels name the replicas again"),
+            _ => {}
+        }
+    }
+
     /// The replicas, according to the first Sentinel to answer.
-    async fn named_replicas(&self) -> Option<Vec<Address>> {
+    pub async fn named_replicas(&self) -> Result<Vec<Address>, String> {
         let mut question = redis::pipe();
         question.cmd("SENTINEL").arg("REPLICAS").arg(&self.name);
         let asked = self.all.iter().map(|sentinel| Box::pin(sentinel.ask::<Replicas>(&question)));
-        let ((fields,), _) = select_ok(asked).await.ok()?;
+        let ((fields,), _) = select_ok(asked).await?;
         let address = |fields: &HashMap<String, String>| {
             Some(Address { host: fields.get("ip")?.clone(), port: fields.get("port")?.parse().ok()? })
         };
-        Some(fields.iter().filter_map(address).collect())
+        Ok(fields.iter().filter_map(address).collect())
     }
 }
 
@@ -144,7 +166,7 @@ impl Peer {
         let answer = timeout(SENTINEL_TIMEOUT, asking)
             .await
             .map_err(|_| format!("no answer within {SENTINEL_TIMEOUT:?}"))?;
-        answer.map_err(|error| describe_with_settings(&error, LOGIN_SETTINGS))
+        answer.map_err(|error| describe(&error))
     }
 
     async fn succeeds(&self, replid: &str) -> bool {
@@ -164,6 +186,12 @@ impl Peer {
         let ((host, port), epoch) = address.zip(epoch).ok_or("it does not know that name")?;
         Ok(Named { epoch, address: Address { host, port } })
     }
+}
+
+/// A missing right by its name, and a refused login by its settings.
+fn describe(error: &RedisError) -> String {
+    let of_rights = ErrorReply::of(error, |_| None).filter(ErrorReply::is_of_rights);
+    of_rights.map_or_else(|| describe_with_settings(error, LOGIN_SETTINGS), |reply| reply.to_string())
 }
 
 /// Sends questions, and keeps the connection only after an answer.

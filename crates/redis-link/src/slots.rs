@@ -9,7 +9,17 @@ use std::ops::RangeInclusive;
 use crate::address::Address;
 
 /// Slots of a Cluster.
-pub(crate) const SLOT_COUNT: usize = 16_384;
+pub const SLOT_COUNT: usize = 16_384;
+
+/// How many slots the asked server serves, by its answer to `CLUSTER NODES`.
+pub fn own_slots(answer: &str) -> usize {
+    let own = answer.lines().find(|line| {
+        let flags = line.split_ascii_whitespace().nth(2).unwrap_or_default();
+        flags.split(',').any(|flag| flag == "myself") && flags.split(',').any(|flag| flag == "master")
+    });
+    let slots = own.into_iter().flat_map(|line| line.split_ascii_whitespace().skip(8)).filter_map(range);
+    slots.map(|range| range.count()).sum()
+}
 
 /// The addresses of primaries, and for each slot the place of its primary among them.
 pub(crate) type SlotOwners = (Vec<Address>, Vec<Option<u16>>);

@@ -93,7 +93,7 @@ impl WaitPool {
             }
             Err(error) => {
                 let broken = Object::take(used);
-                Err(self.link.judge(&broken.link, &error))
+                Err(self.link.judge(&broken.link, &error, Some(&call)))
             }
         }
     }

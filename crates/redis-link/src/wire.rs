@@ -6,7 +6,8 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, RedisError, Value};
 use token_gateway_core::clock::Timestamp;
 
-use crate::LinkError;
+use crate::error_reply::OTHER_SERVER;
+use crate::{ErrorReply, LinkError};
 
 /// The longest that opening a connection may take, its first call included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -14,9 +15,17 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a call waits for its turn when as many as allowed are in flight.
 pub const POOL_WAIT_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// An error of a command. The server names a code, and its text may repeat what was sent, so the text is left out.
+/// The error of a command. The server's text may repeat what was sent, so it is left out.
 pub fn unavailable(error: &RedisError) -> LinkError {
-    LinkError::Unavailable(describe_with_settings(error, "REDIS_URL"))
+    error_of(error, |_| None)
+}
+
+/// The same; `command_of` finds the command of a script in the server's text.
+pub(crate) fn error_of(error: &RedisError, command_of: impl FnOnce(&str) -> Option<String>) -> LinkError {
+    match ErrorReply::of(error, command_of) {
+        Some(reply) => LinkError::Replied(reply),
+        None => LinkError::Unavailable(describe_with_settings(error, "REDIS_URL")),
+    }
 }
 
 /// For logs. A refused login names the settings with user and password.
@@ -64,7 +73,11 @@ pub fn read_time(value: Value) -> Result<Timestamp, RedisError> {
 
 /// For logs: an error of the server by its code alone, because its text may repeat what was sent.
 pub fn describe(error: &RedisError) -> String {
-    code_of(error).map_or_else(|| error.to_string(), |code| format!("Redis answered {code}"))
+    match code_of(error).as_deref() {
+        None => error.to_string(),
+        Some(code @ ("MOVED" | "ASK")) => format!("Redis answered {code}: {OTHER_SERVER}"),
+        Some(code) => format!("Redis answered {code}"),
+    }
 }
 
 /// The code of an error. For commands sent together: the code of the first failure.

@@ -10,11 +10,12 @@ use futures_util::TryStreamExt;
 use reqwest::header::CACHE_CONTROL;
 use reqwest::{Client, Response, Url};
 use token_gateway_core::checker::Keys;
+use token_gateway_core::loop_state::LoopState;
 use token_gateway_core::token::{Parts, TokenRefusal, Typ, VerifyingKey, find_access_key};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::server_url;
+use crate::{lasting_status, server_url};
 
 /// Least time between fetches for unknown keys, however many tokens name such keys.
 const JWKS_COOLDOWN: Duration = Duration::from_secs(10);
@@ -29,6 +30,9 @@ const JWKS_MAX_AGE_MOST: Duration = Duration::from_secs(3600);
 /// Time between fetches after a failure.
 const JWKS_RETRY: Duration = Duration::from_secs(5);
 
+/// The same while the server refuses: the path is wrong, or a key of the server's own is missing.
+const JWKS_REFUSED_RETRY: Duration = Duration::from_secs(30);
+
 /// Time limit for an answer.
 const JWKS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -41,6 +45,7 @@ pub struct Jwks {
     keys: ArcSwapOption<Published>,
     /// The last fetch has failed, so a key that is unknown here may exist all the same.
     failed: AtomicBool,
+    state: std::sync::Mutex<LoopState>,
     /// The time of the last fetch.
     asked: Mutex<Option<Instant>>,
 }
@@ -73,6 +78,22 @@ impl From<reqwest::Error> for FetchError {
     }
 }
 
+impl FetchError {
+    /// The status by which the server refuses, until somebody mends something.
+    fn lasting_status(&self) -> Option<u16> {
+        if let Self::Http(error) = self { lasting_status::of(error) } else { None }
+    }
+
+    /// A name for failures of one kind. A server that cannot be reached is of one kind, whatever the cause.
+    fn kind(&self) -> String {
+        match (self, self.lasting_status()) {
+            (_, Some(status)) => status.to_string(),
+            (Self::Slow | Self::Http(_), None) => "unavailable".to_owned(),
+            (error, None) => error.to_string(),
+        }
+    }
+}
+
 impl Jwks {
     pub fn new(url: Url, client: Client) -> Self {
         Self {
@@ -80,6 +101,7 @@ impl Jwks {
             client,
             keys: ArcSwapOption::empty(),
             failed: AtomicBool::new(false),
+            state: std::sync::Mutex::default(),
             asked: Mutex::default(),
         }
     }
@@ -103,11 +125,8 @@ impl Jwks {
                 Ok(fresh_for) => {
                     fresh_for.unwrap_or(JWKS_MAX_AGE_DEFAULT).clamp(JWKS_MAX_AGE_LEAST, JWKS_MAX_AGE_MOST)
                 }
-                Err(error) => {
-                    let url = server_url::without_query(&self.url);
-                    log::warn!("cannot read the JWK Set at {url}, trying on: {error}");
-                    JWKS_RETRY
-                }
+                Err(error) if error.lasting_status().is_some() => JWKS_REFUSED_RETRY,
+                Err(_) => JWKS_RETRY,
             };
             drop(asked);
             sleep(pause).await;
@@ -127,17 +146,28 @@ impl Jwks {
             return;
         }
         *asked = Some(Instant::now());
-        if let Err(error) = self.fetch().await {
-            log::warn!("cannot read the JWK Set at {}: {error}", server_url::without_query(&self.url));
-        }
+        let _ = self.fetch().await; // it has logged its failure
     }
 
-    /// Returns how long the set may be kept. A failure keeps the former keys.
+    /// Returns how long the set may be kept. A failure keeps the former keys, and is logged where it is a change.
     async fn fetch(&self) -> Result<Option<Duration>, FetchError> {
         let fetched = timeout(JWKS_TIMEOUT, self.get()).await.unwrap_or(Err(FetchError::Slow));
         let taken = fetched.and_then(|(json, fresh_for)| self.take(json).map(|()| fresh_for));
         self.failed.store(taken.is_err(), Ordering::Release);
+        self.log_change(taken.as_ref().err());
         taken
+    }
+
+    fn log_change(&self, failure: Option<&FetchError>) {
+        let mut state = self.state.lock().expect("no panic while it is held");
+        let url = server_url::without_query(&self.url);
+        match failure {
+            Some(error) if state.fails(&error.kind()) => {
+                log::warn!("cannot read the JWK Set at {url}, trying on: {error}");
+            }
+            None if state.works() => log::info!("the JWK Set at {url} is read again"),
+            _ => {}
+        }
     }
 
     fn take(&self, json: Vec<u8>) -> Result<(), FetchError> {

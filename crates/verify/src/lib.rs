@@ -6,6 +6,7 @@ pub mod actix;
 mod build_error;
 mod feed;
 mod jwks;
+mod lasting_status;
 mod server_url;
 mod sse_reader;
 mod verifier;

@@ -3,19 +3,21 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backon::{BackoffBuilder, ExponentialBuilder};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures_util::TryStreamExt;
 use reqwest::{Client, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use sse_stream::{Sse, SseByteStream};
 use token_gateway_core::feed::sse::{self, EndedEvent, FreshEvent};
 use token_gateway_core::feed::timing::{
-    FIRST_RECONNECT_PAUSE, LONGEST_STREAM_PAUSE, SILENCE_LIMIT, STREAM_LAG_LIMIT, STREAM_OPEN_TIMEOUT,
+    FIRST_RECONNECT_PAUSE, LONGEST_REFUSED_PAUSE, LONGEST_STREAM_PAUSE, SILENCE_LIMIT, STREAM_LAG_LIMIT,
+    STREAM_OPEN_TIMEOUT,
 };
 use token_gateway_core::feed::{Denylist, Listener};
+use token_gateway_core::loop_state::LoopState;
 use tokio::time::{sleep, timeout, timeout_at};
 
-use crate::server_url;
+use crate::{lasting_status, server_url};
 
 /// Reads the feed as a single partition. Its last event `fresh` determines the watermark.
 pub struct SseReader {
@@ -25,8 +27,15 @@ pub struct SseReader {
     denylist: Arc<Denylist>,
     /// The id of the last event `fresh`.
     last_fresh: Option<String>,
-    /// Whether the present stream has had an event `fresh`.
-    is_fresh: bool,
+    tries: Tries,
+}
+
+/// The tries to open a stream: the pauses between them, and whether the last one failed.
+struct Tries {
+    state: LoopState,
+    pauses: ExponentialBackoff,
+    /// While the server refuses: somebody must mend something first.
+    refused_pauses: ExponentialBackoff,
 }
 
 /// Translates the times of a stream into moments on this machine's clock. An event may be read long after it was sent.
@@ -68,25 +77,53 @@ impl From<reqwest::Error> for StreamError {
     }
 }
 
+impl StreamError {
+    /// The status by which the server refuses, until somebody mends something.
+    fn lasting_status(&self) -> Option<u16> {
+        if let Self::Http(error) = self { lasting_status::of(error) } else { None }
+    }
+}
+
+impl Tries {
+    fn new() -> Self {
+        let (pauses, refused_pauses) = (pauses(LONGEST_STREAM_PAUSE), pauses(LONGEST_REFUSED_PAUSE));
+        Self { state: LoopState::default(), pauses, refused_pauses }
+    }
+
+    /// A stream is over. Returns whether the log lacks a line about it, and the pause before the next one.
+    fn failed(&mut self, error: &StreamError) -> (bool, Duration) {
+        let status = error.lasting_status();
+        let kind = status.map_or_else(|| "over".to_owned(), |status| status.to_string());
+        let pauses = if status.is_some() { &mut self.refused_pauses } else { &mut self.pauses };
+        (self.state.fails(&kind), pauses.next().expect("the backoff never ends"))
+    }
+
+    /// An event `fresh` has come. Returns whether the log lacks a line about it.
+    fn succeeded(&mut self) -> bool {
+        let is_news = self.state.works();
+        if is_news {
+            *self = Self::new();
+        }
+        is_news
+    }
+}
+
 impl SseReader {
     pub fn new(url: Url, service_key: SecretString, client: Client, denylist: Arc<Denylist>) -> Self {
-        Self { url, service_key, client, denylist, last_fresh: None, is_fresh: false }
+        Self { url, service_key, client, denylist, last_fresh: None, tries: Tries::new() }
     }
 
     /// Passes all revocation events to the denylist, as long as it is polled.
     pub async fn read(mut self) {
         self.denylist.opened(1);
         loop {
-            for pause in pauses() {
-                self.is_fresh = false;
-                let error = self.read_stream().await.err().unwrap_or(StreamError::Ended);
+            let error = self.read_stream().await.err().unwrap_or(StreamError::Ended);
+            let (is_news, pause) = self.tries.failed(&error);
+            if is_news {
                 let url = server_url::without_query(&self.url);
                 log::warn!("the stream of {url} is over, opening it again: {error}");
-                sleep(pause).await;
-                if self.is_fresh {
-                    break;
-                }
             }
+            sleep(pause).await;
         }
     }
 
@@ -100,8 +137,10 @@ impl SseReader {
             let event = event.map_err(|_| StreamError::Silent)?.map_err(|_| StreamError::Malformed)?;
             let Some(event) = event else { return Ok(()) };
             if self.take(event, &mut clock)? {
-                self.is_fresh = true;
                 deadline = Instant::now() + SILENCE_LIMIT;
+                if self.tries.succeeded() {
+                    log::info!("the stream of {} is open again", server_url::without_query(&self.url));
+                }
             }
         }
     }
@@ -149,11 +188,62 @@ impl SseReader {
     }
 }
 
-fn pauses() -> impl Iterator<Item = Duration> {
+/// Each pause is up to twice as long by its jitter.
+fn pauses(longest: Duration) -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_min_delay(FIRST_RECONNECT_PAUSE)
-        .with_max_delay(LONGEST_STREAM_PAUSE)
+        .with_max_delay(longest / 2)
         .with_jitter()
         .without_max_times()
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// The failure to open a stream at a server with this answer.
+    async fn answered(status: &'static str) -> StreamError {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}/v1/revocations", listener.local_addr().expect("an address"));
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let _ = stream.read(&mut [0; 1024]);
+            write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        });
+        let answer = Client::new().get(url).send().await.expect("an answer").error_for_status();
+        server.join().expect("no panic").expect("it was sent");
+        answer.expect_err("a failure").into()
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_refused_is_asked_for_less_and_less_and_any_other_within_a_second() {
+        for (status, is_refused) in [
+            ("401 Unauthorized", true),
+            ("403 Forbidden", true),
+            ("404 Not Found", true),
+            ("429 Too Many Requests", false),
+            ("500 Internal Server Error", false),
+            ("503 Service Unavailable", false),
+        ] {
+            let (error, mut tries) = (answered(status).await, Tries::new());
+            let all: Vec<_> = (0..40).map(|_| tries.failed(&error)).collect();
+            assert_eq!(all.iter().filter(|(is_news, _)| *is_news).count(), 1, "{status}");
+            let longest = if is_refused { LONGEST_REFUSED_PAUSE } else { LONGEST_STREAM_PAUSE };
+            assert!(all.iter().all(|(_, pause)| *pause <= longest), "{status}: {all:?}");
+            assert!(all[20..].iter().all(|(_, pause)| *pause >= longest / 2), "{status}: {all:?}");
+        }
+    }
+
+    #[test]
+    fn a_stream_that_ends_is_logged_once_until_another_is_open() {
+        let mut tries = Tries::new();
+        let ends = |tries: &mut Tries| (0..5).filter(|_| tries.failed(&StreamError::Silent).0).count();
+        assert_eq!(ends(&mut tries), 1);
+        assert!(tries.succeeded() && !tries.succeeded());
+        assert_eq!(ends(&mut tries), 1);
+    }
 }

@@ -24,6 +24,15 @@ pub enum Key {
     Sessions(Subject),
 }
 
+/// The kinds of keys in the table above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    Session,
+    Sessions,
+    Feed,
+    Layout,
+}
+
 #[derive(Debug, Clone)]
 pub struct Layout {
     prefix: String,
@@ -81,6 +90,36 @@ impl Layout {
     /// The pattern of the key of a session with an unknown subject.
     pub fn of_session(&self, session: SessionId) -> String {
         format!("{}:{{*}}:session:{session}", self.prefix)
+    }
+
+    /// The pattern of every key, for the rule of a user.
+    pub fn all(&self) -> String {
+        format!("{}:*", self.prefix)
+    }
+
+    /// The pattern of all keys of a kind.
+    pub fn pattern(&self, kind: KeyKind, in_cluster: bool) -> String {
+        let prefix = &self.prefix;
+        match kind {
+            KeyKind::Session => format!("{prefix}:{{*}}:session:*"),
+            KeyKind::Sessions => format!("{prefix}:{{*}}:sessions"),
+            KeyKind::Feed if in_cluster => format!("{prefix}:{{feed-*}}:revocations"),
+            KeyKind::Feed => self.feed(),
+            KeyKind::Layout => self.layout(),
+        }
+    }
+
+    /// A key of a kind, to ask about rights on it.
+    pub fn sample(&self, kind: KeyKind, in_cluster: bool) -> String {
+        let (subject, session): (Subject, SessionId) =
+            ("check".parse().expect("a subject"), "1000000000000000000".parse().expect("an id"));
+        match kind {
+            KeyKind::Session => self.session(&subject, session),
+            KeyKind::Sessions => self.sessions(&subject),
+            KeyKind::Feed if in_cluster => self.feeds().swap_remove(0),
+            KeyKind::Feed => self.feed(),
+            KeyKind::Layout => self.layout(),
+        }
     }
 
     /// The meaning of a key; `None` for a key outside this layout.

@@ -65,10 +65,13 @@ pub const YOUNG_UPTIME: Duration = Duration::from_secs(5);
 pub const FIRST_RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Its longest pause, where it reads from Redis.
-pub const LONGEST_READER_PAUSE: Duration = Duration::from_millis(500);
+pub const LONGEST_READER_PAUSE: Duration = Duration::from_secs(1);
 
 /// Its longest pause, where it reads over HTTP.
 pub const LONGEST_STREAM_PAUSE: Duration = Duration::from_secs(1);
+
+/// Its longest pause while it is refused: a right is missing, or a password is wrong.
+pub const LONGEST_REFUSED_PAUSE: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {

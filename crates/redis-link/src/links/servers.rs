@@ -10,10 +10,10 @@ use redis::aio::MultiplexedConnection;
 use tokio::time::timeout;
 
 use super::{Destination, Links};
-use crate::LinkError;
 use crate::deployment::Deployment;
 use crate::failure::Failure;
 use crate::slots::{SLOT_COUNT, slot_of};
+use crate::{ErrorReplies, LinkError};
 
 impl Links {
     /// The answers of each primary to questions, `None` where the user may not ask.
@@ -65,6 +65,19 @@ impl Links {
         let handle = primary.link.handle().await?;
         let connection = primary.link.open_exclusive(&handle).await?;
         Ok((connection, async move { primary.link.wait_until_replaced(handle.number).await }))
+    }
+
+    /// Returns when the link to the primary of `key` has another connection than now.
+    pub async fn wait_until_connected_anew(&self, key: &str) {
+        match self.known_owner(|| slot_of(key)) {
+            Some(primary) => primary.link.wait_until_connected_anew().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The commands refused of late.
+    pub fn error_replies(&self) -> &ErrorReplies {
+        &self.error_replies
     }
 
     /// Asks for the map of a Cluster: its slots may lie elsewhere by now.

@@ -1,5 +1,7 @@
 //! One result of a check.
 
+use std::fmt;
+
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -17,6 +19,12 @@ pub struct Finding {
     pub severity: Severity,
     pub subject: &'static str,
     pub message: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject, self.message)
+    }
 }
 
 impl Finding {

@@ -1,34 +1,15 @@
 //! The replicas of a primary, beside those that the settings count on.
 
-use token_gateway_redis_link::LinkSettings;
-use token_gateway_redis_link::address::Topology;
-
 use super::finding::{Finding, Severity};
 use super::info::Info;
-use crate::store::StoreError;
-
-/// The demands on the replicas of each primary, from the settings.
-#[derive(Debug, Clone, Copy)]
-pub struct Requirements {
-    /// Replicas to acknowledge an ended session.
-    pub wait_replicas: usize,
-    /// Another server should take over from a lost primary.
-    pub successor: bool,
-}
-
-impl Requirements {
-    pub fn of(settings: &LinkSettings) -> Result<Self, StoreError> {
-        let successor = !matches!(settings.parse()?.topology, Topology::Standalone(_));
-        Ok(Self { wait_replicas: settings.wait_replicas, successor })
-    }
-}
+use super::requirements::Requirements;
 
 /// Whether there are as many replicas as the settings count on.
-pub fn replicas(info: &Info, requirements: Requirements) -> Finding {
+pub fn replicas(info: &Info, requirements: &Requirements) -> Finding {
     let (connected, waits) = (info.replicas(), requirements.wait_replicas);
     if connected < waits {
         let message = format!(
-            "{connected}, but REDIS_WAIT_REPLICAS is {waits}: every logout is optional_text 503; \
+            "{connected}, but REDIS_WAIT_REPLICAS is {waits}: every logout is answered 503; \
              attach replicas, or lower REDIS_WAIT_REPLICAS"
         );
         Finding::new(Severity::Problem, "replicas", message)

@@ -4,6 +4,7 @@ use redis::{Cmd, FromRedisValue, RedisError, Value};
 use token_gateway_redis_link::{Call, Primaries, Reply, send, unavailable};
 
 use crate::store::StoreError;
+use crate::store::redis::inspect::{Requirements, require_slots};
 use crate::store::redis::layout::Layout;
 use crate::store::redis::redis_settings::RedisSettings;
 use crate::store::redis::scripts::open_layout;
@@ -19,11 +20,16 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Connects, and refuses a layout unknown to this release. No layout at all is fine.
+    /// Connects, and refuses a layout unknown to this release. No layout at all is fine. One server of a Cluster in place
+    /// of all of them is refused, too: no count is better than a count in part.
     pub async fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
         let keys = Layout::new(&settings.prefix);
         let (primaries, layout) = (Primaries::open(&settings.link).await?, keys.layout());
         let mut survey = Self { primaries, keys, layout: None };
+        let requirements = Requirements::of(&settings.link)?;
+        if let [(_, connection)] = &mut survey.primaries.all[..] {
+            require_slots(connection, &survey.keys, &requirements).await?;
+        }
         survey.layout = survey.ask(&layout, redis::cmd("GET").arg(&layout)).await?;
         survey.layout.as_deref().map_or(Ok(()), open_layout::check_version)?;
         Ok(survey)

@@ -1,0 +1,82 @@
+//! All rights that a node needs, in one table.
+
+use crate::store::redis::layout::KeyKind;
+
+/// A command of scripts or connections.
+pub struct Right {
+    /// The command, and its subcommand where it has one.
+    pub command: &'static str,
+    pub need: Need,
+    /// The kinds of keys that it is sent with.
+    pub keys: &'static [KeyKind],
+    /// Its words, with `KEY` in the place of the key.
+    pub words: &'static [&'static str],
+    /// The loss without it.
+    pub lost: &'static str,
+}
+
+/// Where the gateway needs a right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    Always,
+    /// With `REDIS_WAIT_REPLICAS`.
+    Replicas,
+    Cluster,
+    /// With a database other than 0.
+    Database,
+}
+
+/// The place of the key among the words.
+pub const KEY: &str = "KEY";
+
+const ALL_KEYS: &[KeyKind] = &[KeyKind::Session, KeyKind::Sessions, KeyKind::Feed, KeyKind::Layout];
+const SESSION: &[KeyKind] = &[KeyKind::Session];
+const SESSIONS: &[KeyKind] = &[KeyKind::Sessions];
+const OF_SUBJECT: &[KeyKind] = &[KeyKind::Session, KeyKind::Sessions];
+const FEED: &[KeyKind] = &[KeyKind::Feed];
+const LAYOUT: &[KeyKind] = &[KeyKind::Layout];
+
+const ALL_LOST: &str = "every call of a node is 503";
+const LOGINS_LOST: &str = "every login and every refresh are 503";
+const ENDS_LOST: &str = "every logout is 503";
+const SETS_LOST: &str = "every login and every logout are 503";
+const FEED_LOST: &str = "no node reads the feed, and /verify is 503";
+
+const fn right(
+    command: &'static str,
+    keys: &'static [KeyKind],
+    words: &'static [&'static str],
+    lost: &'static str,
+) -> Right {
+    Right { command, need: Need::Always, keys, words, lost }
+}
+
+const fn needed(need: Need, right: Right) -> Right {
+    Right { need, ..right }
+}
+
+/// Every command of the gateway. Tests compare it with the scripts, with `ops/redis/users.acl` and with `docs/redis.md`.
+pub const RIGHTS: [Right; 22] = [
+    right("EVAL", ALL_KEYS, &["EVAL", "", "1", KEY], ALL_LOST),
+    right("EVALSHA", ALL_KEYS, &["EVALSHA", "", "1", KEY], ALL_LOST),
+    right("TIME", &[], &["TIME"], ALL_LOST),
+    right("INFO", &[], &["INFO"], FEED_LOST),
+    right("GET", LAYOUT, &["GET", KEY], ALL_LOST),
+    right("SET", LAYOUT, &["SET", KEY, "1"], "no node can begin on an empty Redis"),
+    right("HMGET", SESSION, &["HMGET", KEY, "state"], LOGINS_LOST),
+    right("HGET", SESSION, &["HGET", KEY, "state"], ENDS_LOST),
+    right("HSET", SESSION, &["HSET", KEY, "state", "live"], LOGINS_LOST),
+    right("HDEL", SESSION, &["HDEL", KEY, "scope"], ENDS_LOST),
+    right("PEXPIRE", OF_SUBJECT, &["PEXPIRE", KEY, "1"], LOGINS_LOST),
+    right("PEXPIRETIME", SESSION, &["PEXPIRETIME", KEY], "no session can be listed"),
+    right("SADD", SESSIONS, &["SADD", KEY, "1"], SETS_LOST),
+    right("SREM", SESSIONS, &["SREM", KEY, "1"], ENDS_LOST),
+    right("SMEMBERS", SESSIONS, &["SMEMBERS", KEY], SETS_LOST),
+    right("XADD", FEED, &["XADD", KEY, "*", "sid", "1"], ENDS_LOST),
+    right("XRANGE", FEED, &["XRANGE", KEY, "-", "+"], FEED_LOST),
+    right("XREAD", FEED, &["XREAD", "STREAMS", KEY, "0"], FEED_LOST),
+    needed(Need::Replicas, right("WAIT", &[], &["WAIT", "1", "1"], ENDS_LOST)),
+    needed(Need::Cluster, right("ASKING", &[], &["ASKING"], "users of a slot on the move get 503")),
+    needed(Need::Cluster, right("CLUSTER|NODES", &[], &["CLUSTER", "NODES"], ALL_LOST)),
+    needed(Need::Database, right("SELECT", &[], &["SELECT", "1"], ALL_LOST)),
+];
