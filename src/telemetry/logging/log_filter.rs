@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use log::{Level, LevelFilter, Metadata};
+use log::{Level, LevelFilter, Log, Metadata};
 
 use super::targets::{THEFT_LOG_TARGET, is_known};
 
@@ -58,14 +58,14 @@ fn is_path(text: &str) -> bool {
 }
 
 impl LogFilter {
-    pub(super) fn build(&self) -> env_filter::Filter {
-        let mut builder = env_filter::Builder::new();
+    pub(super) fn builder(&self) -> env_logger::Builder {
+        let mut builder = env_logger::Builder::new();
         for directive in &self.0 {
             builder.filter(directive.target.as_deref(), directive.level);
         }
         // Its errors are malformed requests: anybody could fill the log with them.
         builder.filter_module("actix_http::h1", LevelFilter::Off);
-        builder.build()
+        builder
     }
 
     /// Likely mistakes, in words.
@@ -92,7 +92,7 @@ impl LogFilter {
 
     fn mutes_alarm(&self) -> bool {
         let alarm = Metadata::builder().level(Level::Warn).target(THEFT_LOG_TARGET).build();
-        !self.build().enabled(&alarm)
+        !self.builder().build().enabled(&alarm)
     }
 }
 
@@ -117,7 +117,7 @@ mod tests {
         let targets = [("token_gateway::startup", true), ("access", false), ("actix_http::h1::codec", false)];
         for (target, is_enabled) in targets {
             let line = Metadata::builder().level(Level::Info).target(target).build();
-            assert_eq!(filter.build().enabled(&line), is_enabled, "{target}");
+            assert_eq!(filter.builder().build().enabled(&line), is_enabled, "{target}");
         }
     }
 

@@ -1,9 +1,12 @@
 //! The logger of the process.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io;
 use std::panic::PanicHookInfo;
 
-use log::{Level, Log, Metadata, Record};
+use env_logger::Target;
+use env_logger::fmt::Formatter;
+use log::{Level, Record};
 
 use super::backlog::Rank;
 use super::log_filter::LogFilter;
@@ -11,19 +14,16 @@ use super::log_line::{self, LogFormat};
 use super::targets::{LOG_TARGET, THEFT_LOG_TARGET, is_ours};
 use super::writer;
 
-struct Logger(env_filter::Filter);
-
 /// Starts logging. The lines say, too, where the filter is likely to be a mistake.
 ///
 /// # Errors
 ///
 /// When the writing thread cannot be started.
-pub fn start(filter: &LogFilter, format: LogFormat) -> std::io::Result<()> {
+pub fn start(filter: &LogFilter, format: LogFormat) -> io::Result<()> {
     writer::start()?;
-    let logger = Logger(filter.build());
-    let level = logger.0.filter();
-    if log_line::choose(format) && log::set_boxed_logger(Box::new(logger)).is_ok() {
-        log::set_max_level(level);
+    let mut logger = filter.builder();
+    logger.format(hand_on).target(Target::Pipe(Box::new(io::sink())));
+    if log_line::choose(format) && logger.try_init().is_ok() {
         std::panic::set_hook(Box::new(log_panic));
         for doubt in filter.doubts_at_start() {
             let line = log_line::formed(Level::Warn, LOG_TARGET, format_args!("RUST_LOG: {doubt}"));
@@ -33,19 +33,13 @@ pub fn start(filter: &LogFilter, format: LogFormat) -> std::io::Result<()> {
     Ok(()) // a second start in one process, as in tests, changes nothing
 }
 
-impl Log for Logger {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        (metadata.level() <= Level::Warn || is_ours(metadata.target())) && self.0.enabled(metadata)
+/// Hands a line to the writing thread, with its rank. Nothing is left for the logger's own output.
+fn hand_on(_: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    if record.level() <= Level::Warn || is_ours(record.target()) {
+        let line = log_line::formed(record.level(), record.target(), *record.args());
+        writer::push(rank_of(record), line);
     }
-
-    fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            let line = log_line::formed(record.level(), record.target(), *record.args());
-            writer::push(rank_of(record), line);
-        }
-    }
-
-    fn flush(&self) {}
+    Ok(())
 }
 
 fn rank_of(record: &Record<'_>) -> Rank {
@@ -56,13 +50,11 @@ fn rank_of(record: &Record<'_>) -> Rank {
     }
 }
 
-/// In place of the standard hook, whose write waits for a reader.
+/// In place of the standard hook, whose write waits for a reader. A trace has a line for each of its own.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let (text, trace) = (panic.to_string().replace('\n', " "), Backtrace::capture());
-    let trace = match trace.status() {
-        BacktraceStatus::Captured => format!("\n{trace}"),
-        _ => String::new(),
-    };
-    let line = log_line::formed(Level::Error, "panic", format_args!("{text}{trace}"));
-    writer::push(Rank::Alarm, line);
+    let trace = (trace.status() == BacktraceStatus::Captured).then(|| trace.to_string()).unwrap_or_default();
+    for line in std::iter::once(text.as_str()).chain(trace.lines()) {
+        writer::push(Rank::Alarm, log_line::formed(Level::Error, "panic", format_args!("{line}")));
+    }
 }
