@@ -88,7 +88,7 @@ async fn open(link: &Link, number: u64) -> Result<(Handle, String), LinkError> {
 fn reconnection_pauses() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(25))
-        .with_max_delay(Duration::from_millis(300))
+        .with_max_delay(Duration::from_millis(150)) // each is up to twice as long by its jitter
         .with_jitter()
         .without_max_times()
         .build()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The longest that Redis holds back its answer to a reader without new events. The moment of the question is the watermark.
-pub const READ_BLOCK: Duration = Duration::from_millis(500);
+pub const READ_BLOCK: Duration = Duration::from_millis(400);
 
 /// How much longer an answer of Redis may take, before the connection counts as dead.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(1);
@@ -12,11 +12,11 @@ pub const READ_TIMEOUT: Duration = Duration::from_secs(1);
 pub const WATERMARK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// An end of a node itself must come back through the feed within this time. Otherwise it may have been lost, and is repaired.
-pub const PUBLISHED_WITHIN: Duration = Duration::from_secs(2);
+pub const PUBLISHED_WITHIN: Duration = Duration::from_millis(1500);
 
 /// Within this time the gateways, too, have connected to a server with losses, and repaired them. A reader trusts such a
 /// server afterwards.
-pub const REPAIRED_WITHIN: Duration = Duration::from_secs(2);
+pub const REPAIRED_WITHIN: Duration = Duration::from_millis(1500);
 
 /// A start may wait this long for the snapshots of all partitions.
 pub const FIRST_SNAPSHOTS: Duration = Duration::from_secs(5);
