@@ -98,7 +98,8 @@ fn gateway(kind: Kind, settings: &Settings) -> Result<Gateway> {
         _ => Way::Bare(Box::new((redis::Client::open(url)?, OnceCell::new()))),
     };
     let policy = &settings.policy;
-    let lifetimes_ms = [policy.refresh_ttl.as_millis() as u64, policy.tombstone_ttl.as_millis() as u64];
+    let max_age = policy.session_max_age.unwrap_or_default();
+    let lifetimes_ms = [policy.refresh_ttl, policy.tombstone_ttl, max_age].map(|it| it.as_millis() as u64);
     let store = Other {
         inner,
         way,
@@ -130,8 +131,8 @@ struct Other {
     way: Way,
     keys: Layout,
     script: redis::Script,
-    /// The lifetimes of a refresh token and of a tombstone.
-    lifetimes_ms: [u64; 2],
+    /// The lifetimes of a refresh token, of a tombstone, and of a session.
+    lifetimes_ms: [u64; 3],
 }
 
 /// The reply of `rotate.lua` after a rotation, for a session without scope and audience.
@@ -154,7 +155,7 @@ impl Other {
             .arg(self.lifetimes_ms[0])
             .arg(0)
             .arg("none");
-        call.arg(self.lifetimes_ms[1]).arg(5000);
+        call.arg(self.lifetimes_ms[1]).arg(5000).arg(self.lifetimes_ms[2]);
         Ok(match &self.way {
             Way::Bare(bare) => {
                 let (client, connection) = &**bare;

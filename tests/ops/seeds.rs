@@ -75,6 +75,8 @@ impl Seed {
             "0",
             "subject",
             TOMBSTONE_MS,
+            "5000",
+            "0",
         ];
         let reply = shell.script("rotate", &[&self.record(), &self.set()], &args);
         assert_eq!(reply[0], "rotated");
