@@ -44,6 +44,12 @@ fn a_rotation_writes_the_least_end() {
     breaks(Broken::Outlived, FIRST_AGE, Table { age: Age::Unwritten, ..Table::FULL });
 }
 
+/// Without the deletion, a node with a higher setting would go on with a session that was refused.
+#[test]
+fn a_session_refused_for_its_age_is_gone() {
+    breaks(Broken::Outlived, FIRST_AGE, Table { age: Age::Kept, ..Table::FULL });
+}
+
 #[test]
 fn the_token_of_an_ended_session_is_no_theft() {
     breaks(Broken::FalseAlarm, ENDS, Table { ended: Ended::Reuse, ..Table::FULL });

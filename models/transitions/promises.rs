@@ -44,9 +44,12 @@ fn refreshed(
     if !refused && must_alarm(call, party, presented, before, now) {
         return Some(Broken::MissedReuse);
     }
-    let successor = answer.successor()?;
     let told = before.records[session].live().and_then(|live| now.max_age.map(|age| live.created_hour + age));
     let is_over = |end: Option<u8>| end.is_some_and(|end| now.hour >= end);
+    if answer == Answer::Unknown && is_over(told) {
+        after.history[session].end = was.end.into_iter().chain(told).min();
+    }
+    let successor = answer.successor()?;
     if is_over(was.end) || is_over(told) {
         return Some(Broken::Outlived);
     }

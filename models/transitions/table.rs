@@ -51,6 +51,8 @@ pub enum Age {
     Own,
     /// The least, but a rotation does not write it.
     Unwritten,
+    /// The least, but a record that is over stays when its refresh is refused.
+    Kept,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,6 +222,9 @@ impl Table {
         };
         let end = self.end(live, now);
         if end.is_some_and(|end| now.hour >= end) {
+            if self.age != Age::Kept {
+                records[usize::from(presented.session)] = Record::Missing;
+            }
             return Answer::Unknown;
         }
         let is_prev = live.prev == Some(presented);
@@ -251,7 +256,7 @@ impl Table {
     fn end(&self, live: &Live, now: Now) -> Option<u8> {
         let own = now.max_age.map(|hours| live.created_hour + hours);
         match self.age {
-            Age::Least | Age::Unwritten => live.end.into_iter().chain(own).min(),
+            Age::Least | Age::Unwritten | Age::Kept => live.end.into_iter().chain(own).min(),
             Age::Stored => live.end,
             Age::Own => own,
         }

@@ -55,7 +55,7 @@ pub struct History {
     pub moved_moment: u8,
     pub moved_hour: u8,
     pub ended: bool,
-    /// The earliest end that a rotation has told.
+    /// The earliest end that a rotation has told, or for which a refresh was refused.
     pub end: Option<u8>,
 }
 

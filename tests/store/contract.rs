@@ -45,7 +45,8 @@ contract! {
     an_idle_session_is_gone_and_a_rotation_re_arms_it(super::policy()),
     no_rotation_passes_the_absolute_lifetime(super::policy()),
     a_lowered_absolute_lifetime_holds_from_the_next_rotation_and_a_raised_one_extends_none(super::policy()),
-    a_session_older_than_a_lowered_lifetime_is_unknown_and_nothing_is_written(super::policy()),
+    a_session_older_than_a_lowered_lifetime_is_unknown_and_stays_so(super::policy()),
+    a_session_that_is_over_makes_room_before_one_that_lives(super::policy()),
     a_replay_tells_the_least_end_and_writes_nothing(super::policy()),
     a_healed_record_and_a_doubled_create_tell_the_least_end(super::policy()),
     a_tombstone_is_forgotten_after_its_time(super::policy()),
@@ -486,7 +487,7 @@ async fn a_lowered_absolute_lifetime_holds_from_the_next_rotation_and_a_raised_o
     }
 }
 
-async fn a_session_older_than_a_lowered_lifetime_is_unknown_and_nothing_is_written(bench: &Bench) {
+async fn a_session_older_than_a_lowered_lifetime_is_unknown_and_stays_so(bench: &Bench) {
     let alice = subject("alice");
     let (first, low) = (bench.create(&alice).await, bench.under(aged(Some(40))));
     let second = rotated(bench, "alice", first, 0, "a").await;
@@ -499,8 +500,28 @@ async fn a_session_older_than_a_lowered_lifetime_is_unknown_and_nothing_is_writt
     for session in [None, Some(first.session())] {
         assert!(low.store.set_claims(&alice, session, r#"{"x":1}"#).await.unwrap().is_empty());
     }
-    let Rotated::Rotated(grant) = bench.rotate(&alice, second, 1, "b").await else { panic!("not rotated") };
-    assert_eq!((grant.generation, grant.claims.as_str()), (2, r#"{"role":"admin"}"#));
+    for raised in [Some(150), None] {
+        let node = bench.under(aged(raised));
+        assert_eq!(node.rotate(&alice, second, 1, "b").await, Rotated::Missing, "{raised:?}");
+        assert!(live(&node, "alice", first).await.is_none());
+    }
+}
+
+async fn a_session_that_is_over_makes_room_before_one_that_lives(bench: &Bench) {
+    let alice = subject("alice");
+    let (over, low) = (bench.create(&alice).await, bench.under(aged(Some(40))));
+    bench.age(Duration::from_secs(30));
+    let living = [bench.create(&alice).await, bench.create(&alice).await];
+    rotated(bench, "alice", over, 0, "a").await; // the one refreshed last
+    bench.age(Duration::from_secs(10));
+    let new = low.create(&alice).await;
+    let mut left: Vec<_> = low.store.list(&alice).await.unwrap().iter().map(|one| one.session).collect();
+    left.sort();
+    assert_eq!(left, ids(&[living[0], living[1], new]));
+    assert!(matches!(
+        low.store.get(&alice, over.session()).await,
+        Ok(Lookup::Ended { reason: Reason::Evicted, .. })
+    ));
 }
 
 async fn a_replay_tells_the_least_end_and_writes_nothing(bench: &Bench) {

@@ -31,7 +31,10 @@ pub(super) fn rotate(
         Some(Record::Ended { reason, published, .. }) => {
             return Rotated::Ended { reason: *reason, published: *published };
         }
-        Some(Record::Live(live)) if live.is_over(now, policy) => return Rotated::Missing,
+        Some(Record::Live(live)) if live.is_over(now, policy) => {
+            sessions.remove(&presented.session());
+            return Rotated::Missing;
+        }
         Some(Record::Live(live)) => live,
     };
     let is_prev = live.prev == Some(presented);
@@ -119,7 +122,7 @@ pub(super) fn create(
         None if now > deadline => return Created::Late,
         None => {}
     }
-    let evicted = surplus(sessions, policy);
+    let evicted = surplus(sessions, now, policy);
     let ended = end_where(sessions, Reason::Evicted, now, policy, |sid, _| evicted.contains(&sid));
     let absolute_expires_at = policy.session_max_age.map(|age| now.plus(age));
     let record = Live {
@@ -141,12 +144,13 @@ pub(super) fn create(
     Created::Created { created_at: now, absolute_expires_at, ended }
 }
 
-/// The sessions to evict for one more: those refreshed the longest ago.
-fn surplus(sessions: &Sessions, policy: &Policy) -> Vec<SessionId> {
-    let mut live: Vec<_> = live(sessions).map(|(session, live)| (live.rotated_at, session)).collect();
+/// The sessions to evict for one more: first those that are over, then those refreshed the longest ago.
+fn surplus(sessions: &Sessions, now: Timestamp, policy: &Policy) -> Vec<SessionId> {
+    let rank = |(session, live): (SessionId, &Live)| (!live.is_over(now, policy), live.rotated_at, session);
+    let mut live: Vec<_> = live(sessions).map(rank).collect();
     live.sort_unstable();
     let surplus = (live.len() + 1).saturating_sub(policy.max_sessions);
-    live[..surplus].iter().map(|(_, session)| *session).collect()
+    live[..surplus].iter().map(|(.., session)| *session).collect()
 }
 
 /// Ends one session, live or not.

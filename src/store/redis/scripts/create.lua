@@ -38,10 +38,16 @@ end
 
 local prefix = string.sub(KEYS[2], 1, -2) .. ':'
 local live, dead, before = {}, {}, {}
+-- By the stored end, or by the creation and the absolute lifetime.
+local function is_over(created_at, stored_end)
+  local by_setting = ARGV[4] ~= '0' and created_at and created_at + tonumber(ARGV[4]) * 1000
+  return (stored_end and now_us >= stored_end) or (by_setting and now_us >= by_setting) or false
+end
 for _, sid in ipairs(redis.call('SMEMBERS', KEYS[2])) do
-  local other = redis.call('HMGET', prefix .. sid, 'state', 'rotated_at', 'reason', 'announced')
+  local other = redis.call('HMGET', prefix .. sid, 'state', 'rotated_at', 'reason', 'announced',
+    'created_at', 'absolute_expires_at')
   if other[1] == 'live' then
-    live[#live + 1] = {sid, tonumber(other[2])}
+    live[#live + 1] = {sid, tonumber(other[2]), is_over(tonumber(other[5]), tonumber(other[6]))}
   elseif other[1] == 'ended' and other[4] == '0' then
     before[#before + 1] = sid
     before[#before + 1] = other[3]
@@ -57,6 +63,7 @@ if again then
   return reply
 end
 table.sort(live, function(a, b)
+  if a[3] ~= b[3] then return a[3] end
   if a[2] ~= b[2] then return a[2] < b[2] end
   return a[1] < b[1]
 end)

@@ -20,7 +20,8 @@
 --
 -- Returns {word, time, ...}, time being this server's in microseconds:
 --   unknown                  no record, or its absolute lifetime is over: at the earlier of the stored end, and of its
---                            creation and the absolute lifetime. This end is absolute_expires_at in the other answers
+--                            creation and the absolute lifetime. This end is absolute_expires_at in the other answers.
+--                            A record that is over is deleted
 --   ended                    reason, `announced` (0 or 1)
 --   rotated, rolled_back     absolute_expires_at, claims; then scope and aud, where the session has either. The
 --                            rest is this call's: jti is the successor, gen one more than presented, issued_at now
@@ -52,7 +53,11 @@ if max_age > 0 and created_at then
     absolute = string.format('%.0f', by_setting)
   end
 end
-if not state or (absolute ~= '' and now_us >= tonumber(absolute)) then
+if not state then
+  return {'unknown', now}
+end
+if absolute ~= '' and now_us >= tonumber(absolute) then
+  redis.call('PEXPIRE', KEYS[1], '0') -- a node with a higher setting would go on with it
   return {'unknown', now}
 end
 if state ~= 'live' or not (jti and gen and rotated_at and issued_at and (created_at or max_age == 0)) then
