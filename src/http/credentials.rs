@@ -108,8 +108,7 @@ pub fn client(
 /// A Bearer that HTTP libraries add to every request of an application: its access token, or what a script makes of a
 /// token that it does not have. No service key looks like this, unless somebody chose one that does.
 fn is_stray(bearer: &str) -> bool {
-    let missing = ["", "undefined", "null"];
-    missing.iter().any(|name| bearer.eq_ignore_ascii_case(name)) || is_jwt(bearer)
+    matches!(bearer, "" | "undefined" | "null") || is_jwt(bearer)
 }
 
 /// The form of a JWT (RFC 7519 section 3): three parts of base64url, or five if it is encrypted. An unsigned one has an

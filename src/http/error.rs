@@ -23,6 +23,7 @@ use std::borrow::Cow;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -209,12 +210,13 @@ impl ResponseError for ErrorResponse {
 /// The characters of an `error_description`: %x20-21 / %x23-5B / %x5D-7E (RFC 6749 section 5.2).
 fn printable(text: &str) -> String {
     let replace = |character| match character {
-        '"' | '`' => '\'',
-        '\\' => '/',
-        ' '..='~' => character,
-        _ => '?',
+        '"' | '`' => "'".to_owned(),
+        '\\' => "/".to_owned(),
+        character => utf8_percent_encode(character.encode_utf8(&mut [0; 4]), CONTROLS).to_string(),
     };
-    text.chars().map(replace).take(300).collect()
+    let mut printable: String = text.chars().map(replace).collect();
+    printable.truncate(300); // it is ASCII now
+    printable
 }
 
 #[cfg(test)]
@@ -223,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_description_holds_only_the_characters_that_rfc_6749_allows() {
-        assert_eq!(printable("a\"b\\c\u{e9}\n`d`"), "a'b/c??'d'");
+        assert_eq!(printable("a\"b\\c\u{e9}\n`d`"), "a'b/c%C3%A9%0A'd'");
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub const MEDIA_TYPE: &str = "application/x-www-form-urlencoded";
 #[expect(dead_code, reason = "it documents what `is_readable` demands")]
 pub struct Text(String);
 
-/// The form of a revocation or an introspection. Unknown parameters are ignored, empty ones count as absent; none belongs in the URI.
+/// The form of an introspection. Unknown parameters are ignored, empty ones count as absent; none belongs in the URI.
 #[derive(ToSchema)]
 #[schema(example = json!({"token": "eyJ0eXAiOiJydCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2ln"}))]
 #[expect(dead_code, reason = "it documents what `Form` reads")]
@@ -59,15 +59,10 @@ impl<'a> Form<'a> {
         Self::parse(body)
     }
 
-    /// The same where one parameter may have more around it, such as a line feed, which its reader takes off by `bare`.
-    pub fn read_pasted(
-        http: &HttpRequest,
-        body: &'a str,
-        pasted: &str,
-        bare: fn(&str) -> &str,
-    ) -> Result<Self, ErrorResponse> {
+    /// The same where one parameter may hold anything: its reader has an answer for nonsense.
+    pub fn read_with_any(http: &HttpRequest, body: &'a str, any: &str) -> Result<Self, ErrorResponse> {
         check_uri(http)?;
-        Self::parse_by(body, |name, value| is_readable(if name == pasted { bare(value) } else { value }))
+        Self::parse_by(body, |name, value| name == any || is_readable(value))
     }
 
     /// Reads the body alone.

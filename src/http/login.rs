@@ -47,7 +47,7 @@ pub struct LoginBody {
     sub: String,
     /// Ride in every access token of the session: at most 2048 bytes of JSON, 8 levels deep. Reserved: iss, sub,
     /// aud, exp, nbf, iat, jti, sid, gen, type, client_id, scope, cnf. Whole numbers are exact, from
-    /// -9223372036854775808 to 18446744073709551615; fractions are IEEE doubles.
+    /// -9223372036854775808 to 18446744073709551615; a number with a point or an exponent is an IEEE double.
     #[schema(value_type = Option<Object>)]
     claims: Option<Box<RawValue>>,
     #[schema(value_type = Option<Client>)]

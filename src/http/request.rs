@@ -1,5 +1,6 @@
 //! Reading requests: bodies within limits, parameters, path segments, headers.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
 use percent_encoding::percent_decode_str;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use token_gateway_core::session::{Attempt, SessionId, Subject};
 use tokio::time::timeout;
 use utoipa::ToSchema;
@@ -94,20 +95,28 @@ pub async fn no_members(http: &HttpRequest, payload: Payload) -> Result<(), Erro
         return Ok(());
     }
     let body = read(http, payload).await?;
-    if headers.get(CONTENT_TYPE).is_some_and(|value| is_media_type(value, form::MEDIA_TYPE)) {
-        let first = form_urlencoded::parse(&body).next();
-        return first.map_or(Ok(()), |(name, _)| {
-            let problem = "is no parameter of this route, which takes no body";
-            Err(ErrorResponse::field(shortened(name.into_owned()), problem))
-        });
+    let is_form = headers.get(CONTENT_TYPE).is_some_and(|value| is_media_type(value, form::MEDIA_TYPE));
+    match body.trim_ascii() {
+        b"" | b"{}" | b"null" => Ok(()),
+        text => Err(surplus(text, is_form)),
     }
-    if body.is_empty() { Ok(()) } else { parsed::<NoMembers>(&body).map(|NoMembers {}| ()) }
 }
 
-/// The only body that says nothing: `{}`.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoMembers {}
+/// The error for the first member of a body on a route that takes none.
+fn surplus(body: &[u8], is_form: bool) -> ErrorResponse {
+    let first = if is_form {
+        form_urlencoded::parse(body).next().map(|(name, _)| name.into_owned())
+    } else {
+        let object = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(body);
+        object.ok().and_then(|members| members.into_keys().next())
+    };
+    match first {
+        Some(name) => {
+            ErrorResponse::field(shortened(name), "is no parameter of this route, which takes no body")
+        }
+        None => ErrorResponse::field("body", "is not wanted: this route takes none"),
+    }
+}
 
 /// A body of this type, within limits; empty where there is none.
 pub async fn body(

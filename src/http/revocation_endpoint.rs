@@ -17,10 +17,29 @@ use utoipa::{IntoResponses, ToSchema};
 
 use super::arrival::Arrived;
 use super::error::ErrorResponse;
-use super::form::{self, Form, TokenForm};
+use super::form::{self, Form, Text};
 use super::openapi::refusals;
 use super::{answer, credentials, request};
 use crate::gateway::{Gateway, GrantRefusal};
+
+/// The form of a revocation. Unknown parameters are ignored, empty ones count as absent; none belongs in the URI.
+#[derive(ToSchema)]
+#[schema(example = json!({"token": "eyJ0eXAiOiJydCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2ln"}))]
+#[expect(dead_code, reason = "it documents what `Form` reads")]
+pub struct RevocationForm {
+    /// A refresh token or an access token; anything else is nobody's token.
+    #[schema(min_length = 1)]
+    token: String,
+    /// Changes nothing: both kinds are tried.
+    #[schema(value_type = Option<Text>, nullable = false)]
+    token_type_hint: Option<String>,
+    /// The client, where it does not use the Authorization header; alone, it names a public client.
+    #[schema(value_type = Option<Text>, nullable = false)]
+    client_id: Option<String>,
+    /// The service key, as RFC 6749 section 2.3.1 lets clients send it; needs `client_id`.
+    #[schema(value_type = Option<Text>, nullable = false)]
+    client_secret: Option<String>,
+}
 
 /// Nothing is left to be said.
 #[derive(Serialize, ToSchema)]
@@ -46,7 +65,7 @@ impl IntoResponses for RevocationRefusals {
     path = "/oauth/revoke",
     tag = "OAuth",
     operation_id = "revoke",
-    request_body(content = TokenForm, content_type = form::MEDIA_TYPE),
+    request_body(content = RevocationForm, content_type = form::MEDIA_TYPE),
     responses((status = 200, description = "No token of that session works", body = Revoked), RevocationRefusals),
     security((), ("service_key" = []), ("service_basic" = [])),
 )]
@@ -58,7 +77,7 @@ pub async fn revoke(
 ) -> Result<HttpResponse, ErrorResponse> {
     let body = request::body(&http, payload, form::MEDIA_TYPE).await?;
     let text = form::text(&body);
-    let form = Form::read_pasted(&http, &text, "token", bare)?;
+    let form = Form::read_with_any(&http, &text, "token")?;
     let client = credentials::client(&http, &form, &gateway.services)?;
     let token = bare(form.required("token")?);
     let revoked = gateway.revoke(gateway.begin(arrived), token, client.as_deref()).await?;
@@ -81,8 +100,15 @@ fn trimmed(text: &str) -> &str {
 }
 
 fn unquoted(text: &str) -> Option<&str> {
-    const QUOTES: [(char, char); 4] =
-        [('"', '"'), ('\'', '\''), ('\u{201c}', '\u{201d}'), ('\u{2018}', '\u{2019}')];
+    const QUOTES: [(char, char); 7] = [
+        ('"', '"'),
+        ('\'', '\''),
+        ('`', '`'),
+        ('\u{201c}', '\u{201d}'),
+        ('\u{2018}', '\u{2019}'),
+        ('\u{201e}', '\u{201c}'),
+        ('\u{ab}', '\u{bb}'),
+    ];
     let inner = |(open, close)| text.strip_prefix(open)?.strip_suffix(close);
     QUOTES.into_iter().find_map(inner).map(trimmed)
 }

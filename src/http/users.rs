@@ -24,8 +24,8 @@ use crate::view::{self, schema};
 #[schema(as = Claims, example = json!({"claims": {"role": "guest"}}))]
 pub struct Patch {
     /// At most 2048 bytes of JSON, 8 levels deep. Reserved: iss, sub, aud, exp, nbf, iat, jti, sid, gen, type,
-    /// client_id, scope, cnf. Whole numbers are exact, from -9223372036854775808 to 18446744073709551615; fractions
-    /// are IEEE doubles.
+    /// client_id, scope, cnf. Whole numbers are exact, from -9223372036854775808 to 18446744073709551615; a number
+    /// with a point or an exponent is an IEEE double.
     #[schema(value_type = Object)]
     pub claims: Box<RawValue>,
 }

@@ -202,7 +202,7 @@ async fn a_body_that_is_no_json_object_is_refused_where_a_route_takes_none() {
     let tokens = api.login("alice").await;
     let delete = || api.service(Method::DELETE, "/v1/users/alice/sessions");
     let json = |body: &'static str| delete().header("Content-Type", "application/json").body(body);
-    for body in ["[]", "null", "{", "{} x", "\"except\""] {
+    for body in ["[]", "{", "{} x", "\"except\"", "null x"] {
         api.send(json(body)).await.expect_error(400, "invalid_request");
     }
     let form = format!("except={}", tokens.session);
@@ -218,14 +218,16 @@ async fn a_body_that_is_no_json_object_is_refused_where_a_route_takes_none() {
 }
 
 #[tokio::test]
-async fn an_absent_or_empty_body_is_fine_whatever_its_media_type() {
+async fn a_body_without_members_is_fine_whatever_its_media_type() {
     let gateway = GATEWAY.embedded();
     let api = gateway.api();
-    for media_type in ["application/json", "application/x-www-form-urlencoded", "text/plain"] {
+    let media_types = ["application/json", "application/x-www-form-urlencoded", "text/plain"];
+    let bodies = ["", " \r\n", "{}", "{}\n", "null"];
+    for (media_type, body) in media_types.into_iter().flat_map(|it| bodies.map(|body| (it, body))) {
         let tokens = api.login("alice").await;
         let request = |method: Method| {
             let request = api.request(method, "/v1/me/sessions").bearer_auth(&tokens.access);
-            request.header("Content-Type", media_type).body("")
+            request.header("Content-Type", media_type).body(body)
         };
         assert_eq!(api.send(request(Method::GET)).await.sessions(), [tokens.session.as_str()]);
         assert_eq!(api.send(request(Method::DELETE)).await.ended(), [tokens.session.as_str()]);

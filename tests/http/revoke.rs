@@ -95,7 +95,7 @@ async fn a_missing_token_or_a_broken_body_is_invalid_request() {
     let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let tokens = api.login("alice").await;
-    for body in ["", "token=", "token_type_hint=refresh_token", "token=a&token=b", "token=%00", "token=%ff"] {
+    for body in ["", "token=", "token_type_hint=refresh_token", "token=a&token=b"] {
         api.send(api.raw_form("/oauth/revoke", body)).await.expect_error(400, "invalid_request");
     }
     let in_uri = api.raw_form(&format!("/oauth/revoke?token={}", tokens.refresh), "");
@@ -216,7 +216,12 @@ async fn what_is_then_no_token_is_200_and_ends_nothing() {
         let answer = api.revoke(&token).await;
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "{}"), "{token:?}: {answer:?}");
     }
-    for body in ["token=", "token", "", "token=%00", "token=a%0Ab"] {
+    let (head, tail) = refresh.split_at(20);
+    for nonsense in ["%00", "%20", "a%0Ab", "%FF", "a%C2%85", &format!("{head}%0A{tail}")] {
+        let answer = api.send(api.raw_form("/oauth/revoke", format!("token={nonsense}"))).await;
+        assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "{}"), "{nonsense}: {answer:?}");
+    }
+    for body in ["token=", "token", ""] {
         api.send(api.raw_form("/oauth/revoke", body)).await.expect_error(400, "invalid_request");
     }
     let hint = format!("token={refresh}&token_type_hint=%0A");

@@ -19,7 +19,7 @@ fn stray(tokens: &Tokens) -> Vec<String> {
     let encrypted = "eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4R0NNIn0..aXY.Y2lwaGVy.dGFn";
     let values = [access, refresh, &expired, &unsigned, others, encrypted, "a.b-c.d_e", "undefined", "null"];
     let bearers = values.iter().map(|value| format!("Bearer {value}"));
-    let forms = ["", "Bearer", "Bearer ", "bearer    ", "BEARER null", "Bearer  undefined ", "Bearer NULL"];
+    let forms = ["", "Bearer", "Bearer ", "bearer    ", "BEARER null", "Bearer  undefined "];
     bearers.chain(forms.map(str::to_owned)).chain([format!("bEaReR   {access}")]).collect()
 }
 
@@ -96,6 +96,7 @@ async fn any_other_bearer_is_a_service_key_and_401_when_it_is_wrong() {
         ".b.c",
         "a b.c.d",
         "None",
+        "NULL",
         "[object Object]",
         "undefined undefined",
         "\"null\"",
