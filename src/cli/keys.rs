@@ -10,7 +10,7 @@ mod list;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use token_gateway_core::token::Alg;
@@ -111,7 +111,7 @@ impl NewKey {
         let alg = self.making.alg(Some(self.alg), self.alg);
         let path = as_usage(self.making.settings.keys.path())?;
         let clock = KeysClock::read(&self.making.settings)?;
-        let (kid, from) = change(path, |set| {
+        let made = change(path, |set| {
             if let Some(change) = set.last_change(signs) {
                 bail!(
                     "SIGNING_KEYS: {} has a key that signs {} tokens, from {} on; `token-gateway keys rotate` adds one \
@@ -123,7 +123,8 @@ impl NewKey {
             }
             let from = clock.now() + self.delay(set.keys.is_empty())?.as_secs();
             Ok((add(set, alg, signs, from), from))
-        })?;
+        });
+        let (kid, from) = made.with_context(|| clock.reading())?;
         self.making.print(&clock, &kid, alg, from, &[])
     }
 
@@ -148,7 +149,7 @@ impl RotateKey {
         let making = &self.making;
         let (path, signs) = (as_usage(making.settings.keys.path())?, making.signs());
         let (delay, clock) = (making.delay()?, KeysClock::read(&making.settings)?);
-        let (kid, alg, from, retired) = change(path, |set| {
+        let made = change(path, |set| {
             let now = clock.now();
             let from = now + delay.as_secs();
             if let Some(waiting) = set.last_change(signs).filter(|from| *from > now) {
@@ -171,7 +172,8 @@ impl RotateKey {
             }
             let retired = set.retire(now, making.settings.lifetimes());
             Ok((add(set, alg, signs, from), alg, from, retired))
-        })?;
+        });
+        let (kid, alg, from, retired) = made.with_context(|| clock.reading())?;
         making.print(&clock, &kid, alg, from, &retired)
     }
 }
@@ -192,12 +194,13 @@ impl RetireKeys {
                     "key '{kid}' alone signs; `token-gateway keys rotate` first, then nodes have one to go on with"
                 );
             }
-            match reason_to_stay(state, is_only, now) {
+            match reason_to_stay(state, set.is_next(jwk, now), now) {
                 Some(why) if !self.force => bail!("key '{kid}' {why}; --force takes it out all the same"),
                 _ => set.remove(kid),
             }
             Ok(vec![kid.clone()])
-        })?;
+        });
+        let retired = retired.with_context(|| clock.reading())?;
         if self.json {
             return print_json(&clock.dated(json!({ "retired": retired })));
         }
@@ -206,14 +209,14 @@ impl RetireKeys {
 }
 
 /// Why a key must stay, except with `--force`.
-fn reason_to_stay(state: KeyState, is_only: bool, now: u64) -> Option<String> {
+fn reason_to_stay(state: KeyState, is_next: bool, now: u64) -> Option<String> {
     match state {
         KeyState::Active => Some("signs now".to_owned()),
         KeyState::Retiring(until) => {
             Some(format!("has signed tokens that live until {}", rfc3339_seconds(until)))
         }
-        KeyState::Waiting(_) if is_only => {
-            Some("is the only one of its kind, and signs already where no secret does".to_owned())
+        KeyState::Waiting(_) if is_next => {
+            Some("is the first one to sign, and signs already where no secret does".to_owned())
         }
         KeyState::Waiting(from) if from <= now + KEY_FILE_NOTICE.as_secs() => {
             Some("is about to sign".to_owned())

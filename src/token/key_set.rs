@@ -110,6 +110,12 @@ impl KeySet {
         due.max_by_key(|jwk| jwk.signs_from)
     }
 
+    /// Whether no key of its kind is due, and this one is the first to become due. It signs already if no secret does.
+    pub fn is_next(&self, jwk: &PrivateJwk, now: u64) -> bool {
+        let first = self.of(jwk.signs).map(|it| it.signs_from).min();
+        self.active(jwk.signs, now).is_none() && first == Some(jwk.signs_from)
+    }
+
     /// The latest `signs_from` of this kind's keys.
     pub fn last_change(&self, signs: Signs) -> Option<u64> {
         self.of(signs).map(|jwk| jwk.signs_from).max()

@@ -206,11 +206,30 @@ fn a_key_that_leaked_is_replaced_at_once_by_a_rotation_and_force() {
     let listed = list(&keys, &[]);
     let kid = |n: usize| listed[n]["kid"].as_str().unwrap();
     keys.run(&["retire", kid(0), "--force"]);
-    refused(&keys, &["retire", kid(1)], 1, "is the only one of its kind");
+    refused(&keys, &["retire", kid(1)], 1, "is the first one to sign");
     let gateway = GATEWAY.embedded_with(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")]);
     wait_for("the waiting key signs", Duration::from_secs(10), || {
         gateway.log().contains(&format!("signing with key '{}'", kid(1))).then_some(())
     });
+}
+
+/// The file was written on a machine whose clock is fast, so no key is due.
+#[test]
+fn a_key_that_signs_before_its_time_for_want_of_another_stays() {
+    let keys = Keys::none(GATEWAY);
+    keys.run(&["new"]);
+    keys.run(&["rotate"]);
+    let mut set: Value = serde_json::from_str(&std::fs::read_to_string(keys.path()).unwrap()).unwrap();
+    for key in set["keys"].as_array_mut().unwrap() {
+        key["signs_from"] = (key["signs_from"].as_u64().unwrap() + 3600).into();
+    }
+    std::fs::write(keys.path(), set.to_string()).unwrap();
+    let listed = list(&keys, &[]);
+    let kid = listed[0]["kid"].as_str().unwrap();
+    let gateway = GATEWAY.embedded_with(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")]);
+    assert!(gateway.log().contains(&format!("signing with key '{kid}'")), "{}", gateway.log());
+    refused(&keys, &["retire", kid], 1, "is the first one to sign");
+    refused(&keys, &["retire", kid], 1, "by this machine's clock, 20");
 }
 
 #[test]

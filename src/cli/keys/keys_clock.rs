@@ -62,10 +62,18 @@ impl KeysClock {
 
     /// For people, a line.
     pub fn line(&self) -> String {
-        let clock = match self.source {
-            ClockSource::Redis => "Redis's",
-            ClockSource::Machine => "this machine's",
-        };
-        format!("by {clock} clock: {}\n", rfc3339_seconds(self.time.seconds()))
+        format!("{}: {}\n", self.name(), rfc3339_seconds(self.time.seconds()))
+    }
+
+    /// For people, before an error.
+    pub fn reading(&self) -> String {
+        format!("{}, {}", self.name(), rfc3339_seconds(self.time.seconds()))
+    }
+
+    fn name(&self) -> &'static str {
+        match self.source {
+            ClockSource::Redis => "by Redis's clock",
+            ClockSource::Machine => "by this machine's clock",
+        }
     }
 }
