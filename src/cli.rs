@@ -28,7 +28,7 @@ use self::output::print;
 use self::process::flushed;
 use self::usage::UsageError;
 use crate::config::{Flags, check_values, redis_url_help, secrets_help};
-use crate::telemetry::logging::{COMMAND_FLUSH_LIMIT, SERVICE_FLUSH_LIMIT, say};
+use crate::telemetry::logging::say;
 
 /// Sessions for every service with its own login: access tokens, rotating refresh tokens, logout everywhere.
 #[derive(Debug, Parser)]
@@ -74,9 +74,7 @@ pub fn main() -> ExitCode {
     command.build();
     let words = arranged(&command, std::env::args_os().collect());
     tidy_environment(&words);
-    let is_service = words.get(1).is_some_and(|name| name == "serve" || name == "dev");
-    let limit = if is_service { SERVICE_FLUSH_LIMIT } else { COMMAND_FLUSH_LIMIT };
-    flushed(limit, || match parsed(&command, &words) {
+    flushed(|| match parsed(&command, &words) {
         Ok(cli) => run(cli.command).unwrap_or_else(|error| failed(&error)),
         Err(error) => {
             show_usage(&error, takes_values(&command, &words)).unwrap_or_else(|error| failed(&error))
@@ -159,5 +157,7 @@ fn show_usage(error: &clap::Error, takes_values: bool) -> Result<ExitCode> {
 fn as_value(error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return None };
     let is_unknown = error.kind() == ErrorKind::UnknownArgument && flag.starts_with("--");
-    is_unknown.then(|| format!("; as a value, write it behind two dashes: -- {flag}"))
+    is_unknown.then(|| {
+        format!("; as a value, write it behind two dashes, -- {flag}, or behind its option, --option={flag}")
+    })
 }

@@ -27,7 +27,7 @@ use token_gateway_core::token::{Alg, Secret};
 pub use self::arrival::check_values;
 pub use self::lifetimes::KnownMaxAge;
 use self::lifetimes::{MAX_LIFETIME_SECONDS, RefreshTtl, max_age};
-use self::secrets::secret;
+use self::secrets::{check_secrets, secret};
 pub use self::secrets::{
     line_end_warnings, random_password, random_secret, redis_url_help, secrets_help, variable_is_set,
 };
@@ -170,6 +170,7 @@ impl Flags {
 
     /// The settings of `serve`.
     pub fn settings(&self) -> Result<Settings> {
+        check_secrets()?;
         let issuer =
             self.issuer.clone().context("ISSUER: is missing; set it to this gateway's public URL")?;
         let store = match self.store.unwrap_or(StoreKind::Redis) {
@@ -182,6 +183,7 @@ impl Flags {
 
     /// The settings of `dev`: missing ones are made up, and a service key is added.
     pub fn dev_settings(&self, address: SocketAddr) -> Result<(Settings, NewServiceKey)> {
+        check_secrets()?;
         let issuer = self.issuer.clone().unwrap_or_else(|| format!("http://{address}"));
         let embedded = StoreKind::Embedded;
         let kind =

@@ -1,7 +1,5 @@
 //! The process of a command: its runtime and its log.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 
 use crate::config::Flags;
@@ -17,15 +15,15 @@ pub fn start_logging(flags: &Flags) -> Result<()> {
     logging::start(filter, format).context("the thread that writes the log cannot be started")
 }
 
-/// Log lines are written in batches. The rest is written when `body` ends, even by a panic, or lost after
-/// `limit` without a reader.
-pub fn flushed<T>(limit: Duration, body: impl FnOnce() -> T) -> T {
-    struct Flush(Duration);
+/// Log lines are written in batches. The rest is written when `body` ends, even by a panic, or lost after a second without
+/// a reader.
+pub fn flushed<T>(body: impl FnOnce() -> T) -> T {
+    struct Flush;
     impl Drop for Flush {
         fn drop(&mut self) {
-            logging::flush(self.0);
+            logging::flush();
         }
     }
-    let _flush = Flush(limit);
+    let _flush = Flush;
     body()
 }

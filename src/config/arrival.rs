@@ -8,7 +8,7 @@ use clap::{Arg, Command};
 
 use super::invalid_value::{InvalidValue, check_value};
 
-/// Its own check names what is wrong with it.
+/// Its own check names the part with quotes or a comment, and what would be right.
 const LOG_FILTER: &str = "RUST_LOG";
 
 /// Checks the settings of the command that these arguments call. Secrets are checked where they are read.
@@ -19,9 +19,7 @@ const LOG_FILTER: &str = "RUST_LOG";
 pub fn check_values(command: &Command, arguments: &[OsString]) -> Result<(), String> {
     let (command, arguments) = called(command, arguments);
     for (setting, variable) in command.get_arguments().filter_map(|arg| Some((arg, arg.get_env()?))) {
-        if variable != LOG_FILTER {
-            check_setting(setting, variable, arguments)?;
-        }
+        check_setting(setting, variable, arguments)?;
     }
     Ok(())
 }
@@ -64,8 +62,16 @@ fn check(setting: &Arg, value: &OsStr) -> Result<(), InvalidValue> {
         let is_path = setting.get_value_parser().type_id() == TypeId::of::<PathBuf>();
         return if is_path { Ok(()) } else { Err(InvalidValue::NotUtf8) };
     };
-    match setting.get_value_delimiter() {
+    let checked = match setting.get_value_delimiter() {
         Some(delimiter) => value.split(delimiter).try_for_each(check_value),
         None => check_value(value),
+    };
+    match checked {
+        Err(InvalidValue::Quotes | InvalidValue::Comment) if is_log_filter(setting) => Ok(()),
+        checked => checked,
     }
+}
+
+fn is_log_filter(setting: &Arg) -> bool {
+    setting.get_env().is_some_and(|variable| variable == LOG_FILTER)
 }

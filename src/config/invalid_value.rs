@@ -14,7 +14,7 @@ pub enum InvalidValue {
     Comment,
     #[error("begins or ends with the white space U+{0:04X}; leave it out")]
     Space(u32),
-    #[error("begins or ends with the invisible character U+{0:04X}; leave it out")]
+    #[error("holds the invisible character U+{0:04X}; leave it out")]
     Invisible(u32),
     #[error("begins or ends with quotes, which would be a part of it; leave them out")]
     Quotes,
@@ -31,11 +31,11 @@ const QUOTES: [(char, char); 7] = [
     ('\u{ab}', '\u{bb}'),
 ];
 
-/// Zero-width characters, the soft hyphen, and marks of the writing direction.
-const INVISIBLE: [char; 10] = [
-    '\u{ad}', '\u{180e}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{200e}', '\u{200f}', '\u{2060}', '\u{2063}',
-    '\u{feff}',
-];
+/// Whether a character shows nothing: zero-width characters, the soft hyphen, and marks of the writing direction.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
 
 /// Checks a value of a setting that is no secret.
 pub fn check_value(value: &str) -> Result<(), InvalidValue> {
@@ -51,6 +51,9 @@ pub fn check_secret(value: &str) -> Result<(), InvalidValue> {
     if let Some(control) = value.chars().find(|c| c.is_control()) {
         return Err(InvalidValue::Control(control.into()));
     }
+    if value.contains('\u{feff}') {
+        return Err(InvalidValue::Invisible(0xfeff)); // two files were joined
+    }
     if has_comment(value) {
         return Err(InvalidValue::Comment);
     }
@@ -59,7 +62,7 @@ pub fn check_secret(value: &str) -> Result<(), InvalidValue> {
         if end.is_whitespace() {
             return Err(InvalidValue::Space(end.into()));
         }
-        if INVISIBLE.contains(&end) {
+        if is_invisible(end) {
             return Err(InvalidValue::Invisible(end.into()));
         }
     }
@@ -102,6 +105,8 @@ mod tests {
             ("api ", InvalidValue::Space(32)),
             ("\u{2003}api", InvalidValue::Space(0x2003)),
             ("api\u{200b}", InvalidValue::Invisible(0x200b)),
+            ("\u{202a}api", InvalidValue::Invisible(0x202a)),
+            ("a\u{feff}pi", InvalidValue::Invisible(0xfeff)),
             ("\"api\"", InvalidValue::Quotes),
             ("\u{201c}api\u{201d}", InvalidValue::Quotes),
         ] {

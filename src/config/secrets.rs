@@ -138,6 +138,11 @@ fn secret_text(name: &str) -> Result<Option<String>> {
     }
 }
 
+/// Checks the characters of all secrets, whether anything needs them or not.
+pub fn check_secrets() -> Result<()> {
+    SECRET_SETTINGS.iter().try_for_each(|setting| secret(setting.name).map(drop))
+}
+
 /// Whether a secret is set, by value or as a file.
 pub fn variable_is_set(name: &str) -> bool {
     let is_set = |name: &str| {

@@ -16,4 +16,4 @@ pub use self::log_filter::{InvalidLogFilter, LogFilter};
 pub use self::log_line::LogFormat;
 pub use self::logger::start;
 pub use self::targets::{ACCESS_LOG_TARGET, THEFT_LOG_TARGET};
-pub use self::writer::{COMMAND_FLUSH_LIMIT, SERVICE_FLUSH_LIMIT, dropped_lines, flush, say};
+pub use self::writer::{dropped_lines, flush, say};

@@ -19,7 +19,7 @@ use crate::gateway::Deadline;
 use crate::gateway::ender::Ender;
 use crate::store::redis::{RedisSettings, RedisStore};
 use crate::store::{Ends, Policy, StoreError};
-use crate::telemetry::logging::{COMMAND_FLUSH_LIMIT, flush, say};
+use crate::telemetry::logging::{flush, say};
 use crate::telemetry::metrics::Metrics;
 
 #[derive(Debug, Args)]
@@ -121,7 +121,7 @@ async fn end(
 
 fn confirmed(subject: &Subject) -> Result<bool> {
     say(format!("End the sessions of {}? [y/N] ", printable(subject.as_str())));
-    flush(COMMAND_FLUSH_LIMIT);
+    flush();
     let mut answer = String::new();
     stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

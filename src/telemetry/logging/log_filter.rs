@@ -45,16 +45,18 @@ impl FromStr for Directive {
             None => (None, text),
         };
         match level.parse() {
-            Ok(level) if target.is_none_or(is_path) => Ok(Self { target: target.map(str::to_owned), level }),
+            Ok(level) if target.is_none_or(is_target) => {
+                Ok(Self { target: target.map(str::to_owned), level })
+            }
             _ => Err(InvalidLogFilter(text.to_owned())),
         }
     }
 }
 
-/// Whether a text has the form of a module's path.
-fn is_path(text: &str) -> bool {
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    text.split("::").all(|name| !name.is_empty() && name.bytes().all(is_word))
+/// Whether a text can be a target. Crates choose theirs freely, but none with what gets into a setting by mistake.
+fn is_target(text: &str) -> bool {
+    let is_stray = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '#' | ';');
+    !text.is_empty() && !text.contains(is_stray)
 }
 
 impl LogFilter {

@@ -52,3 +52,14 @@ fn one_line(text: &str) -> String {
     }
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_a_line_or_moves_a_cursor_is_spelled_out_and_all_else_is_not() {
+        assert_eq!(one_line("a\nb\u{85}\u{b}\u{1b}[1m\u{2028}"), r"a\nb\u{85}\u{b}\u{1b}[1m\u{2028}");
+        assert_eq!(one_line("Zoë's \"phone\" 🦊"), "Zoë's \"phone\" 🦊");
+    }
+}

@@ -53,7 +53,7 @@ fn rank_of(record: &Record<'_>) -> Rank {
 /// In place of the standard hook, whose write waits for a reader. A trace has a line for each of its own.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let (text, trace) = (panic.to_string().replace('\n', " "), Backtrace::capture());
-    let trace = (trace.status() == BacktraceStatus::Captured).then(|| trace.to_string()).unwrap_or_default();
+    let trace = if trace.status() == BacktraceStatus::Captured { trace.to_string() } else { String::new() };
     for line in std::iter::once(text.as_str()).chain(trace.lines()) {
         writer::push(Rank::Alarm, log_line::formed(Level::Error, "panic", format_args!("{line}")));
     }

@@ -10,12 +10,11 @@ pub const THEFT_LOG_TARGET: &str = "token_gateway::gateway::theft";
 pub(super) const LOG_TARGET: &str = "token_gateway::telemetry::logging";
 
 /// The targets of our lines. A test compares them with the sources.
-const OUR_TARGETS: [&str; 16] = [
+const OUR_TARGETS: [&str; 17] = [
     ACCESS_LOG_TARGET,
     THEFT_LOG_TARGET,
     "token_gateway::cli::dev",
     "token_gateway::gateway",
-    "token_gateway::gateway::issue",
     "token_gateway::gateway::refresh",
     "token_gateway::gateway::repair",
     "token_gateway::startup",
@@ -23,10 +22,12 @@ const OUR_TARGETS: [&str; 16] = [
     LOG_TARGET,
     "token_gateway_core::checker",
     "token_gateway_redis_link::cluster_keeper",
-    "token_gateway_redis_link::feed_reader",
+    "token_gateway_redis_link::error_replies",
+    "token_gateway_redis_link::feed_reader::tries",
     "token_gateway_redis_link::keeper",
     "token_gateway_redis_link::link",
     "token_gateway_redis_link::links",
+    "token_gateway_redis_link::sentinel",
 ];
 
 /// The crates of others that may log, too.

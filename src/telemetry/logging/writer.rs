@@ -20,11 +20,8 @@ const LOG_BATCH: Duration = Duration::from_millis(5);
 /// Time between two tries, where standard error cannot be written: its reader is gone, or the disk is full.
 const WRITE_PAUSE: Duration = Duration::from_millis(200);
 
-/// The longest that the end of the service waits for its last lines.
-pub const SERVICE_FLUSH_LIMIT: Duration = Duration::from_secs(1);
-
-/// The same for a command, which may wait for a slow terminal or disk to show its error.
-pub const COMMAND_FLUSH_LIMIT: Duration = Duration::from_secs(5);
+/// The longest that the end of a process waits for its last lines.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// On a busy machine the writing thread may run late. That is no reader's fault, and has this limit of its own.
 const THREAD_LIMIT: Duration = Duration::from_secs(5);
@@ -84,12 +81,12 @@ pub fn say(text: String) {
     }
 }
 
-/// Waits until the lines are written, and no longer than `limit` for a reader; the last act of a process.
-pub fn flush(limit: Duration) {
+/// Waits until the lines are written, and no longer than `FLUSH_LIMIT` for a reader; the last act of a process.
+pub fn flush() {
     let is_late = |state: &mut State| !state.is_writing && !state.backlog.is_empty();
     drop(WRITER.progress.wait_timeout_while(lock(), THREAD_LIMIT, is_late));
     let waits = |state: &mut State| state.is_writing || !state.backlog.is_empty();
-    drop(WRITER.progress.wait_timeout_while(lock(), limit, waits));
+    drop(WRITER.progress.wait_timeout_while(lock(), FLUSH_LIMIT, waits));
 }
 
 fn lock() -> MutexGuard<'static, State> {
