@@ -94,6 +94,11 @@ mod tests {
         );
         less(REPAIRED_WITHIN, NODE_LAG_LIMIT, "a reader may wait for repairs without the node being stale");
         assert!(PUBLISHED_WITHIN <= REPAIRED_WITHIN, "readers wait until nodes have begun to repair");
+        less(
+            REPAIRED_WITHIN + READ_BLOCK,
+            Duration::from_secs(2),
+            "a verifier is fresh two seconds after Redis, with a short pause of its link",
+        );
         less(REPAIRED_WITHIN + READ_BLOCK, FIRST_SNAPSHOTS, "a start outlasts the repairs of a young server");
         less(NODE_LAG_LIMIT, LAG_WARNING, "a stale node warns after its streams have ended");
         less(2 * FEED_HEARTBEAT, NODE_LAG_LIMIT, "a heartbeat may be lost");
