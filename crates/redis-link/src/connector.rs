@@ -78,8 +78,8 @@ async fn shake_hands(
     connection: &mut MultiplexedConnection,
 ) -> Result<Timestamp, LinkError> {
     let answer = send(connection, &handshake.call.eval()).await;
-    let command_of = |text: &str| handshake.call.command_of_error(text);
-    let reply = Reply::new(answer.map_err(|error| error_of(&error, command_of))?)?;
+    let sent = |text: &str| handshake.call.sent(text);
+    let reply = Reply::new(answer.map_err(|error| error_of(&error, sent))?)?;
     let time = reply.time;
     (handshake.check)(reply).map(|()| time)
 }

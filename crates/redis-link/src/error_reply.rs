@@ -6,14 +6,18 @@ use std::fmt;
 
 use redis::{ErrorKind, RedisError};
 
+use crate::sent::Sent;
+
 /// The error in place of an answer to a command, where somebody must mend something first. Holds no argument of the
 /// command, and no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorReply {
-    /// The command, such as `HDEL` or `CLUSTER|NODES`.
+    /// The command, such as `HDEL`, `CLUSTER|NODES` or `EVALSHA of rotate`.
     pub command: String,
     /// The code of the answer. `NOPERM` also where a script may not run one of its commands.
     pub code: String,
+    /// The patterns of the keys, where one of them may not be used.
+    keys: String,
     cause: Cause,
 }
 
@@ -38,26 +42,31 @@ enum Cause {
 
 impl ErrorReply {
     /// The error, where somebody must mend it, from the client library; `None` for a failure that passes by itself.
-    /// `command_of` finds the command where the text does not name it.
-    pub(crate) fn of(error: &RedisError, command_of: impl FnOnce(&str) -> Option<String>) -> Option<Self> {
+    /// `sent` tells what was sent, for a text that does not name it.
+    pub(crate) fn of(error: &RedisError, sent: impl FnOnce(&str) -> Sent) -> Option<Self> {
         let (code, text) = code_and_text(error)?;
         let cause = cause(&code, &text)?;
         let code = if matches!(cause, Cause::Command | Cause::Key) { "NOPERM".to_owned() } else { code };
-        let command = quoted_command(&text).or_else(|| command_of(&text));
-        let of_cause = if cause == Cause::Login { "AUTH" } else { "a command" };
-        let command = command.unwrap_or_else(|| of_cause.to_owned());
-        Some(Self { command, code, cause })
+        let sent = if cause == Cause::Login { Sent::new("AUTH", "") } else { sent(&text) };
+        let command = quoted_command(&text).or(sent.command).unwrap_or_else(|| "a command".to_owned());
+        let keys = if cause == Cause::Key { sent.keys } else { String::new() };
+        Some(Self { command, code, keys, cause })
     }
 
     /// A call meant for another server of a Cluster, by links that know one server.
     pub(crate) fn by_member_of_cluster() -> Self {
         let (command, code) = ("a command".to_owned(), "MOVED".to_owned());
-        Self { command, code, cause: Cause::OtherServer }
+        Self { command, code, keys: String::new(), cause: Cause::OtherServer }
     }
 
     /// Whether it may pass by itself: keys expire, or somebody makes room on a disk.
     pub fn may_pass(&self) -> bool {
         self.cause == Cause::Pressure
+    }
+
+    /// Whether the server knows no such command.
+    pub fn is_of_unknown_command(&self) -> bool {
+        self.cause == Cause::Unknown
     }
 
     /// Whether the user lacks a right.
@@ -79,7 +88,8 @@ impl fmt::Display for ErrorReply {
                 write!(f, "Redis answered {code} to {command}: grant its user +{}", command.to_lowercase())
             }
             Cause::Key => {
-                write!(f, "Redis answered {code} to {command}: grant its user the pattern of the key")
+                let on = if self.keys.is_empty() { String::new() } else { format!(" on {}", self.keys) };
+                write!(f, "Redis answered {code} to {command}{on}: grant its user the pattern of the key")
             }
             Cause::Unknown => {
                 write!(f, "Redis answered {code} to {command}: this server knows no such command")
@@ -166,13 +176,14 @@ mod tests {
     }
 
     /// Lines 2 and 3 of the script call these commands.
-    fn command_of(text: &str) -> Option<String> {
+    fn sent(text: &str) -> Sent {
         let commands = [("@user_script:2.", "HSET"), ("@user_script:3.", "HDEL")];
-        commands.iter().find(|(line, _)| text.contains(line)).map(|(_, command)| (*command).to_owned())
+        let command = commands.iter().find(|(line, _)| text.contains(line)).map(|(_, command)| *command);
+        Sent::new(command.unwrap_or("EVALSHA of create"), "tg:{*}:sessions")
     }
 
     fn said(line: &str) -> Option<String> {
-        ErrorReply::of(&reply(line), command_of).map(|reply| reply.to_string())
+        ErrorReply::of(&reply(line), sent).map(|reply| reply.to_string())
     }
 
     /// In the words of Redis 7.0, Redis 8 and Valkey 9.
@@ -194,11 +205,11 @@ mod tests {
             (
                 "ERR The user executing the script can't access at least one of the keys mentioned in the command \
                  arguments script: 3b0, on @user_script:2.",
-                "NOPERM to HSET: grant its user the pattern of the key",
+                "NOPERM to HSET on tg:{*}:sessions: grant its user the pattern of the key",
             ),
             (
                 "ERR ACL failure in script: No permissions to access a key script: on @user_script:2.",
-                "NOPERM to HSET: grant its user the pattern of the key",
+                "NOPERM to HSET on tg:{*}:sessions: grant its user the pattern of the key",
             ),
             (
                 "ERR Unknown Redis command called from script script: 8dd, on @user_script:3.",
@@ -213,7 +224,14 @@ mod tests {
                 "NOPERM User g has no permissions to run the 'cluster|nodes' command",
                 "NOPERM to CLUSTER|NODES: grant its user +cluster|nodes",
             ),
-            ("NOPERM No permissions to access a key", "NOPERM to a command: grant its user the pattern"),
+            (
+                "NOPERM No permissions to access a key",
+                "NOPERM to EVALSHA of create on tg:{*}:sessions: grant its user the pattern of the key",
+            ),
+            (
+                "NOPERM this user has no permissions to access one of the keys used as arguments",
+                "NOPERM to EVALSHA of create on tg:{*}:sessions: grant its user the pattern of the key",
+            ),
             (
                 "ERR unknown command 'WAIT', with args beginning with: '1' 'secret' ",
                 "ERR to WAIT: this server knows no such command",
@@ -230,7 +248,7 @@ mod tests {
             ("OOM command not allowed script: e6a, on @user_script:2.", "OOM to HSET"),
             (
                 "ERR Error compiling script (new function): user_script:2: unexpected symbol",
-                "ERR to a command",
+                "ERR to EVALSHA of create",
             ),
         ] {
             let found = said(line).unwrap_or_else(|| panic!("{line}"));
@@ -255,7 +273,7 @@ mod tests {
         ] {
             assert_eq!(said(line), None, "{line}");
         }
-        let full = ErrorReply::of(&reply("OOM command not allowed"), command_of).expect("a lasting error");
+        let full = ErrorReply::of(&reply("OOM command not allowed"), sent).expect("a lasting error");
         assert!(full.may_pass(), "keys expire");
     }
 }

@@ -4,6 +4,7 @@ use deadpool::managed::{PoolError, TimeoutType};
 use redis::RedisError;
 
 use crate::address::Address;
+use crate::sent::Sent;
 use crate::wire::describe;
 use crate::{Call, ErrorReply, LinkError};
 
@@ -38,7 +39,7 @@ impl Failure {
             (Some("ERR"), _) if error.to_string().contains("non local key") => Self::TryAgain(description),
             (Some("READONLY" | "NOREPLICAS" | "MASTERDOWN"), _) => Self::Demoted(description),
             (None, _) => Self::Lost(description),
-            (Some(_), _) => ErrorReply::of(error, |text| call?.command_of_error(text))
+            (Some(_), _) => ErrorReply::of(error, |text| call.map_or_else(Sent::default, |call| call.sent(text)))
                 .map_or_else(|| Self::Final(LinkError::Unavailable(description)), Self::Replied),
         }
     }

@@ -18,7 +18,9 @@ use token_gateway_core::session::{Reason, Subject};
 use tokio::time::{sleep, timeout};
 
 use self::tries::Tries;
-use crate::{LinkError, Links, send, unavailable};
+use crate::sent::Sent;
+use crate::wire::error_of;
+use crate::{LinkError, Links, send};
 
 /// The most entries of one answer.
 const ENTRIES_PER_ANSWER: usize = 1000;
@@ -152,9 +154,16 @@ impl Partition<'_> {
         both.cmd("XREAD").arg("BLOCK").arg(block).arg("COUNT").arg(ENTRIES_PER_ANSWER);
         both.arg("STREAMS").arg(self.key).arg(self.last.to_string());
         let (first, streams): (Vec<StreamEntry>, Option<Vec<Stream>>) =
-            in_time(both.query_async(connection)).await?;
+            in_time(both.query_async(connection), |error| self.sent_with(error)).await?;
         let entries = streams.into_iter().flatten().flat_map(|(_, entries)| entries);
         Ok(Update { first: first_id(&first), entries: entries.collect() })
+    }
+
+    /// The question of [`wait`](Self::wait) that failed.
+    fn sent_with(&self, error: &RedisError) -> Sent {
+        let failed = error.clone().into_server_errors();
+        let is_first = failed.is_some_and(|failed| failed.first().is_some_and(|(index, _)| *index == 0));
+        Sent::new(if is_first { "XRANGE" } else { "XREAD" }, self.key)
     }
 
     /// Whether the former first entry is gone, and not for its age: the first one now is too young for a trim by age.
@@ -223,7 +232,7 @@ impl Partition<'_> {
     ) -> Result<Vec<StreamEntry>, LinkError> {
         let mut command = redis::cmd("XRANGE");
         command.arg(self.key).arg(format!("({last}")).arg("+").arg("COUNT").arg(ENTRIES_PER_ANSWER);
-        ask(connection, &command).await
+        ask(connection, &command, || Sent::new("XRANGE", self.key)).await
     }
 
     /// Entries of this millisecond and later are still needed.
@@ -245,7 +254,7 @@ impl Server {
     async fn ask(connection: &mut MultiplexedConnection) -> Result<Self, LinkError> {
         let mut info = redis::cmd("INFO");
         info.arg("server").arg("replication");
-        let info: InfoDict = ask(connection, &info).await?;
+        let info: InfoDict = ask(connection, &info, || Sent::new("INFO", "")).await?;
         let uptime = info.get("uptime_in_seconds").map(Duration::from_secs);
         Ok(Self {
             run_id: info.get("run_id").unwrap_or_default(),
@@ -295,13 +304,19 @@ fn event_of(entry: &StreamEntry) -> Option<RevocationEvent> {
 async fn ask<T: FromRedisValue>(
     connection: &mut MultiplexedConnection,
     command: &Cmd,
+    sent: impl FnOnce() -> Sent,
 ) -> Result<T, LinkError> {
-    in_time(async { Ok(redis::from_redis_value(send(connection, command).await?)?) }).await
+    let answer = async { Ok(redis::from_redis_value(send(connection, command).await?)?) };
+    in_time(answer, |_| sent()).await
 }
 
-async fn in_time<T>(answer: impl Future<Output = Result<T, RedisError>>) -> Result<T, LinkError> {
+/// `sent` tells which command an error answers.
+async fn in_time<T>(
+    answer: impl Future<Output = Result<T, RedisError>>,
+    sent: impl FnOnce(&RedisError) -> Sent,
+) -> Result<T, LinkError> {
     let limit = timing::READ_BLOCK + timing::READ_TIMEOUT;
     let answer = timeout(limit, answer).await;
     let answer = answer.map_err(|_| LinkError::Unavailable(format!("no answer within {limit:?}")))?;
-    answer.map_err(|error| unavailable(&error))
+    answer.map_err(|error| error_of(&error, |_| sent(&error)))
 }

@@ -22,6 +22,7 @@ mod links;
 mod primaries;
 mod primary;
 mod script;
+mod sent;
 mod sentinel;
 mod slot_map;
 mod slots;

@@ -11,6 +11,7 @@ use redis::{Cmd, RedisError, ToRedisArgs, Value};
 use token_gateway_core::clock::Timestamp;
 
 use crate::LinkError;
+use crate::sent::Sent;
 
 /// A script as the server knows it: by the SHA-1 of its source, or by the source itself.
 #[derive(Debug)]
@@ -28,6 +29,12 @@ impl Script {
     /// The text in Lua.
     pub const fn source(&self) -> &'static str {
         self.source
+    }
+
+    /// The name in the header: `-- rotate: …`.
+    fn name(&self) -> Option<&'static str> {
+        let header = self.source.lines().find_map(|line| line.strip_prefix("-- "));
+        header?.split_once(": ").map(|(name, _)| name)
     }
 
     fn sha(&self) -> &str {
@@ -81,8 +88,24 @@ impl Call {
         answer
     }
 
+    /// What failed: a command of the script, or the call itself.
+    pub(crate) fn sent(&self, text: &str) -> Sent {
+        let command = self.command_of_line(text).unwrap_or_else(|| match self.script.name() {
+            Some(name) => format!("EVALSHA of {name}"),
+            None => "EVALSHA".to_owned(),
+        });
+        Sent::with_patterns_of(Some(command), self.keys())
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        let words = |arg| if let redis::Arg::Simple(bytes) = arg { bytes } else { &[][..] };
+        let mut args = self.evalsha.args_iter().map(words).skip(2);
+        let count = args.next().and_then(|count| str::from_utf8(count).ok()?.parse().ok());
+        args.take(count.unwrap_or(0))
+    }
+
     /// The command that failed: the server's text ends with the line, `… on @user_script:24.`
-    pub(crate) fn command_of_error(&self, text: &str) -> Option<String> {
+    fn command_of_line(&self, text: &str) -> Option<String> {
         let (_, rest) = text.rsplit_once("@user_script:")?;
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let line: usize = rest[..digits].parse().ok()?;
@@ -252,10 +275,20 @@ mod tests {
         );
         let call = Call::new(&END, &["key"]);
         let of_line =
-            |line: usize| call.command_of_error(&format!("no right script: a64, on @user_script:{line}."));
+            |line: usize| call.command_of_line(&format!("no right script: a64, on @user_script:{line}."));
         assert_eq!((of_line(2).as_deref(), of_line(4).as_deref()), (Some("TIME"), Some("HDEL")));
         assert_eq!([of_line(0), of_line(3), of_line(9)], [None, None, None]);
-        assert_eq!(call.command_of_error("Redis is busy"), None);
+        assert_eq!(call.command_of_line("Redis is busy"), None);
+    }
+
+    #[test]
+    fn a_call_that_is_refused_for_a_key_is_named_with_its_script_and_its_keys() {
+        static END: Script = Script::new("#!lua\n-- end: ends it\nredis.call('HDEL', KEYS[1], 'a')");
+        let call = Call::new(&END, &["tg:{alice}:session:7", "tg:{alice}:sessions"]).arg("secret");
+        let sent = call.sent("No permissions to access a key");
+        assert_eq!(sent.command.as_deref(), Some("EVALSHA of end"));
+        assert_eq!(sent.keys, "tg:{*}:session:*, tg:{*}:sessions");
+        assert_eq!(call.sent("no key script: a64, on @user_script:3.").command.as_deref(), Some("HDEL"));
     }
 
     #[test]

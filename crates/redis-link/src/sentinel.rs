@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
 use crate::address::{Address, Dialer};
+use crate::sent::Sent;
 use crate::wire::describe_with_settings;
 use crate::{ErrorReply, LinkError};
 
@@ -190,7 +191,7 @@ impl Peer {
 
 /// A missing right by its name, and a refused login by its settings.
 fn describe(error: &RedisError) -> String {
-    let of_rights = ErrorReply::of(error, |_| None).filter(ErrorReply::is_of_rights);
+    let of_rights = ErrorReply::of(error, |_| Sent::default()).filter(ErrorReply::is_of_rights);
     of_rights.map_or_else(|| describe_with_settings(error, LOGIN_SETTINGS), |reply| reply.to_string())
 }
 

@@ -7,6 +7,7 @@ use redis::{Cmd, ErrorKind, RedisError, Value};
 use token_gateway_core::clock::Timestamp;
 
 use crate::error_reply::OTHER_SERVER;
+use crate::sent::Sent;
 use crate::{ErrorReply, LinkError};
 
 /// The longest that opening a connection may take, its first call included.
@@ -17,12 +18,12 @@ pub const POOL_WAIT_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The error of a command. The server's text may repeat what was sent, so it is left out.
 pub fn unavailable(error: &RedisError) -> LinkError {
-    error_of(error, |_| None)
+    error_of(error, |_| Sent::default())
 }
 
-/// The same; `command_of` finds the command of a script in the server's text.
-pub(crate) fn error_of(error: &RedisError, command_of: impl FnOnce(&str) -> Option<String>) -> LinkError {
-    match ErrorReply::of(error, command_of) {
+/// The same; `sent` tells what was sent, for a text of the server that does not.
+pub(crate) fn error_of(error: &RedisError, sent: impl FnOnce(&str) -> Sent) -> LinkError {
+    match ErrorReply::of(error, sent) {
         Some(reply) => LinkError::Replied(reply),
         None => LinkError::Unavailable(describe_with_settings(error, "REDIS_URL")),
     }

@@ -94,6 +94,9 @@ impl Tries {
     fn failed(&mut self, error: &StreamError) -> (bool, Duration) {
         let status = error.lasting_status();
         let kind = status.map_or_else(|| "over".to_owned(), |status| status.to_string());
+        if status.is_none() {
+            self.refused_pauses = pauses(LONGEST_REFUSED_PAUSE);
+        }
         let pauses = if status.is_some() { &mut self.refused_pauses } else { &mut self.pauses };
         (self.state.fails(&kind), pauses.next().expect("the backoff never ends"))
     }
@@ -236,6 +239,15 @@ mod tests {
             assert!(all.iter().all(|(_, pause)| *pause <= longest), "{status}: {all:?}");
             assert!(all[20..].iter().all(|(_, pause)| *pause >= longest / 2), "{status}: {all:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_after_a_failure_of_another_kind_begins_with_short_pauses() {
+        let (refused, mut tries) = (answered("403 Forbidden").await, Tries::new());
+        let last = (0..30).map(|_| tries.failed(&refused).1).last();
+        assert!(last >= Some(LONGEST_REFUSED_PAUSE / 2), "{last:?}");
+        assert!(tries.failed(&StreamError::Silent).1 <= LONGEST_STREAM_PAUSE);
+        assert!(tries.failed(&refused).1 <= LONGEST_STREAM_PAUSE);
     }
 
     #[test]
