@@ -176,6 +176,11 @@ impl Gateway {
         }
         Ok(dangers)
     }
+
+    /// The dangers to a node that is not ready, in words.
+    pub async fn dangers_when_unready(&self) -> Vec<String> {
+        self.store.dangers_when_unready().await
+    }
 }
 
 /// The deadline of a request's store part.

@@ -232,6 +232,7 @@ async fn refuse_unknown_layout(gateway: &Gateway) -> Result<()> {
         Ok(Err(error @ StoreError::Corrupt(_))) => Err(error.into()),
         Ok(Err(error)) => {
             log::warn!("starting, but not ready: {error}");
+            gateway.dangers_when_unready().await.iter().for_each(|danger| log::warn!("{danger}"));
             Ok(())
         }
         Ok(Ok(warnings)) => {

@@ -89,6 +89,11 @@ pub trait Store: Send + Sync {
     /// Whether the store can serve: reachable, writable, and of a layout known to this node. Returns the remaining
     /// dangers to the promises, in words.
     async fn ready(&self) -> Result<Vec<String>, StoreError>;
+
+    /// The dangers to a node that is not ready, in words, as far as they can be found out.
+    async fn dangers_when_unready(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A session to be created. Empty strings are not stored.

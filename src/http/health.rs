@@ -76,7 +76,7 @@ pub async fn ready_in_full(gateway: Data<Gateway>, lifecycle: Data<Lifecycle>) -
     let draining = lifecycle.is_draining();
     let (store, warnings) = match gateway.ready().await {
         Ok(warnings) => ("ok".to_owned(), warnings),
-        Err(error) => (error.to_string(), Vec::new()),
+        Err(error) => (error.to_string(), gateway.dangers_when_unready().await),
     };
     let ready = store == "ok" && !draining;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -45,6 +45,7 @@ pub struct RedisStore {
     policy: Policy,
     timeout: Duration,
     requirements: Requirements,
+    settings: RedisSettings,
 }
 
 impl RedisStore {
@@ -58,7 +59,7 @@ impl RedisStore {
         let links = Links::open(&settings.link, Some(open_layout::handshake(&keys)))?;
         let feeds = if links.is_cluster() { keys.feeds() } else { vec![keys.feed()] };
         let (timeout, requirements) = (settings.link.timeout, Requirements::of(&settings.link)?);
-        Ok(Self { links, keys, feeds, policy, timeout, requirements })
+        Ok(Self { links, keys, feeds, policy, timeout, requirements, settings: settings.clone() })
     }
 
     /// The partition for the ends of the subject's sessions. It lies on the same server as the sessions, wherever this
@@ -173,5 +174,9 @@ impl Store for RedisStore {
     /// Asks twice, within the deadline of the caller.
     async fn ready(&self) -> Result<Vec<String>, StoreError> {
         inspect::ready(&self.links, &self.keys, &self.requirements, self.timeout / 3).await
+    }
+
+    async fn dangers_when_unready(&self) -> Vec<String> {
+        inspect::dangers_when_unready(&self.settings, &self.links).await
     }
 }

@@ -85,6 +85,40 @@ async fn a_user_that_may_not_ask_for_the_slots_learns_of_them_by_keys() {
     assert!(found.iter().any(|(_, message)| message.contains("+cluster|nodes")), "{found:?}");
 }
 
+/// Each server alone, whichever slots it has, and whatever the user may not ask for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_that_may_ask_for_neither_slots_nor_info_learns_of_a_cluster_all_the_same() {
+    let cluster = Cluster::start();
+    let server = &cluster.servers[2]; // it has tg:schema
+    for rights in [&["-info"][..], &["-info", "+cluster|nodes"]] {
+        admit_gateway(server, rights);
+        lacks_slots(&format!("redis://gateway:of-the-tests@{}", server.address()), "slots").await;
+    }
+    let alone = Redis::start();
+    admit_gateway(&alone, &["-info"]);
+    let url = format!("redis://gateway:of-the-tests@{}", alone.address());
+    let ended = check(&url, &[], true);
+    assert!(ended.code == 1 && !ended.stdout.contains("\"cluster\""), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_slot_that_is_missing_is_found_without_the_right_to_ask_for_slots() {
+    for (last, is_whole) in [("16382", false), ("16383", true)] {
+        let server = alone_with(last);
+        admit_gateway(&server, &[]);
+        let url = format!("redis://gateway:of-the-tests@{}", server.address());
+        if !is_whole {
+            lacks_slots(&url, "lacks slots").await;
+            continue;
+        }
+        let ended = check(&url, &[], true);
+        assert!(problems(&ended).iter().all(|(subject, _)| subject != "cluster"), "{ended:?}");
+        assert!(ended.stdout.contains("has a key of each of the 16,384 slots"), "{ended:?}");
+        let answer = readiness(&node(&url)).await;
+        assert!(answer.status == 200 && answer.text.contains(REMEDY), "{answer:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_server_without_its_last_slot_lacks_slots_and_one_with_all_is_a_warning_until_one_moves() {
     lacks_slots(&alone_with("16382").url(), "16383 of 16,384 slots").await;

@@ -112,7 +112,9 @@ async fn primaries_that_nobody_can_succeed_are_a_warning_each() {
     }
     let node = node(&url, &[]);
     eventually("the node says so", Duration::from_secs(10), async || {
-        readiness(&node).await.text.contains("replicas: 0: nobody takes over").then_some(())
+        let text = readiness(&node).await.text;
+        let has = |server: &Redis| text.contains(&format!("replicas: {}: 0: nobody takes", server.address()));
+        cluster.servers.iter().all(has).then_some(())
     })
     .await;
 }

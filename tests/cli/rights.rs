@@ -83,9 +83,55 @@ fn a_right_is_asked_for_only_where_the_settings_need_it() {
     let said = |subject: &str, words: &str| found.iter().any(|(of, it)| of == subject && it.contains(words));
     assert!(said("rights", "may not run WAIT: every logout is 503; grant it +wait"), "{ended:?}");
     assert!(said("replicas", "0, but REDIS_WAIT_REPLICAS is 1"), "{ended:?}");
-    let database = check(&format!("{url}/1"), &[], true);
-    assert_eq!(database.code, 1, "{database:?}");
-    assert!(problems(&database)[0].1.contains("grant its user +select"), "{database:?}");
+}
+
+#[test]
+fn a_database_that_the_user_may_not_choose_hides_no_other_right() {
+    let (redis, url) = server_with(&[], without("+hdel"));
+    let url = format!("{url}/1");
+    let found = missing(&url, &[]);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("user 'gateway' may not run HDEL"), "{found:?}");
+    assert!(
+        found[1].ends_with("may not run SELECT: every call of a node is 503; grant it +select"),
+        "{found:?}"
+    );
+    redis.ask::<String>(&["ACL", "SETUSER", "gateway", "+select", "+hdel"]);
+    assert_eq!(missing(&url, &[]), [""; 0]);
+}
+
+#[test]
+fn a_command_renamed_away_is_named_even_where_check_itself_needs_it() {
+    for (command, said) in [
+        (
+            "GET",
+            "the server knows no GET, perhaps by rename-command: no node can connect, and then every call is 503",
+        ),
+        (
+            "EVAL",
+            "the server knows no EVAL, perhaps by rename-command: no node can connect, and then every call is 503",
+        ),
+        ("EVALSHA", "the server knows no EVALSHA, perhaps by rename-command: every call of a node is 503"),
+    ] {
+        let (_redis, url) = server_with(&["--rename-command", command, ""], |word| {
+            (word != format!("+{}", command.to_lowercase())).then(|| word.to_owned())
+        });
+        let found = missing(&url, &[]);
+        assert!(found.len() == 1 && found[0].starts_with(said), "{command}: {found:?}");
+        assert!(!found[0].contains("REDIS_URL") && !found[0].contains("grant it"), "{found:?}");
+    }
+}
+
+#[test]
+fn a_pattern_that_suits_some_subjects_alone_is_found() {
+    let (redis, url) = server_with(&[], |word| Some(word.to_owned()));
+    for pattern in ["~tg:{c*", "~tg:{[a-z]*", "~tg:{[a-zA-Z]*", "~tg:{[a-zA-Z0-9]*"] {
+        set_rule(&redis, |word| Some(if word == "~tg:*" { pattern.to_owned() } else { word.to_owned() }));
+        redis.ask::<String>(&["ACL", "SETUSER", "gateway", "~tg:revocations", "~tg:schema"]);
+        let found = missing(&url, &[]);
+        let said = "may not run HMGET on tg:{*}:session:*: ";
+        assert!(found.iter().any(|it| it.contains(said)), "{pattern}: {found:?}");
+    }
 }
 
 #[test]
@@ -141,6 +187,23 @@ fn in_a_cluster_check_names_the_server_and_the_rights_of_a_cluster() {
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found[0].starts_with(&wanted("HMGET on tg:{*}:session:*")), "{found:?}");
     assert!(found[1].starts_with(&wanted("ASKING")), "{found:?}");
+    let node = GATEWAY.on(&url, &[("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1")]);
+    is_warned_once(&node, &format!("rights: {}", found[0]));
+}
+
+#[test]
+fn in_a_cluster_each_partition_of_the_feed_is_asked_about() {
+    let cluster = Cluster::with_replicas(&[]);
+    for server in &cluster.servers {
+        set_rule(server, |word| {
+            Some(if word == "~tg:*" { "~tg:{[^f]*".to_owned() } else { word.to_owned() })
+        });
+        let rights = ["+asking", "+cluster|nodes", "~tg:schema", "~tg:{feed-596}:*"];
+        server.ask::<String>(&[&["ACL", "SETUSER", "gateway"], &rights[..]].concat());
+    }
+    let url = cluster.gateway_url().replace("redis+cluster://", "redis+cluster://gateway:of-the-tests@");
+    let found = missing(&url, &[]);
+    assert!(found.iter().any(|it| it.contains("may not run XADD on tg:{feed-*}:revocations: ")), "{found:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,6 +226,48 @@ async fn a_right_that_is_missing_at_sentinels_is_named_too() {
         let words = format!("grant its user {right}");
         assert!(problems(&ended).iter().any(|(_, it)| it.contains(&words)), "{ended:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sentinels_that_refuse_a_node_at_work_are_logged_and_shown() {
+    let sentinel = Sentinel::with_passwords();
+    sentinel.servers.iter().for_each(|server| set_rule(server, |word| Some(word.to_owned())));
+    let url = sentinel.gateway_url().replace(&format!(":{PASSWORD}@"), "gateway:of-the-tests@");
+    let rule = ["ACL", "SETUSER", "watcher", "reset", "on", ">of-the-tests-too"];
+    let rights = ["+sentinel|get-master-addr-by-name", "+sentinel|master", "+sentinel|replicas"];
+    sentinel.ask_watchers::<String>(&[&rule[..], &rights].concat());
+    let settings = [
+        ("REDIS_SENTINEL_USERNAME", "watcher"),
+        ("REDIS_SENTINEL_PASSWORD", "of-the-tests-too"),
+        ("ADMIN_ADDR", "127.0.0.1:0"),
+        ("WORKERS", "1"),
+    ];
+    let node = GATEWAY.on(&url, &settings);
+    for (right, words) in [
+        (
+            "sentinel|replicas",
+            "Sentinels name no replicas, so a deposed primary is noticed later: Redis answered NOPERM",
+        ),
+        (
+            "sentinel|master",
+            "a new primary is noticed later: store unavailable: no Sentinel names the master",
+        ),
+    ] {
+        sentinel.ask_watchers::<String>(&["ACL", "SETUSER", "watcher", &format!("-{right}")]);
+        eventually(words, Duration::from_secs(10), async || {
+            let said = warnings(&node).await;
+            said.iter().any(|it| it.contains(&format!("sentinels: {words}"))).then_some(())
+        })
+        .await;
+        let grant = format!("grant its user +{right}");
+        let is_logged = |line: &str| line.contains("WARN") && line.contains(words) && line.contains(&grant);
+        wait_for(words, Duration::from_secs(5), || node.log().lines().any(is_logged).then_some(()));
+    }
+    sentinel.ask_watchers::<String>(&[&["ACL", "SETUSER", "watcher"], &rights[..]].concat());
+    eventually("nothing is amiss at Sentinels", Duration::from_secs(10), async || {
+        (!warnings(&node).await.iter().any(|it| it.starts_with("sentinels: "))).then_some(())
+    })
+    .await;
 }
 
 /// A node on the server, with its full readiness.
@@ -238,7 +343,48 @@ async fn whatever_redis_refuses_is_logged_with_its_command() {
     is_warned_once(&node, "Redis answered NOPERM to XADD: grant its user +xadd");
     set_rule(&redis, |word| Some(if word == "~tg:*" { "~tg:{*}:sessions".into() } else { word.to_owned() }));
     api.issue(&serde_json::json!({"sub": "alice"})).await.expect_error(503, "temporarily_unavailable");
-    is_warned_once(&node, "grant its user the pattern of the key");
+    let call = "Redis answered NOPERM to EVALSHA of create on tg:{*}:session:*, tg:{*}:sessions";
+    is_warned_once(&node, &format!("{call}: grant its user the pattern of the key"));
+}
+
+#[tokio::test]
+async fn a_key_pattern_that_refuses_the_feed_is_logged_with_command_and_key() {
+    let (redis, url) = server_with(&[], |word| Some(word.to_owned()));
+    let node = node(&url);
+    let tokens = node.api().login("alice").await;
+    set_rule(&redis, |word| Some(if word == "~tg:*" { "~tg:{*".into() } else { word.to_owned() }));
+    node.api().revoke(&tokens.refresh).await.expect_error(503, "temporarily_unavailable");
+    is_warned_once(
+        &node,
+        "Redis answered NOPERM to EVALSHA of publish on tg:revocations: grant its user the",
+    );
+    is_warned_once(&node, "Redis answered NOPERM to XRANGE on tg:revocations: grant its user the pattern");
+    let admin = Api::new(&node.admin());
+    let answer = admin.send(admin.request(reqwest::Method::GET, "/readyz")).await;
+    for words in
+        ["EVALSHA of publish on tg:revocations", "EVALSHA of open_layout on tg:schema", "may not run XADD on"]
+    {
+        assert!(answer.text.contains(words), "{words}: {answer:?}");
+    }
+    assert!(!answer.text.contains("to a command") && !node.log().contains("to a command"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_node_that_is_not_ready_names_each_missing_right_too() {
+    let (redis, url) =
+        server_with(&[], |word| (word != "+hdel" && word != "+evalsha").then(|| word.to_owned()));
+    for lacking in [["EVALSHA on tg:{*}", "HDEL on tg:{*}"], ["EVAL on tg:*", "EVAL on tg:*"]] {
+        let node = node(&url);
+        let admin = Api::new(&node.admin());
+        let answer = admin.send(admin.request(reqwest::Method::GET, "/readyz")).await;
+        assert_eq!(answer.status, 503, "{answer:?}");
+        for right in lacking {
+            let words = format!("rights: user 'gateway' may not run {right}");
+            assert!(answer.json()["warnings"].to_string().contains(&words), "{words}: {answer:?}");
+            is_warned_once(&node, &words);
+        }
+        set_rule(&redis, without("+eval"));
+    }
 }
 
 #[tokio::test]

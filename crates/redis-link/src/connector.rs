@@ -78,7 +78,7 @@ async fn shake_hands(
     connection: &mut MultiplexedConnection,
 ) -> Result<Timestamp, LinkError> {
     let answer = send(connection, &handshake.call.eval()).await;
-    let sent = |text: &str| handshake.call.sent(text);
+    let sent = |text: &str| handshake.call.sent("EVAL", text);
     let reply = Reply::new(answer.map_err(|error| error_of(&error, sent))?)?;
     let time = reply.time;
     (handshake.check)(reply).map(|()| time)

@@ -38,6 +38,14 @@ impl Endpoint {
         }
     }
 
+    /// The questions that Sentinels do not answer at present.
+    pub async fn sentinel_failures(&self) -> Vec<String> {
+        match self {
+            Self::Fixed(_) => Vec::new(),
+            Self::Watched(sentinels) => sentinels.failures().await,
+        }
+    }
+
     /// The replication id of the primary just reached; empty for a fixed server, because nobody watches its id.
     ///
     /// # Errors

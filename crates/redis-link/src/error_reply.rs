@@ -84,6 +84,9 @@ impl fmt::Display for ErrorReply {
         let (code, command) = (&self.code, &self.command);
         match self.cause {
             Cause::Login => write!(f, "Redis answered {code} (user and password: REDIS_URL)"),
+            Cause::Command if command.contains(' ') => {
+                write!(f, "Redis answered {code} to {command}: its user lacks the right to a command")
+            }
             Cause::Command => {
                 write!(f, "Redis answered {code} to {command}: grant its user +{}", command.to_lowercase())
             }

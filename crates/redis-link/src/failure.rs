@@ -39,8 +39,10 @@ impl Failure {
             (Some("ERR"), _) if error.to_string().contains("non local key") => Self::TryAgain(description),
             (Some("READONLY" | "NOREPLICAS" | "MASTERDOWN"), _) => Self::Demoted(description),
             (None, _) => Self::Lost(description),
-            (Some(_), _) => ErrorReply::of(error, |text| call.map_or_else(Sent::default, |call| call.sent(text)))
-                .map_or_else(|| Self::Final(LinkError::Unavailable(description)), Self::Replied),
+            (Some(_), _) => ErrorReply::of(error, |text| {
+                call.map_or_else(Sent::default, |call| call.sent("EVALSHA", text))
+            })
+            .map_or_else(|| Self::Final(LinkError::Unavailable(description)), Self::Replied),
         }
     }
 

@@ -37,5 +37,5 @@ pub use self::link_settings::LinkSettings;
 pub use self::links::Links;
 pub use self::primaries::Primaries;
 pub use self::script::{Call, Reply, Script};
-pub use self::slots::{SLOT_COUNT, own_slots};
+pub use self::slots::{SLOT_COUNT, own_slots, tags};
 pub use self::wire::{optional_text, send, unavailable};

@@ -4,7 +4,7 @@ use redis::InfoDict;
 use redis::aio::MultiplexedConnection;
 use token_gateway_core::clock::Timestamp;
 
-use crate::address::{Address, Dialer, Topology};
+use crate::address::{Address, Dialer, Parsed, Topology};
 use crate::sentinel::Sentinels;
 use crate::wire::{CONNECT_TIMEOUT, ask_time, send, unavailable};
 use crate::{LinkError, LinkSettings, cluster_nodes, slots};
@@ -26,7 +26,21 @@ impl Primaries {
     ///
     /// When one of them cannot be reached.
     pub async fn open(settings: &LinkSettings) -> Result<Self, LinkError> {
-        let parsed = settings.parse()?;
+        Self::open_parsed(settings, settings.parse()?).await
+    }
+
+    /// The same in database 0, for a user that may not choose the one of the settings.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be reached.
+    pub async fn open_in_database_0(settings: &LinkSettings) -> Result<Self, LinkError> {
+        let mut parsed = settings.parse()?;
+        parsed.redis = parsed.redis.set_db(0);
+        Self::open_parsed(settings, parsed).await
+    }
+
+    async fn open_parsed(settings: &LinkSettings, parsed: Parsed) -> Result<Self, LinkError> {
         let dialer = Dialer::new(&parsed, &settings.tls);
         let mut sentinel_error = None;
         let (addresses, owners) = match parsed.topology {

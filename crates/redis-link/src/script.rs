@@ -88,11 +88,11 @@ impl Call {
         answer
     }
 
-    /// What failed: a command of the script, or the call itself.
-    pub(crate) fn sent(&self, text: &str) -> Sent {
+    /// The command that failed: one of the script, or the call itself, sent as `command`.
+    pub(crate) fn sent(&self, command: &str, text: &str) -> Sent {
         let command = self.command_of_line(text).unwrap_or_else(|| match self.script.name() {
-            Some(name) => format!("EVALSHA of {name}"),
-            None => "EVALSHA".to_owned(),
+            Some(name) => format!("{command} of {name}"),
+            None => command.to_owned(),
         });
         Sent::with_patterns_of(Some(command), self.keys())
     }
@@ -285,10 +285,13 @@ mod tests {
     fn a_call_that_is_refused_for_a_key_is_named_with_its_script_and_its_keys() {
         static END: Script = Script::new("#!lua\n-- end: ends it\nredis.call('HDEL', KEYS[1], 'a')");
         let call = Call::new(&END, &["tg:{alice}:session:7", "tg:{alice}:sessions"]).arg("secret");
-        let sent = call.sent("No permissions to access a key");
+        let sent = call.sent("EVALSHA", "No permissions to access a key");
         assert_eq!(sent.command.as_deref(), Some("EVALSHA of end"));
         assert_eq!(sent.keys, "tg:{*}:session:*, tg:{*}:sessions");
-        assert_eq!(call.sent("no key script: a64, on @user_script:3.").command.as_deref(), Some("HDEL"));
+        assert_eq!(
+            call.sent("EVALSHA", "no key script: a64, on @user_script:3.").command.as_deref(),
+            Some("HDEL")
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What was sent, for an error reply whose text names neither command nor key.
+//! The command behind an error reply whose text names neither command nor key.
 
 /// A command as its sender knows it.
 #[derive(Debug, Default)]

@@ -38,8 +38,30 @@ pub(crate) struct Sentinels {
     dialer: Dialer,
     /// The replicas last named by Sentinels.
     replicas: Mutex<Vec<Arc<Peer>>>,
-    /// Whether Sentinels have named the replicas.
-    naming: Mutex<LoopState>,
+    /// Whether Sentinels name the replicas.
+    naming_replicas: Mutex<Naming>,
+    /// Whether they name the primary of a link that is up.
+    naming_primary: Mutex<Naming>,
+}
+
+/// A question that Sentinels answer, or do not.
+#[derive(Default)]
+struct Naming {
+    state: LoopState,
+    /// The present failure.
+    failure: Option<String>,
+}
+
+impl Naming {
+    /// Notes an outcome: an error with its meaning, or none. The log has one line per change.
+    fn note(&mut self, failure: Option<String>, works_again: &str) {
+        match &failure {
+            Some(failure) if self.state.fails("unnamed") => log::warn!("{failure}"),
+            None if self.state.works() => log::info!("{works_again}"),
+            _ => {}
+        }
+        self.failure = failure;
+    }
 }
 
 /// A server to ask from time to time, over a connection kept for as long as it answers.
@@ -70,7 +92,8 @@ impl Sentinels {
             name: name.to_owned(),
             dialer,
             replicas: Mutex::default(),
-            naming: Mutex::default(),
+            naming_replicas: Mutex::default(),
+            naming_primary: Mutex::default(),
         }
     }
 
@@ -96,18 +119,30 @@ impl Sentinels {
     pub async fn wait_until_deposed(&self, known: &Address, replid: &str) {
         loop {
             sleep(SENTINEL_POLL).await;
-            if self.primary().await.is_ok_and(|primary| primary != *known) || self.has_successor(replid).await
-            {
+            let primary = self.primary().await;
+            self.note_primary(primary.as_ref().err()).await;
+            if primary.is_ok_and(|primary| primary != *known) || self.has_successor(replid).await {
                 return;
             }
         }
+    }
+
+    /// The questions that Sentinels do not answer at present.
+    pub async fn failures(&self) -> Vec<String> {
+        let (primary, replicas) = (self.naming_primary.lock().await, self.naming_replicas.lock().await);
+        [&primary.failure, &replicas.failure].into_iter().flatten().cloned().collect()
+    }
+
+    async fn note_primary(&self, error: Option<&LinkError>) {
+        let failure = error.map(|error| format!("a new primary is noticed later: {error}"));
+        self.naming_primary.lock().await.note(failure, "Sentinels name the primary again");
     }
 
     /// Whether a replica has taken over from the primary with this replication id. The replica knows a second before
     /// Sentinels say so. Meanwhile the former primary, woken up, still acknowledges writes that will be thrown away.
     pub async fn has_successor(&self, replid: &str) -> bool {
         let named = self.named_replicas().await;
-        self.log_change(named.as_ref().err()).await;
+        self.note_replicas(named.as_ref().err()).await;
         if let Ok(named) = named {
             let mut replicas = self.replicas.lock().await;
             replicas.retain(|known| named.contains(&known.address));
@@ -121,15 +156,11 @@ impl Sentinels {
         join_all(replicas.iter().map(|replica| replica.succeeds(replid))).await.contains(&true)
     }
 
-    async fn log_change(&self, error: Option<&String>) {
-        let mut naming = self.naming.lock().await;
-        match error {
-            Some(error) if naming.fails("unnamed") => {
-                log::warn!("Sentinels name no replicas, so a deposed primary is noticed later: {error}");
-            }
-            None if naming.works() => log::info!("Sentinels name the replicas again"),
-            _ => {}
-        }
+    async fn note_replicas(&self, error: Option<&String>) {
+        let failure = error.map(|error| {
+            format!("Sentinels name no replicas, so a deposed primary is noticed later: {error}")
+        });
+        self.naming_replicas.lock().await.note(failure, "Sentinels name the replicas again");
     }
 
     /// The replicas, according to the first Sentinel to answer.

@@ -21,6 +21,20 @@ pub fn own_slots(answer: &str) -> usize {
     slots.map(|range| range.count()).sum()
 }
 
+/// A hash tag of each slot, in the order of the slots: four characters each.
+pub fn tags() -> Vec<String> {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let tag = |number: usize| [46_656, 1296, 36, 1].map(|unit| char::from(DIGITS[number / unit % 36]));
+    let mut tags = vec![String::new(); SLOT_COUNT];
+    for tag in (0..36usize.pow(4)).map(|number| String::from_iter(tag(number))) {
+        let own = &mut tags[usize::from(slot_of(&tag))];
+        if own.is_empty() {
+            *own = tag;
+        }
+    }
+    tags
+}
+
 /// The addresses of primaries, and for each slot the place of its primary among them.
 pub(crate) type SlotOwners = (Vec<Address>, Vec<Option<u16>>);
 
@@ -108,6 +122,15 @@ e7d1 :30001@31001 myself,master - 0 0 7 connected 0-5460 [93->-292f]
 
     fn at(host: &str, port: u16) -> Address {
         Address { host: host.to_owned(), port }
+    }
+
+    #[test]
+    fn each_slot_has_a_tag() {
+        let tags = tags();
+        assert_eq!(tags.len(), SLOT_COUNT);
+        for (slot, tag) in tags.iter().enumerate() {
+            assert_eq!((tag.len(), usize::from(slot_of(format!("tg:{{{tag}}}:sessions")))), (4, slot));
+        }
     }
 
     #[test]

@@ -13,11 +13,12 @@ mod rights;
 
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisError};
-use token_gateway_redis_link::{LinkError, Primaries, optional_text, unavailable};
+use token_gateway_redis_link::{LinkError, Primaries, optional_text, send, unavailable};
 
+use self::cluster_member::Membership;
 pub use self::finding::{Finding, Severity};
 use self::info::Info;
-pub use self::readiness::ready;
+pub use self::readiness::{dangers_when_unready, ready};
 pub use self::requirements::Requirements;
 use super::layout::{LAYOUT_VERSION, Layout};
 use super::redis_settings::RedisSettings;
@@ -25,19 +26,21 @@ use crate::store::StoreError;
 
 /// Asks each primary about itself. Facts that the user may not ask for are left open, and the missing rights are named.
 pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, StoreError> {
-    let mut primaries = Primaries::open(&settings.link).await?;
     let requirements = Requirements::of(&settings.link)?;
     let keys = Layout::new(&settings.prefix);
+    let mut primaries = match Primaries::open(&settings.link).await {
+        Err(LinkError::Replied(reply)) if reply.command == "SELECT" => {
+            return rights_in_database_0(settings, &keys, &requirements).await;
+        }
+        opened => opened?,
+    };
     let mut findings: Vec<_> = layout(&mut primaries, &keys).await?.into_iter().collect();
     let several = primaries.all.len() > 1;
     findings.extend(primaries.sentinel_error.as_deref().map(rights::unnamed_replicas));
     for (address, connection) in &mut primaries.all {
-        for mut finding in findings_of(connection, &keys, &requirements).await? {
-            if several {
-                finding.message = format!("{address}: {}", finding.message);
-            }
-            findings.push(finding);
-        }
+        let address = several.then_some(&*address);
+        let found = findings_of(connection, &keys, &requirements).await?;
+        findings.extend(found.into_iter().map(|finding| finding.at(address)));
     }
     Ok(findings)
 }
@@ -49,13 +52,40 @@ pub(super) async fn require_slots(
     requirements: &Requirements,
 ) -> Result<(), StoreError> {
     let answers = ask(connection, redis::pipe().cmd("INFO").arg("cluster")).await?;
-    let Some(info) = answers.into_iter().next().flatten().map(Info) else { return Ok(()) };
-    match member_of_cluster(connection, &info, keys, requirements).await? {
+    let info = answers.into_iter().next().flatten().map(Info);
+    let membership = cluster_member::membership(info.as_ref(), requirements);
+    match member_of_cluster(connection, membership, keys).await? {
         Some(finding) if finding.severity == Severity::Problem => {
             Err(StoreError::Unavailable(finding.message))
         }
         _ => Ok(()),
     }
+}
+
+/// The rights alone, because the user may not choose its database. They are the same in each.
+async fn rights_in_database_0(
+    settings: &RedisSettings,
+    keys: &Layout,
+    requirements: &Requirements,
+) -> Result<Vec<Finding>, StoreError> {
+    let mut primaries = Primaries::open_in_database_0(&settings.link).await?;
+    let mut findings = Vec::new();
+    for (_, connection) in &mut primaries.all {
+        let answers = ask(connection, &primary_findings::questions(keys, requirements)).await?;
+        let of_rights = rights_answer(connection, &answers).await;
+        findings.extend(rights::findings(of_rights.as_deref(), keys, requirements));
+    }
+    Ok(findings)
+}
+
+/// The answer about the rights. `EVAL` may be refused, or unknown to the server.
+async fn rights_answer(connection: &mut MultiplexedConnection, answers: &[Option<String>]) -> Option<String> {
+    let answer = answers.get(1).cloned().flatten();
+    if answer.is_some() {
+        return answer;
+    }
+    let refused = send(connection, redis::cmd("EVAL").arg("return 0").arg(0)).await.err()?;
+    is_of_unknown_command(&refused).then(|| rights::NO_EVAL.to_owned())
 }
 
 /// The version of the layout. There is no finding where the user may not read it, or another server of a Cluster has it.
@@ -71,7 +101,11 @@ async fn layout(primaries: &mut Primaries, keys: &Layout) -> Result<Option<Findi
 }
 
 fn is_of_another_finding(error: &RedisError) -> bool {
-    matches!(error.code(), Some("NOPERM" | "MOVED" | "CLUSTERDOWN"))
+    matches!(error.code(), Some("NOPERM" | "MOVED" | "CLUSTERDOWN")) || is_of_unknown_command(error)
+}
+
+fn is_of_unknown_command(error: &RedisError) -> bool {
+    matches!(unavailable(error), LinkError::Replied(reply) if reply.is_of_unknown_command())
 }
 
 async fn findings_of(
@@ -79,14 +113,15 @@ async fn findings_of(
     keys: &Layout,
     requirements: &Requirements,
 ) -> Result<Vec<Finding>, StoreError> {
-    let answers = ask(connection, &primary_findings::questions(keys, requirements)).await?;
+    let mut answers = ask(connection, &primary_findings::questions(keys, requirements)).await?;
+    answers[1] = rights_answer(connection, &answers).await;
     let mut findings = primary_findings::findings(&answers, keys, requirements);
     findings.extend(config::listpack(connection).await);
-    if let Some(info) = primary_findings::info_of(answers[0].as_deref()) {
-        findings.extend(member_of_cluster(connection, &info, keys, requirements).await?);
-        if info.get("cluster_enabled") == "1" {
-            findings.extend(config::coverage(connection).await);
-        }
+    let info = primary_findings::info_of(answers[0].as_deref());
+    let membership = cluster_member::membership(info.as_ref(), requirements);
+    findings.extend(member_of_cluster(connection, membership, keys).await?);
+    if info.is_some_and(|info| info.get("cluster_enabled") == "1") {
+        findings.extend(config::coverage(connection).await);
     }
     Ok(findings)
 }
@@ -94,14 +129,18 @@ async fn findings_of(
 /// The finding about one server of a Cluster, where the settings know of no Cluster.
 async fn member_of_cluster(
     connection: &mut MultiplexedConnection,
-    info: &Info,
+    membership: Membership,
     keys: &Layout,
-    requirements: &Requirements,
 ) -> Result<Option<Finding>, StoreError> {
-    if !cluster_member::is_unknown_member(info, requirements) {
+    if membership == Membership::Fine {
         return Ok(None);
     }
-    Ok(Some(cluster_member::finding(&ask(connection, &cluster_member::questions(keys)).await?)))
+    let nodes = ask(connection, &cluster_member::slots()).await?.pop().flatten();
+    let lacking = match nodes {
+        Some(_) => None,
+        None => ask(connection, &cluster_member::keys_of_slots(membership, keys)).await?.pop().flatten(),
+    };
+    Ok(cluster_member::finding(membership, nodes.as_deref(), lacking.as_deref()))
 }
 
 /// The answers to questions in one round trip; `None` for a denied question.

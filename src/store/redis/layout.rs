@@ -17,6 +17,9 @@ use token_gateway_core::session::{SessionId, Subject};
 /// The layout this node reads and writes. A node refuses to run on any other.
 pub const LAYOUT_VERSION: u32 = 1;
 
+/// One that begins with a small letter, a large one, a digit, and in keys `%`.
+const SAMPLE_SUBJECTS: [&str; 4] = ["check", "Zoe", "0", "\u{fc}"];
+
 /// A key of one subject, read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key {
@@ -87,6 +90,11 @@ impl Layout {
         format!("{}:{{*", self.prefix)
     }
 
+    /// The beginning of a subject's keys, up to their hash tag.
+    pub fn before_tag(&self) -> String {
+        format!("{}:{{", self.prefix)
+    }
+
     /// The pattern of the key of a session with an unknown subject.
     pub fn of_session(&self, session: SessionId) -> String {
         format!("{}:{{*}}:session:{session}", self.prefix)
@@ -109,16 +117,16 @@ impl Layout {
         }
     }
 
-    /// A key of a kind, to ask about rights on it.
-    pub fn sample(&self, kind: KeyKind, in_cluster: bool) -> String {
-        let (subject, session): (Subject, SessionId) =
-            ("check".parse().expect("a subject"), "1000000000000000000".parse().expect("an id"));
+    /// Keys of a kind, to ask about rights on them. Their subjects begin differently, and each partition of the feed is there.
+    pub fn samples(&self, kind: KeyKind, in_cluster: bool) -> Vec<String> {
+        let subjects = SAMPLE_SUBJECTS.iter().map(|name| name.parse::<Subject>().expect("a subject"));
+        let session: SessionId = "1000000000000000000".parse().expect("an id");
         match kind {
-            KeyKind::Session => self.session(&subject, session),
-            KeyKind::Sessions => self.sessions(&subject),
-            KeyKind::Feed if in_cluster => self.feeds().swap_remove(0),
-            KeyKind::Feed => self.feed(),
-            KeyKind::Layout => self.layout(),
+            KeyKind::Session => subjects.map(|subject| self.session(&subject, session)).collect(),
+            KeyKind::Sessions => subjects.map(|subject| self.sessions(&subject)).collect(),
+            KeyKind::Feed if in_cluster => self.feeds(),
+            KeyKind::Feed => vec![self.feed()],
+            KeyKind::Layout => vec![self.layout()],
         }
     }
 

@@ -10,22 +10,24 @@ use redis::aio::MultiplexedConnection;
 use tokio::time::timeout;
 
 use super::{Destination, Links};
+use crate::address::Address;
 use crate::deployment::Deployment;
 use crate::failure::Failure;
 use crate::slots::{SLOT_COUNT, slot_of};
 use crate::{ErrorReplies, LinkError};
 
 impl Links {
-    /// The answers of each primary to questions, `None` where the user may not ask.
+    /// The answers of each primary to questions, `None` where the user may not ask. In a Cluster beside its address.
     pub async fn ask_primaries(
         &self,
         questions: &Pipeline,
         within: Duration,
-    ) -> Vec<Result<Vec<Option<String>>, LinkError>> {
+    ) -> Vec<(Option<Address>, Result<Vec<Option<String>>, LinkError>)> {
         let late = |_| Err(Failure::Final(LinkError::Unavailable("no answer in time".to_owned())));
         let answers = self.deployment.primaries().into_iter().map(async |primary| {
             let answers = timeout(within, primary.ask_all(questions)).await;
-            answers.unwrap_or_else(late).map_err(Failure::into_error)
+            let address = primary.link.endpoint.fixed_address().filter(|_| self.is_cluster());
+            (address.cloned(), answers.unwrap_or_else(late).map_err(Failure::into_error))
         });
         join_all(answers).await
     }
@@ -78,6 +80,14 @@ impl Links {
     /// The commands refused of late.
     pub fn error_replies(&self) -> &ErrorReplies {
         &self.error_replies
+    }
+
+    /// The questions that Sentinels do not answer at present.
+    pub async fn sentinel_failures(&self) -> Vec<String> {
+        match &self.deployment {
+            Deployment::Single(primary) => primary.link.endpoint.sentinel_failures().await,
+            Deployment::Cluster { .. } => Vec::new(),
+        }
     }
 
     /// Asks for the map of a Cluster: its slots may lie elsewhere by now.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use token_gateway_redis_link::address::Address;
+
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -30,5 +32,13 @@ impl fmt::Display for Finding {
 impl Finding {
     pub fn new(severity: Severity, subject: &'static str, message: impl Into<String>) -> Self {
         Self { severity, subject, message: message.into() }
+    }
+
+    /// The finding about one server of several.
+    pub fn at(mut self, address: Option<&Address>) -> Self {
+        if let Some(address) = address {
+            self.message = format!("{address}: {}", self.message);
+        }
+        self
     }
 }

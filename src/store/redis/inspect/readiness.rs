@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use redis::Pipeline;
 use token_gateway_redis_link::Links;
 use tokio::time::timeout;
 
+use super::cluster_member::Membership;
 use super::finding::{Finding, Severity};
 use super::requirements::Requirements;
-use super::{cluster_member, primary_findings, rights};
+use super::{cluster_member, inspect, primary_findings, rights};
 use crate::store::StoreError;
+use crate::store::redis::RedisSettings;
 use crate::store::redis::layout::Layout;
 use crate::store::redis::scripts::open_layout;
 
@@ -18,8 +21,8 @@ struct Answers {
     findings: Vec<Finding>,
     /// Errors of the primaries that gave no answer.
     failures: Vec<StoreError>,
-    /// A primary belongs to a Cluster unknown to the settings.
-    has_unknown_member: bool,
+    /// How the one primary stands to a Cluster unknown to the settings.
+    membership: Option<Membership>,
 }
 
 /// The dangers to the promises, in words. In a Cluster a node can serve as long as any primary answers. The users of
@@ -32,26 +35,27 @@ pub async fn ready(
 ) -> Result<Vec<String>, StoreError> {
     let layout = require_layout(links, keys, patience).await;
     let mut answers = ask(links, keys, requirements, patience).await;
-    if answers.has_unknown_member {
-        answers.findings.push(require_slots(links, keys, patience).await?);
+    if let Some(membership) = answers.membership.filter(|membership| *membership != Membership::Fine) {
+        answers.findings.extend(require_slots(links, membership, keys, patience).await?);
     }
     layout?;
     if answers.findings.is_empty() && answers.failures.len() == links.primary_count() {
         let last = answers.failures.pop();
         return Err(last.unwrap_or_else(|| StoreError::Unavailable("no primary is known".into())));
     }
-    Ok(dangers(answers, links))
+    Ok(dangers(answers, links).await)
 }
 
 async fn ask(links: &Links, keys: &Layout, requirements: &Requirements, patience: Duration) -> Answers {
     let mut all = Answers::default();
-    for answers in links.ask_primaries(&primary_findings::questions(keys, requirements), patience).await {
+    let questions = primary_findings::questions(keys, requirements);
+    for (address, answers) in links.ask_primaries(&questions, patience).await {
         match answers {
             Ok(answers) => {
-                all.findings.extend(primary_findings::findings(&answers, keys, requirements));
+                let found = primary_findings::findings(&answers, keys, requirements);
+                all.findings.extend(found.into_iter().map(|finding| finding.at(address.as_ref())));
                 let info = primary_findings::info_of(answers.first().and_then(Option::as_deref));
-                all.has_unknown_member |=
-                    info.is_some_and(|info| cluster_member::is_unknown_member(&info, requirements));
+                all.membership = Some(cluster_member::membership(info.as_ref(), requirements));
             }
             Err(error) => all.failures.push(error.into()),
         }
@@ -60,28 +64,64 @@ async fn ask(links: &Links, keys: &Layout, requirements: &Requirements, patience
 }
 
 /// In words, with the error replies of the last minute. Those for want of rights are over once no right is missing.
-fn dangers(answers: Answers, links: &Links) -> Vec<String> {
+async fn dangers(answers: Answers, links: &Links) -> Vec<String> {
     if rights::are_complete(&answers.findings) {
         links.error_replies().forget_rights();
     }
     let amiss = answers.findings.iter().filter(|finding| finding.severity != Severity::Ok);
     let mut dangers: Vec<_> = amiss.map(Finding::to_string).collect();
     dangers.extend(answers.failures.iter().map(|error| format!("the users of one primary get 503: {error}")));
-    dangers.extend(links.error_replies().lines().into_iter().map(|line| format!("refused: {line}")));
+    dangers.extend(refused(links));
+    dangers.extend(links.sentinel_failures().await.into_iter().map(|line| format!("sentinels: {line}")));
     dangers.sort();
     dangers.dedup();
     dangers
 }
 
+fn refused(links: &Links) -> impl Iterator<Item = String> {
+    links.error_replies().lines().into_iter().map(|line| format!("refused: {line}"))
+}
+
+/// The dangers to a node that is not ready, as `check` finds them over connections of its own: the links may have none.
+pub async fn dangers_when_unready(settings: &RedisSettings, links: &Links) -> Vec<String> {
+    let found = timeout(settings.link.timeout, inspect(settings)).await;
+    let found = found.ok().and_then(Result::ok).unwrap_or_default();
+    let amiss = found.iter().filter(|finding| finding.severity != Severity::Ok).map(Finding::to_string);
+    amiss.chain(refused(links)).collect()
+}
+
 /// Refuses a server of a Cluster that lacks slots. With all of them there is a warning.
-async fn require_slots(links: &Links, keys: &Layout, patience: Duration) -> Result<Finding, StoreError> {
-    let mut answers = links.ask_primaries(&cluster_member::questions(keys), patience).await;
-    let answer = answers.pop().ok_or_else(|| StoreError::Unavailable("no primary is known".into()))?;
-    let finding = cluster_member::finding(&answer?);
-    match finding.severity {
-        Severity::Problem => Err(StoreError::Unavailable(finding.message)),
-        _ => Ok(finding),
+async fn require_slots(
+    links: &Links,
+    membership: Membership,
+    keys: &Layout,
+    patience: Duration,
+) -> Result<Option<Finding>, StoreError> {
+    let nodes = ask_one(links, &cluster_member::slots(), patience).await?;
+    let lacking = match nodes {
+        Some(_) => None,
+        None => ask_one(links, &cluster_member::keys_of_slots(membership, keys), patience).await?,
+    };
+    match cluster_member::finding(membership, nodes.as_deref(), lacking.as_deref()) {
+        Some(finding) if finding.severity == Severity::Problem => {
+            Err(StoreError::Unavailable(finding.message))
+        }
+        finding => Ok(finding),
     }
+}
+
+/// One question to the one primary.
+async fn ask_one(
+    links: &Links,
+    question: &Pipeline,
+    patience: Duration,
+) -> Result<Option<String>, StoreError> {
+    let (_, answers) = links
+        .ask_primaries(question, patience)
+        .await
+        .pop()
+        .ok_or_else(|| StoreError::Unavailable("no primary is known".into()))?;
+    Ok(answers?.pop().flatten())
 }
 
 /// Refuses an unknown layout. A Cluster may leave the question unanswered: its layout lies on one of the primaries.

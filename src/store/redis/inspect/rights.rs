@@ -9,7 +9,7 @@ use redis::Cmd;
 use self::table::{KEY, Need, RIGHTS, Right};
 use super::finding::{Finding, Severity};
 use super::requirements::Requirements;
-use crate::store::redis::layout::Layout;
+use crate::store::redis::layout::{KeyKind, Layout};
 
 const RIGHTS_CHECK: &str = "rights";
 
@@ -22,11 +22,14 @@ const GRANTED: char = '+';
 /// Its character for a command unknown to the server.
 const UNKNOWN: char = '?';
 
+/// The answer in place of the script's, from a server without `EVAL`.
+pub const NO_EVAL: &str = "no EVAL";
+
 /// The question for all rights in one script.
 pub fn question(keys: &Layout, requirements: &Requirements) -> Cmd {
     let mut eval = redis::cmd("EVAL");
     eval.arg(SCRIPT).arg(0);
-    for (_, words) in asked(keys, requirements) {
+    for (_, _, words) in asked(keys, requirements) {
         eval.arg(words.len()).arg(words);
     }
     eval
@@ -34,12 +37,16 @@ pub fn question(keys: &Layout, requirements: &Requirements) -> Cmd {
 
 /// A finding for each missing right; `None` where the server refused the question itself.
 pub fn findings(answer: Option<&str>, keys: &Layout, requirements: &Requirements) -> Vec<Finding> {
-    let Some(answer) = answer else { return vec![no_eval(keys, requirements)] };
-    let answers: Vec<_> = asked(keys, requirements).map(|(right, _)| right).zip(answer.chars()).collect();
+    let Some(answer) = answer.filter(|answer| *answer != NO_EVAL) else {
+        return vec![no_eval(answer.is_none(), keys, requirements)];
+    };
+    let answers = answer.chars().map(Some).chain(iter::repeat(None));
+    let all: Vec<_> = asked(keys, requirements).zip(answers).collect();
     let found = needed(requirements).filter_map(|right| {
-        let own = answers.iter().filter(|(asked, _)| asked.command == right.command);
-        let own: String = own.map(|(_, answer)| *answer).collect();
-        missing(right, &own, keys, requirements)
+        let own = all.iter().filter(|((asked, ..), _)| asked.command == right.command);
+        let refused = own.filter(|(_, answer)| *answer != Some(GRANTED));
+        let refused: Vec<_> = refused.map(|((_, kind, _), answer)| (*kind, *answer)).collect();
+        missing(right, &refused, keys, requirements)
     });
     let found: Vec<_> = found.collect();
     if found.is_empty() {
@@ -59,6 +66,9 @@ pub fn unnamed_replicas(error: &str) -> Finding {
     Finding::new(Severity::Problem, RIGHTS_CHECK, message)
 }
 
+/// A right, the kind of the key in question, and the command.
+type Asked = (&'static Right, Option<KeyKind>, Vec<String>);
+
 /// Whether every server was asked about the rights, and granted them all.
 pub fn are_complete(findings: &[Finding]) -> bool {
     let mut own = findings.iter().filter(|finding| finding.subject == RIGHTS_CHECK).peekable();
@@ -74,12 +84,20 @@ fn needed(requirements: &Requirements) -> impl Iterator<Item = &'static Right> {
     })
 }
 
-/// Each command as it is asked about, once for each kind of key.
-fn asked(keys: &Layout, requirements: &Requirements) -> impl Iterator<Item = (&'static Right, Vec<String>)> {
+/// Each command as it is asked about, with some keys of each kind.
+fn asked(keys: &Layout, requirements: &Requirements) -> impl Iterator<Item = Asked> {
     needed(requirements).flat_map(move |right| {
-        let samples = right.keys.iter().map(|kind| keys.sample(*kind, requirements.cluster));
-        let keyless = right.keys.is_empty().then(String::new);
-        samples.chain(keyless).map(move |key| (right, words(right, &key)))
+        let of_kind = |kind: &KeyKind| {
+            let samples = keys.samples(*kind, requirements.cluster).into_iter();
+            samples.map(|key| (Some(*kind), key)).collect::<Vec<_>>()
+        };
+        let keyless = right.keys.is_empty().then(|| (None, String::new()));
+        right
+            .keys
+            .iter()
+            .flat_map(of_kind)
+            .chain(keyless)
+            .map(move |(kind, key)| (right, kind, words(right, &key)))
     })
 }
 
@@ -88,18 +106,23 @@ fn words(right: &Right, key: &str) -> Vec<String> {
     right.words.iter().map(word).collect()
 }
 
-/// `answers` has a character for each kind of key.
-fn missing(right: &Right, answers: &str, keys: &Layout, requirements: &Requirements) -> Option<Finding> {
-    let kinds = right.keys.iter().zip(answers.chars()).filter(|(_, answer)| *answer != GRANTED);
-    let patterns: Vec<_> = kinds.map(|(kind, _)| keys.pattern(*kind, requirements.cluster)).collect();
-    let is_whole = answers.len() == right.keys.len().max(1);
-    if is_whole && answers.chars().all(|answer| answer == GRANTED) {
+/// `refused` has the kind of each key that was not granted, and the answer; `None` for none.
+fn missing(
+    right: &Right,
+    refused: &[(Option<KeyKind>, Option<char>)],
+    keys: &Layout,
+    requirements: &Requirements,
+) -> Option<Finding> {
+    if refused.is_empty() {
         return None;
     }
+    let kinds = refused.iter().filter_map(|(kind, _)| *kind);
+    let mut patterns: Vec<_> = kinds.map(|kind| keys.pattern(kind, requirements.cluster)).collect();
+    patterns.dedup();
     let (user, command, lost) = (requirements.user(), right.command, right.lost);
     let on = if patterns.is_empty() { String::new() } else { format!(" on {}", patterns.join(", ")) };
-    let problem = if answers.contains(UNKNOWN) {
-        format!("the server knows no {command}, perhaps by rename-command: {lost}; let it keep its name")
+    let problem = if refused.iter().any(|(_, answer)| *answer == Some(UNKNOWN)) {
+        unknown(right)
     } else {
         format!("user '{user}' may not run {command}{on}: {lost}; {}", remedy(right, keys))
     };
@@ -112,16 +135,21 @@ fn remedy(right: &Right, keys: &Layout) -> String {
     format!("grant it {}", words.join(" "))
 }
 
+fn unknown(right: &Right) -> String {
+    let (command, lost) = (right.command, right.lost);
+    format!("the server knows no {command}, perhaps by rename-command: {lost}; let it keep its name")
+}
+
 /// Without `EVAL` no other right can be asked about.
-fn no_eval(keys: &Layout, requirements: &Requirements) -> Finding {
+fn no_eval(is_known: bool, keys: &Layout, requirements: &Requirements) -> Finding {
     let (user, eval) = (requirements.user(), &RIGHTS[0]);
-    let message = format!(
-        "user '{user}' may not run {} on {}: {}; {}. Its other rights are not known without it",
-        eval.command,
-        keys.all(),
-        eval.lost,
-        remedy(eval, keys)
-    );
+    let (command, lost, all, remedy) = (eval.command, eval.lost, keys.all(), remedy(eval, keys));
+    let problem = if is_known {
+        format!("user '{user}' may not run {command} on {all}: {lost}; {remedy}")
+    } else {
+        unknown(eval)
+    };
+    let message = format!("{problem}. The other rights are not known without it");
     Finding::new(Severity::Problem, RIGHTS_CHECK, message)
 }
 
@@ -181,7 +209,9 @@ mod tests {
         let keys = Layout::new("tg:eu");
         let all: Vec<_> = asked(&keys, &ALONE).collect();
         let answer_without = |command: &str, mark: char| {
-            all.iter().map(|(right, _)| if right.command == command { mark } else { '+' }).collect::<String>()
+            all.iter()
+                .map(|(right, ..)| if right.command == command { mark } else { '+' })
+                .collect::<String>()
         };
         for (command, mark, said) in [
             (
@@ -194,8 +224,8 @@ mod tests {
             (
                 "PEXPIRE",
                 '-',
-                "user 'default' may not run PEXPIRE on tg:eu:{*}:session:*, tg:eu:{*}:sessions: every login and \
-                 every refresh are 503; grant it +pexpire ~tg:eu:*",
+                "user 'default' may not run PEXPIRE on tg:eu:{*}:session:*, tg:eu:{*}:sessions: every login, \
+                 refresh and logout is 503; grant it +pexpire ~tg:eu:*",
             ),
             (
                 "HDEL",

@@ -37,9 +37,15 @@ const FEED: &[KeyKind] = &[KeyKind::Feed];
 const LAYOUT: &[KeyKind] = &[KeyKind::Layout];
 
 const ALL_LOST: &str = "every call of a node is 503";
-const LOGINS_LOST: &str = "every login and every refresh are 503";
+const CONNECTS_LOST: &str = "no node can connect, and then every call is 503";
+const CHANGES_LOST: &str = "every login, refresh and logout is 503";
+const READS_LOST: &str =
+    "each list of sessions, each introspection, and each read or change of claims of a session is 503";
+const OF_SUBJECTS_LOST: &str =
+    "every login, and each list, logout and change of claims of all sessions of a user is 503";
+const SLOTS_LOST: &str = "once no primary tells of the slots, every call of a node is 503";
 const ENDS_LOST: &str = "every logout is 503";
-const SETS_LOST: &str = "every login and every logout are 503";
+const SETS_LOST: &str = "every login and each logout of one session is 503";
 const FEED_LOST: &str = "no node reads the feed, and /verify is 503";
 
 const fn right(
@@ -57,26 +63,31 @@ const fn needed(need: Need, right: Right) -> Right {
 
 /// Every command of the gateway. Tests compare it with the scripts, with `ops/redis/users.acl` and with `docs/redis.md`.
 pub const RIGHTS: [Right; 22] = [
-    right("EVAL", ALL_KEYS, &["EVAL", "", "1", KEY], ALL_LOST),
+    right("EVAL", ALL_KEYS, &["EVAL", "", "1", KEY], CONNECTS_LOST),
     right("EVALSHA", ALL_KEYS, &["EVALSHA", "", "1", KEY], ALL_LOST),
     right("TIME", &[], &["TIME"], ALL_LOST),
     right("INFO", &[], &["INFO"], FEED_LOST),
-    right("GET", LAYOUT, &["GET", KEY], ALL_LOST),
+    right("GET", LAYOUT, &["GET", KEY], CONNECTS_LOST),
     right("SET", LAYOUT, &["SET", KEY, "1"], "no node can begin on an empty Redis"),
-    right("HMGET", SESSION, &["HMGET", KEY, "state"], LOGINS_LOST),
+    right("HMGET", SESSION, &["HMGET", KEY, "state"], "every call on sessions is 503"),
     right("HGET", SESSION, &["HGET", KEY, "state"], ENDS_LOST),
-    right("HSET", SESSION, &["HSET", KEY, "state", "live"], LOGINS_LOST),
+    right(
+        "HSET",
+        SESSION,
+        &["HSET", KEY, "state", "live"],
+        "every login, refresh, logout and change of claims is 503",
+    ),
     right("HDEL", SESSION, &["HDEL", KEY, "scope"], ENDS_LOST),
-    right("PEXPIRE", OF_SUBJECT, &["PEXPIRE", KEY, "1"], LOGINS_LOST),
-    right("PEXPIRETIME", SESSION, &["PEXPIRETIME", KEY], "no session can be listed"),
+    right("PEXPIRE", OF_SUBJECT, &["PEXPIRE", KEY, "1"], CHANGES_LOST),
+    right("PEXPIRETIME", SESSION, &["PEXPIRETIME", KEY], READS_LOST),
     right("SADD", SESSIONS, &["SADD", KEY, "1"], SETS_LOST),
     right("SREM", SESSIONS, &["SREM", KEY, "1"], ENDS_LOST),
-    right("SMEMBERS", SESSIONS, &["SMEMBERS", KEY], SETS_LOST),
+    right("SMEMBERS", SESSIONS, &["SMEMBERS", KEY], OF_SUBJECTS_LOST),
     right("XADD", FEED, &["XADD", KEY, "*", "sid", "1"], ENDS_LOST),
     right("XRANGE", FEED, &["XRANGE", KEY, "-", "+"], FEED_LOST),
     right("XREAD", FEED, &["XREAD", "STREAMS", KEY, "0"], FEED_LOST),
     needed(Need::Replicas, right("WAIT", &[], &["WAIT", "1", "1"], ENDS_LOST)),
     needed(Need::Cluster, right("ASKING", &[], &["ASKING"], "users of a slot on the move get 503")),
-    needed(Need::Cluster, right("CLUSTER|NODES", &[], &["CLUSTER", "NODES"], ALL_LOST)),
+    needed(Need::Cluster, right("CLUSTER|NODES", &[], &["CLUSTER", "NODES"], SLOTS_LOST)),
     needed(Need::Database, right("SELECT", &[], &["SELECT", "1"], ALL_LOST)),
 ];
