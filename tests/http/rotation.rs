@@ -209,9 +209,10 @@ async fn the_absolute_lifetime_holds_even_where_the_record_is_still_there() {
     let tokens = api.login("alice").await;
     let record = format!("tg:{{alice}}:session:{}", tokens.session);
     redis.ask::<i64>(&["HSET", &record, "absolute_expires_at", "1000000"]);
-    expect_dead(&api, &tokens).await;
     assert!(api.user(Method::GET, "alice", "").await.sessions().is_empty());
     assert_eq!(redis.ask::<i64>(&["EXISTS", &record]), 1);
+    expect_dead(&api, &tokens).await;
+    assert_eq!(redis.ask::<i64>(&["EXISTS", &record]), 0, "a refused refresh deletes it");
 }
 
 #[tokio::test]
