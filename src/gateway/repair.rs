@@ -16,7 +16,7 @@ use tokio::time::sleep;
 
 use super::Deadline;
 use super::ender::Ender;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// How many repairs run at once.
 const REPAIRS_AT_ONCE: usize = 32;
@@ -115,12 +115,16 @@ async fn repair_one(
     call_timeout: Duration,
     retention: Duration,
 ) {
-    let began = Instant::now();
+    let (began, mut pause) = (Instant::now(), call_timeout);
     while began.elapsed() < retention {
         let deadline = Deadline::new(Instant::now(), call_timeout);
         match ender.repair(deadline, subject.clone(), ended.clone()).await {
             Ok(false) => return,
             Ok(true) => return log::warn!("session {}: its end was lost; repaired", ended.session),
+            Err(StoreError::Replied(_)) => {
+                sleep(pause).await;
+                pause = (2 * pause).min(timing::LONGEST_REFUSED_PAUSE); // somebody must mend something first
+            }
             Err(_) => sleep(call_timeout).await,
         }
     }

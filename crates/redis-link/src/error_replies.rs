@@ -9,6 +9,9 @@ use crate::ErrorReply;
 /// A lasting reply is logged this often, and forgotten when it has not come back for as long.
 pub const REPLY_INTERVAL: Duration = Duration::from_secs(60);
 
+/// A reply that came within this time still holds, whatever the server says of its rules.
+const RECENT: Duration = Duration::from_secs(2);
+
 /// The commands refused within the last minute. All links of a process share it.
 #[derive(Debug, Default)]
 pub struct ErrorReplies(Mutex<HashMap<String, Seen>>);
@@ -32,12 +35,19 @@ impl ErrorReplies {
         }
     }
 
-    /// Drops the error replies for want of rights: the user has them all.
+    /// Notes a reply that has a log line of its own.
+    pub fn note(&self, reply: &ErrorReply) {
+        self.noted(reply, Instant::now());
+    }
+
+    /// Drops the error replies for want of rights: the user has them all. Recent ones stay, because not every key was
+    /// asked about.
     pub fn forget_rights(&self) {
         let mut seen = self.lock();
-        if seen.values().any(|seen| seen.is_of_rights) {
+        let count = seen.len();
+        seen.retain(|_, seen| !seen.is_of_rights || seen.last.elapsed() < RECENT);
+        if seen.len() < count {
             log::info!("Redis grants its user all rights again");
-            seen.retain(|_, seen| !seen.is_of_rights);
         }
     }
 

@@ -97,6 +97,9 @@ impl Partition<'_> {
     async fn read_on(mut self) {
         loop {
             let Err(error) = self.connect_and_read().await else { continue };
+            if let LinkError::Replied(reply) = &error {
+                self.links.error_replies().note(reply);
+            }
             let pause = self.tries.failed(&error);
             self.links.refresh_slots();
             tokio::select! {
