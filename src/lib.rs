@@ -20,6 +20,7 @@
 
 pub mod cli;
 pub mod config;
+mod copied_text;
 pub mod gateway;
 pub mod http;
 pub mod startup;

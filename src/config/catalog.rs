@@ -54,7 +54,7 @@ stopped. A warning at the start names such a variable. You can then take the lin
 Everything else that got into a value on its way stops the start, by the name of the variable, file or flag:
 
 - quotes around it, as some versions of `docker run --env-file` leave them. Outside of secrets one quote is enough;
-- white space at an end, and white space with `#` behind it. A `#` without white space before it belongs to the value;
+- white space at an end, and white space with `#` behind it. Any other `#` belongs to the value, except one with white space behind it at the beginning;
 - a byte order mark at the beginning, also of the files that `SIGNING_KEYS` and `REDIS_TLS_CA` name;
 - control characters; for settings that are no secrets, line ends, too. In `REDIS_URL` also encoded ones, such as `%0A` in a password.
 

@@ -1,6 +1,8 @@
 //! Characters that get into a value on its way: out of an `.env`, a YAML file, an editor, a web page. No such value is
 //! taken with them, and none is silently mended.
 
+use crate::copied_text::{QUOTES, is_invisible};
+
 /// Why a text cannot be the value of a setting. Repeats nothing of the text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidValue {
@@ -18,23 +20,6 @@ pub enum InvalidValue {
     Invisible(u32),
     #[error("begins or ends with quotes, which would be a part of it; leave them out")]
     Quotes,
-}
-
-/// The quotes around a value, opening and closing.
-const QUOTES: [(char, char); 7] = [
-    ('"', '"'),
-    ('\'', '\''),
-    ('`', '`'),
-    ('\u{201c}', '\u{201d}'),
-    ('\u{2018}', '\u{2019}'),
-    ('\u{201e}', '\u{201c}'),
-    ('\u{ab}', '\u{bb}'),
-];
-
-/// Whether a character shows nothing: zero-width characters, the soft hyphen, and marks of the writing direction.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Checks a value of a setting that is no secret.

@@ -96,26 +96,23 @@ pub async fn no_members(http: &HttpRequest, payload: Payload) -> Result<(), Erro
     }
     let body = read(http, payload).await?;
     let is_form = headers.get(CONTENT_TYPE).is_some_and(|value| is_media_type(value, form::MEDIA_TYPE));
-    match body.trim_ascii() {
-        b"" | b"{}" | b"null" => Ok(()),
-        text => Err(surplus(text, is_form)),
+    let text = body.trim_ascii();
+    let members = serde_json::from_slice::<Option<BTreeMap<String, IgnoredAny>>>(text);
+    let is_bare = members.as_ref().is_ok_and(|members| members.as_ref().is_none_or(BTreeMap::is_empty));
+    if text.is_empty() || is_bare {
+        return Ok(());
     }
-}
-
-/// The error for the first member of a body on a route that takes none.
-fn surplus(body: &[u8], is_form: bool) -> ErrorResponse {
     let first = if is_form {
-        form_urlencoded::parse(body).next().map(|(name, _)| name.into_owned())
+        form_urlencoded::parse(text).next().map(|(name, _)| name.into_owned())
     } else {
-        let object = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(body);
-        object.ok().and_then(|members| members.into_keys().next())
+        members.ok().flatten().and_then(|members| members.into_keys().next())
     };
-    match first {
+    Err(match first {
         Some(name) => {
             ErrorResponse::field(shortened(name), "is no parameter of this route, which takes no body")
         }
         None => ErrorResponse::field("body", "is not wanted: this route takes none"),
-    }
+    })
 }
 
 /// A body of this type, within limits; empty where there is none.

@@ -20,6 +20,7 @@ use super::error::ErrorResponse;
 use super::form::{self, Form, Text};
 use super::openapi::refusals;
 use super::{answer, credentials, request};
+use crate::copied_text::{QUOTES, is_invisible};
 use crate::gateway::{Gateway, GrantRefusal};
 
 /// The form of a revocation. Unknown parameters are ignored, empty ones count as absent; none belongs in the URI.
@@ -94,21 +95,12 @@ fn bare(pasted: &str) -> &str {
     }
 }
 
-/// White space of Unicode, and the characters without width that come along with a copied text.
+/// Without white space, and without characters that show nothing.
 fn trimmed(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}'))
+    text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
 }
 
 fn unquoted(text: &str) -> Option<&str> {
-    const QUOTES: [(char, char); 7] = [
-        ('"', '"'),
-        ('\'', '\''),
-        ('`', '`'),
-        ('\u{201c}', '\u{201d}'),
-        ('\u{2018}', '\u{2019}'),
-        ('\u{201e}', '\u{201c}'),
-        ('\u{ab}', '\u{bb}'),
-    ];
     let inner = |(open, close)| text.strip_prefix(open)?.strip_suffix(close);
     QUOTES.into_iter().find_map(inner).map(trimmed)
 }

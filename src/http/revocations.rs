@@ -4,12 +4,12 @@
 //! A stream begins with the events of the whole retention, or with those after `Last-Event-ID`, and goes on with new
 //! ones:
 //!
-//! Events are ASCII: a subscriber that takes U+2028 for the end of a line would lose the logout of such a subject.
-//!
 //! - `ended`: a session has ended. The same session may come several times.
 //! - `fresh`, at least once a second: all sessions that had ended until `stale_ms` before have been sent. Its `id` is
 //!   the point to resume from: the time of the latest event, on the clock of Redis. A node cut off from the feed ends
 //!   its streams. A client without `fresh` for some seconds asks another node.
+//!
+//! Events are ASCII: a subscriber that takes U+2028 for the end of a line would lose the logout of such a subject.
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Bytes, Data, Payload};

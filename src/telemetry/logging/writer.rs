@@ -118,7 +118,7 @@ fn text_of(batch: Batch, dropped: Option<Dropped>) -> String {
         let report = match alarms {
             0 => format!("{lines} log lines dropped since {since:.3}: standard error was not read in time"),
             _ => format!(
-                "{lines} log lines dropped since {since:.3}, {alarms} alarms of a theft among them: standard error was \
+                "{lines} log lines dropped since {since:.3}, {alarms} alarms among them: standard error was \
                  not read in time"
             ),
         };
