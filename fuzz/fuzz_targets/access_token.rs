@@ -19,7 +19,10 @@ fuzz_target!(|data: &[u8]| {
         }
         let (header, payload) = halves(data);
         let elsewhere = sealed(REFRESH_SECRET, header, payload);
-        assert!(tokens.open_access(&elsewhere, Audiences::Any).is_err(), "signed with the key of refresh tokens");
+        assert!(
+            tokens.open_access(&elsewhere, Audiences::Any).is_err(),
+            "signed with the key of refresh tokens"
+        );
         let token = sealed(SIGNING_SECRET, header, payload);
         if let Ok(opened) = tokens.open_access(&token, Audiences::Any) {
             assert!(token.len() <= 8 * 1024);
