@@ -14,13 +14,14 @@ mod signing_keys;
 mod store_flags;
 mod verify_flags;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
+use ipnet::{IpNet, Ipv4Net};
 use token_gateway_core::checker::Rules;
 use token_gateway_core::token::{Alg, Secret};
 
@@ -73,6 +74,9 @@ pub struct Flags {
     /// Address of /metrics and of /readyz in full [default: none; in dev a free port on loopback]
     #[arg(long, env = "ADMIN_ADDR")]
     admin_addr: Option<SocketAddr>,
+    /// Proxies, as addresses or CIDRs, comma-separated, whose X-Forwarded-For names the address of a client. The alarm of a theft shows it: personal data
+    #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',', value_parser = trusted_proxy)]
+    trusted_proxies: Vec<IpNet>,
     /// HTTP worker threads [default: one per core]
     #[arg(long, env = "WORKERS", value_parser = clap::value_parser!(u64).range(1..=1024))]
     workers: Option<u64>,
@@ -120,7 +124,7 @@ pub struct Flags {
     /// Seconds that requests in flight have to finish when the node is told to stop
     #[arg(long, env = "SHUTDOWN_GRACE_SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=3600))]
     shutdown_grace_seconds: u64,
-    /// Log lines to write: a level (off, error, warn, info, debug, trace) and target=level pairs, comma-separated; `info,access=off` silences access lines
+    /// Log lines to write: a level (off, error, warn, info, debug, trace) and target=level pairs, comma-separated; `info,access=off` silences access lines, `info,token_gateway::gateway::theft=off` the alarm of a theft, which holds personal data
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     rust_log: LogFilter,
     /// Log lines for people or for machines
@@ -133,6 +137,8 @@ pub struct Flags {
 pub struct Settings {
     pub workers: usize,
     pub admin: Option<SocketAddr>,
+    /// Their `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     pub store: StoreSettings,
     pub policy: Policy,
     pub tokens: TokenSettings,
@@ -241,6 +247,7 @@ impl Flags {
                 None => std::thread::available_parallelism().map_or(1, usize::from),
             },
             admin: self.admin_addr,
+            trusted_proxies: self.trusted_proxies.clone(),
             store,
             policy: self.policy(),
             tokens: TokenSettings {
@@ -314,4 +321,20 @@ fn audience(text: &str) -> Result<String, &'static str> {
     } else {
         Err("must be 1 to 255 visible ASCII characters")
     }
+}
+
+/// A network, or one address. IPv4 inside of IPv6 counts as IPv4, as addresses do.
+fn trusted_proxy(text: &str) -> Result<IpNet, &'static str> {
+    let address = || text.parse::<IpAddr>().map(|address| address.to_canonical().into()).ok();
+    let network: IpNet = text
+        .parse()
+        .ok()
+        .or_else(address)
+        .ok_or("must be addresses or CIDRs, comma-separated, such as 10.0.0.0/8")?;
+    let mapped = match network {
+        IpNet::V6(network) => network.addr().to_ipv4_mapped().zip(network.prefix_len().checked_sub(96)),
+        IpNet::V4(_) => None,
+    };
+    let within = mapped.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok());
+    Ok(within.map_or(network, IpNet::V4).trunc())
 }

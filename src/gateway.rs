@@ -4,6 +4,7 @@
 //! - [`refresh`](Gateway::refresh): a refresh token is exchanged for its successor.
 //! - [`ender`]: sessions end, their ends are published, and lost ends are repaired.
 //! - `log_out`: the holder of a token ends sessions.
+//! - [`theft`]: the alarm, when a superseded refresh token comes back.
 //! - `bearer`: the session of an access token, asked of the store.
 //! - [`repair`]: a subscriber finds ends that a failover lost.
 //! - [`introspect`](Gateway::introspect): whether a token is good now.
@@ -22,6 +23,7 @@ mod manage_sessions;
 pub mod refresh;
 pub mod repair;
 pub mod service_keys;
+pub mod theft;
 mod verify;
 
 use std::pin::pin;
@@ -215,6 +217,8 @@ impl Deadline {
     ) -> Result<T, StoreError> {
         let _in_flight = metrics.store_call(operation);
         let outcome = self.in_time(pin!(part)).await; // pinned here, or each layer would copy it
-        outcome.inspect_err(|error| log::debug!("{operation:?}: {error}"))
+        outcome.inspect_err(|error| {
+            log::debug!(operation:? = operation, error:% = error; "{operation:?}: {error}");
+        })
     }
 }

@@ -21,6 +21,7 @@
 
 mod answer;
 mod arrival;
+mod client_address;
 mod credentials;
 mod docs;
 pub mod error;
@@ -37,6 +38,7 @@ mod observe;
 mod openapi;
 mod query;
 mod request;
+mod request_id;
 mod revocation_endpoint;
 mod revocations;
 mod token_endpoint;
@@ -49,6 +51,7 @@ use actix_web::web::{ServiceConfig, delete, get, head, patch, post, resource, sc
 use url::Url;
 
 pub use arrival::EventLoopLag;
+pub use client_address::TrustedProxies;
 pub use health::Lifecycle;
 
 use self::error::ErrorResponse;

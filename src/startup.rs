@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 use crate::config::{Settings, StoreSettings, line_end_warnings};
 use crate::gateway::Gateway;
 use crate::gateway::repair;
-use crate::http::{self, EventLoopLag, Lifecycle};
+use crate::http::{self, EventLoopLag, Lifecycle, TrustedProxies};
 use crate::store::memory::MemoryStore;
 use crate::store::redis::RedisStore;
 use crate::store::{Store, StoreError};
@@ -91,10 +91,12 @@ impl Application {
         let checker = node.checker.clone();
         let subscriber = actix_web::rt::spawn(async move { tokio::join!(repair, checker.drop_ended()).0 });
         let (state, issuer) = (lifecycle.clone(), settings.gateway.issuer);
+        let proxies = Data::new(TrustedProxies::new(settings.trusted_proxies));
         let server = HttpServer::new(move || {
             // One gateway per worker, because a link lives on the worker's own runtime.
             let gateway = node.gateway(workers).expect("built once already");
             let app = App::new().app_data(Data::new(gateway)).app_data(state.clone());
+            let app = app.app_data(proxies.clone());
             app.app_data(EventLoopLag::start()).configure(http::routes(&issuer))
         })
         .workers(workers)
@@ -119,9 +121,10 @@ impl Application {
     /// Serves until SIGTERM or SIGINT, then drains. Readiness fails first. Then the node accepts no new connections,
     /// and requests in flight finish within the grace. A second signal stops the node at once.
     pub async fn run_until_stopped(self) -> Result<()> {
-        log::info!("listening on http://{}", self.address);
+        let address = self.address;
+        log::info!(address:%; "listening on http://{address}");
         if let Some(address) = self.admin_address {
-            log::info!("admin listening on http://{address}");
+            log::info!(address:%; "admin listening on http://{address}");
         }
         let handles: Vec<ServerHandle> =
             std::iter::once(&self.server).chain(&self.admin).map(Server::handle).collect();
@@ -231,7 +234,7 @@ async fn refuse_unknown_layout(gateway: &Gateway) -> Result<()> {
     match timeout(LAYOUT_CHECK_TIMEOUT, gateway.store.ready()).await {
         Ok(Err(error @ StoreError::Corrupt(_))) => Err(error.into()),
         Ok(Err(error)) => {
-            log::warn!("starting, but not ready: {error}");
+            log::warn!(error:%; "starting, but not ready: {error}");
             gateway.dangers_when_unready().await.iter().for_each(|danger| log::warn!("{danger}"));
             Ok(())
         }

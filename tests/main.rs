@@ -9,6 +9,7 @@
 //! - `stack`: docker-compose.yml and its services.
 //! - `architecture`: the import rules, and no circles.
 //! - `checklist`: the duties of the HTTP surface, line by line, each with its test.
+//! - `log_lines`: docs/log-lines.md against the sources.
 //! - `verify`: API nodes with their own checks of access tokens.
 //! - `ops`: the cookbook and the migration notes, as printed.
 //! - `interop`: OAuth clients, JWT verifiers and a fuzzer by others.
@@ -23,6 +24,7 @@ mod faults;
 mod footprint;
 mod http;
 mod interop;
+mod log_lines;
 mod ops;
 mod planted;
 mod prose;

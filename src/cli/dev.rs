@@ -29,7 +29,7 @@ pub fn run(flags: &Flags) -> Result<ExitCode> {
 fn show(guide: String) -> Result<()> {
     let print = move || {
         if let Err(error) = print(&(guide + "\n")) {
-            log::warn!("cannot print the lines to paste: {error}");
+            log::warn!(error:%; "cannot print the lines to paste: {error}");
         }
     };
     thread::Builder::new().name("guide".to_owned()).spawn(print).map(drop).context("cannot start a thread")

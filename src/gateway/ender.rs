@@ -25,6 +25,7 @@ use token_gateway_core::session::{Reason, SessionId, Subject};
 
 use super::{Deadline, Gateway};
 use crate::store::{EndOutcome, Ends, Store, StoreError};
+use crate::telemetry::logging::{RequestId, carried};
 use crate::telemetry::metrics::{Metrics, Operation};
 
 /// Ends sessions. Needs no secret, so the commands for operators use it, too.
@@ -154,7 +155,8 @@ impl Ender {
     where
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        let task = tokio::spawn(deadline.in_time(part(self.clone())));
+        let part = carried(RequestId::current(), deadline.in_time(part(self.clone())));
+        let task = tokio::spawn(part);
         task.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the call was cut off".into())))
     }
 

@@ -54,7 +54,7 @@ impl Gateway {
             // The store logs an error reply by itself, and not once for each login.
             let is_logged = matches!(error, StoreError::Replied(_));
             let level = if is_logged { log::Level::Debug } else { log::Level::Warn };
-            log::log!(level, "evicted sessions are not published yet: {error}");
+            log::log!(level, error:% = error; "evicted sessions are not published yet: {error}");
         }
         self.metrics.sessions_created.inc();
         let pair = self.tokens.mint(&Grant {

@@ -5,9 +5,9 @@ use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{Attempt, Reason};
 use token_gateway_core::token::RefreshToken;
 
+use super::theft::{self, Caller};
 use super::{Deadline, Gateway, GatewayError, GrantRefusal, Issued, Verdict};
 use crate::store::{Rotated, Rotation, StoreError, Successor};
-use crate::telemetry::logging::THEFT_LOG_TARGET;
 use crate::telemetry::metrics::{Operation, RefreshOutcome};
 use crate::token::Grant;
 
@@ -19,6 +19,8 @@ pub struct Refresh<'a> {
     /// A narrower scope for the access token.
     pub scope: Option<&'a str>,
     pub attempt: Attempt,
+    /// For the alarm of a theft.
+    pub caller: Caller<'a>,
 }
 
 impl Gateway {
@@ -62,7 +64,7 @@ impl Gateway {
             Rotated::Rotated(successor) => (RefreshOutcome::Rotated, successor),
             Rotated::Replayed(successor) => (RefreshOutcome::Replayed, successor),
             Rotated::RolledBack(successor) => {
-                log::warn!("session {session}: the store had lost its last rotations; healed");
+                log::warn!(sid = session.as_str(); "session {session}: the store had lost its last rotations; healed");
                 (RefreshOutcome::RolledBack, successor)
             }
             Rotated::Late | Rotated::Suspect => return Err(GatewayError::Overtaken),
@@ -145,19 +147,12 @@ impl Gateway {
         match &rotated {
             Rotated::Reused(ended) => {
                 self.metrics.refreshed(RefreshOutcome::Reused);
-                log::warn!(
-                    target: THEFT_LOG_TARGET,
-                    "session {session}: refresh token reused, {} sessions ended",
-                    ended.now.len()
-                );
+                theft::reused(token, &request.caller, ended.now.len());
                 self.ender().publish_ends(deadline, token.subject.clone(), ended.clone()).await?;
             }
             Rotated::Ended { reason, published: false } => {
                 if *reason == Reason::Reuse {
-                    log::warn!(
-                        target: THEFT_LOG_TARGET,
-                        "session {session}: ended by a reuse whose answer was lost"
-                    );
+                    theft::met_again(token, &request.caller);
                 }
                 let met = EndedSession { session, reason: *reason };
                 self.ender().publish_tombstone(deadline, token.subject.clone(), met).await?;

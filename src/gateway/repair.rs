@@ -115,12 +115,14 @@ async fn repair_one(
     call_timeout: Duration,
     retention: Duration,
 ) {
-    let (began, mut pause) = (Instant::now(), call_timeout);
+    let (began, mut pause, sid) = (Instant::now(), call_timeout, ended.session);
     while began.elapsed() < retention {
         let deadline = Deadline::new(Instant::now(), call_timeout);
         match ender.repair(deadline, subject.clone(), ended.clone()).await {
             Ok(false) => return,
-            Ok(true) => return log::warn!("session {}: its end was lost; repaired", ended.session),
+            Ok(true) => {
+                return log::warn!(sid = sid.as_str(); "session {sid}: its end was lost; repaired");
+            }
             Err(StoreError::Replied(_)) => {
                 sleep(pause).await;
                 pause = (2 * pause).min(timing::LONGEST_REFUSED_PAUSE); // somebody must mend something first
@@ -128,7 +130,7 @@ async fn repair_one(
             Err(_) => sleep(call_timeout).await,
         }
     }
-    log::error!("session {}: its end was lost, and could not be repaired", ended.session);
+    log::error!(sid = sid.as_str(); "session {sid}: its end was lost, and could not be repaired");
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! One access line and one count per request, under the route's pattern: never the path, never the query. Successful
 //! health checks are counted and leave no line: those of a container come every few seconds.
+//!
+//! Each request has an id. Its answer and all lines that are logged while it is served carry it.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +9,11 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{HttpServiceFactory, Service, ServiceRequest, ServiceResponse};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::web::Data;
-use actix_web::{Error, HttpRequest, Resource};
+use actix_web::{Error, HttpRequest, HttpResponse, Resource, ResponseError};
 
 use super::error::ErrorResponse;
 use super::health::{self, Lifecycle};
+use super::request_id::{self, X_REQUEST_ID};
 use crate::gateway::Gateway;
 use crate::telemetry::logging::ACCESS_LOG_TARGET;
 use crate::telemetry::metrics::Request;
@@ -30,26 +33,32 @@ where
     B: MessageBody,
 {
     let began = Instant::now();
-    let method = label(request.method());
+    let (method, id) = (label(request.method()), request_id::of(request.headers()));
     let gateway = request.app_data::<Data<Gateway>>().cloned();
     let lifecycle = request.app_data::<Data<Lifecycle>>().cloned();
     let answer = service.call(request);
-    async move {
+    let name = request_id::value(&id);
+    id.scope(async move {
         let mut answer = answer.await?;
         if let Some(gateway) = gateway {
             record(&gateway, route, method, answer.status(), began.elapsed());
         }
+        let head = answer.response_mut().head_mut();
+        head.headers_mut().insert(X_REQUEST_ID.clone(), name);
         if lifecycle.is_some_and(|lifecycle| lifecycle.is_draining()) {
-            answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            head.set_connection_type(ConnectionType::Close);
         }
         Ok(answer)
-    }
+    })
 }
 
 /// The answer where no route matches.
-pub async fn unknown_path(http: HttpRequest, gateway: Data<Gateway>) -> Result<String, ErrorResponse> {
-    record(&gateway, "unmatched", label(http.method()), StatusCode::NOT_FOUND, Duration::ZERO);
-    Err(ErrorResponse::UnknownPath)
+pub async fn unknown_path(http: HttpRequest, gateway: Data<Gateway>) -> HttpResponse {
+    let id = request_id::of(http.headers());
+    let mut answer = ErrorResponse::UnknownPath.error_response();
+    answer.headers_mut().insert(X_REQUEST_ID.clone(), request_id::value(&id));
+    id.sync_scope(|| record(&gateway, "unmatched", label(http.method()), answer.status(), Duration::ZERO));
+    answer
 }
 
 fn record(gateway: &Gateway, route: &'static str, method: &'static str, status: StatusCode, took: Duration) {
@@ -58,7 +67,12 @@ fn record(gateway: &Gateway, route: &'static str, method: &'static str, status: 
     if status < 400 && health::HEALTH_PATHS.contains(&route) {
         return;
     }
-    log::info!(target: ACCESS_LOG_TARGET, "{method} {route} {status} {}us", took.as_micros());
+    let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    log::info!(
+        target: ACCESS_LOG_TARGET,
+        method, route, status, microseconds;
+        "{method} {route} {status} {microseconds}us"
+    );
 }
 
 /// A closed set, however inventive the client.

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, TRANSFER_ENCODING};
-use actix_web::web::{Bytes, BytesMut, Payload};
+use actix_web::http::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, TRANSFER_ENCODING, USER_AGENT,
+};
+use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use futures_util::StreamExt;
 use percent_encoding::percent_decode_str;
 use serde::de::value::MapAccessDeserializer;
@@ -16,8 +19,10 @@ use token_gateway_core::session::{Attempt, SessionId, Subject};
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
+use super::client_address::TrustedProxies;
 use super::error::ErrorResponse;
 use super::form;
+use crate::gateway::theft::Caller;
 
 /// The media type of every body but forms.
 pub const JSON_MEDIA_TYPE: &str = "application/json";
@@ -184,6 +189,17 @@ pub fn attempt(http: &HttpRequest) -> Result<Attempt, ErrorResponse> {
             key.map(Attempt::Keyed).map_err(|error| ErrorResponse::field(NAME, error.to_string()))
         }
         (Some(_), Some(_)) => Err(ErrorResponse::field(NAME, "is given more than once")),
+    }
+}
+
+/// The sender of this request.
+pub fn caller(http: &HttpRequest) -> Caller<'_> {
+    let proxies = http.app_data::<Data<TrustedProxies>>();
+    let peer = http.peer_addr().map(|address| address.ip());
+    let client = |peer: IpAddr| proxies.map_or(peer, |proxies| proxies.client(peer, http.headers()));
+    Caller {
+        address: peer.map(client),
+        user_agent: http.headers().get(USER_AGENT).map(HeaderValue::as_bytes),
     }
 }
 

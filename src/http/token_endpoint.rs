@@ -105,6 +105,7 @@ pub async fn refresh(
         client_id: client.as_deref(),
         scope,
         attempt: request::attempt(&http)?,
+        caller: request::caller(&http),
     };
     let issued = gateway.refresh(gateway.begin(arrived), &refresh).await?.map_err(ErrorResponse::Grant)?;
     Ok(answer::tokens(StatusCode::OK, &issued))

@@ -51,14 +51,15 @@ fn reload(source: &KeySource, tokens: &Tokens, metrics: &Metrics, now: Timestamp
         }
         Err(error) => {
             metrics.key_set_failures.inc();
-            log::error!("{error:#}; the former keys stay at work");
+            let error = format!("{error:#}");
+            log::error!(error; "{error}; the former keys stay at work");
             None
         }
     }
 }
 
 fn log_keys(what: &str, keyring: &Keyring, now: Timestamp) {
-    let signer =
-        keyring.active_kid(now.seconds()).map_or("SIGNING_SECRET".to_owned(), |kid| format!("key '{kid}'"));
-    log::info!("{what}: signing with {signer}, {} published", keyring.published());
+    let (kid, published) = (keyring.active_kid(now.seconds()), keyring.published());
+    let signer = kid.as_ref().map_or("SIGNING_SECRET".to_owned(), |kid| format!("key '{kid}'"));
+    log::info!(kid, published; "{what}: signing with {signer}, {published} published");
 }

@@ -23,6 +23,7 @@ const CRATES: [(&str, &[&str]); 12] = [
             "src/startup",
             "src/store/memory/memory_feed.rs",
             "src/store/redis",
+            "src/telemetry/logging/request_id.rs",
             "crates/core/src/checker",
             "crates/core/src/feed/denylist.rs",
         ],

@@ -131,3 +131,29 @@ fn the_page_of_settings_is_the_one_that_the_declarations_make() {
         assert!(!names[..at].contains(name), "{name} is declared twice");
     }
 }
+
+#[test]
+fn trusted_proxies_are_addresses_or_networks_and_the_error_says_so() {
+    for wrong in [
+        "nginx",
+        "10.0.0.0/33",
+        "10.0.0.1;10.0.0.2",
+        "10.0.0.1:80",
+        "10.0.0.0/8,x",
+        "*",
+        "10.0.0.0/255.0.0.0",
+    ] {
+        for command in ["serve", "check"] {
+            let ended =
+                run(&mut GATEWAY.command(command, &[("STORE", "embedded"), ("TRUSTED_PROXIES", wrong)]));
+            assert_eq!((ended.code, ended.stderr.lines().count()), (2, 1), "{wrong}: {ended:?}");
+            for needed in ["trusted-proxies", "addresses or CIDRs, comma-separated, such as 10.0.0.0/8"] {
+                assert!(ended.stderr.contains(needed), "{wrong}: {ended:?}");
+            }
+        }
+    }
+    for right in ["10.0.0.1", "10.1.2.3/8,192.168.0.0/16", "2001:db8::/32,::1", "::ffff:10.0.0.0/104"] {
+        let ended = run(&mut GATEWAY.command("check", &[("STORE", "embedded"), ("TRUSTED_PROXIES", right)]));
+        assert_eq!(ended.code, 0, "{right}: {ended:?}");
+    }
+}

@@ -137,7 +137,8 @@ impl Checker {
             return None;
         }
         if access.token().lifetime() > self.denylist.retention() {
-            log::error!("session {}: the token outlives the entries of the denylist", access.session());
+            let sid = access.session();
+            log::error!(sid = sid.as_str(); "session {sid}: the token outlives the entries of the denylist");
             return Some(Unknown::OutlivesDenylist);
         }
         self.feed_gap()

@@ -81,7 +81,7 @@ impl Feed {
                     let keys = keys_of(&links, &prefix);
                     feed_reader::subscribe(&links, &keys, denylist.retention(), &*denylist).await;
                 }
-                Err(error) => log::error!("the feed cannot be read: {error}"),
+                Err(error) => log::error!(error:%; "the feed cannot be read: {error}"),
             },
         }
     }

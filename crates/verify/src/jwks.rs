@@ -163,9 +163,9 @@ impl Jwks {
         let url = server_url::without_query(&self.url);
         match failure {
             Some(error) if state.fails(&error.kind()) => {
-                log::warn!("cannot read the JWK Set at {url}, trying on: {error}");
+                log::warn!(url:%, error:%; "cannot read the JWK Set at {url}, trying on: {error}");
             }
-            None if state.works() => log::info!("the JWK Set at {url} is read again"),
+            None if state.works() => log::info!(url:%; "the JWK Set at {url} is read again"),
             _ => {}
         }
     }

@@ -124,7 +124,7 @@ impl SseReader {
             let (is_news, pause) = self.tries.failed(&error);
             if is_news {
                 let url = server_url::without_query(&self.url);
-                log::warn!("the stream of {url} is over, opening it again: {error}");
+                log::warn!(url:%, error:%; "the stream of {url} is over, opening it again: {error}");
             }
             sleep(pause).await;
         }
@@ -142,7 +142,8 @@ impl SseReader {
             if self.take(event, &mut clock)? {
                 deadline = Instant::now() + SILENCE_LIMIT;
                 if self.tries.succeeded() {
-                    log::info!("the stream of {} is open again", server_url::without_query(&self.url));
+                    let url = server_url::without_query(&self.url);
+                    log::info!(url:%; "the stream of {url} is open again");
                 }
             }
         }

@@ -8,6 +8,7 @@ use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 use utoipa::openapi::{OpenApi, RefOr};
 
 use super::super::error::{Challenge, ErrorResponse};
+use super::super::request_id::X_REQUEST_ID;
 use super::super::{form, query, request};
 use super::refusals::{Responses, add, add_header};
 use crate::gateway::service_keys::Role;
@@ -32,6 +33,7 @@ impl Modify for Consequences {
                 let errors = errors.chain(of_the_unknown(path, operation));
                 let errors: Vec<_> = errors.chain(callers.iter().flat_map(Callers::errors)).collect();
                 errors.iter().for_each(|error| add(&mut operation.responses.responses, error));
+                name_the_request(&mut operation.responses.responses);
             }
         }
     }
@@ -121,6 +123,15 @@ fn of_path(operation: &Operation) -> Vec<ErrorResponse> {
         errors.push(ErrorResponse::field("sub", InvalidSubject.to_string()));
     }
     errors
+}
+
+/// Every answer names its request.
+fn name_the_request(responses: &mut Responses) {
+    for answer in responses.values_mut() {
+        if let RefOr::T(answer) = answer {
+            add_header(answer, X_REQUEST_ID.as_str(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        }
+    }
 }
 
 /// Answers of operations with `security` are never cached.

@@ -4,7 +4,13 @@ use std::fmt::Arguments;
 use std::sync::OnceLock;
 
 use log::Level;
+use log::kv::Source;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use token_gateway_core::ascii_json::to_ascii_json;
+
+use super::facts::{self, MEMBERS};
+use super::request_id::RequestId;
 
 /// How log lines look (`LOG_FORMAT`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -21,22 +27,35 @@ pub(super) fn choose(format: LogFormat) -> bool {
     LOG_FORMAT.set(format).is_ok()
 }
 
-/// A line of this moment, with its line end.
-pub(super) fn formed(level: Level, target: &str, message: Arguments<'_>) -> String {
-    let now = jiff::Timestamp::now();
+/// A line of this moment, with its line end. While a request is served, its id is a fact of every line.
+pub(super) fn formed(level: Level, target: &str, message: Arguments<'_>, facts: &dyn Source) -> String {
+    let (now, id) = (jiff::Timestamp::now(), RequestId::current());
     match LOG_FORMAT.get() {
         None | Some(LogFormat::Text) => {
-            format!("{now:.3} {level:5} {target} {}\n", one_line(&message.to_string()))
+            let id = id.map(|id| format!(" request_id={id}")).unwrap_or_default();
+            format!("{now:.3} {level:5} {target} {}{id}\n", one_line(&message.to_string()))
         }
         Some(LogFormat::Json) => {
-            let line = serde_json::json!({
-                "time": format!("{now:.3}"),
-                "level": level.as_str().to_ascii_lowercase(),
-                "target": target,
-                "message": message.to_string(),
-            });
-            format!("{}\n", to_ascii_json(&line))
+            let [time, level_name, target_name, message_name] = MEMBERS.map(str::to_owned);
+            let mut members = vec![
+                (time, format!("{now:.3}").into()),
+                (level_name, level.as_str().to_ascii_lowercase().into()),
+                (target_name, target.into()),
+                (message_name, message.to_string().into()),
+            ];
+            members.extend(facts::facts(facts));
+            members.extend(id.map(|id| ("request_id".to_owned(), id.as_str().into())));
+            format!("{}\n", to_ascii_json(&Object(members)))
         }
+    }
+}
+
+/// Members in their order.
+struct Object(Vec<(String, Value)>);
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
 }
 

@@ -26,8 +26,15 @@ pub fn start(filter: &LogFilter, format: LogFormat) -> io::Result<()> {
     if log_line::choose(format) && logger.try_init().is_ok() {
         std::panic::set_hook(Box::new(log_panic));
         for doubt in filter.doubts_at_start() {
-            let line = log_line::formed(Level::Warn, LOG_TARGET, format_args!("RUST_LOG: {doubt}"));
-            writer::push(Rank::Warning, line);
+            writer::push(
+                Rank::Warning,
+                log_line::formed(
+                    Level::Warn,
+                    LOG_TARGET,
+                    format_args!("RUST_LOG: {doubt}"),
+                    &("setting", "RUST_LOG"),
+                ),
+            );
         }
     }
     Ok(()) // a second start in one process, as in tests, changes nothing
@@ -36,7 +43,8 @@ pub fn start(filter: &LogFilter, format: LogFormat) -> io::Result<()> {
 /// Hands a line to the writing thread, with its rank. Nothing is left for the logger's own output.
 fn hand_on(_: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     if record.level() <= Level::Warn || is_ours(record.target()) {
-        let line = log_line::formed(record.level(), record.target(), *record.args());
+        let (level, target, message) = (record.level(), record.target(), *record.args());
+        let line = log_line::formed(level, target, message, record.key_values());
         writer::push(rank_of(record), line);
     }
     Ok(())
@@ -54,7 +62,16 @@ fn rank_of(record: &Record<'_>) -> Rank {
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let (text, trace) = (panic.to_string().replace('\n', " "), Backtrace::capture());
     let trace = if trace.status() == BacktraceStatus::Captured { trace.to_string() } else { String::new() };
+    let location = panic.location().map(ToString::to_string);
     for line in std::iter::once(text.as_str()).chain(trace.lines()) {
-        writer::push(Rank::Alarm, log_line::formed(Level::Error, "panic", format_args!("{line}")));
+        writer::push(
+            Rank::Alarm,
+            log_line::formed(
+                Level::Error,
+                "panic",
+                format_args!("{line}"),
+                &("location", location.as_deref()),
+            ),
+        );
     }
 }

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use log::Level;
+use log::kv::ToValue;
 use prometheus_client::metrics::counter::Counter;
 
 use super::backlog::{Backlog, Batch, Dropped, Rank};
@@ -115,14 +116,17 @@ fn take() -> (Batch, Option<Dropped>) {
 fn text_of(batch: Batch, dropped: Option<Dropped>) -> String {
     let mut text = batch.into_text();
     if let Some(Dropped { lines, alarms, since }) = dropped {
-        let report = match alarms {
-            0 => format!("{lines} log lines dropped since {since:.3}: standard error was not read in time"),
-            _ => format!(
-                "{lines} log lines dropped since {since:.3}, {alarms} alarms among them: standard error was \
-                 not read in time"
+        let among = if alarms > 0 { format!(", {alarms} alarms among them") } else { String::new() };
+        let since = format!("{since:.3}");
+        text += &log_line::formed(
+            Level::Warn,
+            LOG_TARGET,
+            format_args!(
+                "{lines} log lines dropped since {since}{among}: standard error was not read in time"
             ),
-        };
-        text += &log_line::formed(Level::Warn, LOG_TARGET, format_args!("{report}"));
+            &[("lines", lines.to_value()), ("alarms", alarms.to_value()), ("since", since.to_value())]
+                .as_slice(),
+        );
     }
     text
 }
