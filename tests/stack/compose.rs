@@ -291,6 +291,15 @@ fn nginx_asks_the_gateways_where_they_are() {
     }
 }
 
+/// nginx names the address of its client, and nobody else is believed.
+#[test]
+fn the_gateways_trust_nginx_and_nobody_else() {
+    let nginx = text_of(&service("nginx")["networks"]["nodes"]["ipv4_address"]);
+    for gateway in GATEWAYS {
+        assert_eq!(service(gateway)["environment"]["TRUSTED_PROXIES"], nginx, "{gateway}");
+    }
+}
+
 #[test]
 fn nginx_is_given_every_name_that_its_templates_hold() {
     let template = text_in("ops/nginx/nginx.conf.template") + &text_in("ops/nginx/errors.conf.template");

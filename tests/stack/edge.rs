@@ -9,7 +9,8 @@ use token_gateway_testkit::api::{Answer, decided, fresh_key};
 use token_gateway_testkit::service_key::WEB;
 use token_gateway_testkit::wait_for;
 
-use super::parts::Stack;
+use super::nginx::Nginx;
+use super::parts::{Stack, Store, gateway_with};
 
 /// Sends a head as it is; an HTTP library would tidy it up. Returns the status, and the rest of the answer.
 fn raw(address: &str, head: &str) -> (u16, String) {
@@ -159,4 +160,52 @@ async fn a_cookie_of_thirty_kilobytes_and_eighty_headers_reach_the_gateway() {
     let many = || (0..80).fold(request(), |it, n| it.header(format!("X-Many-{n}"), "v".repeat(300)));
     let cookie = "c".repeat(6_000);
     assert_eq!(decided(|| internal.send(many().header("Cookie", &cookie))).await.status, 200);
+}
+
+/// Also where nginx itself answers. A client cannot choose the id.
+#[tokio::test]
+async fn one_id_names_a_request_in_the_logs_of_nginx_and_of_the_node_and_in_its_answer() {
+    let stack = Stack::start();
+    let public = stack.nginx.public();
+    let mut ids = Vec::new();
+    for (path, is_passed_on) in [("/oauth/token", true), ("/nowhere", false), ("/oauth/revoke", true)] {
+        let request = public.raw_form(path, "a=b").header("X-Request-Id", "chosen-by-the-client");
+        let answer = public.send(request).await;
+        let id = answer.header("x-request-id").unwrap_or_else(|| panic!("{answer:?}")).to_owned();
+        assert!(id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
+        wait_for("nginx writes it down", Duration::from_secs(5), || {
+            let log = stack.nginx.log();
+            log.lines().any(|line| line.contains(path) && line.ends_with(&id)).then_some(())
+        });
+        if is_passed_on {
+            wait_for("the node writes it down", Duration::from_secs(5), || {
+                let met =
+                    stack.met(0, &format!("request_id={id}")) + stack.met(1, &format!("request_id={id}"));
+                (met == 1).then_some(())
+            });
+        }
+        ids.push(id);
+    }
+    assert!(!stack.nginx.log().contains("chosen-by-the-client"), "{}", stack.nginx.log());
+    assert!(ids[0] != ids[1] && ids[1] != ids[2], "{ids:?}");
+}
+
+#[tokio::test]
+async fn the_alarm_of_a_theft_shows_the_address_that_nginx_has_seen() {
+    let store = Store::start();
+    let node = gateway_with(&store, "127.0.0.1:0", &[("TRUSTED_PROXIES", "127.0.0.1")]);
+    let nginx = Nginx::before([node.address(); 2], "100000r/s");
+    let tokens = nginx.internal().login("alice").await;
+    nginx.public().refresh(&tokens.refresh).await.tokens();
+    let thief = reqwest::Client::builder().local_address(std::net::IpAddr::from([127, 0, 0, 66]));
+    let thief = thief.no_proxy().build().expect("a client");
+    let url = format!("http://{}/oauth/token", nginx.public_address());
+    let form = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh.as_str())];
+    let body = form.map(|(name, value)| format!("{name}={value}")).join("&");
+    let request = thief.post(url).header("X-Forwarded-For", "192.0.2.1").body(body);
+    let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+    let answer = request.header("User-Agent", "Thief/1.0").send().await.expect("an answer");
+    assert_eq!(answer.status(), 400);
+    let said = "from 127.0.0.66 (\"Thief/1.0\"), client ";
+    wait_for("the alarm", Duration::from_secs(5), || node.log().contains(said).then_some(()));
 }

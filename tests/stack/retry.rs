@@ -87,8 +87,11 @@ async fn a_refresh_without_a_key_is_repeated_as_the_same_attempt_and_nobody_is_a
         let next = api.send(api.refresh_request(&tokens.refresh)).await.tokens();
         assert_eq!(one.public().refresh(&next.refresh).await.tokens().session, tokens.session);
         let requests = parts.dying.requests();
-        let key = header(requests.last().expect("it was asked"), "Idempotency-Key").expect("nginx gives one");
+        let request = requests.last().expect("it was asked");
+        let given = |name| header(request, name).unwrap_or_else(|| panic!("nginx gives no {name}"));
+        let (key, id) = (given("Idempotency-Key"), given("X-Request-Id"));
         assert_eq!(key.len(), 32);
+        assert!(!id.contains(key), "an id stands in logs, and a key is as secret as a token");
     }
 }
 
