@@ -1,5 +1,7 @@
 //! The facts of a log line as members of its JSON object.
 
+use std::borrow::Cow;
+
 use log::kv::{self, Key, Source, VisitSource, VisitValue};
 use serde_json::Value;
 
@@ -7,13 +9,13 @@ use serde_json::Value;
 pub(super) const MEMBERS: [&str; 4] = ["time", "level", "target", "message"];
 
 /// The facts in their order. A fact without a value is left out.
-pub(super) fn facts(source: &dyn Source) -> Vec<(String, Value)> {
+pub(super) fn facts(source: &dyn Source) -> Vec<(Cow<'static, str>, Value)> {
     let mut facts = Facts(Vec::new());
     source.visit(&mut facts).expect("no visit fails");
     facts.0
 }
 
-struct Facts(Vec<(String, Value)>);
+struct Facts(Vec<(Cow<'static, str>, Value)>);
 
 impl<'kvs> VisitSource<'kvs> for Facts {
     fn visit_pair(&mut self, key: Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
@@ -24,7 +26,7 @@ impl<'kvs> VisitSource<'kvs> for Facts {
             name.push('_');
         }
         if !fact.0.is_null() {
-            self.0.push((name, fact.0));
+            self.0.push((name.into(), fact.0));
         }
         Ok(())
     }

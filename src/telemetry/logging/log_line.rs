@@ -1,5 +1,6 @@
 //! The form of a log line.
 
+use std::borrow::Cow;
 use std::fmt::Arguments;
 use std::sync::OnceLock;
 
@@ -36,7 +37,7 @@ pub(super) fn formed(level: Level, target: &str, message: Arguments<'_>, facts: 
             format!("{now:.3} {level:5} {target} {}{id}\n", one_line(&message.to_string()))
         }
         Some(LogFormat::Json) => {
-            let [time, level_name, target_name, message_name] = MEMBERS.map(str::to_owned);
+            let [time, level_name, target_name, message_name] = MEMBERS.map(Cow::Borrowed);
             let mut members = vec![
                 (time, format!("{now:.3}").into()),
                 (level_name, level.as_str().to_ascii_lowercase().into()),
@@ -44,14 +45,14 @@ pub(super) fn formed(level: Level, target: &str, message: Arguments<'_>, facts: 
                 (message_name, message.to_string().into()),
             ];
             members.extend(facts::facts(facts));
-            members.extend(id.map(|id| ("request_id".to_owned(), id.as_str().into())));
+            members.extend(id.map(|id| ("request_id".into(), id.as_str().into())));
             format!("{}\n", to_ascii_json(&Object(members)))
         }
     }
 }
 
 /// Members in their order.
-struct Object(Vec<(String, Value)>);
+struct Object(Vec<(Cow<'static, str>, Value)>);
 
 impl Serialize for Object {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
