@@ -21,6 +21,7 @@
 
 mod answer;
 mod arrival;
+mod client;
 mod credentials;
 mod docs;
 pub mod error;

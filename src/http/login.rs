@@ -1,18 +1,14 @@
 //! `POST /v1/sessions`: a login service has authenticated a user.
 
-use std::net::IpAddr;
-
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
-use token_gateway_core::ascii_json::to_ascii_json;
 use utoipa::ToSchema;
-use utoipa::openapi::Schema;
-use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type};
 
 use super::arrival::Arrived;
+use super::client::Client;
 use super::error::ErrorResponse;
 use super::query::Query;
 use super::request::{self, Object};
@@ -23,10 +19,7 @@ use crate::gateway::service_keys::Role;
 use crate::token::session_claims::{InvalidClaims, SessionClaims};
 use crate::view::schema;
 
-/// The user agent is cut at this many bytes.
-const MAX_USER_AGENT_LEN: usize = 256;
-
-/// Longest label, client id and audience, in bytes.
+/// Longest client id and audience, in bytes.
 const MAX_IDENTIFIER_LEN: usize = 255;
 
 /// Scope tokens, one space between (RFC 6749 section 3.3); an empty one counts as absent.
@@ -60,31 +53,6 @@ pub struct LoginBody {
     /// `aud` of the access tokens, `AUDIENCE` unless given; never the issuer.
     #[schema(pattern = "^[ -~]*$", max_length = 255)]
     aud: Option<String>,
-}
-
-/// The device, as the login service saw it.
-#[derive(Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Client {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = ip)]
-    ip: Option<IpAddr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    /// Cut at 256 bytes.
-    user_agent: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 255)]
-    label: Option<String>,
-}
-
-fn ip() -> Schema {
-    let address = |format| {
-        let format = Some(SchemaFormat::KnownFormat(format));
-        ObjectBuilder::new().schema_type(Type::String).format(format)
-    };
-    let nothing = ObjectBuilder::new().schema_type(Type::Null);
-    let (v4, v6) = (address(KnownFormat::Ipv4), address(KnownFormat::Ipv6));
-    AnyOfBuilder::new().item(nothing).item(v4).item(v6).build().into()
 }
 
 /// Issue the tokens of a new session
@@ -134,7 +102,7 @@ pub fn login(body: LoginBody, service: &str, issuer: &str) -> Result<Login, Erro
     Ok(Login {
         subject,
         claims: body.claims.map(|stated| claims(&stated)).transpose()?.unwrap_or_default(),
-        client: body.client.map(|Object(stated)| client(stated)).transpose()?.unwrap_or_default(),
+        client: body.client.map(|Object(client)| client.stored()).unwrap_or_default(),
         client_id,
         scope,
         audience,
@@ -153,18 +121,6 @@ pub fn claims(claims: &RawValue) -> Result<SessionClaims, ErrorResponse> {
             ErrorResponse::field("claims", error.to_string())
         }
     })
-}
-
-/// The device as stored: JSON in printable ASCII, or nothing.
-fn client(mut client: Client) -> Result<String, ErrorResponse> {
-    if client.label.as_ref().is_some_and(|label| label.len() > MAX_IDENTIFIER_LEN) {
-        return Err(ErrorResponse::field("client.label", "may have at most 255 bytes"));
-    }
-    if let Some(user_agent) = &mut client.user_agent {
-        user_agent.truncate(user_agent.floor_char_boundary(MAX_USER_AGENT_LEN));
-    }
-    let stored = to_ascii_json(&client);
-    Ok(if stored == "{}" { String::new() } else { stored })
 }
 
 /// Visible ASCII and the space: RFC 6749 appendix A.1 allows these in a client id, and an audience needs no others.

@@ -18,7 +18,7 @@ use self::consequences::Consequences;
 use self::schemes::Schemes;
 use super::request::JSON_MEDIA_TYPE;
 use super::{
-    docs, error, health, introspection_endpoint, login, me, metadata, request, revocation_endpoint,
+    client, docs, error, health, introspection_endpoint, login, me, metadata, request, revocation_endpoint,
     revocations, token_endpoint, users, verify_endpoint,
 };
 
@@ -66,7 +66,7 @@ static OPENAPI_DOCUMENT: LazyLock<Bytes> =
         docs::page,
         docs::asset,
     ),
-    components(schemas(error::ErrorBody, revocations::EndedEventSchema, login::Client, request::AnySession)),
+    components(schemas(error::ErrorBody, revocations::EndedEventSchema, client::Client, request::AnySession)),
     modifiers(&Schemes, &Consequences, &Bodiless),
 )]
 pub struct Document;

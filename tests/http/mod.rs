@@ -4,6 +4,7 @@ mod access_token_ids;
 mod audiences;
 mod clients;
 pub mod craft;
+mod devices;
 mod docs;
 mod health;
 mod introspect;
