@@ -21,6 +21,7 @@
 
 mod answer;
 mod arrival;
+mod audience;
 mod client;
 mod credentials;
 mod docs;

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::arrival::Arrived;
+use super::audience::Audience;
 use super::client::Client;
 use super::error::ErrorResponse;
 use super::query::Query;
@@ -34,7 +35,7 @@ const MAX_SCOPE_LEN: usize = 1024;
 /// A login: its subject, claims and device.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = Login, example = json!({"sub": "alice", "claims": {"role": "admin"}, "client": {"ip": "192.0.2.1", "user_agent": "Example/1.0"}}))]
+#[schema(as = Login, example = json!({"sub": "alice", "claims": {"roles": ["admin"]}, "client": {"ip": "192.0.2.1", "user_agent": "Example/1.0"}}))]
 pub struct LoginBody {
     #[schema(value_type = schema::SubjectSchema)]
     sub: String,
@@ -51,8 +52,8 @@ pub struct LoginBody {
     #[schema(value_type = Option<Scope>)]
     scope: Option<String>,
     /// `aud` of the access tokens, `AUDIENCE` unless given; never the issuer.
-    #[schema(pattern = "^[ -~]*$", max_length = 255)]
-    aud: Option<String>,
+    #[schema(schema_with = Audience::schema)]
+    aud: Option<Audience>,
 }
 
 /// Issue the tokens of a new session
@@ -83,7 +84,7 @@ pub async fn issue(
 
 pub fn login(body: LoginBody, service: &str, issuer: &str) -> Result<Login, ErrorResponse> {
     let subject = body.sub.try_into().map_err(|error| ErrorResponse::field("sub", format!("{error}")))?;
-    let audience = body.aud.filter(|aud| !aud.is_empty());
+    let audience = body.aud.map(Audience::one).transpose()?.filter(|aud| !aud.is_empty());
     if let Some(aud) = &audience {
         check_identifier("aud", aud)?;
         if aud == issuer {
