@@ -5,7 +5,7 @@ use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{Attempt, Reason};
 use token_gateway_core::token::RefreshToken;
 
-use super::{Deadline, Gateway, GatewayError, GrantRefusal, Issued, Verdict};
+use super::{Deadline, Gateway, GatewayError, GrantRefusal, Issued, Verdict, is_another};
 use crate::store::{Rotated, Rotation, StoreError, Successor};
 use crate::telemetry::logging::THEFT_LOG_TARGET;
 use crate::telemetry::metrics::{Operation, RefreshOutcome};
@@ -14,8 +14,8 @@ use crate::token::Grant;
 /// A request for RFC 6749 section 6.
 pub struct Refresh<'a> {
     pub token: &'a str,
-    /// The client, where it names itself.
-    pub client_id: Option<&'a str>,
+    /// The client ids that the client may mean; empty where it does not name itself.
+    pub client_ids: &'a [String],
     /// A narrower scope for the access token.
     pub scope: Option<&'a str>,
     pub attempt: Attempt,
@@ -90,7 +90,7 @@ impl Gateway {
             Ok(token) => token,
             Err(refusal) => return Ok(Err(GrantRefusal::Token(refusal))),
         };
-        if request.client_id.is_some_and(|client| client != token.client_id) {
+        if is_another(request.client_ids, &token.client_id) {
             return Ok(Err(GrantRefusal::Client));
         }
         Ok(narrowed(request.scope, token.scope.as_deref()).map(|scope| (token, scope)))

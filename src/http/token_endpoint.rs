@@ -90,7 +90,7 @@ pub async fn refresh(
     let body = request::body(&http, payload, form::MEDIA_TYPE).await?;
     let text = form::text(&body);
     let form = Form::read(&http, &text)?;
-    let client = credentials::client(&http, &form, &gateway.services)?;
+    let client_ids = credentials::client(&http, &form, &gateway.services)?;
     if form.required("grant_type")? != "refresh_token" {
         return Err(ErrorResponse::GrantType);
     }
@@ -102,7 +102,7 @@ pub async fn refresh(
         .map_err(|_| ErrorResponse::Grant(GrantRefusal::Scope))?;
     let refresh = Refresh {
         token: form.required("refresh_token")?,
-        client_id: client.as_deref(),
+        client_ids: &client_ids,
         scope,
         attempt: request::attempt(&http)?,
     };
