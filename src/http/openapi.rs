@@ -67,7 +67,7 @@ static OPENAPI_DOCUMENT: LazyLock<Bytes> =
         docs::asset,
     ),
     components(schemas(error::ErrorBody, revocations::EndedEventSchema, client::Client, request::AnySession)),
-    modifiers(&Schemes, &Consequences, &Bodiless),
+    modifiers(&Schemes, &WithHead, &Consequences, &Bodiless),
 )]
 pub struct Document;
 
@@ -93,7 +93,18 @@ pub async fn document() -> HttpResponse {
         .body(OPENAPI_DOCUMENT.clone())
 }
 
-/// `HEAD` is answered as `GET` is, without a body.
+/// `HEAD` is answered wherever `GET` is.
+struct WithHead;
+
+impl utoipa::Modify for WithHead {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        for (_, item) in api.paths.paths.iter_mut().filter(|(path, _)| *path != consequences::ANY_METHOD) {
+            item.head = item.get.clone();
+        }
+    }
+}
+
+/// The answer to `HEAD` is that to `GET`, without its body.
 struct Bodiless;
 
 impl utoipa::Modify for Bodiless {

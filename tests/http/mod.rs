@@ -6,6 +6,7 @@ mod clients;
 pub mod craft;
 mod devices;
 mod docs;
+mod heads;
 mod health;
 mod introspect;
 mod jwt;

@@ -249,7 +249,7 @@ async fn only_a_service_may_ask_and_an_access_token_will_not_do() {
         }
         let answer = api.send(api.service(Method::POST, path)).await;
         answer.expect_error(405, "invalid_request");
-        assert_eq!(answer.header("allow"), Some("GET, PATCH, DELETE"));
+        assert_eq!(answer.header("allow"), Some("GET, HEAD, PATCH, DELETE"));
     }
     assert_eq!(api.refresh(&tokens.refresh).await.status, 200);
 }
