@@ -16,6 +16,7 @@ mod me;
 mod metadata;
 mod numbers;
 mod openapi;
+mod pages;
 mod parameters;
 mod revocations;
 mod revoke;
