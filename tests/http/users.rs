@@ -56,6 +56,27 @@ async fn a_live_session_shows_its_state_and_claims() {
     assert!(!answer.text.contains(claims(&tokens.refresh)["jti"].as_str().unwrap()), "{shown}");
 }
 
+/// A claim that is left out would otherwise outlive its withdrawal. README and the document warn of it.
+#[tokio::test]
+async fn a_patch_replaces_all_claims_and_pages_say_so() {
+    const README: &str = include_str!("../../README.md");
+    assert!(README.contains("A `PATCH` replaces all claims"), "README");
+    let gateway = GATEWAY.embedded();
+    let api = gateway.api();
+    let document = api.send(api.request(Method::GET, "/openapi.json")).await.json();
+    for path in ["/v1/users/{sub}/sessions", "/v1/users/{sub}/sessions/{sid}"] {
+        let description = document["paths"][path]["patch"]["description"].as_str().unwrap_or_default();
+        assert!(description.contains("claims that it leaves out are gone"), "{path}: {description}");
+        let tokens =
+            api.issue(&json!({"sub": "alice", "claims": {"roles": ["admin"], "team": 7}})).await.tokens();
+        let path = path.replace("{sub}", "alice").replace("{sid}", &tokens.session);
+        let patch = api.service(Method::PATCH, &path).json(&json!({"claims": {"roles": ["guest"]}}));
+        assert_eq!(api.send(patch).await.status, 200);
+        let access = claims(&api.refresh(&tokens.refresh).await.tokens().access);
+        assert_eq!((&access["roles"], access.get("team")), (&json!(["guest"]), None), "{access}");
+    }
+}
+
 #[tokio::test]
 async fn an_ended_session_shows_state_reason_and_when() {
     let gateway = GATEWAY.embedded();
