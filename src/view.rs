@@ -100,7 +100,7 @@ pub enum Session {
     "client": {"ip": "192.0.2.1", "user_agent": "Example/1.0"},
     "client_id": "web",
     "state": "live",
-    "claims": {"role": "admin"}
+    "claims": {"roles": ["admin"]}
 }))]
 pub struct LiveSession {
     #[serde(flatten)]
