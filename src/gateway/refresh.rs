@@ -18,6 +18,8 @@ pub struct Refresh<'a> {
     pub client_ids: &'a [String],
     /// A narrower scope for the access token.
     pub scope: Option<&'a str>,
+    /// The device as a service describes it: a JSON object, or empty.
+    pub client: &'a str,
     pub attempt: Attempt,
 }
 
@@ -132,6 +134,7 @@ impl Gateway {
             generation: token.generation,
             successor: token.jti.successor(&request.attempt),
             sent_at: Moment::Local(deadline.arrived),
+            client: request.client,
             accuse: false,
         };
         let (mut rotated, session) = (self.store.rotate(&rotation).await?, token.jti.session());

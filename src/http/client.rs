@@ -23,7 +23,7 @@ const MAX_LABEL_LEN: usize = 255;
 /// bytes of `hash-max-listpack-value`: beyond these, Redis turns the whole record into a table.
 const MAX_ESCAPED_LEN: usize = 960;
 
-/// The device, as the login service saw it. It describes, and decides nothing.
+/// The device, as a service saw it: at the login, or at a refresh. It describes, and decides nothing.
 #[derive(Derived, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Client {
@@ -58,6 +58,8 @@ struct Text<const MAX_LEN: usize>(String);
 impl<'de, const MAX_LEN: usize> Deserialize<'de> for Text<MAX_LEN> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut text = Sent::deserialize(deserializer)?.0;
+        // A form's reader has put U+FFFD in the place of a broken character already.
+        text.truncate(text.trim_end_matches(char::REPLACEMENT_CHARACTER).len());
         text.truncate(text.floor_char_boundary(MAX_LEN));
         while to_ascii_json(&text).len() > MAX_ESCAPED_LEN {
             text.pop();
@@ -202,6 +204,7 @@ mod tests {
             (b"\"a\xe2\x82\"", "a"),
             (b"\"a\xe2\x82 b\xeb\"", "a\u{fffd} b"),
             (b"\"\xf0\x9f\"", ""),
+            ("\"a\u{fffd}b\u{fffd}\"".as_bytes(), "a\u{fffd}b"),
         ] {
             let client = [br#"{"user_agent":"#, sent, b"}"].concat();
             assert_eq!(stored(&client)["user_agent"], kept, "{}", client.escape_ascii());

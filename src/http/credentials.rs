@@ -89,26 +89,39 @@ fn authorized<'a>(
     found.map(Some).ok_or(ErrorResponse::Service(challenge))
 }
 
+/// The client of a refresh or a revocation.
+pub struct Caller {
+    /// All client ids that its name may stand for; none where it has no name.
+    pub client_ids: Vec<String>,
+    /// Whether it is a service, by its key.
+    pub is_service: bool,
+}
+
+impl Caller {
+    fn service(service: &Service) -> Self {
+        Self { client_ids: vec![service.name.clone()], is_service: true }
+    }
+
+    fn public(client_ids: Vec<String>) -> Self {
+        Self { client_ids, is_service: false }
+    }
+}
+
 /// The client of a refresh or a revocation, where it names itself: by the header, by `client_id` and `client_secret` in
 /// the body, or by a name alone, as public clients do (RFC 6749 sections 2.3.1 and 3.2.1). Such a name stands in
 /// `client_id`, or in the header with an empty password. A stray Bearer in the header counts as none: it must not keep a
 /// logout from its session.
-///
-/// Returns all client ids that the name may stand for. None means a client without a name.
-pub fn client(http: &HttpRequest, form: &Form<'_>, keys: &ServiceKeys) -> Result<Vec<String>, ErrorResponse> {
+pub fn client(http: &HttpRequest, form: &Form<'_>, keys: &ServiceKeys) -> Result<Caller, ErrorResponse> {
     let header = match credentials(http)? {
         Credentials::Bearer(value) if is_stray(value) && keys.find(value).is_none() => Credentials::None,
         Credentials::Basic { name, key } if name.is_empty() && key.is_empty() => Credentials::None,
-        Credentials::Basic { name, key } if key.is_empty() => return public(name, form),
+        Credentials::Basic { name, key } if key.is_empty() => {
+            return public(name, form).map(Caller::public);
+        }
         header => header,
     };
-    let service = authenticated(header, form, keys)?;
-    Ok(service
-        .map(|service| &*service.name)
-        .or_else(|| form.get("client_id"))
-        .map(str::to_owned)
-        .into_iter()
-        .collect())
+    let named = || Caller::public(form.get("client_id").map(str::to_owned).into_iter().collect());
+    Ok(authenticated(header, form, keys)?.map_or_else(named, Caller::service))
 }
 
 /// A public client that names itself in the header, as it stands or form-encoded. The body may only repeat the name.

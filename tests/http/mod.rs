@@ -18,6 +18,7 @@ mod numbers;
 mod openapi;
 mod pages;
 mod parameters;
+mod refresh_client;
 mod revocations;
 mod revoke;
 mod rotation;

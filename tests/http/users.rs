@@ -52,7 +52,7 @@ async fn a_live_session_shows_its_state_and_claims() {
     let shown = answer.json();
     assert_eq!((answer.status.as_u16(), &shown["state"], &shown["claims"]), (200, &json!("live"), &carried));
     assert_eq!((&shown["session_id"], &shown["generation"]), (&json!(tokens.session), &json!(0)));
-    assert_eq!(shown.as_object().unwrap().len(), 10, "{shown}");
+    assert_eq!(shown.as_object().unwrap().len(), 11, "{shown}");
     assert!(!answer.text.contains(claims(&tokens.refresh)["jti"].as_str().unwrap()), "{shown}");
 }
 
