@@ -112,7 +112,8 @@ pub struct Flags {
     /// higher one extends none
     #[arg(long, env = "SESSION_MAX_AGE_SECONDS", default_value_t = 7_776_000, value_parser = clap::value_parser!(u64).range(0..=MAX_LIFETIME_SECONDS))]
     session_max_age_seconds: u64,
-    /// Seconds (0-60) for which a superseded refresh token still gets the same successor; a thief who comes within them is not seen
+    /// Seconds (0-60) after a rotation in which the token just superseded gets the same successor, too, until that is used; a
+    /// thief who comes within them is not seen
     #[arg(long, env = "REFRESH_GRACE_SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=60))]
     refresh_grace_seconds: u64,
     /// The sessions that end when a superseded refresh token comes back

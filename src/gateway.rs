@@ -104,6 +104,11 @@ pub enum GrantRefusal {
     Reused,
 }
 
+/// Whether a client that may mean one of these names is another than the token's. A client without a name is not.
+fn is_another(client_ids: &[String], issued_to: &str) -> bool {
+    !client_ids.is_empty() && client_ids.iter().all(|client_id| client_id != issued_to)
+}
+
 /// The answer to a login or a refresh.
 pub struct Issued {
     pub pair: Pair,

@@ -4,8 +4,9 @@
 //!
 //! Write the handler in the file of its resource, add a line to `PUBLIC_ROUTES`, and a test under `tests/http`. A handler
 //! reads its input with `request`, asks [`Gateway`](crate::gateway::Gateway), and answers with `answer`. Status codes
-//! of errors belong into [`error`] alone. Below `/v1`, `query` refuses unknown parameters right after the caller's
-//! credentials were read; a test of `openapi` fails where a handler does not ask it.
+//! of errors belong into [`error`] alone, and each error into docs/errors.md. A route that reads is `read()`, so that it
+//! answers HEAD, too. Below `/v1`, `query` refuses unknown parameters right after the caller's credentials were read; a
+//! test of `openapi` fails where a handler does not ask it.
 //!
 //! Then document the endpoint. A test of `openapi` fails until this is done:
 //!
@@ -21,6 +22,8 @@
 
 mod answer;
 mod arrival;
+mod audience;
+mod client;
 mod client_address;
 mod credentials;
 mod docs;
@@ -45,9 +48,9 @@ mod token_endpoint;
 mod users;
 mod verify_endpoint;
 
-use actix_web::Resource;
 use actix_web::dev::HttpServiceFactory;
-use actix_web::web::{ServiceConfig, delete, get, head, patch, post, resource, scope, to};
+use actix_web::web::{ServiceConfig, delete, patch, post, resource, route, scope, to};
+use actix_web::{Resource, guard};
 use url::Url;
 
 pub use arrival::EventLoopLag;
@@ -56,39 +59,40 @@ pub use health::Lifecycle;
 
 use self::error::ErrorResponse;
 
+/// `HEAD` is answered wherever `GET` is (RFC 9110 section 9.1). The server leaves out the body.
+fn read() -> actix_web::Route {
+    route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
 /// The routes of the public listener.
 const PUBLIC_ROUTES: &[Route] = &[
     at("/oauth/token", "POST", |r| r.route(post().to(token_endpoint::refresh))),
     at("/oauth/revoke", "POST", |r| r.route(post().to(revocation_endpoint::revoke))),
     at("/oauth/introspect", "POST", |r| r.route(post().to(introspection_endpoint::introspect))),
-    at(metadata::AUTHORIZATION_SERVER, "GET, HEAD", |r| {
-        r.route(get().to(metadata::authorization_server)).route(head().to(metadata::authorization_server))
-    }),
-    at(metadata::OPENID_CONFIGURATION, "GET, HEAD", |r| {
-        r.route(get().to(metadata::openid_configuration)).route(head().to(metadata::openid_configuration))
-    }),
-    at(metadata::JWKS_PATH, "GET, HEAD", |r| {
-        r.route(get().to(metadata::jwks)).route(head().to(metadata::jwks))
-    }),
+    at(metadata::AUTHORIZATION_SERVER, "GET, HEAD", |r| r.route(read().to(metadata::authorization_server))),
+    at(metadata::OPENID_CONFIGURATION, "GET, HEAD", |r| r.route(read().to(metadata::openid_configuration))),
+    at(metadata::JWKS_PATH, "GET, HEAD", |r| r.route(read().to(metadata::jwks))),
     at("/v1/sessions", "POST", |r| r.route(post().to(login::issue))),
-    at("/v1/me/sessions", "GET, DELETE", |r| r.route(get().to(me::list)).route(delete().to(me::end_all))),
+    at("/v1/me/sessions", "GET, HEAD, DELETE", |r| {
+        r.route(read().to(me::list)).route(delete().to(me::end_all))
+    }),
     at("/v1/me/sessions/{sid}", "DELETE", |r| r.route(delete().to(me::end_one))),
-    at("/v1/users/{sub}/sessions", "GET, PATCH, DELETE", |r| {
-        r.route(get().to(users::list))
+    at("/v1/users/{sub}/sessions", "GET, HEAD, PATCH, DELETE", |r| {
+        r.route(read().to(users::list))
             .route(patch().to(users::set_claims_of_all))
             .route(delete().to(users::end_all))
     }),
-    at("/v1/users/{sub}/sessions/{sid}", "GET, PATCH, DELETE", |r| {
-        r.route(get().to(users::get)).route(patch().to(users::set_claims)).route(delete().to(users::end_one))
+    at("/v1/users/{sub}/sessions/{sid}", "GET, HEAD, PATCH, DELETE", |r| {
+        r.route(read().to(users::get)).route(patch().to(users::set_claims)).route(delete().to(users::end_one))
     }),
-    at("/v1/revocations", "GET", |r| r.route(get().to(revocations::stream))),
+    at("/v1/revocations", "GET, HEAD", |r| r.route(read().to(revocations::stream))),
     at("/verify", ANY_METHOD, |r| r.to(verify_endpoint::verify)),
     LIVEZ_ROUTE,
-    at("/readyz", "GET, HEAD", |r| r.route(get().to(health::ready)).route(head().to(health::ready))),
-    at("/openapi.json", "GET", |r| r.route(get().to(openapi::document))),
-    at("/docs", "GET", |r| r.route(get().to(docs::entrance))),
-    at("/docs/", "GET", |r| r.route(get().to(docs::page))),
-    at("/docs/{asset}", "GET", |r| r.route(get().to(docs::asset))),
+    at("/readyz", "GET, HEAD", |r| r.route(read().to(health::ready))),
+    at("/openapi.json", "GET, HEAD", |r| r.route(read().to(openapi::document))),
+    at("/docs", "GET, HEAD", |r| r.route(read().to(docs::entrance))),
+    at("/docs/", "GET, HEAD", |r| r.route(read().to(docs::page))),
+    at("/docs/{asset}", "GET, HEAD", |r| r.route(read().to(docs::asset))),
 ];
 
 /// For proxies such as Envoy: they append the path of the request in question.
@@ -96,15 +100,12 @@ const VERIFY_BELOW_ROUTE: Route = at("/verify/{path}*", ANY_METHOD, |r| r.to(ver
 
 /// The routes of the admin listener.
 const ADMIN_ROUTES: &[Route] = &[
-    at("/metrics", "GET", |r| r.route(get().to(health::metrics))),
+    at("/metrics", "GET, HEAD", |r| r.route(read().to(health::metrics))),
     LIVEZ_ROUTE,
-    at("/readyz", "GET, HEAD", |r| {
-        r.route(get().to(health::ready_in_full)).route(head().to(health::ready_in_full))
-    }),
+    at("/readyz", "GET, HEAD", |r| r.route(read().to(health::ready_in_full))),
 ];
 
-const LIVEZ_ROUTE: Route =
-    at("/livez", "GET, HEAD", |r| r.route(get().to(health::live)).route(head().to(health::live)));
+const LIVEZ_ROUTE: Route = at("/livez", "GET, HEAD", |r| r.route(read().to(health::live)));
 
 /// Registers the routes of the public listener, for a gateway with this issuer.
 ///

@@ -122,6 +122,9 @@ pub struct Rotation<'a> {
     pub successor: Jti,
     /// When the request arrived. A lower bound of this moment on the store's clock decides.
     pub sent_at: Moment,
+    /// The device as a service describes it: a JSON object, or empty. Where the session moves on, it becomes the last
+    /// client; an empty one leaves the last client alone. Printable ASCII.
+    pub client: &'a str,
     /// Whether a superseded token ends sessions. If not, the answer is [`Rotated::Suspect`], and nothing is written.
     pub accuse: bool,
 }

@@ -56,7 +56,7 @@ pub struct ListedSession {
     pub absolute_expires_at: Option<String>,
     /// How often the session has been rotated.
     pub generation: u64,
-    #[schema(schema_with = client)]
+    #[schema(schema_with = last_client)]
     pub client: Value,
     pub client_id: String,
     /// Whether it is the caller's own; only on `/v1/me`.
@@ -100,7 +100,8 @@ pub enum Session {
     "client": {"ip": "192.0.2.1", "user_agent": "Example/1.0"},
     "client_id": "web",
     "state": "live",
-    "claims": {"role": "admin"}
+    "claims": {"roles": ["admin"]},
+    "first_client": {"ip": "192.0.2.1", "user_agent": "Example/1.0"}
 }))]
 pub struct LiveSession {
     #[serde(flatten)]
@@ -110,6 +111,8 @@ pub struct LiveSession {
     /// The claims in every access token of the session.
     #[schema(value_type = Object)]
     pub claims: Box<RawValue>,
+    #[schema(schema_with = first_client)]
+    pub first_client: Value,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -123,31 +126,35 @@ pub struct Tombstone {
     #[schema(value_type = schema::SessionIdSchema)]
     pub session_id: SessionId,
     #[schema(pattern = "^ended$")]
-    state: &'static str,
+    pub state: &'static str,
     #[schema(value_type = schema::ReasonSchema)]
     pub reason: Reason,
     #[schema(format = DateTime)]
     pub ended_at: String,
 }
 
+impl Tombstone {
+    pub fn new(session: SessionId, reason: Reason, ended_at: Timestamp) -> Self {
+        Self { session_id: session, state: "ended", reason, ended_at: rfc3339(ended_at) }
+    }
+}
+
 impl Session {
     /// `None` where there is no such session.
     pub fn new(session: SessionId, found: &Lookup) -> Option<Self> {
         match found {
-            Lookup::Live { record, claims, .. } => {
+            Lookup::Live { record, claims, first_client, .. } => {
                 let live = LiveSession {
                     item: ListedSession::new(record),
                     state: "live",
                     claims: as_stored(claims),
+                    first_client: value(first_client),
                 };
                 Some(Self::Live(Box::new(live)))
             }
-            Lookup::Ended { reason, ended_at, .. } => Some(Self::Ended(Tombstone {
-                session_id: session,
-                state: "ended",
-                reason: *reason,
-                ended_at: rfc3339(*ended_at),
-            })),
+            Lookup::Ended { reason, ended_at, .. } => {
+                Some(Self::Ended(Tombstone::new(session, *reason, *ended_at)))
+            }
             Lookup::Missing => None,
         }
     }
@@ -174,8 +181,20 @@ fn as_stored(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
-/// The device, as the login service described it at `POST /v1/sessions`; `null` without a description.
-fn client() -> Schema {
+fn last_client() -> Schema {
+    client(
+        "The device as a service described it last: at a refresh, or else at the login. `null` without a description.",
+    )
+}
+
+fn first_client() -> Schema {
+    client(
+        "The device as the login service described it at `POST /v1/sessions`. `null` without a description.",
+    )
+}
+
+fn client(description: &str) -> Schema {
     let nothing = ObjectBuilder::new().schema_type(Type::Null);
-    OneOfBuilder::new().item(nothing).item(Ref::from_schema_name("Client")).build().into()
+    let either = OneOfBuilder::new().item(nothing).item(Ref::from_schema_name("Client"));
+    either.description(Some(description)).build().into()
 }

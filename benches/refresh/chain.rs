@@ -156,7 +156,7 @@ impl Chain for Rotating {
         command.arg(&self.sha).arg(2).arg(&self.keys);
         command.arg(self.jti.as_str()).arg(self.generation).arg(self.next.as_str());
         command.arg(1).arg(604_800_000).arg(0).arg("subject").arg(86_400_000);
-        command.arg(5000).arg(7_776_000_000_u64);
+        command.arg(5000).arg(7_776_000_000_u64).arg("");
         out.extend_from_slice(&command.get_packed_command());
     }
 

@@ -155,7 +155,7 @@ impl Other {
             .arg(self.lifetimes_ms[0])
             .arg(0)
             .arg("none");
-        call.arg(self.lifetimes_ms[1]).arg(5000).arg(self.lifetimes_ms[2]);
+        call.arg(self.lifetimes_ms[1]).arg(5000).arg(self.lifetimes_ms[2]).arg(rotation.client);
         Ok(match &self.way {
             Way::Bare(bare) => {
                 let (client, connection) = &**bare;

@@ -37,4 +37,7 @@ const server = createServer(async (request, response) => {
 });
 
 const [host, port] = (process.env.BIND_ADDR ?? "127.0.0.1:3000").split(":");
-server.listen(Number(port), host, () => console.log(`listening on http://${host}:${server.address().port}`));
+// The published keys say nothing of logouts, and the operator must know that.
+const notice = "logouts are not seen here: an access token is accepted until it expires, even after a logout that /verify knows";
+server.listen(Number(port), host, () =>
+  console.log(`listening on http://${host}:${server.address().port}\n${notice}`));

@@ -14,6 +14,8 @@ GATEWAY = os.environ.get("GATEWAY", "http://127.0.0.1:8080")
 ISSUER = os.environ.get("ISSUER", GATEWAY)
 AUDIENCE = os.environ.get("AUDIENCE", "api")
 KEYS = jwt.PyJWKClient(f"{GATEWAY}/.well-known/jwks.json")
+# The published keys say nothing of logouts, and the operator must know that.
+NOTICE = "logouts are not seen here: an access token is accepted until it expires, even after a logout that /verify knows"
 REQUIRED = ["iss", "aud", "exp", "iat", "sub", "sid"]
 
 
@@ -59,5 +61,5 @@ class Api(BaseHTTPRequestHandler):
 if __name__ == "__main__":
     host, port = os.environ.get("BIND_ADDR", "127.0.0.1:3000").split(":")
     server = ThreadingHTTPServer((host, int(port)), Api)
-    print(f"listening on http://{host}:{server.server_port}", flush=True)
+    print(f"listening on http://{host}:{server.server_port}\n{NOTICE}", flush=True)
     server.serve_forever()

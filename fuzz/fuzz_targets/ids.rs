@@ -22,6 +22,10 @@ fuzz_target!(|data: &[u8]| {
         assert!(token.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
         assert_eq!(jti.session().as_str().parse(), Ok(jti.session()));
     }
+    if let Ok(jti) = Jti::beside_access(text) {
+        assert_eq!((text.len(), text.strip_prefix(jti.as_str()).map(|rest| rest.len())), (65, Some(23)));
+        assert!(text.parse::<Jti>().is_err() && text.parse::<SessionId>().is_err());
+    }
     if let Ok(reason) = text.parse::<Reason>() {
         assert_eq!(reason.as_str(), text);
     }

@@ -33,6 +33,7 @@ fuzz_target!(|data: &[u8]| {
         generation: 7,
         successor: presented,
         sent_at: Moment::Stored(Timestamp(1_800_000_000_000_000)),
+        client: "",
         accuse: true,
     };
     match read(&reply, |reply| rotate::decode(reply, &rotation)) {

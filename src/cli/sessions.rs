@@ -3,6 +3,7 @@
 mod argument;
 mod end;
 pub mod list;
+mod of_subject;
 mod show;
 
 use std::process::ExitCode;

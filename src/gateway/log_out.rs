@@ -4,7 +4,7 @@ use token_gateway_core::session::{Reason, SessionId, Subject};
 use token_gateway_core::token::Audiences;
 
 use super::bearer::Bearer;
-use super::{Deadline, Gateway, GatewayError, GrantRefusal, Verdict};
+use super::{Deadline, Gateway, GatewayError, GrantRefusal, Verdict, is_another};
 use crate::store::SessionRecord;
 
 impl Gateway {
@@ -14,7 +14,7 @@ impl Gateway {
         &self,
         deadline: Deadline,
         token: &str,
-        client_id: Option<&str>,
+        client_ids: &[String],
     ) -> Result<Verdict<()>, GatewayError> {
         let (subject, session, issued_to) = if let Ok(token) = self.tokens.open_refresh(token) {
             (token.subject, token.jti.session(), token.client_id)
@@ -23,7 +23,7 @@ impl Gateway {
         } else {
             return Ok(Ok(()));
         };
-        if client_id.is_some_and(|client| client != issued_to) {
+        if is_another(client_ids, &issued_to) {
             return Ok(Err(GrantRefusal::Client));
         }
         self.ender().end_proven(deadline, subject, session).await?;

@@ -6,7 +6,7 @@ use token_gateway_core::session::{Attempt, Reason};
 use token_gateway_core::token::RefreshToken;
 
 use super::theft::{self, Caller};
-use super::{Deadline, Gateway, GatewayError, GrantRefusal, Issued, Verdict};
+use super::{Deadline, Gateway, GatewayError, GrantRefusal, Issued, Verdict, is_another};
 use crate::store::{Rotated, Rotation, StoreError, Successor};
 use crate::telemetry::metrics::{Operation, RefreshOutcome};
 use crate::token::Grant;
@@ -14,10 +14,12 @@ use crate::token::Grant;
 /// A request for RFC 6749 section 6.
 pub struct Refresh<'a> {
     pub token: &'a str,
-    /// The client, where it names itself.
-    pub client_id: Option<&'a str>,
+    /// The client ids that the client may mean; empty where it does not name itself.
+    pub client_ids: &'a [String],
     /// A narrower scope for the access token.
     pub scope: Option<&'a str>,
+    /// The device as a service describes it: a JSON object, or empty.
+    pub client: &'a str,
     pub attempt: Attempt,
     /// For the alarm of a theft.
     pub caller: Caller<'a>,
@@ -92,7 +94,7 @@ impl Gateway {
             Ok(token) => token,
             Err(refusal) => return Ok(Err(GrantRefusal::Token(refusal))),
         };
-        if request.client_id.is_some_and(|client| client != token.client_id) {
+        if is_another(request.client_ids, &token.client_id) {
             return Ok(Err(GrantRefusal::Client));
         }
         Ok(narrowed(request.scope, token.scope.as_deref()).map(|scope| (token, scope)))
@@ -134,6 +136,7 @@ impl Gateway {
             generation: token.generation,
             successor: token.jti.successor(&request.attempt),
             sent_at: Moment::Local(deadline.arrived),
+            client: request.client,
             accuse: false,
         };
         let (mut rotated, session) = (self.store.rotate(&rotation).await?, token.jti.session());

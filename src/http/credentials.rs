@@ -89,20 +89,50 @@ fn authorized<'a>(
     found.map(Some).ok_or(ErrorResponse::Service(challenge))
 }
 
+/// The client of a refresh or a revocation.
+pub struct Caller {
+    /// All client ids that its name may stand for; none where it has no name.
+    pub client_ids: Vec<String>,
+    /// Whether it is a service, by its key.
+    pub is_service: bool,
+}
+
+impl Caller {
+    fn service(service: &Service) -> Self {
+        Self { client_ids: vec![service.name.clone()], is_service: true }
+    }
+
+    fn public(client_ids: Vec<String>) -> Self {
+        Self { client_ids, is_service: false }
+    }
+}
+
 /// The client of a refresh or a revocation, where it names itself: by the header, by `client_id` and `client_secret` in
-/// the body, or by a bare `client_id`, as public clients do (RFC 6749 sections 2.3.1 and 3.2.1). A stray Bearer in the
-/// header counts as none: it must not keep a logout from its session.
-pub fn client(
-    http: &HttpRequest,
-    form: &Form<'_>,
-    keys: &ServiceKeys,
-) -> Result<Option<String>, ErrorResponse> {
+/// the body, or by a name alone, as public clients do (RFC 6749 sections 2.3.1 and 3.2.1). Such a name stands in
+/// `client_id`, or in the header with an empty password. A stray Bearer in the header counts as none: it must not keep a
+/// logout from its session.
+pub fn client(http: &HttpRequest, form: &Form<'_>, keys: &ServiceKeys) -> Result<Caller, ErrorResponse> {
     let header = match credentials(http)? {
         Credentials::Bearer(value) if is_stray(value) && keys.find(value).is_none() => Credentials::None,
+        Credentials::Basic { name, key } if name.is_empty() && key.is_empty() => Credentials::None,
+        Credentials::Basic { name, key } if key.is_empty() => {
+            return public(name, form).map(Caller::public);
+        }
         header => header,
     };
-    let service = authenticated(header, form, keys)?;
-    Ok(service.map(|service| service.name.clone()).or_else(|| form.get("client_id").map(str::to_owned)))
+    let named = || Caller::public(form.get("client_id").map(str::to_owned).into_iter().collect());
+    Ok(authenticated(header, form, keys)?.map_or_else(named, Caller::service))
+}
+
+/// A public client that names itself in the header, as it stands or form-encoded. The body may only repeat the name.
+fn public(name: String, form: &Form<'_>) -> Result<Vec<String>, ErrorResponse> {
+    check_secret(form)?;
+    let names = vec![form_decoded(&name), name];
+    match form.get("client_id") {
+        None => Ok(names),
+        Some(id) if names.iter().any(|name| name == id) => Ok(vec![id.to_owned()]),
+        Some(_) => Err(another_client()),
+    }
 }
 
 /// A Bearer that HTTP libraries add to every request of an application: its access token, or what a script makes of a
@@ -128,16 +158,12 @@ fn authenticated<'a>(
 ) -> Result<Option<&'a Service>, ErrorResponse> {
     let (id, secret) = (form.get("client_id"), form.get("client_secret"));
     if let Some(service) = authorized(header, keys)? {
-        if secret.is_some() {
-            return Err(ErrorResponse::field(
-                "client_secret",
-                "repeats the credentials of the Authorization header",
-            ));
-        }
-        if id.is_some_and(|id| id != service.name) {
-            return Err(ErrorResponse::field("client_id", "is not the client of the Authorization header"));
-        }
-        return Ok(Some(service));
+        check_secret(form)?;
+        return if id.is_none_or(|id| id == service.name) {
+            Ok(Some(service))
+        } else {
+            Err(another_client())
+        };
     }
     match (id, secret) {
         (Some(id), Some(secret)) => {
@@ -146,6 +172,20 @@ fn authenticated<'a>(
         (None, Some(_)) => Err(ErrorResponse::field("client_id", "is missing")),
         (_, None) => Ok(None),
     }
+}
+
+/// Refuses a second way of authentication (RFC 6749 section 2.3).
+fn check_secret(form: &Form<'_>) -> Result<(), ErrorResponse> {
+    match form.get("client_secret") {
+        Some(_) => {
+            Err(ErrorResponse::field("client_secret", "repeats the credentials of the Authorization header"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn another_client() -> ErrorResponse {
+    ErrorResponse::field("client_id", "is not the client of the Authorization header")
 }
 
 /// The access token of a user. A token in the query is no credential here (RFC 9700 section 4.3.2).

@@ -2,6 +2,8 @@
 //!
 //! One body everywhere: `{"error": code, "error_description": text}` (RFC 6749 section 5.2).
 //!
+//! docs/errors.md has all of them, with their descriptions; a test compares the page with this file.
+//!
 //! | situation | status | `error` |
 //! |---|---|---|
 //! | missing, repeated or invalid parameter, field or header | 400 | `invalid_request` |
@@ -218,6 +220,9 @@ fn printable(text: &str) -> String {
     printable.truncate(300); // it is ASCII now
     printable
 }
+
+#[cfg(test)]
+mod page;
 
 #[cfg(test)]
 mod tests {

@@ -38,13 +38,14 @@ pub struct TokenForm {
 /// More parameters than this are no honest form.
 const MAX_PARAMETERS: usize = 32;
 
-/// Parameters with credentials, or of a token request: refused in a URI, where logs see them.
-const BODY_ONLY: [&str; 8] = [
+/// Parameters with credentials or personal data, or of a token request: refused in a URI, where logs see them.
+const BODY_ONLY: [&str; 9] = [
     "refresh_token",
     "token",
     "access_token",
     "client_secret",
     "client_id",
+    "client",
     "grant_type",
     "scope",
     "token_type_hint",

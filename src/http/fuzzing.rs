@@ -7,4 +7,5 @@ pub use super::login::{LoginBody as NewSession, check_scope, claims, login};
 pub use super::me::spares_current;
 pub use super::request::{attempt, parsed, subject_in};
 pub use super::request_id::{is_id, trace_id};
+pub use super::token_endpoint::described;
 pub use super::users::{Patch, spared};

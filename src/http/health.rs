@@ -39,7 +39,7 @@ impl Lifecycle {
 ///
 /// Never looks at the store.
 #[utoipa::path(
-    method(get, head),
+    get,
     path = "/livez",
     tag = "Health",
     operation_id = "live",
@@ -51,7 +51,7 @@ pub async fn live() -> HttpResponse {
 
 /// Whether the node can serve
 #[utoipa::path(
-    method(get, head),
+    get,
     path = "/readyz",
     tag = "Health",
     operation_id = "ready",

@@ -1,18 +1,15 @@
 //! `POST /v1/sessions`: a login service has authenticated a user.
 
-use std::net::IpAddr;
-
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
-use token_gateway_core::ascii_json::to_ascii_json;
 use utoipa::ToSchema;
-use utoipa::openapi::Schema;
-use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type};
 
 use super::arrival::Arrived;
+use super::audience::Audience;
+use super::client::Client;
 use super::error::ErrorResponse;
 use super::query::Query;
 use super::request::{self, Object};
@@ -23,10 +20,7 @@ use crate::gateway::service_keys::Role;
 use crate::token::session_claims::{InvalidClaims, SessionClaims};
 use crate::view::schema;
 
-/// The user agent is cut at this many bytes.
-const MAX_USER_AGENT_LEN: usize = 256;
-
-/// Longest label, client id and audience, in bytes.
+/// Longest client id and audience, in bytes.
 const MAX_IDENTIFIER_LEN: usize = 255;
 
 /// Scope tokens, one space between (RFC 6749 section 3.3); an empty one counts as absent.
@@ -41,7 +35,7 @@ const MAX_SCOPE_LEN: usize = 1024;
 /// A login: its subject, claims and device.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = Login, example = json!({"sub": "alice", "claims": {"role": "admin"}, "client": {"ip": "192.0.2.1", "user_agent": "Example/1.0"}}))]
+#[schema(as = Login, example = json!({"sub": "alice", "claims": {"roles": ["admin"]}, "client": {"ip": "192.0.2.1", "user_agent": "Example/1.0"}}))]
 pub struct LoginBody {
     #[schema(value_type = schema::SubjectSchema)]
     sub: String,
@@ -58,33 +52,8 @@ pub struct LoginBody {
     #[schema(value_type = Option<Scope>)]
     scope: Option<String>,
     /// `aud` of the access tokens, `AUDIENCE` unless given; never the issuer.
-    #[schema(pattern = "^[ -~]*$", max_length = 255)]
-    aud: Option<String>,
-}
-
-/// The device, as the login service saw it.
-#[derive(Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Client {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = ip)]
-    ip: Option<IpAddr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    /// Cut at 256 bytes.
-    user_agent: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 255)]
-    label: Option<String>,
-}
-
-fn ip() -> Schema {
-    let address = |format| {
-        let format = Some(SchemaFormat::KnownFormat(format));
-        ObjectBuilder::new().schema_type(Type::String).format(format)
-    };
-    let nothing = ObjectBuilder::new().schema_type(Type::Null);
-    let (v4, v6) = (address(KnownFormat::Ipv4), address(KnownFormat::Ipv6));
-    AnyOfBuilder::new().item(nothing).item(v4).item(v6).build().into()
+    #[schema(schema_with = Audience::schema)]
+    aud: Option<Audience>,
 }
 
 /// Issue the tokens of a new session
@@ -115,7 +84,7 @@ pub async fn issue(
 
 pub fn login(body: LoginBody, service: &str, issuer: &str) -> Result<Login, ErrorResponse> {
     let subject = body.sub.try_into().map_err(|error| ErrorResponse::field("sub", format!("{error}")))?;
-    let audience = body.aud.filter(|aud| !aud.is_empty());
+    let audience = body.aud.map(Audience::one).transpose()?.filter(|aud| !aud.is_empty());
     if let Some(aud) = &audience {
         check_identifier("aud", aud)?;
         if aud == issuer {
@@ -134,7 +103,7 @@ pub fn login(body: LoginBody, service: &str, issuer: &str) -> Result<Login, Erro
     Ok(Login {
         subject,
         claims: body.claims.map(|stated| claims(&stated)).transpose()?.unwrap_or_default(),
-        client: body.client.map(|Object(stated)| client(stated)).transpose()?.unwrap_or_default(),
+        client: body.client.map(|Object(client)| client.stored()).unwrap_or_default(),
         client_id,
         scope,
         audience,
@@ -153,18 +122,6 @@ pub fn claims(claims: &RawValue) -> Result<SessionClaims, ErrorResponse> {
             ErrorResponse::field("claims", error.to_string())
         }
     })
-}
-
-/// The device as stored: JSON in printable ASCII, or nothing.
-fn client(mut client: Client) -> Result<String, ErrorResponse> {
-    if client.label.as_ref().is_some_and(|label| label.len() > MAX_IDENTIFIER_LEN) {
-        return Err(ErrorResponse::field("client.label", "may have at most 255 bytes"));
-    }
-    if let Some(user_agent) = &mut client.user_agent {
-        user_agent.truncate(user_agent.floor_char_boundary(MAX_USER_AGENT_LEN));
-    }
-    let stored = to_ascii_json(&client);
-    Ok(if stored == "{}" { String::new() } else { stored })
 }
 
 /// Visible ASCII and the space: RFC 6749 appendix A.1 allows these in a client id, and an audience needs no others.

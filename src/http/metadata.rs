@@ -27,7 +27,7 @@ const SERVICE_AUTH: [&str; 3] = ["client_secret_basic", "client_secret_post", "B
 
 /// Endpoints, and what they accept (RFC 8414)
 #[utoipa::path(
-    method(get, head),
+    get,
     path = "/.well-known/oauth-authorization-server",
     tag = "Metadata",
     operation_id = "authorization_server",
@@ -48,7 +48,7 @@ pub async fn authorization_server(gateway: Data<Gateway>) -> HttpResponse {
 /// Section 3 wants two members more. No ID token is ever issued: the algorithms named for ID tokens are those of access
 /// tokens, and verifiers of access tokens ask here.
 #[utoipa::path(
-    method(get, head),
+    get,
     path = "/.well-known/openid-configuration",
     tag = "Metadata",
     operation_id = "openid_configuration",
@@ -69,7 +69,7 @@ pub async fn openid_configuration(gateway: Data<Gateway>) -> HttpResponse {
 
 /// The keys that verify access tokens (RFC 7517)
 #[utoipa::path(
-    method(get, head),
+    get,
     path = "/.well-known/jwks.json",
     tag = "Metadata",
     operation_id = "jwks",

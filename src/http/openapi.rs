@@ -18,7 +18,7 @@ use self::consequences::Consequences;
 use self::schemes::Schemes;
 use super::request::JSON_MEDIA_TYPE;
 use super::{
-    docs, error, health, introspection_endpoint, login, me, metadata, request, revocation_endpoint,
+    client, docs, error, health, introspection_endpoint, login, me, metadata, request, revocation_endpoint,
     revocations, token_endpoint, users, verify_endpoint,
 };
 
@@ -66,8 +66,8 @@ static OPENAPI_DOCUMENT: LazyLock<Bytes> =
         docs::page,
         docs::asset,
     ),
-    components(schemas(error::ErrorBody, revocations::EndedEventSchema, login::Client, request::AnySession)),
-    modifiers(&Schemes, &Consequences, &Bodiless),
+    components(schemas(error::ErrorBody, revocations::EndedEventSchema, client::Client, request::AnySession)),
+    modifiers(&Schemes, &WithHead, &Consequences, &Bodiless),
 )]
 pub struct Document;
 
@@ -93,7 +93,18 @@ pub async fn document() -> HttpResponse {
         .body(OPENAPI_DOCUMENT.clone())
 }
 
-/// `HEAD` is answered as `GET` is, without a body.
+/// `HEAD` is answered wherever `GET` is.
+struct WithHead;
+
+impl utoipa::Modify for WithHead {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        for (_, item) in api.paths.paths.iter_mut().filter(|(path, _)| *path != consequences::ANY_METHOD) {
+            item.head = item.get.clone();
+        }
+    }
+}
+
+/// The answer to `HEAD` is that to `GET`, without its body.
 struct Bodiless;
 
 impl utoipa::Modify for Bodiless {

@@ -45,12 +45,32 @@ pub fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, ErrorResponse> {
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let Object(value) = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let path = error.path().to_string();
-        let field = if matches!(path.as_str(), "." | "?") { "body".to_owned() } else { shortened(path) };
-        ErrorResponse::field(field, format!("is wrong: {}", without_value(&error.inner().to_string())))
+        let field = path_in(&error).map_or_else(|| "body".to_owned(), shortened);
+        ErrorResponse::field(field, problem_of(&error))
     })?;
     reader.end().map_err(|_| ErrorResponse::Request("the body must be one JSON object and nothing else"))?;
     Ok(value)
+}
+
+/// The JSON in a parameter of a form. An error names the parameter, and the member by its path.
+pub fn json_parameter<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, ErrorResponse> {
+    let mut reader = serde_json::Deserializer::from_slice(text.as_bytes());
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let field = path_in(&error).map_or_else(|| name.to_owned(), |path| format!("{name}.{path}"));
+        ErrorResponse::field(shortened(field), problem_of(&error))
+    })?;
+    let more = |_| ErrorResponse::field(name.to_owned(), "must be one JSON object and nothing else");
+    reader.end().map_err(more)?;
+    Ok(value)
+}
+
+/// The path of the wrong member; `None` where it is the whole value.
+fn path_in(error: &serde_path_to_error::Error<serde_json::Error>) -> Option<String> {
+    Some(error.path().to_string()).filter(|path| !matches!(path.as_str(), "." | "?"))
+}
+
+fn problem_of(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    format!("is wrong: {}", without_value(&error.inner().to_string()))
 }
 
 /// A name or path cut short, with room left for the problem.

@@ -79,9 +79,9 @@ pub async fn revoke(
     let body = request::body(&http, payload, form::MEDIA_TYPE).await?;
     let text = form::text(&body);
     let form = Form::read_with_any(&http, &text, "token")?;
-    let client = credentials::client(&http, &form, &gateway.services)?;
+    let client_ids = credentials::client(&http, &form, &gateway.services)?.client_ids;
     let token = bare(form.required("token")?);
-    let revoked = gateway.revoke(gateway.begin(arrived), token, client.as_deref()).await?;
+    let revoked = gateway.revoke(gateway.begin(arrived), token, &client_ids).await?;
     revoked.map_err(ErrorResponse::Grant)?;
     Ok(answer::json(StatusCode::OK, &Revoked {}))
 }

@@ -11,9 +11,10 @@
 //!
 //! Events are ASCII: a subscriber that takes U+2028 for the end of a line would lose the logout of such a subject.
 
+use actix_web::http::Method;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Bytes, Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::stream;
 use serde::Serialize;
 use sse_stream::Sse;
@@ -71,6 +72,9 @@ pub async fn stream(
     query::nothing(&http, payload).await?;
     let since = since(&http)?;
     let fresh = fresh(&gateway.denylist).ok_or(ErrorResponse::Unavailable)?;
+    if http.method() == Method::HEAD {
+        return Ok(stream_head().finish()); // an endless body that is left out would hold up the connection
+    }
     let (held, later) = gateway.denylist.events_since(since);
     let first = held.iter().flat_map(ended).chain(fresh).collect();
     let heartbeat_at = Instant::now() + timing::FEED_HEARTBEAT;
@@ -79,11 +83,16 @@ pub async fn stream(
         let event = events.next().await?;
         Some((Ok::<_, actix_web::Error>(Bytes::from(event)), events))
     });
-    Ok(HttpResponse::Ok()
+    Ok(stream_head().streaming(body))
+}
+
+fn stream_head() -> HttpResponseBuilder {
+    let mut answer = HttpResponse::Ok();
+    answer
         .content_type("text/event-stream")
         .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header(("X-Accel-Buffering", "no")) // nginx would hold events back
-        .streaming(body))
+        .insert_header(("X-Accel-Buffering", "no")); // nginx would hold events back
+    answer
 }
 
 /// The time of the earliest event to send.

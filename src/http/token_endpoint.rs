@@ -11,11 +11,14 @@ use utoipa::openapi::response::Response;
 use utoipa::{IntoResponses, ToSchema};
 
 use super::arrival::Arrived;
+use super::client::Client;
+use super::credentials::Caller;
 use super::error::ErrorResponse;
 use super::form::{self, Form};
 use super::login::{Scope, check_scope};
 use super::openapi::refusals;
-use super::{answer, credentials, request};
+use super::request::{self, Object};
+use super::{answer, credentials};
 use crate::gateway::refresh::Refresh;
 use crate::gateway::{Gateway, GrantRefusal};
 
@@ -37,7 +40,14 @@ struct RefreshForm {
     /// The service key, as RFC 6749 section 2.3.1 lets clients send it; needs `client_id`.
     #[schema(value_type = Option<form::Text>, nullable = false)]
     client_secret: Option<String>,
+    /// The device as it is now: a JSON object with `ip`, `user_agent` and `label`, as at `POST /v1/sessions`. It counts
+    /// from a service alone, by its key: no browser chooses what staff see. The last one is shown in lists.
+    #[schema(nullable = false, example = r#"{"ip": "192.0.2.7", "user_agent": "Example/1.1"}"#)]
+    client: Option<String>,
 }
+
+/// The parameter that describes the device.
+const CLIENT: &str = "client";
 
 /// The errors of a refresh alone.
 struct RefreshRefusals;
@@ -89,8 +99,8 @@ pub async fn refresh(
 ) -> Result<HttpResponse, ErrorResponse> {
     let body = request::body(&http, payload, form::MEDIA_TYPE).await?;
     let text = form::text(&body);
-    let form = Form::read(&http, &text)?;
-    let client = credentials::client(&http, &form, &gateway.services)?;
+    let form = Form::read_with_any(&http, &text, CLIENT)?;
+    let caller = credentials::client(&http, &form, &gateway.services)?;
     if form.required("grant_type")? != "refresh_token" {
         return Err(ErrorResponse::GrantType);
     }
@@ -102,11 +112,24 @@ pub async fn refresh(
         .map_err(|_| ErrorResponse::Grant(GrantRefusal::Scope))?;
     let refresh = Refresh {
         token: form.required("refresh_token")?,
-        client_id: client.as_deref(),
+        client_ids: &caller.client_ids,
         scope,
+        client: &device(&form, &caller)?,
         attempt: request::attempt(&http)?,
         caller: request::caller(&http),
     };
     let issued = gateway.refresh(gateway.begin(arrived), &refresh).await?.map_err(ErrorResponse::Grant)?;
     Ok(answer::tokens(StatusCode::OK, &issued))
+}
+
+/// The device as a service describes it; empty where it does not. From anybody else the parameter counts as unknown.
+fn device(form: &Form<'_>, caller: &Caller) -> Result<String, ErrorResponse> {
+    let stated = form.get(CLIENT).filter(|_| caller.is_service);
+    stated.map_or_else(|| Ok(String::new()), described)
+}
+
+/// The device in the parameter, as stored; empty where nothing is said about it.
+pub fn described(parameter: &str) -> Result<String, ErrorResponse> {
+    let stated: Option<Object<Client>> = request::json_parameter(CLIENT, parameter)?;
+    Ok(stated.map(|Object(client)| client.stored()).unwrap_or_default())
 }

@@ -18,12 +18,12 @@ use crate::gateway::service_keys::Role;
 use crate::token::session_claims::SessionClaims;
 use crate::view::{self, schema};
 
-/// Replaces the carried claims from the next refresh on.
+/// The claims of the session from its next refresh on: all of them, in place of the former ones.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = Claims, example = json!({"claims": {"role": "guest"}}))]
+#[schema(as = Claims, example = json!({"claims": {"roles": ["guest"]}}))]
 pub struct Patch {
-    /// At most 2048 bytes of JSON, 8 levels deep. Reserved: iss, sub, aud, exp, nbf, iat, jti, sid, gen, type,
+    /// Claims that are left out are gone. At most 2048 bytes of JSON, 8 levels deep. Reserved: iss, sub, aud, exp, nbf, iat, jti, sid, gen, type,
     /// client_id, scope, cnf. Whole numbers are exact, from -9223372036854775808 to 18446744073709551615; a number
     /// with a point or an exponent is an IEEE double.
     #[schema(value_type = Object)]
@@ -84,7 +84,10 @@ pub async fn end_all(
     Ok(answer::ended(&ended.ids()))
 }
 
-/// Replace the claims of a user's sessions
+/// Replace all claims of a user's sessions
+///
+/// The sent object takes the place of the former one: claims that it leaves out are gone from the next refresh on. Access
+/// tokens that are out there keep what they say.
 #[utoipa::path(
     patch,
     path = "/v1/users/{sub}/sessions",
@@ -129,7 +132,10 @@ pub async fn get(
         .ok_or(ErrorResponse::NoSession)
 }
 
-/// Replace the claims of one session
+/// Replace all claims of one session
+///
+/// The sent object takes the place of the former one: claims that it leaves out are gone from the next refresh on. Access
+/// tokens that are out there keep what they say.
 #[utoipa::path(
     patch,
     path = "/v1/users/{sub}/sessions/{sid}",

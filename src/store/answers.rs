@@ -142,6 +142,8 @@ pub enum Lookup {
         jti: Jti,
         /// A JSON object.
         claims: String,
+        /// The client of the login: empty, or a JSON object.
+        first_client: String,
     },
     Ended {
         reason: Reason,
@@ -160,7 +162,7 @@ pub struct SessionRecord {
     pub last_refreshed_at: Timestamp,
     pub expires_at: Timestamp,
     pub absolute_expires_at: Option<Timestamp>,
-    /// Empty, or a JSON object.
+    /// The last known client: that of the latest refresh with one, else that of the login. Empty, or a JSON object.
     pub client: String,
     pub client_id: String,
 }

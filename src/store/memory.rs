@@ -146,9 +146,12 @@ impl Store for MemoryStore {
             None => Lookup::Missing,
             Some(Record::Live(live)) => match live.record(session, now, policy) {
                 None => Lookup::Missing,
-                Some(record) => {
-                    Lookup::Live { record: Box::new(record), jti: live.jti, claims: live.claims.clone() }
-                }
+                Some(record) => Lookup::Live {
+                    record: Box::new(record),
+                    jti: live.jti,
+                    claims: live.claims.clone(),
+                    first_client: live.client.clone(),
+                },
             },
             Some(Record::Ended { reason, ended_at, published, .. }) => {
                 Lookup::Ended { reason: *reason, ended_at: *ended_at, published: *published }

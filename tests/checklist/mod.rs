@@ -15,6 +15,7 @@
 //! | Credentials twice (header and body) → … | `http::clients::credentials_twice_are_invalid_request` |
 //! | | `http::clients::credentials_in_the_uri_are_refused` |
 //! | Basic credentials are form-decoded after base64: … | `http::clients::basic_credentials_work_raw_and_form_decoded` |
+//! | A public client has no password: in the header it is … | `http::clients::basic_with_an_empty_password_names_a_public_client` |
 //! | `invalid_client` is 401 with `WWW-Authenticate` where … | `http::clients::invalid_client_is_401_and_challenges_with_the_scheme_that_was_used` |
 //! | A refresh token of client A shown by client B → … | `http::clients::a_token_shown_by_another_client_is_invalid_grant_and_neither_rotated_nor_revoked` |
 //! | `scope` on refresh may narrow, never widen; the next … | `http::token::scope_on_refresh_narrows_and_widens_back_but_never_beyond_what_was_granted` |

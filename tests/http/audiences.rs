@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::json;
-use token_gateway_testkit::api::{Api, Tokens};
+use token_gateway_testkit::api::{Api, Tokens, claims};
 use token_gateway_testkit::gateway::{Gateway, ISSUER};
 use token_gateway_testkit::redis::Redis;
 use token_gateway_testkit::service_key::WEB;
@@ -119,4 +119,44 @@ async fn introspection_and_revocation_take_every_audience_of_ours() {
     let issuers = Craft::access(&tokens.access).claim("aud", json!(ISSUER)).sign();
     assert_eq!(api.revoke(&issuers).await.status, 200);
     assert_eq!(api.refresh(&tokens.refresh).await.status, 200, "the issuer is no audience of access tokens");
+}
+
+/// RFC 7519 section 4.1.3 has both forms, and libraries send the second one.
+#[tokio::test]
+async fn an_array_of_one_audience_is_that_audience() {
+    let gateway = GATEWAY.embedded();
+    let api = gateway.api();
+    for (aud, signed) in
+        [(json!(["billing"]), "billing"), (json!("billing"), "billing"), (json!([""]), "api")]
+    {
+        let tokens = api.issue(&json!({"sub": "alice", "aud": aud})).await.tokens();
+        for tokens in [&tokens, &api.refresh(&tokens.refresh).await.tokens()] {
+            assert_eq!(claims(&tokens.access)["aud"], signed, "{aud}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_array_of_more_or_of_none_is_refused_because_a_session_has_one_audience() {
+    let gateway = GATEWAY.embedded();
+    let api = gateway.api();
+    for aud in [json!([]), json!(["a", "b"]), json!(["a", "a"]), json!(["", ""])] {
+        let answer = api.issue(&json!({"sub": "alice", "aud": aud})).await;
+        answer.expect_error(400, "invalid_request");
+        assert!(
+            answer.text.contains("'aud'") && answer.text.contains("a session has one audience"),
+            "{answer:?}"
+        );
+    }
+    for aud in [json!(1), json!([1]), json!({"aud": "a"}), json!(true), json!([["a"]]), json!([null])] {
+        let answer = api.issue(&json!({"sub": "alice", "aud": aud})).await;
+        answer.expect_error(400, "invalid_request");
+        assert!(answer.text.contains("'aud") && answer.text.contains("is wrong"), "{answer:?}");
+    }
+    for aud in [json!([ISSUER]), json!(["x".repeat(256)]), json!(["a\n"])] {
+        let answer = api.issue(&json!({"sub": "alice", "aud": aud})).await;
+        answer.expect_error(400, "invalid_request");
+        assert!(answer.text.contains("'aud' must"), "{answer:?}");
+    }
+    assert!(api.user(Method::GET, "alice", "").await.sessions().is_empty());
 }

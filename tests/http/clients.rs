@@ -108,6 +108,71 @@ async fn basic_credentials_work_raw_and_form_decoded() {
     }
 }
 
+/// A public client has no password: in the header it is empty, and the header says as much as `client_id` alone. (RFC
+/// 6749 2.3.1)
+#[tokio::test]
+async fn basic_with_an_empty_password_names_a_public_client() {
+    let gateway = GATEWAY.embedded();
+    let api = gateway.api();
+    for (client_id, named) in [
+        ("web", "web:"),
+        ("app-a", "app-a:"),
+        ("my app/1+2", "my+app%2F1%2B2:"),
+        ("my app/1+2", "my app/1+2:"),
+        ("my+app", "my+app:"),
+        ("a:b", "a%3Ab:"),
+    ] {
+        let login = async || api.issue(&json!({"sub": "alice", "client_id": client_id})).await.tokens();
+        let first = login().await;
+        for other in ["stranger:", "Web:", "app-a2:"] {
+            let refresh = basic(api.refresh_request(&first.refresh), other);
+            api.send(refresh).await.expect_error(400, "invalid_grant");
+            let revoke = basic(api.form("/oauth/revoke", &[("token", &first.refresh)]), other);
+            api.send(revoke).await.expect_error(400, "invalid_grant");
+        }
+        let second = api.send(basic(api.refresh_request(&first.refresh), named)).await.tokens();
+        assert_eq!(claims(&second.access)["client_id"], client_id);
+        let repeated = with_body(&api, &second.refresh, &[("client_id", client_id)]);
+        let third = api.send(basic(repeated, named)).await.tokens();
+        for token in [&third.refresh, &login().await.access] {
+            let revoke = basic(api.form("/oauth/revoke", &[("token", token)]), named);
+            assert_eq!(api.send(revoke).await.status, 200, "{named}");
+        }
+        api.refresh(&third.refresh).await.expect_error(400, "invalid_grant");
+        assert!(api.user(Method::GET, "alice", "").await.sessions().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn basic_with_an_empty_password_is_no_more_than_a_name() {
+    let gateway = GATEWAY.embedded();
+    let api = gateway.api();
+    let token = api.login("alice").await.refresh;
+    let another = with_body(&api, &token, &[("client_id", "issuer")]);
+    let key_too = with_body(&api, &token, &[("client_id", "web"), ("client_secret", WEB.key)]);
+    for request in [another, key_too] {
+        api.send(basic(request, "web:")).await.expect_error(400, "invalid_request");
+    }
+    for (path, form) in [("/oauth/introspect", [("token", token.as_str())])] {
+        api.send(basic(api.form(path, &form), "web:")).await.expect_error(401, "invalid_client");
+    }
+    for path in ["/v1/sessions", "/v1/users/alice/sessions", "/v1/revocations"] {
+        let method = if path == "/v1/sessions" { Method::POST } else { Method::GET };
+        api.send(basic(api.request(method, path), "web:")).await.expect_error(401, "invalid_client");
+    }
+    api.send(basic(api.request(Method::GET, "/v1/me/sessions"), "web:"))
+        .await
+        .expect_error(401, "invalid_token");
+    // No name and no password: nobody, as with an empty `client_id`.
+    let next = api.send(basic(api.refresh_request(&token), ":")).await.tokens();
+    let with_secret = with_body(&api, &next.refresh, &[("client_id", "web"), ("client_secret", WEB.key)]);
+    let last = api.send(basic(with_secret, ":")).await.tokens();
+    api.send(basic(api.refresh_request(&last.refresh), ":x")).await.expect_error(401, "invalid_client");
+    let revoke = basic(api.form("/oauth/revoke", &[("token", &last.refresh)]), ":");
+    assert_eq!(api.send(revoke).await.status, 200);
+    api.refresh(&last.refresh).await.expect_error(400, "invalid_grant");
+}
+
 /// `invalid_client` is 401 with `WWW-Authenticate` where the client used the Authorization header. (RFC 6749
 /// 5.2)
 #[tokio::test]

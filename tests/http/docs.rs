@@ -63,7 +63,7 @@ async fn what_is_not_there_is_404_or_405_in_our_json_and_all_is_observed() {
     for path in ["/docs", "/docs/", "/docs/index.css", "/openapi.json"] {
         let answer = api.send(api.request(Method::POST, path)).await;
         answer.expect_error(405, "invalid_request");
-        assert_eq!(answer.header("allow"), Some("GET"));
+        assert_eq!(answer.header("allow"), Some("GET, HEAD"));
     }
     get(&api, "/openapi.json").await;
     get(&api, "/docs/").await;

@@ -9,6 +9,9 @@ use token_gateway_testkit::redis::Redis;
 
 use crate::GATEWAY;
 
+/// A grace window that no test outlasts.
+const GRACE: [(&str, &str); 1] = [("REFRESH_GRACE_SECONDS", "60")];
+
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Refreshes as often as the answer asks for a repetition: another node cannot know at once of an old token.
@@ -159,6 +162,57 @@ async fn within_the_grace_window_an_old_token_gives_the_same_successor_and_after
     redis.age(Duration::from_secs(2));
     api.refresh(&first.refresh).await.expect_error(400, "invalid_grant");
     expect_dead(&api, &second).await;
+}
+
+/// README, on `REFRESH_GRACE_SECONDS`: the window is for the token just superseded, and only until its successor is used.
+#[tokio::test]
+async fn the_grace_window_closes_when_the_successor_is_used() {
+    const README: &str = include_str!("../../README.md");
+    assert!(
+        README.contains("counted\n  from the rotation, and closes earlier when the successor is used"),
+        "README"
+    );
+    let redis = Redis::start();
+    for gateway in [GATEWAY.start_with(&redis, &GRACE), GATEWAY.embedded_with(&GRACE)] {
+        let api = gateway.api();
+        let first = api.login("alice").await;
+        let second = api.refresh(&first.refresh).await.tokens();
+        let tab = api.refresh(&first.refresh).await.tokens();
+        assert_eq!(claims(&tab.refresh)["jti"], claims(&second.refresh)["jti"], "two tabs, one successor");
+        let third = api.refresh(&tab.refresh).await.tokens();
+        api.refresh(&first.refresh).await.expect_error(400, "invalid_grant");
+        expect_dead(&api, &third).await;
+    }
+}
+
+/// The same, on the price of the window: a thief inside it gets what the owner gets, and raises no alarm.
+#[tokio::test]
+async fn a_thief_who_always_comes_within_the_grace_window_is_not_seen() {
+    let gateway = GATEWAY.embedded_with(&GRACE);
+    let api = gateway.api();
+    let mut owner = api.login("alice").await;
+    for _ in 0..3 {
+        let stolen = owner.refresh.clone();
+        owner = api.refresh(&stolen).await.tokens();
+        let thief = api.refresh(&stolen).await.tokens();
+        assert_eq!(claims(&thief.refresh)["jti"], claims(&owner.refresh)["jti"]);
+    }
+    assert_eq!(api.user(Method::GET, "alice", "").await.sessions().len(), 1);
+}
+
+/// README, on retries: the same `Idempotency-Key` is a replay, within any window and beyond it.
+#[tokio::test]
+async fn a_retry_with_its_idempotency_key_needs_no_grace_window() {
+    let redis = Redis::start();
+    for settings in [&GRACE[..], &[]] {
+        let gateway = GATEWAY.start_with(&redis, settings);
+        let api = gateway.api();
+        let first = api.login("alice").await;
+        let second = api.refresh_as(&first.refresh, "the-key-of-this-attempt").await.tokens();
+        redis.age(DAY);
+        let retry = api.refresh_as(&first.refresh, "the-key-of-this-attempt").await.tokens();
+        assert_eq!(claims(&retry.refresh)["jti"], claims(&second.refresh)["jti"]);
+    }
 }
 
 /// Idle expiry and absolute expiry both hold; refreshing in a loop does not pass the absolute one. (ASVS

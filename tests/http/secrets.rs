@@ -86,7 +86,7 @@ async fn wrong_json(api: &Api, tokens: &Tokens) -> Vec<Answer> {
         json!({"sub": SUBJECT, "claims": refresh}),
         json!({"sub": SUBJECT, "claims": key}),
         json!({"sub": SUBJECT, "client": refresh}),
-        json!({"sub": SUBJECT, "client": {"ip": key}}),
+        json!({"sub": SUBJECT, "client": {"ip": [key]}}),
         json!({"sub": [key]}),
         json!({"sub": format!("{refresh}{refresh}")}),
         json!({"sub": SUBJECT, "scope": format!("{refresh}\"")}),

@@ -166,7 +166,6 @@ async fn other_invalid_fields_are_refused_by_name() {
         ("aud", json!(ISSUER)),
         ("aud", json!(long)),
         ("aud", json!("a\nb")),
-        ("aud", json!(["api"])),
         ("scope", json!("read  write")),
         ("scope", json!(" read")),
         ("scope", json!("a\"b")),
@@ -181,9 +180,7 @@ async fn other_invalid_fields_are_refused_by_name() {
         refuses(&api, field, &json!({"sub": "alice", field: value})).await;
     }
     for (field, client) in [
-        ("client.ip", json!({"ip": "300.1.1.1"})),
         ("client.ip", json!({"ip": 1})),
-        ("client.label", json!({"label": long})),
         ("client.user_agent", json!({"user_agent": 5})),
         ("client.os", json!({"os": "x"})),
     ] {

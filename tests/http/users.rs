@@ -52,8 +52,29 @@ async fn a_live_session_shows_its_state_and_claims() {
     let shown = answer.json();
     assert_eq!((answer.status.as_u16(), &shown["state"], &shown["claims"]), (200, &json!("live"), &carried));
     assert_eq!((&shown["session_id"], &shown["generation"]), (&json!(tokens.session), &json!(0)));
-    assert_eq!(shown.as_object().unwrap().len(), 10, "{shown}");
+    assert_eq!(shown.as_object().unwrap().len(), 11, "{shown}");
     assert!(!answer.text.contains(claims(&tokens.refresh)["jti"].as_str().unwrap()), "{shown}");
+}
+
+/// A claim that is left out would otherwise outlive its withdrawal. README and the document warn of it.
+#[tokio::test]
+async fn a_patch_replaces_all_claims_and_pages_say_so() {
+    const README: &str = include_str!("../../README.md");
+    assert!(README.contains("A `PATCH` replaces all claims"), "README");
+    let gateway = GATEWAY.embedded();
+    let api = gateway.api();
+    let document = api.send(api.request(Method::GET, "/openapi.json")).await.json();
+    for path in ["/v1/users/{sub}/sessions", "/v1/users/{sub}/sessions/{sid}"] {
+        let description = document["paths"][path]["patch"]["description"].as_str().unwrap_or_default();
+        assert!(description.contains("claims that it leaves out are gone"), "{path}: {description}");
+        let tokens =
+            api.issue(&json!({"sub": "alice", "claims": {"roles": ["admin"], "team": 7}})).await.tokens();
+        let path = path.replace("{sub}", "alice").replace("{sid}", &tokens.session);
+        let patch = api.service(Method::PATCH, &path).json(&json!({"claims": {"roles": ["guest"]}}));
+        assert_eq!(api.send(patch).await.status, 200);
+        let access = claims(&api.refresh(&tokens.refresh).await.tokens().access);
+        assert_eq!((&access["roles"], access.get("team")), (&json!(["guest"]), None), "{access}");
+    }
 }
 
 #[tokio::test]
@@ -249,7 +270,7 @@ async fn only_a_service_may_ask_and_an_access_token_will_not_do() {
         }
         let answer = api.send(api.service(Method::POST, path)).await;
         answer.expect_error(405, "invalid_request");
-        assert_eq!(answer.header("allow"), Some("GET, PATCH, DELETE"));
+        assert_eq!(answer.header("allow"), Some("GET, HEAD, PATCH, DELETE"));
     }
     assert_eq!(api.refresh(&tokens.refresh).await.status, 200);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use token_gateway_testkit::cluster::Cluster;
 use token_gateway_testkit::redis::Redis;
 
-use super::seeds::{Seed, Seeds};
+use super::seeds::{FIRST_CLIENT, LAST_CLIENT, Seed, Seeds};
 use super::{Shell, blocks};
 
 const COOKBOOK: &str = "ops/README.md";
@@ -52,11 +52,15 @@ const QUESTIONS: [Question; 15] = [
         for seed in &seeds.hostile {
             assert_eq!(out.matches(seed.session().as_str()).count(), 2, "listed, and in the set: {out}");
         }
+        assert_eq!((out.matches(FIRST_CLIENT).count(), out.matches(LAST_CLIENT).count()), (1, 1), "{out}");
     }),
     ask("Whose is this jti?", hostile, |seeds, out| assert_eq!(out, seeds.hostile[0].record() + "\n")),
     ask("What does this session hold?", hostile, |seeds, out| {
         let jti = format!("jti\n{}\n", seeds.hostile[0].jti);
         assert!(out.contains(&jti) && out.contains("gen\n2\n") && out.contains("state\nlive\n"), "{out}");
+        for (name, client) in [("client", FIRST_CLIENT), ("last_client", LAST_CLIENT)] {
+            assert!(out.contains(&format!("\n{name}\n{client}\n")), "{out}");
+        }
         let ttl: i64 = out.lines().last().and_then(|line| line.parse().ok()).expect("a number");
         assert!((604_700..=604_800).contains(&ttl), "{ttl}");
     }),

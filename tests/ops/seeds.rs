@@ -8,6 +8,10 @@ use super::Shell;
 const REFRESH_MS: &str = "604800000";
 const TOMBSTONE_MS: &str = "86400000";
 
+/// The device at the login, and the one at each refresh.
+pub const FIRST_CLIENT: &str = r#"{"ip":"192.0.2.1"}"#;
+pub const LAST_CLIENT: &str = r#"{"ip":"192.0.2.7"}"#;
+
 /// A session, and its current refresh token.
 pub struct Seed {
     pub subject: Subject,
@@ -53,7 +57,7 @@ impl Seed {
             "100",
             TOMBSTONE_MS,
             claims,
-            "",
+            FIRST_CLIENT,
             "web",
             "",
             "",
@@ -77,6 +81,7 @@ impl Seed {
             TOMBSTONE_MS,
             "5000",
             "0",
+            LAST_CLIENT,
         ];
         let reply = shell.script("rotate", &[&self.record(), &self.set()], &args);
         assert_eq!(reply[0], "rotated");

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use token_gateway::store::{Created, EndOutcome, Lookup, Policy, ReuseScope, Rotated, SessionRecord};
+use token_gateway::store::{
+    Created, EndOutcome, Lookup, NewSession, Policy, ReuseScope, Rotated, SessionRecord,
+};
 use token_gateway_core::clock::Moment;
 use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{Jti, Reason, SessionId};
 
-use super::{Bench, new_session, policy, subject, successor};
+use super::{Bench, CLIENT, new_session, policy, subject, successor};
 
 /// Each line is a test for every backend.
 macro_rules! contract {
@@ -52,6 +54,8 @@ contract! {
     a_tombstone_is_forgotten_after_its_time(super::policy()),
     claims_are_replaced_for_one_or_all_and_never_for_the_dead(super::policy()),
     a_list_holds_the_live_sessions_of_one_subject(super::policy()),
+    the_first_and_the_last_client_are_kept(super::policy()),
+    only_a_call_that_moves_the_record_on_brings_its_client(super::with_grace()),
 }
 
 fn only_the_session() -> Policy {
@@ -119,7 +123,7 @@ async fn a_matching_token_is_rotated_and_carries_what_the_session_holds(bench: &
     assert_eq!((record.generation, record.client_id.as_str()), (1, "web"));
     assert_eq!(record.last_refreshed_at, grant.issued_at);
     assert_eq!(record.absolute_expires_at, Some(record.created_at.plus(Duration::from_secs(150))));
-    assert_eq!(record.client, r#"{"ip":"192.0.2.1"}"#);
+    assert_eq!(record.client, CLIENT);
 }
 
 async fn the_same_attempt_again_is_a_replay_and_writes_nothing(bench: &Bench) {
@@ -549,4 +553,59 @@ async fn a_healed_record_and_a_doubled_create_tell_the_least_end(bench: &Bench) 
     let Rotated::RolledBack(grant) = low.rotate(&alice, lost, 1, "a").await else { panic!("not healed") };
     let record = live(&none, "alice", jti).await.expect("live");
     assert_eq!((grant.absolute_expires_at, lifetime(&record)), (record.absolute_expires_at, Some(100)));
+}
+
+/// The first and the last client of a live session. A list shows the last one, too.
+async fn clients(bench: &Bench, name: &str, jti: Jti) -> [String; 2] {
+    let found = bench.store.get(&subject(name), jti.session()).await.unwrap();
+    let Lookup::Live { record, first_client, .. } = found else { panic!("not live: {found:?}") };
+    let listed = bench.store.list(&subject(name)).await.unwrap();
+    let listed = listed.into_iter().find(|one| one.session == jti.session()).expect("a live session");
+    assert_eq!(listed, *record);
+    [first_client, record.client]
+}
+
+async fn the_first_and_the_last_client_are_kept(bench: &Bench) {
+    let (alice, other, third) = (subject("alice"), r#"{"ip":"192.0.2.7"}"#, r#"{"label":"phone"}"#);
+    let mut jti = bench.create(&alice).await;
+    assert_eq!(clients(bench, "alice", jti).await, [CLIENT, CLIENT]);
+    let refreshes =
+        [("", CLIENT), (other, other), ("", other), (third, third), (CLIENT, CLIENT), (other, other)];
+    for ((client, last), generation) in refreshes.into_iter().zip(0..) {
+        let outcome = bench.rotate_from(client, &alice, jti, generation, "a").await;
+        let Rotated::Rotated(grant) = outcome else { panic!("not rotated: {outcome:?}") };
+        jti = grant.jti;
+        assert_eq!(clients(bench, "alice", jti).await, [CLIENT, last], "generation {generation}");
+    }
+    let nameless = Jti::first(SessionId::random());
+    let new = NewSession {
+        client: "",
+        ..new_session(&alice, nameless, bench.moment().await.plus(Duration::from_secs(5)))
+    };
+    assert!(matches!(bench.store.create(&new).await, Ok(Created::Created { .. })));
+    assert_eq!(clients(bench, "alice", nameless).await, ["", ""]);
+    let Rotated::Rotated(_) = bench.rotate_from(other, &alice, nameless, 0, "a").await else {
+        panic!("not rotated")
+    };
+    assert_eq!(clients(bench, "alice", nameless).await, ["", other]);
+}
+
+async fn only_a_call_that_moves_the_record_on_brings_its_client(bench: &Bench) {
+    let (alice, other, third) = (subject("alice"), r#"{"ip":"192.0.2.7"}"#, r#"{"label":"phone"}"#);
+    let first = bench.create(&alice).await;
+    let Rotated::Rotated(_) = bench.rotate_from(other, &alice, first, 0, "a").await else {
+        panic!("not rotated")
+    };
+    for attempt in ["a", "within the grace window"] {
+        let outcome = bench.rotate_from(third, &alice, first, 0, attempt).await;
+        assert!(matches!(outcome, Rotated::Replayed(_)), "{outcome:?}");
+        assert_eq!(clients(bench, "alice", first).await, [CLIENT, other], "{attempt}");
+    }
+    let lost = successor(successor(first, "a"), "lost");
+    let Rotated::RolledBack(_) = bench.rotate_from(third, &alice, lost, 2, "b").await else {
+        panic!("not healed")
+    };
+    assert_eq!(clients(bench, "alice", first).await, [CLIENT, third]);
+    let outcome = bench.rotate_from(other, &alice, first, 0, "c").await;
+    assert!(matches!(outcome, Rotated::Reused(_)), "{outcome:?}");
 }

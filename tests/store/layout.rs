@@ -3,23 +3,28 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use token_gateway::store::Rotated;
+use token_gateway::store::{Policy, Rotated};
 use token_gateway_core::clock::{Moment, Timestamp};
 use token_gateway_core::session::Reason;
 
-use super::{Bench, policy, subject};
+use super::{Bench, CLIENT, policy, subject};
+
+/// The device at a refresh.
+const LAST: &str = r#"{"ip":"192.0.2.7"}"#;
 
 #[tokio::test]
 async fn a_record_holds_what_the_layout_says_and_a_tombstone_only_four_fields() {
     let bench = Bench::redis(policy());
     let (redis, alice) = (bench.server().unwrap(), subject("alice"));
     let jti = bench.create(&alice).await;
-    let Rotated::Rotated(_) = bench.rotate(&alice, jti, 0, "a").await else { panic!("not rotated") };
+    let Rotated::Rotated(_) = bench.rotate_from(LAST, &alice, jti, 0, "a").await else {
+        panic!("not rotated")
+    };
     let key = format!("tg:{{alice}}:session:{}", jti.session());
     let record: HashMap<String, String> = redis.ask(&["HGETALL", &key]);
     let names: BTreeSet<_> = record.keys().map(String::as_str).collect();
     let expected = "state jti gen prev rotated_at issued_at created_at absolute_expires_at claims client \
-                    client_id scope aud";
+                    last_client client_id scope aud";
     assert_eq!(names, expected.split_whitespace().collect());
     assert_eq!((record["state"].as_str(), record["gen"].as_str()), ("live", "1"));
     assert_eq!(record["prev"], jti.as_str());
@@ -29,6 +34,64 @@ async fn a_record_holds_what_the_layout_says_and_a_tombstone_only_four_fields() 
     let names: BTreeSet<_> = tombstone.keys().map(String::as_str).collect();
     assert_eq!(names, ["announced", "ended_at", "reason", "state"].into_iter().collect());
     assert_eq!((tombstone["state"].as_str(), tombstone["announced"].as_str()), ("ended", "0"));
+}
+
+#[tokio::test]
+async fn the_last_client_is_not_stored_twice() {
+    let bench = Bench::redis(policy());
+    let (redis, alice) = (bench.server().unwrap(), subject("alice"));
+    let mut jti = bench.create(&alice).await;
+    let key = format!("tg:{{alice}}:session:{}", jti.session());
+    for (client, stored) in [("", None), (LAST, Some(LAST)), ("", Some(LAST)), (CLIENT, None), (CLIENT, None)]
+    {
+        let generation: u64 = redis.ask(&["HGET", &key, "gen"]);
+        let outcome = bench.rotate_from(client, &alice, jti, generation, "a").await;
+        let Rotated::Rotated(grant) = outcome else { panic!("not rotated: {outcome:?}") };
+        jti = grant.jti;
+        assert_eq!(
+            redis.ask::<Option<String>>(&["HGET", &key, "last_client"]).as_deref(),
+            stored,
+            "{client}"
+        );
+        assert_eq!(redis.ask::<String>(&["HGET", &key, "client"]), CLIENT);
+    }
+}
+
+/// Each way to end a session: by itself, with all others, by reuse, with the others of its subject, and by eviction.
+#[tokio::test]
+async fn no_tombstone_keeps_the_last_client() {
+    let bench = Bench::redis(Policy { max_sessions: 2, ..policy() });
+    let redis = bench.server().unwrap();
+    let named = ["logout", "everywhere", "reuse", "evicted"].map(subject);
+    for subject in &named {
+        for _ in 0..2 {
+            let jti = bench.create(subject).await;
+            let outcome = bench.rotate_from(LAST, subject, jti, 0, "a").await;
+            assert!(matches!(outcome, Rotated::Rotated(_)), "{outcome:?}");
+            match subject.as_str() {
+                "logout" => {
+                    let _ = bench.store.end_session(subject, jti.session(), Reason::Logout).await.unwrap();
+                }
+                "reuse" if redis.ask::<u64>(&["SCARD", "tg:{reuse}:sessions"]) == 2 => {
+                    let outcome = bench.rotate(subject, jti, 0, "b").await;
+                    assert!(matches!(outcome, Rotated::Reused(_)), "{outcome:?}");
+                }
+                _ => {}
+            }
+        }
+    }
+    let sent_at = Moment::Stored(bench.moment().await);
+    bench.store.end_subject(&named[1], None, Reason::Admin, sent_at).await.unwrap();
+    for _ in 0..2 {
+        bench.create(&named[3]).await;
+    }
+    let mut tombstones = 0;
+    for key in redis.ask::<Vec<String>>(&["KEYS", "tg:{*}:session:*"]) {
+        let record: HashMap<String, String> = redis.ask(&["HGETALL", &key]);
+        assert!(!record.contains_key("last_client"), "{key}");
+        tombstones += usize::from(record["state"] == "ended");
+    }
+    assert_eq!(tombstones, 8);
 }
 
 #[tokio::test]

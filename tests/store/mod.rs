@@ -126,10 +126,28 @@ impl Bench {
     ) -> Rotated {
         let successor = successor(presented, attempt);
         let sent_at = Moment::Stored(sent_at);
-        let rotation = Rotation { subject, presented, generation, successor, sent_at, accuse: true };
+        let (client, accuse) = ("", true);
+        let rotation = Rotation { subject, presented, generation, successor, sent_at, client, accuse };
+        self.store.rotate(&rotation).await.expect("the store answers")
+    }
+
+    /// Presents a token now, from a device that a service describes.
+    pub async fn rotate_from(
+        &self,
+        client: &str,
+        subject: &Subject,
+        presented: Jti,
+        generation: u64,
+        attempt: &str,
+    ) -> Rotated {
+        let (successor, sent_at) = (successor(presented, attempt), Moment::Stored(self.moment().await));
+        let rotation = Rotation { subject, presented, generation, successor, sent_at, client, accuse: true };
         self.store.rotate(&rotation).await.expect("the store answers")
     }
 }
+
+/// The device at the login.
+pub const CLIENT: &str = r#"{"ip":"192.0.2.1"}"#;
 
 pub fn new_session(subject: &Subject, jti: Jti, deadline: Timestamp) -> NewSession<'_> {
     NewSession {
@@ -137,7 +155,7 @@ pub fn new_session(subject: &Subject, jti: Jti, deadline: Timestamp) -> NewSessi
         jti,
         deadline: Moment::Stored(deadline),
         claims: r#"{"role":"admin"}"#,
-        client: r#"{"ip":"192.0.2.1"}"#,
+        client: CLIENT,
         client_id: "web",
         scope: "read write",
         aud: "billing",

@@ -14,10 +14,13 @@ use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{Jti, Reason, SessionId, Subject};
 use tokio::runtime::Runtime;
 
-use super::{Bench, new_session, policy, subject, successor};
+use super::{Bench, CLIENT, new_session, policy, subject, successor};
 
 /// The nodes of a deployment; they differ in their absolute lifetime.
 const NODES: usize = 3;
+
+/// Devices at a refresh: none, that of the login, and another.
+const CLIENTS: [&str; 3] = ["", CLIENT, r#"{"label":"phone"}"#];
 
 const SUBJECTS: [&str; 2] = ["alice", "b}b"];
 
@@ -38,6 +41,8 @@ enum Step {
         token: usize,
         attempt: usize,
         sent: Sent,
+        /// Which of `CLIENTS` the call carries.
+        client: usize,
         accuse: bool,
     },
     /// A token ahead of its record, as after a failover.
@@ -45,6 +50,7 @@ enum Step {
         node: usize,
         token: usize,
         by: u64,
+        client: usize,
     },
     EndSession {
         token: usize,
@@ -89,11 +95,13 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (node(), subject.clone()).prop_map(|(node, subject)| Step::Create { node, subject }),
         1 => (node(), 0usize..20).prop_map(|(node, which)| Step::CreateAgain { node, which }),
-        12 => (node(), token.clone(), 0usize..3, sent(), any::<bool>()).prop_map(
-            |(node, token, attempt, sent, accuse)| Step::Rotate { node, token, attempt, sent, accuse }
+        12 => (node(), token.clone(), 0usize..3, sent(), 0..CLIENTS.len(), any::<bool>()).prop_map(
+            |(node, token, attempt, sent, client, accuse)| {
+                Step::Rotate { node, token, attempt, sent, client, accuse }
+            }
         ),
-        1 => (node(), token.clone(), 1u64..4)
-            .prop_map(|(node, token, by)| Step::RotateAhead { node, token, by }),
+        1 => (node(), token.clone(), 1u64..4, 0..CLIENTS.len())
+            .prop_map(|(node, token, by, client)| Step::RotateAhead { node, token, by, client }),
         1 => token.clone().prop_map(|token| Step::EndSession { token }),
         1 => (subject.clone(), prop::option::of(token.clone()), sent())
             .prop_map(|(subject, spare, sent)| Step::EndSubject { subject, spare, sent }),
@@ -168,20 +176,21 @@ impl Story {
                 let new = new_session(&new_subject, token.jti, client.deadlines[*which]);
                 (told_created(nodes[*node].create(&new).await.unwrap()), None)
             }
-            Step::Rotate { node, token, attempt, sent, accuse } => {
+            Step::Rotate { node, token, attempt, sent, client: device, accuse } => {
                 let Some(token) = self.token(*token) else { return (String::new(), None) };
                 let sent_at = client.sent_at(*sent);
                 let attempt = attempt.to_string();
-                self.rotate(&client.nodes[*node], &token, &attempt, sent_at, *accuse).await
+                let from = CLIENTS[*device];
+                self.rotate(&client.nodes[*node], &token, &attempt, sent_at, from, *accuse).await
             }
-            Step::RotateAhead { node, token, by } => {
+            Step::RotateAhead { node, token, by, client: device } => {
                 let Some(mut token) = self.token(*token) else { return (String::new(), None) };
                 for _ in 0..*by {
                     token.jti = successor(token.jti, "lost");
                     token.generation += 1;
                 }
                 let sent_at = client.sent_at(Sent::Now);
-                self.rotate(&client.nodes[*node], &token, "healed", sent_at, true).await
+                self.rotate(&client.nodes[*node], &token, "healed", sent_at, CLIENTS[*device], true).await
             }
             Step::EndSession { token } => {
                 let Some(token) = self.token(*token) else { return (String::new(), None) };
@@ -225,6 +234,7 @@ impl Story {
         token: &Token,
         attempt: &str,
         sent_at: Timestamp,
+        client: &str,
         accuse: bool,
     ) -> (String, Option<Token>) {
         let rotation = Rotation {
@@ -233,6 +243,7 @@ impl Story {
             generation: token.generation,
             successor: successor(token.jti, attempt),
             sent_at: Moment::Stored(sent_at),
+            client,
             accuse,
         };
         let answer = node.store.rotate(&rotation).await.unwrap();
@@ -262,8 +273,8 @@ impl Story {
         sessions.dedup();
         for (subject, session) in sessions {
             let told = match client.nodes[0].store.get(&subject, session).await.unwrap() {
-                Lookup::Live { record, claims, jti } => {
-                    format!("{} {claims} {jti}", told_record(&record, now))
+                Lookup::Live { record, claims, jti, first_client } => {
+                    format!("{} {claims} {jti} {first_client}", told_record(&record, now))
                 }
                 Lookup::Ended { reason, published, ended_at } => {
                     format!("ended {reason:?} {published} {}s ago", seconds(now, ended_at))

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use reqwest::Method;
@@ -18,6 +18,7 @@ use crate::{GATEWAY, keys_of};
 struct Node {
     child: Child,
     api: Api,
+    output: BufReader<ChildStdout>,
 }
 
 impl Node {
@@ -28,12 +29,18 @@ impl Node {
             .stdout(Stdio::piped())
             .spawn();
         let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe"))
-            .read_line(&mut line)
-            .expect("it says where it listens");
+        output.read_line(&mut line).expect("it says where it listens");
         let address = line.trim().strip_prefix("listening on http://").expect("an address").to_owned();
-        Self { child, api: Api::new(&address) }
+        Self { child, api: Api::new(&address), output }
+    }
+
+    /// The next line of its output.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("a line");
+        line
     }
 
     async fn whoami(&self, token: &str) -> token_gateway_testkit::api::Answer {
@@ -106,6 +113,44 @@ async fn every_example_admits_good_tokens_and_refuses_all_others() {
             assert_eq!(answer.status, 401, "{what} {bad}: {answer:?}");
             assert!(answer.header("www-authenticate").is_some_and(|it| it.starts_with("Bearer")), "{what}");
         }
+    }
+}
+
+/// The login of README.md, with these in the places of its variables.
+fn login_of_the_readme(gateway: &Gateway) -> String {
+    let readme = std::fs::read_to_string(repository("README.md")).expect("readable");
+    let block =
+        readme.split("```").find(|block| block.contains("curl") && block.contains("$URL/v1/sessions "));
+    let block = block.expect("the login").trim_start_matches("sh\n");
+    let mut login = Command::new("bash");
+    login.args(["-euc", block]).env("KEY", WEB.key).env("URL", format!("http://{}", gateway.address()));
+    let output = login.output().expect("bash runs");
+    assert!(output.status.success(), "{block}: {output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// These two know the published keys alone, so a logout reaches them when the token expires.
+#[tokio::test]
+async fn the_other_examples_say_that_a_logout_is_not_seen_and_show_the_claim_of_the_readme() {
+    let keys = keys_of(Alg::Es256);
+    let gateway = GATEWAY.embedded_with(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")]);
+    let api = gateway.api();
+    for command in [node_js(), python()] {
+        let what = format!("{command:?}");
+        let mut node = Node::start(command, &gateway);
+        let answer: serde_json::Value = serde_json::from_str(&login_of_the_readme(&gateway)).expect("JSON");
+        let access = answer["access_token"].as_str().expect("a token").to_owned();
+        let shown = eventually("it is admitted", Duration::from_secs(10), async || {
+            let answer = node.whoami(&access).await;
+            (answer.status == 200).then_some(answer)
+        });
+        assert_eq!(shown.await.json()["roles"], json!(["admin"]), "{what}");
+        assert_eq!(api.revoke(&access).await.status, 200);
+        let verify = api.request(Method::GET, "/verify").bearer_auth(&access);
+        assert_eq!(api.send(verify).await.status, 401, "/verify knows");
+        assert_eq!(node.whoami(&access).await.status, 200, "{what}");
+        let line = node.line();
+        assert!(line.contains("logout") && line.contains("until it expires"), "{what}: {line}");
     }
 }
 

@@ -155,6 +155,16 @@ impl Jti {
         Self::new(session, &random_bytes())
     }
 
+    /// The refresh token that came with an access token, out of the `jti` of the latter: `<jti>.<22 characters>`.
+    ///
+    /// # Errors
+    ///
+    /// When the text has not this form.
+    pub fn beside_access(text: &str) -> Result<Self, InvalidId> {
+        let (jti, content) = text.rsplit_once('.').ok_or(InvalidId)?;
+        if is_random_part(content) { jti.parse() } else { Err(InvalidId) }
+    }
+
     /// The session that it names.
     pub fn session(&self) -> SessionId {
         let mut digits = [0; SESSION_ID_LEN];
@@ -185,9 +195,14 @@ impl FromStr for Jti {
         let bytes: [u8; JTI_LEN] = text.as_bytes().try_into().map_err(|_| InvalidId)?;
         let (session, token) = text.split_once('.').ok_or(InvalidId)?;
         session.parse::<SessionId>()?;
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-        if token.bytes().all(allowed) { Ok(Self(bytes)) } else { Err(InvalidId) }
+        if is_random_part(token) { Ok(Self(bytes)) } else { Err(InvalidId) }
     }
+}
+
+/// 128 bits in base64url.
+fn is_random_part(text: &str) -> bool {
+    let is_base64url = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    text.len() == JTI_RANDOM_LEN && text.bytes().all(is_base64url)
 }
 
 macro_rules! text_form {
@@ -341,6 +356,21 @@ mod tests {
         assert_eq!(jti.session(), session);
         assert_eq!(jti.as_str().parse::<Jti>(), Ok(jti));
         assert_eq!(jti.as_str().len(), 42);
+    }
+
+    #[test]
+    fn the_jti_of_an_access_token_names_the_refresh_token_beside_it() {
+        let jti = Jti::first(SessionId::random());
+        let of_access = format!("{jti}.T8yqk1rJ2mWcPA5QzX0h-_");
+        assert_eq!(Jti::beside_access(&of_access), Ok(jti));
+        for bad in [
+            jti.to_string(),
+            format!("{of_access}x"),
+            format!("{jti}."),
+            format!("{jti}.T8yqk1rJ2mWcPA5QzX0h+/"),
+        ] {
+            assert_eq!(Jti::beside_access(&bad), Err(InvalidId), "{bad}");
+        }
     }
 
     #[test]

@@ -169,6 +169,7 @@ impl Both {
             generation: presented.generation.into(),
             successor: self.jti(successor),
             sent_at,
+            client: "",
             accuse,
         };
         let rotated = at_once(self.nodes[node].rotate(&rotation)).expect("an answer");

@@ -13,7 +13,7 @@ use token_gateway_core::session::{Reason, SessionId, Subject};
 use super::argument::{subject, wanted};
 use crate::cli::output::{print, print_json, printable};
 use crate::cli::process::on_runtime;
-use crate::cli::usage::as_usage;
+use crate::cli::usage::{UsageError, as_usage};
 use crate::config::OperatorEndFlags;
 use crate::gateway::Deadline;
 use crate::gateway::ender::Ender;
@@ -26,8 +26,8 @@ use crate::telemetry::metrics::Metrics;
 pub struct EndSessions {
     /// The subject of the sessions
     sub: String,
-    /// A session id, or the jti of one of its refresh tokens
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    /// A session id, or the jti of one of its tokens, refresh or access
+    #[arg(conflicts_with = "all")]
     id: Option<String>,
     /// All sessions of the subject
     #[arg(long)]
@@ -73,13 +73,14 @@ impl EndSessions {
         if self.json {
             return print_json(&EndReport { ended: ids(&ended.now), published: ids(&ended.before) });
         }
-        print(&self.text(&ended))
+        print(&self.text(extent, &ended))
     }
 
     fn extent(&self) -> Result<Extent> {
         let session = |argument, text: &str| wanted(argument, text).map(|wanted| wanted.session);
         Ok(match &self.id {
             Some(id) => Extent::One(session("ID", id)?),
+            None if !self.all => return Err(UsageError(self.without_id().to_owned()).into()),
             None => {
                 let except = self.except.as_deref().map(|id| session("--except", id)).transpose()?;
                 Extent::All { except }
@@ -87,18 +88,40 @@ impl EndSessions {
         })
     }
 
-    fn text(&self, ended: &Ends) -> String {
+    /// The subject is not shown: it may be a token in the wrong place.
+    fn without_id(&self) -> &'static str {
+        if wanted("SUB", &self.sub).is_ok() {
+            "SUB: is a session id or a jti, and a subject comes first; `sessions show` with it names the subject"
+        } else {
+            "ID: is missing; `sessions list` with the subject shows the ids of its sessions, and --all ends them all"
+        }
+    }
+
+    fn text(&self, extent: Extent, ended: &Ends) -> String {
         if ended.is_empty() {
-            let subject = printable(&self.sub);
-            return match &self.id {
-                Some(id) => format!("nothing to end: {subject} has no live session {id}\n"),
-                None => format!("nothing to end: {subject} has none\n"),
-            };
+            return nothing(&printable(&self.sub), extent);
         }
         let line = |word: &'static str| {
             move |one: &EndedSession| format!("{word} {} {}\n", one.session, one.reason.as_str())
         };
         ended.now.iter().map(line("ended")).chain(ended.before.iter().map(line("published"))).collect()
+    }
+}
+
+/// The text where nothing was live.
+fn nothing(subject: &str, extent: Extent) -> String {
+    match extent {
+        Extent::One(session) => format!(
+            "nothing to end: {subject} has no live session {session}; `sessions show {session}` tells whether it has \
+             ended, or is another subject's\n"
+        ),
+        Extent::All { except } => {
+            let other = if except.is_some() { "other " } else { "" };
+            format!(
+                "nothing to end: {subject} has no {other}live session; `sessions list SUB --ended` shows those that \
+                 have ended\n"
+            )
+        }
     }
 }
 

@@ -3,28 +3,32 @@
 use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
-use serde_json::Value;
 use token_gateway_core::session::Subject;
 
 use super::argument::subject;
+use super::of_subject::{EndedSessions, OfSubject};
 use crate::cli::output::{print, print_json, printable, progress, table};
 use crate::cli::process::on_runtime;
-use crate::cli::usage::as_usage;
+use crate::cli::usage::{UsageError, as_usage};
 use crate::config::{KnownMaxAge, OperatorFlags};
-use crate::store::redis::survey::{Census, Survey};
+use crate::store::redis::survey::{Census, EndedRecord, Survey};
 use crate::telemetry::logging::say;
-use crate::view;
+use crate::view::{SessionList, Tombstone};
 
-/// The longest text for a device in a table, in characters.
-const DEVICE_LEN: usize = 40;
+/// How much of a long list is shown unless told otherwise.
+const LIMIT: u64 = 100;
 
 #[derive(Debug, Args)]
 pub struct ListSessions {
     /// The subject of the sessions; without it: how many sessions each subject has
     sub: Option<String>,
-    /// At most so many subjects, those with most sessions first
-    #[arg(long, default_value_t = 100, conflicts_with = "sub", value_parser = clap::value_parser!(u64).range(1..))]
-    limit: u64,
+    /// Show those that have ended, too, as long as their tombstones are kept
+    #[arg(long, requires = "sub")]
+    ended: bool,
+    /// At most so many subjects, those with most sessions first; with --ended: so many ended sessions, the latest first
+    /// [default: 100]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -52,14 +56,15 @@ pub struct Counted<'a> {
 impl ListSessions {
     pub fn run(&self) -> Result<()> {
         let subject = self.sub.as_deref().map(|sub| subject("SUB", sub)).transpose()?;
+        if subject.is_some() && !self.ended && self.limit.is_some() {
+            let problem = "goes with --ended, or without SUB; the live sessions of a subject are all listed";
+            return Err(UsageError(format!("--limit: {problem}")).into());
+        }
         let redis = as_usage(self.settings.redis())?;
         on_runtime(async {
             let mut survey = Survey::open(&redis).await.context("REDIS_URL: cannot be looked into")?;
             match subject {
-                Some(subject) => {
-                    let sessions = survey.sessions(&subject, self.max_age.get()).await?;
-                    self.sessions(&view::SessionList::new(&sessions, None))
-                }
+                Some(subject) => self.sessions(&self.of_subject(&mut survey, &subject).await?),
                 None => {
                     let bar = progress(survey.size().await?);
                     self.subjects(&survey.census(0, bar).await?)
@@ -68,29 +73,45 @@ impl ListSessions {
         })
     }
 
-    fn sessions(&self, found: &view::SessionList) -> Result<()> {
+    async fn of_subject<'a>(&self, survey: &mut Survey, subject: &'a Subject) -> Result<OfSubject<'a>> {
+        let mut live = survey.sessions(subject, self.max_age.get()).await?;
+        let ended = match self.ended {
+            false => None,
+            true => {
+                let bar = progress(survey.size_beside(subject).await?);
+                let ended = survey.ended(subject, bar).await?;
+                live.retain(|record| ended.iter().all(|one| one.session != record.session)); // ended meanwhile
+                Some(self.latest(&ended)?)
+            }
+        };
+        Ok(OfSubject { subject, live: SessionList::new(&live, None), ended })
+    }
+
+    fn latest(&self, ended: &[EndedRecord]) -> Result<EndedSessions> {
+        let most = ended.len().min(self.most()?);
+        let shown = ended[..most].iter();
+        let shown = shown.map(|one| Tombstone::new(one.session, one.reason, one.ended_at)).collect();
+        Ok(EndedSessions { ended: shown, more: ended.len() - most })
+    }
+
+    fn most(&self) -> Result<usize> {
+        Ok(usize::try_from(self.limit.unwrap_or(LIMIT))?)
+    }
+
+    fn sessions(&self, found: &OfSubject<'_>) -> Result<()> {
         if self.json {
             return print_json(found);
         }
-        let header = ["SESSION", "DEVICE", "CLIENT_ID", "CREATED", "REFRESHED", "EXPIRES", "GEN"];
-        let row = |item: &view::ListedSession| {
-            let (created, refreshed) = (item.created_at.clone(), item.last_refreshed_at.clone());
-            let (id, client) = (item.session_id.to_string(), printable(&item.client_id));
-            [
-                id,
-                device(&item.client),
-                client,
-                created,
-                refreshed,
-                item.expires_at.clone(),
-                item.generation.to_string(),
-            ]
-        };
-        print(&table(header, found.sessions.iter().map(row)))
+        print(&found.text())?;
+        let more = found.ended.as_ref().map_or(0, |ended| ended.more);
+        if more > 0 {
+            say(format!("{more} ended sessions more; --limit shows more of them\n"));
+        }
+        Ok(())
     }
 
     fn subjects(&self, census: &Census) -> Result<()> {
-        let ranked = counted(census, usize::try_from(self.limit)?);
+        let ranked = counted(census, self.most()?);
         let more = census.subjects.len() - ranked.len();
         if self.json {
             return print_json(&Subjects { subjects: ranked, more });
@@ -114,14 +135,4 @@ pub fn counted(census: &Census, most: usize) -> Vec<Counted<'_>> {
 pub fn subjects_table(subjects: &[Counted<'_>]) -> String {
     let row = |one: &Counted<'_>| [one.sessions.to_string(), printable(one.sub.as_str())];
     table(["SESSIONS", "SUB"], subjects.iter().map(row))
-}
-
-/// The device as its user would know it, shortened.
-fn device(client: &Value) -> String {
-    let known = ["label", "user_agent", "ip"].into_iter().find_map(|name| client[name].as_str());
-    let text = printable(known.unwrap_or("-"));
-    match text.char_indices().nth(DEVICE_LEN) {
-        Some((cut, _)) => format!("{}…", &text[..cut]),
-        None => text,
-    }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
-use token_gateway_core::session::{Jti, Subject};
+use token_gateway_core::session::{Jti, SessionId, Subject};
 
 use super::argument::{Wanted, subject, wanted};
 use crate::cli::output::{print, print_json, printable, progress};
@@ -19,7 +19,7 @@ use crate::view;
 
 #[derive(Debug, Args)]
 pub struct ShowSession {
-    /// A session id, or the jti of one of its refresh tokens
+    /// A session id, or the jti of one of its tokens, refresh or access
     id: String,
     /// The subject of the session; without it, all keys are searched
     #[arg(long)]
@@ -34,7 +34,7 @@ pub struct ShowSession {
 }
 
 /// The order of fields in the text for people.
-const FIELD_ORDER: [&str; 20] = [
+const FIELD_ORDER: [&str; 21] = [
     "session_id",
     "sub",
     "state",
@@ -52,6 +52,7 @@ const FIELD_ORDER: [&str; 20] = [
     "prev",
     "client_id",
     "client",
+    "first_client",
     "scope",
     "aud",
     "claims",
@@ -72,7 +73,7 @@ struct ShownSession {
     ttl_seconds: u64,
     #[serde(flatten)]
     token: Option<CurrentToken>,
-    /// The place of the given `jti` in the session.
+    /// The place in the session of the given `jti`, or of the refresh token beside the access token of that `jti`.
     #[serde(skip_serializing_if = "Option::is_none")]
     given_jti: Option<&'static str>,
 }
@@ -84,10 +85,10 @@ impl ShowSession {
         let redis = as_usage(self.settings.redis())?;
         let sessions = on_runtime(async {
             let mut survey = Survey::open(&redis).await.context("REDIS_URL: cannot be looked into")?;
-            find(&mut survey, &wanted, subject, self.max_age.get()).await
+            find(&mut survey, &wanted, subject.as_ref(), self.max_age.get()).await
         })?;
         if sessions.is_empty() {
-            bail!("no session {}: unknown, or expired", wanted.session);
+            bail!(none(wanted.session, subject.as_ref()));
         }
         if self.json { print_json(&ShownSessions { sessions }) } else { print(&text(&sessions)?) }
     }
@@ -96,11 +97,11 @@ impl ShowSession {
 async fn find(
     survey: &mut Survey,
     wanted: &Wanted,
-    subject: Option<Subject>,
+    subject: Option<&Subject>,
     max_age: Option<Duration>,
 ) -> Result<Vec<ShownSession>> {
     let subjects = match subject {
-        Some(subject) => vec![subject],
+        Some(subject) => vec![subject.clone()],
         None => {
             let bar = progress(survey.size().await?);
             survey.subjects_of(wanted.session, bar).await?
@@ -111,6 +112,22 @@ async fn find(
         sessions.extend(shown(wanted, survey.session(&subject, wanted.session, max_age).await?));
     }
     Ok(sessions)
+}
+
+/// The text where nothing was found.
+fn none(session: SessionId, subject: Option<&Subject>) -> String {
+    match subject {
+        Some(subject) => {
+            let subject = printable(subject.as_str());
+            format!(
+                "{subject} has no session {session}: unknown, or expired; without --sub, all subjects are searched"
+            )
+        }
+        None => {
+            let kept = "one that ended is kept for 24 h (or what TOMBSTONE_TTL_SECONDS of the nodes says)";
+            format!("no session {session}: unknown, or expired; {kept}")
+        }
+    }
 }
 
 fn shown(wanted: &Wanted, found: Found) -> Option<ShownSession> {

@@ -14,7 +14,7 @@ use super::refusals::{Responses, add, add_header};
 use crate::gateway::service_keys::Role;
 
 /// The path that takes any method, and so never answers 405.
-const ANY_METHOD: &str = "/verify";
+pub(super) const ANY_METHOD: &str = "/verify";
 
 /// Adds to every operation the consequences of its declaration.
 pub struct Consequences;

@@ -28,7 +28,8 @@ fn service_key() -> Http {
 }
 
 fn service_basic() -> Http {
-    let what = "The service's name and its key, raw or form-encoded (RFC 6749 section 2.3.1).";
+    let what = "The service's name and its key, raw or form-encoded (RFC 6749 section 2.3.1). At `/oauth/token` and `/oauth/revoke` an empty \
+                key names a public client, as `client_id` alone does.";
     HttpBuilder::new().scheme(HttpAuthScheme::Basic).description(Some(what)).build()
 }
 

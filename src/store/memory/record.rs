@@ -24,7 +24,9 @@ pub(super) struct Live {
     pub absolute_expires_at: Option<Timestamp>,
     pub expires_at: Timestamp,
     pub claims: String,
+    /// That of the login, and that of the latest refresh with one.
     pub client: String,
+    pub last_client: Option<String>,
     pub client_id: String,
     pub scope: String,
     pub aud: String,
@@ -105,6 +107,9 @@ impl Live {
         self.issued_at = now;
         self.expires_at = now.plus(policy.refresh_ttl);
         self.absolute_expires_at = self.absolute_end(policy);
+        if !rotation.client.is_empty() {
+            self.last_client = Some(rotation.client.to_owned());
+        }
         self.grant(now, policy)
     }
 
@@ -117,7 +122,7 @@ impl Live {
             last_refreshed_at: self.rotated_at,
             expires_at: self.gone_at(),
             absolute_expires_at: self.absolute_expires_at,
-            client: self.client.clone(),
+            client: self.last_client.as_ref().unwrap_or(&self.client).clone(),
             client_id: self.client_id.clone(),
         };
         stored.within(policy.session_max_age, now)

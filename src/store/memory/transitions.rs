@@ -136,6 +136,7 @@ pub(super) fn create(
         expires_at: now.plus(policy.refresh_ttl),
         claims: new.claims.to_owned(),
         client: new.client.to_owned(),
+        last_client: None,
         client_id: new.client_id.to_owned(),
         scope: new.scope.to_owned(),
         aud: new.aud.to_owned(),

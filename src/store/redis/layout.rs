@@ -100,6 +100,12 @@ impl Layout {
         format!("{}:{{*}}:session:{session}", self.prefix)
     }
 
+    /// The pattern of the keys of a subject's sessions. No character of an encoded subject has a meaning in it either.
+    pub fn of_sessions(&self, subject: &Subject) -> String {
+        let set = self.sessions(subject);
+        format!("{}:*", &set[..set.len() - 1])
+    }
+
     /// The pattern of every key, for the rule of a user.
     pub fn all(&self) -> String {
         format!("{}:*", self.prefix)
@@ -163,6 +169,12 @@ mod tests {
     fn a_hostile_subject_stays_inside_its_hash_tag() {
         let subject: Subject = "a}:{b".parse().unwrap();
         assert_eq!(Layout::new("tg").sessions(&subject), "tg:{a%7D%3A%7Bb}:sessions");
+    }
+
+    #[test]
+    fn the_pattern_of_a_subjects_sessions_holds_no_wildcard_of_the_subject() {
+        let pattern = Layout::new("tg:eu-1_x").of_sessions(&r"*?[a-z]\^".parse().unwrap());
+        assert_eq!(pattern, "tg:eu-1_x:{%2A%3F%5Ba-z%5D%5C%5E}:session:*");
     }
 
     #[test]

@@ -5,11 +5,13 @@
 //! an answer is true of no single moment, but includes every session present all the while.
 
 mod census;
+mod ended_sessions;
 mod reader;
 mod server;
 mod stored_session;
 
 pub use self::census::{Census, Leaks, Sample};
+pub use self::ended_sessions::EndedRecord;
 pub use self::reader::Survey;
 pub use self::server::{Feed, Memory};
 pub use self::stored_session::{CurrentToken, Found};

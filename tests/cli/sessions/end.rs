@@ -75,9 +75,15 @@ fn ending_again_changes_nothing_and_says_so() {
     fill(&redis, 1, 1);
     let args = ["sessions", "end", "user-1", SID];
     assert_eq!(text(&redis, &args), format!("ended {SID} admin\n"));
-    assert_eq!(text(&redis, &args), format!("nothing to end: user-1 has no live session {SID}\n"));
+    let said = text(&redis, &args);
+    assert!(said.starts_with(&format!("nothing to end: user-1 has no live session {SID};")), "{said}");
+    assert!(said.contains(&format!("`sessions show {SID}`")) && said.lines().count() == 1, "{said}");
     assert_eq!(json(&redis, &args), json!({"ended": [], "announced": []}));
-    assert!(text(&redis, &["sessions", "end", "user-1", "--all"]).starts_with("nothing to end: user-1"));
+    let said = text(&redis, &["sessions", "end", "user-1", "--all"]);
+    assert!(said.starts_with("nothing to end: user-1 has no live session;"), "{said}");
+    assert!(said.contains("--ended") && said.lines().count() == 1, "{said}");
+    let said = text(&redis, &["sessions", "end", "user-1", "--all", "--except", SID]);
+    assert!(said.starts_with("nothing to end: user-1 has no other live session;"), "{said}");
     assert_eq!(json(&redis, &["sessions", "end", "nobody", "--all"]), json!({"ended": [], "announced": []}));
     assert_eq!(feed(&redis).len(), 1);
 }
@@ -175,6 +181,11 @@ fn on_a_terminal_ending_all_is_asked_about_unless_told_not_to() {
 #[test]
 fn it_is_told_either_one_session_or_all() {
     let redis = Redis::start();
+    for (sub, remedies) in [("alice", ["sessions list", "--all"]), (SID, ["SUB", "sessions show"])] {
+        let ended = run(&mut operator(&redis, &["sessions", "end", sub]));
+        assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{ended:?}");
+        assert!(remedies.iter().all(|remedy| ended.stderr.contains(remedy)), "{ended:?}");
+    }
     for args in [&["alice"][..], &["alice", SID, "--all"], &["alice", SID, "--except", SID], &[]] {
         let ended = run(&mut operator(&redis, &[&["sessions", "end"], args].concat()));
         assert_eq!(

@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::service_key::WEB;
 
 use super::{HOSTILE, HOSTILE_KEY};
 use crate::GATEWAY;
@@ -51,7 +52,34 @@ async fn the_sessions_of_a_subject_are_those_that_the_api_lists() {
         }
         assert!(line.trim_end().ends_with(&session["generation"].to_string()), "{line}");
     }
-    assert!(table.contains("Example/1.0"), "{table}");
+    assert!(table.contains("Example/1.0") && table.contains("192.0.2.1"), "{table}");
+}
+
+#[tokio::test]
+async fn the_table_has_the_last_known_address() {
+    let redis = Redis::start();
+    let gateway = GATEWAY.start(&redis);
+    let api = gateway.api();
+    let login = json!({"sub": "alice", "client": {"ip": "192.0.2.1", "label": "phone"}});
+    let tokens = api.issue(&login).await.tokens();
+    let line = |address: &str, device: &str| {
+        let table = text(&redis, &["sessions", "list", "alice"]);
+        let words: Vec<_> = table.lines().nth(1).expect("a session").split_whitespace().collect();
+        assert_eq!((words[1], words[2]), (device, address), "{table}");
+    };
+    line("192.0.2.1", "phone");
+    let client = r#"{"ip":"2001:db8::7"}"#;
+    let form = [("grant_type", "refresh_token"), ("refresh_token", &tokens.refresh), ("client", client)];
+    let refreshed = api.send(api.form("/oauth/token", &form).bearer_auth(WEB.key)).await;
+    line("2001:db8::7", "-");
+    let shown = json(&redis, &["sessions", "show", &tokens.session])["sessions"][0].clone();
+    assert_eq!((&shown["client"], &shown["first_client"]), (&json!({"ip": "2001:db8::7"}), &login["client"]));
+    let text = text(&redis, &["sessions", "show", &tokens.session]);
+    for field in [r#"client               {"ip":"2001:db8::7"}"#, r#"first_client         {"ip":"192.0.2.1""#]
+    {
+        assert!(text.lines().any(|line| line.starts_with(field)), "{field} is not in\n{text}");
+    }
+    assert_eq!(refreshed.status, 200);
 }
 
 #[tokio::test]

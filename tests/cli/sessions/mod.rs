@@ -1,6 +1,7 @@
 //! `token-gateway sessions`.
 
 mod end;
+mod ended;
 mod list;
 mod show;
 

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use token_gateway_testkit::api::claims;
+use token_gateway_testkit::api::{Tokens, claims};
 use token_gateway_testkit::redis::Redis;
 
 use super::{HOSTILE, HOSTILE_KEY};
@@ -73,6 +73,60 @@ async fn a_jti_names_its_session_and_hears_whether_it_is_the_current_one() {
 }
 
 #[tokio::test]
+async fn the_jti_of_an_access_token_stands_for_the_refresh_token_beside_it() {
+    let redis = Redis::start();
+    let gateway = GATEWAY.start(&redis);
+    let mut tokens = gateway.api().login("alice").await;
+    let jti = |tokens: &Tokens| claims(&tokens.access)["jti"].as_str().unwrap().to_owned();
+    let mut jtis = vec![jti(&tokens)];
+    for _ in 0..2 {
+        tokens = gateway.api().refresh(&tokens.refresh).await.tokens();
+        jtis.push(jti(&tokens));
+    }
+    for (jti, place) in jtis.iter().zip(["neither current nor previous", "previous", "current"]) {
+        let shown = only(&redis, &[jti]);
+        assert_eq!(
+            (shown["given_jti"].as_str(), &shown["session_id"]),
+            (Some(place), &json!(tokens.session))
+        );
+        assert!(text(&redis, &["sessions", "show", jti, "--sub", "alice"]).contains(place));
+    }
+    let other = gateway.api().login("alice").await;
+    let ended = json(&redis, &["sessions", "end", "alice", "--all", "--except", &jtis[0]]);
+    assert_eq!(ended["ended"], json!([other.session]));
+    assert_eq!(json(&redis, &["sessions", "end", "alice", &jtis[1]])["ended"], json!([tokens.session]));
+    assert_eq!(only(&redis, &[&jtis[2]])["state"], "ended");
+}
+
+/// A token is a secret: it is not repeated, and the message says what belongs there.
+#[tokio::test]
+async fn a_whole_token_is_refused_and_its_jti_asked_for() {
+    let redis = Redis::start();
+    let gateway = GATEWAY.start(&redis);
+    let tokens = gateway.api().login("alice").await;
+    for token in [&tokens.access, &tokens.refresh, &format!("Bearer {}", tokens.access)] {
+        for args in
+            [&["show", token][..], &["end", "alice", token], &["end", "alice", "--all", "--except", token]]
+        {
+            let ended = run(&mut operator(&redis, &[&["sessions"], args].concat()));
+            assert_eq!(
+                (ended.code, ended.stdout.as_str(), ended.stderr.lines().count()),
+                (2, "", 1),
+                "{ended:?}"
+            );
+            assert!(ended.stderr.contains("token") && ended.stderr.contains("jti"), "{ended:?}");
+            assert!(!ended.stderr.contains(&token[token.len() - 20..]), "{ended:?}");
+        }
+    }
+    let jti = claims(&tokens.access)["jti"].as_str().unwrap().to_owned();
+    for bad in ["x", "", "4830719265501837429.", &jti[..64], &format!("{jti}x"), &jti.replace('.', ":")] {
+        let ended = run(&mut operator(&redis, &["sessions", "show", bad]));
+        assert_eq!((ended.code, ended.stderr.lines().count()), (2, 1), "{ended:?}");
+        assert!(ended.stderr.contains("19 digits") && ended.stderr.contains("22"), "{ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn of_an_ended_session_the_reason_is_shown() {
     let redis = Redis::start();
     let gateway = GATEWAY.start(&redis);
@@ -120,6 +174,8 @@ fn an_unknown_session_is_exit_code_1_and_said_to_be_unknown() {
                 "{ended:?}"
             );
             assert!(ended.stderr.contains(args[0]) && ended.stderr.contains("unknown"), "{ended:?}");
+            let remedy = if args.len() > 1 { "without --sub" } else { "TOMBSTONE_TTL_SECONDS" };
+            assert!(ended.stderr.contains(remedy), "{ended:?}");
         }
     }
 }

@@ -30,7 +30,7 @@ end
 local function leave_tombstone(key)
   redis.call('HSET', key, 'state', 'ended', 'reason', ARGV[1], 'ended_at', now, 'announced', '0')
   redis.call('HDEL', key, 'jti', 'gen', 'prev', 'rotated_at', 'issued_at', 'created_at',
-    'absolute_expires_at', 'claims', 'client', 'client_id', 'scope', 'aud')
+    'absolute_expires_at', 'claims', 'client', 'last_client', 'client_id', 'scope', 'aud')
   redis.call('PEXPIRE', key, ARGV[2])
 end
 

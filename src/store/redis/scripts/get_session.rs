@@ -21,11 +21,12 @@ pub fn decode(mut reply: Reply, session: SessionId, max_age: Option<Duration>) -
     match reply.word() {
         "live" => {
             let record = decode_record(&mut reply, session)?;
-            let (claims, jti) = (reply.text()?, reply.parse("jti")?);
+            let (claims, jti, first_client) = (reply.text()?, reply.parse("jti")?, reply.text()?);
             Ok(record.within(max_age, reply.time).map_or(Lookup::Missing, |record| Lookup::Live {
                 record: Box::new(record),
                 jti,
                 claims,
+                first_client,
             }))
         }
         "ended" => Ok(Lookup::Ended {

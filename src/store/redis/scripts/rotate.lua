@@ -17,6 +17,7 @@
 -- ARGV[8]  tombstone lifetime, milliseconds  86400000
 -- ARGV[9]  a call older than this was held up on its way, microseconds  5000
 -- ARGV[10] absolute lifetime, milliseconds  7776000000, or 0 for none
+-- ARGV[11] client, a JSON object or empty    {"ip":"192.0.2.7"}; kept as the last one. Empty keeps the one before
 --
 -- Returns {word, time, ...}, time being this server's in microseconds:
 --   unknown                  no record, or its absolute lifetime is over: at the earlier of the stored end, and of its
@@ -78,7 +79,20 @@ local function replayed()
   return grant({'replayed', now, jti, string.format('%d', gen), issued_at})
 end
 
+-- The last client is stored only where it differs from the first, that of the login.
+local function keep_last_client()
+  if ARGV[11] == '' then
+    return
+  end
+  if ARGV[11] == redis.call('HGET', KEYS[1], 'client') then
+    redis.call('HDEL', KEYS[1], 'last_client')
+  else
+    redis.call('HSET', KEYS[1], 'last_client', ARGV[11])
+  end
+end
+
 local function move_on(word)
+  keep_last_client()
   redis.call('HSET', KEYS[1], 'jti', successor, 'gen', string.format('%d', presented_gen + 1),
     'prev', presented, 'rotated_at', now, 'issued_at', now)
   if absolute ~= stored_end then
@@ -149,7 +163,7 @@ end
 local function leave_tombstone(key)
   redis.call('HSET', key, 'state', 'ended', 'reason', 'reuse', 'ended_at', now, 'announced', '0')
   redis.call('HDEL', key, 'jti', 'gen', 'prev', 'rotated_at', 'issued_at', 'created_at',
-    'absolute_expires_at', 'claims', 'client', 'client_id', 'scope', 'aud')
+    'absolute_expires_at', 'claims', 'client', 'last_client', 'client_id', 'scope', 'aud')
   redis.call('PEXPIRE', key, ARGV[8])
 end
 

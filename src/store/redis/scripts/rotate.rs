@@ -27,6 +27,7 @@ pub fn call(keys: [&str; 2], rotation: &Rotation<'_>, policy: &Policy, clock: &C
         .arg(policy.tombstone_ttl.as_millis() as u64)
         .arg(policy.held_up.as_micros() as u64)
         .arg(policy.session_max_age.map_or(0, |age| age.as_millis() as u64))
+        .arg(rotation.client)
 }
 
 pub fn decode(mut reply: Reply, rotation: &Rotation<'_>) -> Result<Rotated, StoreError> {

@@ -56,8 +56,7 @@ impl Survey {
             *cursor = Cursor { primary: cursor.primary + 1, at: None };
         }
         let Some((_, connection)) = self.primaries.all.get_mut(cursor.primary) else { return Ok(None) };
-        let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor.at.unwrap_or(0)).arg("MATCH").arg(pattern).arg("COUNT").arg(SCAN_BATCH);
+        let scan = scan(cursor.at.unwrap_or(0), pattern);
         let (next, batch) = scan.query_async(connection).await.map_err(failed)?;
         cursor.at = Some(next);
         Ok(Some(batch))
@@ -113,6 +112,13 @@ impl Survey {
 pub(super) struct Cursor {
     primary: usize,
     at: Option<u64>,
+}
+
+/// The step of a walk from `cursor` on.
+pub(super) fn scan(cursor: u64, pattern: &str) -> Cmd {
+    let mut scan = redis::cmd("SCAN");
+    scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(SCAN_BATCH);
+    scan
 }
 
 pub(super) fn failed(error: RedisError) -> StoreError {
