@@ -33,7 +33,7 @@ fn refused(keys: &Keys, args: &[&str], code: i32, expected: &str) -> Ended {
 
 #[test]
 fn the_first_key_signs_at_once_and_its_file_is_nobody_elses() {
-    for alg in ["ES256", "EdDSA", "RS256", "PS256", "HS256"] {
+    for alg in ["ES256", "EdDSA", "Ed25519", "RS256", "PS256", "HS256"] {
         let keys = Keys::none(GATEWAY);
         let said = keys.run(&["new", "--alg", alg]);
         let [key] = &list(&keys, &[])[..] else { panic!("one key") };
