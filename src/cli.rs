@@ -24,7 +24,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, CommandFactory, Parser, Subcommand};
 
 use self::dashed_values::{arranged, is_given, takes_values};
-use self::output::print;
+use self::output::{ReaderGone, print};
 use self::process::flushed;
 use self::usage::UsageError;
 use crate::config::{Flags, check_values, redis_url_help, secrets_help};
@@ -92,7 +92,11 @@ fn parsed(command: &clap::Command, words: &[OsString]) -> Result<Cli, clap::Erro
     parsed
 }
 
+/// A command that only prints, and whose reader is gone, has done its work.
 fn failed(error: &anyhow::Error) -> ExitCode {
+    if error.is::<ReaderGone>() {
+        return ExitCode::SUCCESS;
+    }
     say(format!("error: {}\n", format!("{error:#}").replace('\n', " ")));
     ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
 }

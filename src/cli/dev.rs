@@ -6,7 +6,7 @@ use std::thread;
 
 use anyhow::{Context, Result};
 
-use super::output::print;
+use super::output::report;
 use super::process::start_logging;
 use super::usage::as_usage;
 use crate::config::{Flags, StoreSettings};
@@ -28,8 +28,8 @@ pub fn run(flags: &Flags) -> Result<ExitCode> {
 /// Prints the guide on a thread of its own, because nobody may read standard output.
 fn show(guide: String) -> Result<()> {
     let print = move || {
-        if let Err(error) = print(&(guide + "\n")) {
-            log::warn!("cannot print the lines to paste: {error}");
+        if let Err(error) = report(&(guide + "\n")) {
+            log::warn!("cannot print the lines to paste: {error:#}");
         }
     };
     thread::Builder::new().name("guide".to_owned()).spawn(print).map(drop).context("cannot start a thread")

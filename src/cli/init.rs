@@ -12,7 +12,7 @@ use token_gateway_core::token::Alg;
 
 use self::environment::{KEY_SET_FILE, SECRETS_FOLDER};
 use self::files::{Reader, create_folder, write_new};
-use super::output::print;
+use super::output::report;
 use super::usage::UsageError;
 use crate::config::{random_password, random_secret};
 use crate::gateway::service_keys::{NewServiceKey, sha256_hex};
@@ -60,7 +60,7 @@ impl Init {
             write(path, *reader, text)?;
         }
         write(&self.output, Reader::Caller, &environment::text(&issuer, owner))?;
-        print(&format!(
+        report(&format!(
             "wrote {}, {} and {}\nservice key of '{}', shown this once: {}\n",
             self.output.display(),
             keys.display(),

@@ -1,6 +1,7 @@
 //! Commands and settings.
 
 mod check;
+mod closed_pipes;
 mod cluster;
 mod cluster_member;
 mod dashes;
