@@ -6,6 +6,7 @@
 
 mod arrival;
 pub mod catalog;
+pub mod file_access;
 mod invalid_value;
 mod lifetimes;
 mod secrets;
@@ -25,6 +26,7 @@ use token_gateway_core::checker::Rules;
 use token_gateway_core::token::{Alg, Secret};
 
 pub use self::arrival::check_values;
+pub use self::invalid_value::{InvalidValue, check_value};
 pub use self::lifetimes::KnownMaxAge;
 use self::lifetimes::{MAX_LIFETIME_SECONDS, RefreshTtl, max_age};
 use self::secrets::{check_secrets, secret};

@@ -5,6 +5,7 @@ mod closed_pipes;
 mod cluster;
 mod cluster_member;
 mod dashes;
+mod denied;
 mod dev;
 mod findings;
 mod healthcheck;
