@@ -5,6 +5,7 @@
 mod check;
 mod dashed_values;
 mod dev;
+mod guess;
 mod healthcheck;
 mod init;
 mod keys;
@@ -23,7 +24,8 @@ use anyhow::Result;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, CommandFactory, Parser, Subcommand};
 
-use self::dashed_values::{arranged, is_given, takes_values};
+use self::dashed_values::{arranged, is_given};
+use self::guess::{Called, without_secrets};
 use self::output::{ReaderGone, print};
 use self::process::flushed;
 use self::usage::UsageError;
@@ -77,7 +79,7 @@ pub fn main() -> ExitCode {
     flushed(|| match parsed(&command, &words) {
         Ok(cli) => run(cli.command).unwrap_or_else(|error| failed(&error)),
         Err(error) => {
-            show_usage(&error, takes_values(&command, &words)).unwrap_or_else(|error| failed(&error))
+            show_usage(&error, &Called::new(&command, &words)).unwrap_or_else(|error| failed(&error))
         }
     })
 }
@@ -141,7 +143,7 @@ fn asks_for_help(error: &clap::Error) -> bool {
 }
 
 /// Prints help unchanged, and the first paragraph of an error as one line.
-fn show_usage(error: &clap::Error, takes_values: bool) -> Result<ExitCode> {
+fn show_usage(error: &clap::Error, called: &Called<'_>) -> Result<ExitCode> {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         print(&error.to_string())?;
         return Ok(ExitCode::SUCCESS);
@@ -152,8 +154,10 @@ fn show_usage(error: &clap::Error, takes_values: bool) -> Result<ExitCode> {
     }
     let text = error.to_string();
     let lines = text.lines().take_while(|line| !line.is_empty()).map(str::trim);
-    let line = lines.collect::<Vec<_>>().join(" ");
-    say(line + &as_value(error).filter(|_| takes_values).unwrap_or_default() + "\n");
+    let line = without_secrets(&lines.collect::<Vec<_>>().join(" "), error);
+    let hints = [called.hint(error), as_value(error).filter(|_| called.takes_values())];
+    let hints: String = hints.into_iter().flatten().map(|hint| format!("; {hint}")).collect();
+    say(line + &hints + "\n");
     Ok(ExitCode::from(2))
 }
 
@@ -162,6 +166,6 @@ fn as_value(error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return None };
     let is_unknown = error.kind() == ErrorKind::UnknownArgument && flag.starts_with("--");
     is_unknown.then(|| {
-        format!("; as a value, write it behind two dashes, -- {flag}, or behind its option, --option={flag}")
+        format!("as a value, write it behind two dashes, -- {flag}, or behind its option, --option={flag}")
     })
 }

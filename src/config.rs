@@ -31,7 +31,8 @@ pub use self::lifetimes::KnownMaxAge;
 use self::lifetimes::{MAX_LIFETIME_SECONDS, RefreshTtl, max_age};
 use self::secrets::{check_secrets, secret};
 pub use self::secrets::{
-    line_end_warnings, random_password, random_secret, redis_url_help, secrets_help, variable_is_set,
+    line_end_warnings, random_password, random_secret, redis_url_help, secret_names, secrets_help,
+    variable_is_set,
 };
 use self::signing_keys::KeyFlags;
 pub use self::signing_keys::{KeySetSource, KeySetStamp, KeySettings, KeySource, alg_parser, read_key_set};

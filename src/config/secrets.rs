@@ -65,6 +65,10 @@ pub const SECRET_SETTINGS: [SecretSetting; 6] = [
     },
 ];
 
+pub fn secret_names() -> impl Iterator<Item = &'static str> {
+    SECRET_SETTINGS.iter().map(|secret| secret.name)
+}
+
 /// The secrets for signatures.
 const SIGNING_SECRETS: [&str; 3] = ["SIGNING_SECRET", "REFRESH_SECRET", "REFRESH_SECRET_PREVIOUS"];
 

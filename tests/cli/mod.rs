@@ -8,6 +8,7 @@ mod dashes;
 mod denied;
 mod dev;
 mod findings;
+mod guesses;
 mod healthcheck;
 pub mod help;
 mod init;
