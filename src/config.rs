@@ -7,6 +7,7 @@
 mod arrival;
 pub mod catalog;
 pub mod file_access;
+pub mod groups;
 mod invalid_value;
 mod lifetimes;
 mod secrets;
@@ -34,6 +35,7 @@ pub use self::secrets::{
     line_end_warnings, random_password, random_secret, redis_url_help, secret_names, secrets_help,
     variable_is_set,
 };
+pub use self::setting::parted;
 use self::signing_keys::KeyFlags;
 pub use self::signing_keys::{KeySetSource, KeySetStamp, KeySettings, KeySource, alg_parser, read_key_set};
 use self::store_flags::{EndFlags, RedisFlags, StoreKind};
