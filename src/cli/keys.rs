@@ -6,6 +6,7 @@
 mod file;
 mod keys_clock;
 mod list;
+mod new_alg;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use self::keys_clock::KeysClock;
 use super::output::{report, report_json};
 use super::usage::{UsageError, as_usage};
 use crate::config::{KeySettings, alg_parser, redis_url_help, variable_is_set};
+use crate::telemetry::logging::say;
 use crate::token::jwk::{PrivateJwk, Signs};
 use crate::token::key_set::{KeySet, KeyState};
 use crate::view::rfc3339_seconds;
@@ -170,10 +172,14 @@ impl RotateKey {
                 ))
                 .into());
             }
+            let is_new = new_alg::is_new(set, signs, alg);
             let retired = set.retire(now, making.settings.lifetimes());
-            Ok((add(set, alg, signs, from), alg, from, retired))
+            Ok((add(set, alg, signs, from), alg, from, retired, is_new))
         });
-        let (kid, alg, from, retired) = made.with_context(|| clock.reading())?;
+        let (kid, alg, from, retired, is_new) = made.with_context(|| clock.reading())?;
+        if is_new {
+            say(new_alg::warning(alg, &kid, &rfc3339_seconds(from)));
+        }
         making.report(&clock, &kid, alg, from, &retired)
     }
 }
