@@ -5,7 +5,9 @@
 mod check;
 mod dashed_values;
 mod dev;
+mod guess;
 mod healthcheck;
+mod help;
 mod init;
 mod keys;
 mod output;
@@ -21,16 +23,18 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, CommandFactory, Parser, Subcommand};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use self::dashed_values::{arranged, is_given, takes_values};
-use self::output::print;
+use self::dashed_values::{arranged, is_given};
+use self::guess::{Called, without_secrets};
+use self::help::{grouped, is_short, short};
+use self::output::{ReaderGone, print};
 use self::process::flushed;
 use self::usage::UsageError;
 use crate::config::{Flags, check_values, redis_url_help, secrets_help};
 use crate::telemetry::logging::say;
 
-/// Sessions for every service with its own login: access tokens, rotating refresh tokens, logout everywhere.
+/// Sessions for services with their own login: access and refresh tokens, logout everywhere.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
 struct Cli {
@@ -43,10 +47,17 @@ enum Command {
     /// Run a node on the real store
     #[command(after_help = secrets_help())]
     Serve(Flags),
-    /// Try it out: embedded store unless REDIS_URL is set, own secrets and service key, curl lines to paste
+    /// Try it out: a node without any settings, and curl lines to paste
+    ///
+    /// The store is embedded unless REDIS_URL is set. Secrets and a service key are made for this run. Settings count as in
+    /// `serve`: the keys of SERVICE_KEYS work beside the new one, so a login service keeps its own. The first lines name the
+    /// page with the documentation of the API, /docs.
     #[command(after_help = secrets_help())]
     Dev(Flags),
-    /// Write a complete .env, fresh secrets and a signing key beside it, and print the service key that belongs to them
+    /// Write a complete .env with fresh secrets, and print the service key
+    ///
+    /// The secrets and a signing key go into files of their own beside the .env, each for one reader. The service key belongs
+    /// to them and is shown this once.
     Init(init::Init),
     /// Look at settings and Redis: each problem, and how to mend it
     #[command(after_help = secrets_help())]
@@ -70,21 +81,26 @@ enum Command {
 /// Parses the command line, runs the command, and reports an error as one line. Standard error may have no reader, so
 /// only the log's thread writes there.
 pub fn main() -> ExitCode {
-    let mut command = Cli::command();
-    command.build();
-    let words = arranged(&command, std::env::args_os().collect());
+    let words = arranged(&command(), std::env::args_os().collect());
     tidy_environment(&words);
+    let command = command();
     flushed(|| match parsed(&command, &words) {
         Ok(cli) => run(cli.command).unwrap_or_else(|error| failed(&error)),
-        Err(error) => {
-            show_usage(&error, takes_values(&command, &words)).unwrap_or_else(|error| failed(&error))
-        }
+        Err(error) => show_usage(&error, &command, &words).unwrap_or_else(|error| failed(&error)),
     })
+}
+
+/// All commands, with the variables of this moment: clap reads these when it is told of a flag.
+fn command() -> clap::Command {
+    let mut command = grouped(Cli::command());
+    command.build();
+    command
 }
 
 /// The command line. Stray characters around a value are named before clap says that the value is wrong.
 fn parsed(command: &clap::Command, words: &[OsString]) -> Result<Cli, clap::Error> {
-    let parsed = Cli::try_parse_from(words);
+    let matches = command.clone().try_get_matches_from(words);
+    let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches));
     if !parsed.as_ref().is_err_and(asks_for_help) {
         let checked = check_values(command, words.get(1..).unwrap_or_default());
         checked.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, error))?;
@@ -92,7 +108,11 @@ fn parsed(command: &clap::Command, words: &[OsString]) -> Result<Cli, clap::Erro
     parsed
 }
 
+/// A command that only prints, and whose reader is gone, has done its work.
 fn failed(error: &anyhow::Error) -> ExitCode {
+    if error.is::<ReaderGone>() {
+        return ExitCode::SUCCESS;
+    }
     say(format!("error: {}\n", format!("{error:#}").replace('\n', " ")));
     ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
 }
@@ -137,7 +157,12 @@ fn asks_for_help(error: &clap::Error) -> bool {
 }
 
 /// Prints help unchanged, and the first paragraph of an error as one line.
-fn show_usage(error: &clap::Error, takes_values: bool) -> Result<ExitCode> {
+fn show_usage(error: &clap::Error, command: &clap::Command, words: &[OsString]) -> Result<ExitCode> {
+    let called = Called::new(command, words);
+    if error.kind() == ErrorKind::DisplayHelp && is_short(words) {
+        print(&short(called.command))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         print(&error.to_string())?;
         return Ok(ExitCode::SUCCESS);
@@ -148,8 +173,10 @@ fn show_usage(error: &clap::Error, takes_values: bool) -> Result<ExitCode> {
     }
     let text = error.to_string();
     let lines = text.lines().take_while(|line| !line.is_empty()).map(str::trim);
-    let line = lines.collect::<Vec<_>>().join(" ");
-    say(line + &as_value(error).filter(|_| takes_values).unwrap_or_default() + "\n");
+    let line = without_secrets(&lines.collect::<Vec<_>>().join(" "), error);
+    let hints = [called.hint(error), as_value(error).filter(|_| called.takes_values())];
+    let hints: String = hints.into_iter().flatten().map(|hint| format!("; {hint}")).collect();
+    say(line + &hints + "\n");
     Ok(ExitCode::from(2))
 }
 
@@ -158,6 +185,6 @@ fn as_value(error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return None };
     let is_unknown = error.kind() == ErrorKind::UnknownArgument && flag.starts_with("--");
     is_unknown.then(|| {
-        format!("; as a value, write it behind two dashes, -- {flag}, or behind its option, --option={flag}")
+        format!("as a value, write it behind two dashes, -- {flag}, or behind its option, --option={flag}")
     })
 }

@@ -6,6 +6,8 @@
 
 mod arrival;
 pub mod catalog;
+pub mod file_access;
+pub mod groups;
 mod invalid_value;
 mod lifetimes;
 mod secrets;
@@ -26,12 +28,15 @@ use token_gateway_core::checker::Rules;
 use token_gateway_core::token::{Alg, Secret};
 
 pub use self::arrival::check_values;
+pub use self::invalid_value::{InvalidValue, check_value};
 pub use self::lifetimes::KnownMaxAge;
 use self::lifetimes::{MAX_LIFETIME_SECONDS, RefreshTtl, max_age};
 use self::secrets::{check_secrets, secret};
 pub use self::secrets::{
-    line_end_warnings, random_password, random_secret, redis_url_help, secrets_help, variable_is_set,
+    line_end_warnings, random_password, random_secret, redis_url_help, secret_names, secrets_help,
+    variable_is_set,
 };
+pub use self::setting::parted;
 use self::signing_keys::KeyFlags;
 pub use self::signing_keys::{KeySetSource, KeySetStamp, KeySettings, KeySource, alg_parser, read_key_set};
 use self::store_flags::{EndFlags, RedisFlags, StoreKind};
@@ -162,6 +167,14 @@ pub enum StoreSettings {
     Embedded,
 }
 
+/// The settings of `dev`, with the service key for this run.
+pub struct DevSettings {
+    pub settings: Settings,
+    pub key: String,
+    /// The names of the services in `SERVICE_KEYS`, whose keys work, too.
+    pub services: Vec<String>,
+}
+
 impl Flags {
     pub fn address(&self) -> SocketAddr {
         match (self.bind_addr, self.port) {
@@ -188,8 +201,8 @@ impl Flags {
         self.assemble(issuer, store, services, self.keys.source()?)
     }
 
-    /// The settings of `dev`: missing ones are made up, and a service key is added.
-    pub fn dev_settings(&self, address: SocketAddr) -> Result<(Settings, NewServiceKey)> {
+    /// The settings of `dev`: missing ones are made up, and a service key is added to those of `SERVICE_KEYS`.
+    pub fn dev_settings(&self, address: SocketAddr) -> Result<DevSettings> {
         check_secrets()?;
         let issuer = self.issuer.clone().unwrap_or_else(|| format!("http://{address}"));
         let embedded = StoreKind::Embedded;
@@ -199,9 +212,14 @@ impl Flags {
             StoreKind::Redis => StoreSettings::Redis(self.redis()?),
             StoreKind::Embedded => StoreSettings::Embedded,
         };
-        let key = NewServiceKey::generate("dev", &[])?;
-        let keys = [secret("SERVICE_KEYS")?.unwrap_or_default(), key.entry.clone()].join(",");
-        let services = keys.parse().map_err(|error| anyhow!("SERVICE_KEYS: {error}"))?;
+        let fresh = NewServiceKey::generate("dev", &[])?;
+        let parsed = |keys: &str| {
+            let keys: Result<ServiceKeys, _> = keys.parse();
+            keys.map_err(|error| anyhow!("SERVICE_KEYS: {error}"))
+        };
+        let own = secret("SERVICE_KEYS")?;
+        let services = parsed(&[own.as_deref().unwrap_or_default(), &fresh.entry].join(","))?;
+        let own = own.map(|own| parsed(&own)).transpose()?;
         let mut keys = self.keys.source()?;
         if keys.secrets.refresh.is_none() {
             keys.secrets.refresh = Some(Secret::parse(&random_secret())?);
@@ -212,7 +230,8 @@ impl Flags {
         let mut settings = self.assemble(issuer, store, services, keys)?;
         settings.admin = settings.admin.or(Some((Ipv4Addr::LOCALHOST, 0).into()));
         settings.unready_first = Duration::ZERO; // there is no load balancer
-        Ok((settings, key))
+        let services = own.iter().flat_map(ServiceKeys::names).map(str::to_owned).collect();
+        Ok(DevSettings { settings, key: fresh.key, services })
     }
 
     /// The settings of Redis, even if other settings are missing.

@@ -42,15 +42,6 @@ pub fn arranged(command: &Command, words: Vec<OsString>) -> Vec<OsString> {
     arranged
 }
 
-/// Whether the command of this line takes values that belong to no option.
-pub fn takes_values(command: &Command, words: &[OsString]) -> bool {
-    let mut level = command;
-    for word in words.iter().skip(1) {
-        level = level.find_subcommand(word).unwrap_or(level);
-    }
-    level.get_positionals().next().is_some()
-}
-
 /// Whether a flag stands among these words, alone or with its value.
 pub fn is_given(flag: &str, words: &[OsString]) -> bool {
     let with_value = format!("{flag}=");

@@ -6,20 +6,23 @@ use std::thread;
 
 use anyhow::{Context, Result};
 
-use super::output::print;
+use super::output::report;
 use super::process::start_logging;
 use super::usage::as_usage;
-use crate::config::{Flags, StoreSettings};
+use crate::config::{DevSettings, Flags, StoreSettings};
 use crate::startup::{Application, bind};
 
 pub fn run(flags: &Flags) -> Result<ExitCode> {
     start_logging(flags)?;
     let listener = bind(flags.address(), "BIND_ADDR")?;
-    let (settings, key) = as_usage(flags.dev_settings(reachable(listener.local_addr()?)))?;
+    let DevSettings { settings, key, services } =
+        as_usage(flags.dev_settings(reachable(listener.local_addr()?)))?;
     let embedded = matches!(settings.store, StoreSettings::Embedded);
     actix_web::rt::System::new().block_on(async {
         let application = Application::build(settings, listener).await?;
-        show(guide(application.address(), &key.key, embedded))?;
+        show(
+            heading(application.address(), &key, &services, embedded) + &story(application.address(), &key),
+        )?;
         application.run_until_stopped().await
     })?;
     Ok(ExitCode::SUCCESS)
@@ -28,22 +31,42 @@ pub fn run(flags: &Flags) -> Result<ExitCode> {
 /// Prints the guide on a thread of its own, because nobody may read standard output.
 fn show(guide: String) -> Result<()> {
     let print = move || {
-        if let Err(error) = print(&(guide + "\n")) {
-            log::warn!(error:%; "cannot print the lines to paste: {error}");
+        if let Err(error) = report(&(guide + "\n")) {
+            log::warn!(error = format!("{error:#}"); "cannot print the lines to paste: {error:#}");
         }
     };
     thread::Builder::new().name("guide".to_owned()).spawn(print).map(drop).context("cannot start a thread")
 }
 
-/// Lines for a shell, in the order of a story. Each `curl` keeps its answer in a variable, and the next one takes its
-/// tokens from there.
-fn guide(address: SocketAddr, key: &str, embedded: bool) -> String {
+/// Where the node is, and what opens it.
+fn heading(address: SocketAddr, key: &str, services: &[String], embedded: bool) -> String {
     let url = format!("http://{}", reachable(address));
     let store = if embedded { "embedded (forgets everything at exit)" } else { "Redis, at REDIS_URL" };
+    let taken_over = match services {
+        [] => "SERVICE_KEYS adds those of your services".to_owned(),
+        names => format!("keys of SERVICE_KEYS work, too: {}", names.join(", ")),
+    };
+    format!(
+        "\
+token-gateway dev on {url}
+store: {store}
+service key (for this run only): {key}
+{taken_over}
+public keys of access tokens: {url}/.well-known/jwks.json
+API documentation, for a browser: {url}/docs
+
+"
+    )
+}
+
+/// Lines for a shell, in the order of a story. Each `curl` keeps its answer in a variable, and the next one takes its
+/// tokens from there.
+fn story(address: SocketAddr, key: &str) -> String {
+    let url = format!("http://{}", reachable(address));
     let login = |name: &str| {
         format!(
             "{name}=$(curl -sS {url}/v1/sessions -H 'Authorization: Bearer {key}' \
-             -H 'Content-Type: application/json' -d '{{\"sub\":\"alice\",\"claims\":{{\"role\":\"admin\"}}}}'); echo \"${name}\""
+             -H 'Content-Type: application/json' -d '{{\"sub\":\"alice\",\"claims\":{{\"roles\":[\"admin\"]}}}}'); echo \"${name}\""
         )
     };
     let token =
@@ -61,11 +84,6 @@ fn guide(address: SocketAddr, key: &str, embedded: bool) -> String {
         format!("curl -sS {url}/oauth/revoke -d \"token={}\"; echo", token("THIRD", "refresh_token"));
     format!(
         "\
-token-gateway dev on {url}
-store: {store}
-service key (for this run only): {key}
-public keys of access tokens: {url}/.well-known/jwks.json
-
 # Paste these lines into another shell, one after the other.
 
 # 1. The login service has proved who alice is: a session, and its first tokens.

@@ -6,6 +6,7 @@
 mod file;
 mod keys_clock;
 mod list;
+mod new_alg;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,9 +18,10 @@ use token_gateway_core::token::Alg;
 
 use self::file::change;
 use self::keys_clock::KeysClock;
-use super::output::{print, print_json};
+use super::output::{report, report_json};
 use super::usage::{UsageError, as_usage};
 use crate::config::{KeySettings, alg_parser, redis_url_help, variable_is_set};
+use crate::telemetry::logging::say;
 use crate::token::jwk::{PrivateJwk, Signs};
 use crate::token::key_set::{KeySet, KeyState};
 use crate::view::rfc3339_seconds;
@@ -125,7 +127,7 @@ impl NewKey {
             Ok((add(set, alg, signs, from), from))
         });
         let (kid, from) = made.with_context(|| clock.reading())?;
-        self.making.print(&clock, &kid, alg, from, &[])
+        self.making.report(&clock, &kid, alg, from, &[])
     }
 
     /// No delay for the first key of the set if there is no secret: no node can be at work yet. Otherwise nodes work
@@ -170,11 +172,15 @@ impl RotateKey {
                 ))
                 .into());
             }
+            let is_new = new_alg::is_new(set, signs, alg);
             let retired = set.retire(now, making.settings.lifetimes());
-            Ok((add(set, alg, signs, from), alg, from, retired))
+            Ok((add(set, alg, signs, from), alg, from, retired, is_new))
         });
-        let (kid, alg, from, retired) = made.with_context(|| clock.reading())?;
-        making.print(&clock, &kid, alg, from, &retired)
+        let (kid, alg, from, retired, is_new) = made.with_context(|| clock.reading())?;
+        if is_new {
+            say(new_alg::warning(alg, &kid, &rfc3339_seconds(from)));
+        }
+        making.report(&clock, &kid, alg, from, &retired)
     }
 }
 
@@ -202,9 +208,9 @@ impl RetireKeys {
         });
         let retired = retired.with_context(|| clock.reading())?;
         if self.json {
-            return print_json(&clock.dated(json!({ "retired": retired })));
+            return report_json(&clock.dated(json!({ "retired": retired })));
         }
-        print(&(text_of_retired(&retired) + &clock.line()))
+        report(&(text_of_retired(&retired) + &clock.line()))
     }
 }
 
@@ -254,15 +260,15 @@ impl Making {
         }
     }
 
-    fn print(&self, clock: &KeysClock, kid: &str, alg: Alg, from: u64, retired: &[String]) -> Result<()> {
+    fn report(&self, clock: &KeysClock, kid: &str, alg: Alg, from: u64, retired: &[String]) -> Result<()> {
         let from = rfc3339_seconds(from);
         if self.json {
-            let report = json!({ "kid": kid, "signs_from": from, "retired": retired });
-            return print_json(&clock.dated(report));
+            let made = json!({ "kid": kid, "signs_from": from, "retired": retired });
+            return report_json(&clock.dated(made));
         }
         let place = if alg == Alg::Hs256 { "in the set, never published" } else { "published" };
         let made = format!("key '{kid}' is {place}, and signs from {from} on\n");
-        print(&(made + &text_of_retired(retired) + &clock.line()))
+        report(&(made + &text_of_retired(retired) + &clock.line()))
     }
 }
 

@@ -2,24 +2,47 @@
 
 use std::io::{ErrorKind, IsTerminal, Write, stdout};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use token_gateway_core::ascii_json::in_ascii;
 
-/// Prints `text`. A pipe closed early by its reader is no error.
+/// The reader of standard output is gone, as `head` is after its lines. A command that only prints has no more to do.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output has no reader")]
+pub struct ReaderGone;
+
+/// Prints the text of a command that only prints. It ends with [`ReaderGone`] where its reader has.
 pub fn print(text: &str) -> Result<()> {
+    if write(text)? { Ok(()) } else { Err(ReaderGone.into()) }
+}
+
+/// Prints the text of a command that has changed something. The change is made, whether its report is read or not.
+pub fn report(text: &str) -> Result<()> {
+    write(text).map(drop)
+}
+
+pub fn print_json(value: &impl Serialize) -> Result<()> {
+    print(&json(value)?)
+}
+
+pub fn report_json(value: &impl Serialize) -> Result<()> {
+    report(&json(value)?)
+}
+
+/// Writes to standard output; false where the reader of a pipe is gone.
+fn write(text: &str) -> Result<bool> {
     let mut out = stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true).context("standard output cannot be written"),
     }
 }
 
-/// Prints JSON in ASCII, so that no reader finds more ends of lines in it than there are.
-pub fn print_json(value: &impl Serialize) -> Result<()> {
-    print(&format!("{}\n", in_ascii(&serde_json::to_string_pretty(value)?)))
+/// JSON in ASCII, so that no reader finds more ends of lines in it than there are.
+fn json(value: &impl Serialize) -> Result<String> {
+    Ok(format!("{}\n", in_ascii(&serde_json::to_string_pretty(value)?)))
 }
 
 /// Columns without colours. On a terminal, there is a line below their names.

@@ -21,7 +21,7 @@ pub enum SessionsCommand {
     /// All that one session holds, or why it ended
     #[command(after_help = redis_url_help())]
     Show(show::ShowSession),
-    /// End one session, or those of a subject, and publish the end, as a node does, with the reason `admin`
+    /// End one session or more, and publish it, as a node does, with the reason `admin`
     ///
     /// May be repeated: ends that were not published yet are published then.
     #[command(after_help = redis_url_help())]

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use base64_simd::STANDARD;
 use token_gateway_core::token::{Secret, without_line_ends};
 
+use super::file_access::read_text;
 use super::invalid_value::{InvalidValue, check_secret, check_value};
 use super::setting::{Setting, parted};
 
@@ -63,6 +64,10 @@ pub const SECRET_SETTINGS: [SecretSetting; 6] = [
         reaches_redis: false,
     },
 ];
+
+pub fn secret_names() -> impl Iterator<Item = &'static str> {
+    SECRET_SETTINGS.iter().map(|secret| secret.name)
+}
 
 /// The secrets for signatures.
 const SIGNING_SECRETS: [&str; 3] = ["SIGNING_SECRET", "REFRESH_SECRET", "REFRESH_SECRET_PREVIOUS"];
@@ -128,7 +133,7 @@ fn secret_text(name: &str) -> Result<Option<String>> {
         }
         (None, None) => Ok(None),
         (None, Some(path)) => {
-            let text = std::fs::read_to_string(&path).with_context(|| format!("{file}: cannot be read"))?;
+            let text = read_text(path.as_ref()).with_context(|| format!("{file}: cannot read {path}"))?;
             if without_line_ends(&text).is_empty() {
                 bail!("{file}: the file is empty");
             }

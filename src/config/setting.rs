@@ -28,7 +28,7 @@ impl Setting {
 }
 
 /// Where clap knows no default, the help ends with one in words: `… [default: none]`, `… [required]`.
-pub(super) fn parted(help: &str) -> (String, String) {
+pub fn parted(help: &str) -> (String, String) {
     let Some((text, words)) = help.strip_suffix(']').and_then(|help| help.rsplit_once(" [")) else {
         return (help.to_owned(), "none".to_owned());
     };

@@ -9,6 +9,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use token_gateway_core::token::Alg;
 
+use super::file_access::{explained, read_text};
 use super::invalid_value::check_beginning;
 use super::lifetimes::{AccessTtl, RefreshTtl};
 use super::secrets::{secret, signing_secret};
@@ -128,11 +129,11 @@ fn inode(file: &Metadata) -> u64 {
 
 pub fn read_key_set(path: &Path) -> Result<KeySet> {
     let place = || format!("SIGNING_KEYS: {}", path.display());
-    let length = fs::metadata(path).with_context(place)?.len();
+    let length = fs::metadata(path).map_err(|error| explained(path, error)).with_context(place)?.len();
     if length > KEY_SET_MAX_LEN {
         bail!("{}: has {length} bytes, more than a key set", place());
     }
-    let text = fs::read_to_string(path).with_context(place)?;
+    let text = read_text(path).with_context(place)?;
     check_beginning(&text).map_err(|error| anyhow!("{}: {error}", place()))?;
     KeySet::parse(&text).map_err(|error| anyhow!("{}: {error}", place()))
 }

@@ -11,6 +11,7 @@ use token_gateway_core::feed::timing;
 use token_gateway_redis_link::LinkSettings;
 use token_gateway_redis_link::address::Tls;
 
+use super::file_access::read_text;
 use super::invalid_value::check_beginning;
 use super::lifetimes::{AccessTtl, MAX_LIFETIME_SECONDS};
 use super::secrets::secret;
@@ -157,8 +158,7 @@ impl OperatorEndFlags {
 }
 
 fn pem(name: &str, path: &Path) -> Result<String> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("{name}: cannot read {}", path.display()))?;
+    let text = read_text(path).with_context(|| format!("{name}: cannot read {}", path.display()))?;
     check_beginning(&text).map_err(|error| anyhow!("{name}: {} {error}", path.display()))?;
     Ok(text)
 }

@@ -96,6 +96,14 @@ impl ServiceKeys {
         self.matching(key, |service| service.name == name)
     }
 
+    /// The names of the services, each once.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<_> = self.0.iter().map(|(service, _)| service.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     fn matching(&self, key: &str, admits: impl Fn(&Service) -> bool) -> Option<&Service> {
         let hash = sha256(key);
         self.0.iter().fold(None, |found, (service, expected)| {

@@ -46,6 +46,20 @@ pub struct PrivateJwk {
     other: Map<String, Value>,
 }
 
+/// A key as it is published. Its `alg` stands here, because the type of the library has no name for Ed25519 of RFC 9864.
+#[derive(Serialize)]
+pub(super) struct PublicJwk {
+    alg: &'static str,
+    #[serde(flatten)]
+    jwk: Jwk,
+}
+
+/// The published keys: a JWK Set (RFC 7517 section 5).
+#[derive(Serialize)]
+pub(super) struct PublicSet {
+    pub keys: Vec<PublicJwk>,
+}
+
 impl fmt::Debug for PrivateJwk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PrivateJwk({} {:?} ***)", self.alg(), self.kid)
@@ -123,17 +137,16 @@ impl PrivateJwk {
     }
 
     /// The public members, for verifiers. `None` for a secret, because secrets are never published.
-    pub(super) fn public(&self) -> Option<Jwk> {
+    pub(super) fn public(&self) -> Option<PublicJwk> {
         if matches!(self.shape, Shape::Oct { .. }) {
             return None;
         }
         let common = CommonParameters {
             public_key_use: Some(PublicKeyUse::Signature),
-            key_algorithm: self.alg().parse().ok(),
             key_id: Some(self.thumbprint()),
             ..Default::default()
         };
-        Some(Jwk { common, algorithm: self.shape.parameters() })
+        Some(PublicJwk { alg: self.alg(), jwk: Jwk { common, algorithm: self.shape.parameters() } })
     }
 }
 
@@ -142,7 +155,7 @@ fn kty(alg: Alg) -> &'static str {
     match alg {
         Alg::Hs256 => "oct",
         Alg::Es256 => "EC",
-        Alg::EdDsa => "OKP",
+        Alg::EdDsa | Alg::Ed25519 => "OKP",
         Alg::Rs256 | Alg::Ps256 => "RSA",
     }
 }

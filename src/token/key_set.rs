@@ -264,11 +264,16 @@ mod tests {
             let message = refusal(&json);
             assert!(message.starts_with("keys[0]: ") && message.contains(expected), "{message}");
         }
-        let mut twice = good(Alg::Rs256);
-        let mut second = twice["keys"][0].clone();
-        second["alg"] = "PS256".into();
-        twice["keys"].as_array_mut().unwrap().push(second);
-        assert!(refusal(&twice).starts_with("keys[1]: its key is there already"), "one key, two algorithms");
+        for (alg, other) in [(Alg::Rs256, "PS256"), (Alg::EdDsa, "Ed25519"), (Alg::Ed25519, "EdDSA")] {
+            let mut twice = good(alg);
+            let mut second = twice["keys"][0].clone();
+            (second["alg"], second["signs_from"]) = (other.into(), 1.into());
+            twice["keys"].as_array_mut().unwrap().push(second);
+            assert!(
+                refusal(&twice).starts_with("keys[1]: its key is there already"),
+                "one key, two algorithms"
+            );
+        }
         let mut tie = good(Alg::Es256);
         tie["keys"].as_array_mut().unwrap().push(good(Alg::EdDsa)["keys"][0].clone());
         assert!(refusal(&tie).contains("'signs_from'"), "who signs is never left to chance");

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use jsonwebtoken::jwk::JwkSet;
 use token_gateway_core::token::{
     Alg, Parts, Secret, TokenRefusal, Typ, VerifyingKey, find_access_key, open_refresh_token,
 };
 
-use super::jwk::Signs;
+use super::jwk::{PublicSet, Signs};
 use super::key_set::{InvalidKeySet, KeySet};
 use super::signing_key::SigningKey;
 
@@ -79,7 +78,7 @@ impl Keyring {
             keys.sort_by_key(|it| std::cmp::Reverse(it.signs_from));
         }
         let public = set.keys.iter().filter(|jwk| jwk.signs == Signs::Access);
-        let public = JwkSet { keys: public.filter_map(|jwk| jwk.public()).collect() };
+        let public = PublicSet { keys: public.filter_map(|jwk| jwk.public()).collect() };
         let jwks = serde_json::to_string(&public).expect("maps with string keys serialize");
         Ok(Self { access, refresh, jwks })
     }
@@ -183,11 +182,13 @@ mod tests {
     #[test]
     fn an_algorithm_is_named_once_however_often_keys_of_it_return() {
         let mut set = KeySet::default();
-        for (alg, from) in [(Alg::Es256, 1), (Alg::EdDsa, 2), (Alg::Es256, 3), (Alg::Hs256, 4)] {
+        for (alg, from) in
+            [(Alg::Es256, 1), (Alg::EdDsa, 2), (Alg::Es256, 3), (Alg::Hs256, 4), (Alg::Ed25519, 5)]
+        {
             set.keys.push(PrivateJwk::generate(alg, Signs::Access, from));
         }
         let refresh = Secret::parse("refresh-secret-of-the-tests-0123456789").ok();
         let keyring = Keyring::new(&Secrets { refresh, ..Secrets::default() }, &set).unwrap();
-        assert_eq!(keyring.public_algs(), ["ES256", "EdDSA"]);
+        assert_eq!(keyring.public_algs(), ["ES256", "Ed25519", "EdDSA"]);
     }
 }

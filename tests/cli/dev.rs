@@ -8,6 +8,7 @@ use serde_json::Value;
 use token_gateway_testkit::api::Api;
 use token_gateway_testkit::gateway::Gateway;
 use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::service_key::WEB;
 
 use super::bare;
 
@@ -34,6 +35,11 @@ impl Dev {
             assert!(read > 0, "it stopped after:\n{guide}");
         }
         Self { child, guide, _stdout: stdout }
+    }
+
+    fn address(&self) -> &str {
+        let line = self.guide.lines().next().expect("a line");
+        line.split_once("http://").expect("an address").1
     }
 
     fn curl_lines(&self) -> String {
@@ -102,6 +108,54 @@ fn every_run_has_its_own_service_key() {
     let (one, two) = (Dev::start(bare(&["dev"])), Dev::start(bare(&["dev"])));
     let key = |dev: &Dev| dev.guide.lines().find(|line| line.contains("service key")).unwrap().to_owned();
     assert_ne!(key(&one), key(&two));
+}
+
+/// A login service keeps the key in its `.env`, whether it talks to `dev` or to another node.
+#[tokio::test]
+async fn the_keys_of_service_keys_work_beside_that_of_the_run_and_are_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("service_keys");
+    let entries = format!("{},{}", WEB.entry, WEB.entry.replacen("web", "dev", 1));
+    std::fs::write(&file, &entries).expect("a file");
+    for (name, value) in
+        [("SERVICE_KEYS", entries.as_str()), ("SERVICE_KEYS_FILE", file.to_str().expect("text"))]
+    {
+        let mut command = bare(&["dev"]);
+        command.env(name, value);
+        let dev = Dev::start(command);
+        assert!(dev.guide.contains("\nkeys of SERVICE_KEYS work, too: dev, web\n"), "{}", dev.guide);
+        let api = Api::new(dev.address());
+        let login = api.request(Method::POST, "/v1/sessions").bearer_auth(WEB.key);
+        assert_eq!(api.send(login.json(&serde_json::json!({"sub": "bob"}))).await.status, 201);
+        expect_story(&paste(&dev.curl_lines()));
+    }
+    let dev = Dev::start(bare(&["dev"]));
+    assert!(dev.guide.contains("SERVICE_KEYS adds those of your services"), "{}", dev.guide);
+    let ended = super::run(bare(&["dev", "--bind-addr", "127.0.0.1:0"]).env("SERVICE_KEYS", "web"));
+    assert!(ended.code == 2 && ended.stderr.contains("SERVICE_KEYS: entry 1"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn the_guide_says_where_the_documentation_of_the_api_is() {
+    let dev = Dev::start(bare(&["dev"]));
+    let line = dev.guide.lines().find(|line| line.contains("documentation")).expect("a line");
+    let (_, url) = line.split_once("http://").expect("an address");
+    assert_eq!(url, format!("{}/docs", dev.address()));
+    let page = reqwest::get(format!("http://{url}")).await.expect("an answer");
+    assert!(page.status().is_success() && page.text().await.expect("text").contains("swagger"));
+}
+
+/// The examples of API nodes read the same claim.
+#[test]
+fn the_first_login_has_the_claim_that_the_examples_read() {
+    let dev = Dev::start(bare(&["dev"]));
+    let answers = paste(&dev.curl_lines());
+    let claims = token_gateway_testkit::api::claims(answers[0]["access_token"].as_str().expect("a token"));
+    assert_eq!(claims["roles"], serde_json::json!(["admin"]));
+    for example in ["examples/api-node.rs", "examples/node/server.mjs", "examples/python/server.py"] {
+        let path = format!("{}/{example}", env!("CARGO_MANIFEST_DIR"));
+        assert!(std::fs::read_to_string(path).expect(example).contains("roles"), "{example}");
+    }
 }
 
 #[tokio::test]

@@ -142,3 +142,116 @@ fn wrong_arguments_are_exit_code_2_and_write_nothing() {
     }
     assert!(!path.exists());
 }
+
+/// The value of a setting in an `.env`, as a shell and as Docker Compose read it.
+fn value(env: &Path, name: &str) -> String {
+    let script = format!("set -a; . \"$1\"; printf %s \"${name}\"");
+    let output =
+        Command::new("sh").env_clear().args(["-c", &script, "sh"]).arg(env).output().expect("a shell");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// The settings that name files.
+const FILES: [(&str, &str); 3] = [
+    ("SIGNING_KEYS", "keys/signing.json"),
+    ("REFRESH_SECRET_FILE", "secrets/refresh_secret"),
+    ("SERVICE_KEYS_FILE", "secrets/service_keys"),
+];
+
+#[test]
+fn in_the_working_folder_paths_are_relative_so_that_it_can_move() {
+    let dir = tempfile::tempdir().unwrap();
+    let link = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(dir.path(), link.path().join("here")).unwrap();
+    let outputs =
+        [".env".into(), "./tg.env".into(), dir.path().join("third.env"), link.path().join("here/fourth.env")];
+    for output in outputs {
+        for made in ["keys", "secrets"] {
+            let _ = std::fs::remove_dir_all(dir.path().join(made));
+        }
+        let ended = run(bare(&["init", "--output"]).arg(&output).current_dir(dir.path()));
+        assert_eq!(ended.code, 0, "{ended:?}");
+        let env = dir.path().join(output.file_name().unwrap());
+        for (name, path) in FILES {
+            assert_eq!(value(&env, name), path, "{output:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn outside_of_the_working_folder_paths_are_absolute_and_a_gateway_starts_from_anywhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, work) = (dir.path().canonicalize().unwrap(), dir.path().join("work"));
+    std::fs::create_dir(&work).unwrap();
+    std::os::unix::fs::symlink(&root, work.join("link")).unwrap();
+    for (output, folder) in [
+        ("etc/tg.env", "work/etc"),
+        ("../beside/tg.env", "beside"),
+        ("a folder with blanks/tg.env", "work/a folder with blanks"),
+        ("it's/tg.env", "work/it's"),
+        ("$HOME & `x`;#/\"q\"/tg.env", "work/$HOME & `x`;#/\"q\""),
+        ("deep/er/and/deeper/tg.env", "work/deep/er/and/deeper"),
+        ("link/linked/tg.env", "linked"),
+    ] {
+        let ended = run(bare(&["init", "--output", output]).current_dir(&work));
+        assert_eq!(ended.code, 0, "{output}: {ended:?}");
+        let env = work.join(output);
+        for (name, path) in FILES {
+            assert_eq!(Path::new(&value(&env, name)), root.join(folder).join(path), "{output}");
+        }
+        let script = "set -a; . \"$1\"; set +a; BIND_ADDR=127.0.0.1:0 STORE=embedded exec \"$2\" serve";
+        let mut shell = Command::new("sh");
+        shell.env_clear().current_dir("/").args(["-c", script, "sh"]).arg(&env);
+        let gateway = Gateway::run({
+            shell.arg(env!("CARGO_BIN_EXE_token-gateway"));
+            shell
+        });
+        let api = gateway.api();
+        let login = api.request(Method::POST, "/v1/sessions").bearer_auth(key_in(&ended.stdout));
+        assert_eq!(api.send(login.json(&json!({"sub": "alice"}))).await.status, 201, "{output}");
+    }
+}
+
+/// A path that no `.env` can hold, or that would arrive as another one.
+#[test]
+fn a_folder_that_cannot_stand_in_an_env_is_refused_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    for (output, said) in
+        [("it's $5/tg.env", "single quote"), ("a #b/tg.env", "comment"), ("a\nb/tg.env", "U+000A")]
+    {
+        let ended = run(bare(&["init", "--output", output]).current_dir(dir.path()));
+        assert_eq!(
+            (ended.code, ended.stdout.as_str(), ended.stderr.lines().count()),
+            (2, "", 1),
+            "{ended:?}"
+        );
+        assert!(ended.stderr.contains("--output: ") && ended.stderr.contains(said), "{ended:?}");
+        assert!(
+            !dir.path().join(output).exists() && !dir.path().join(output).with_file_name("keys").exists()
+        );
+    }
+}
+
+#[test]
+fn an_issuer_with_characters_of_a_shell_arrives_as_it_was_given() {
+    let dir = tempfile::tempdir().unwrap();
+    for (n, issuer) in ["https://a.example/x;y&z$HOME(d)", "https://a.example/it's"].into_iter().enumerate() {
+        let env = dir.path().join(format!("{n}/.env"));
+        let ended = init(&env, &["--issuer", issuer]);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        assert_eq!(value(&env, "ISSUER"), issuer);
+    }
+}
+
+/// Others enter the folder of the `.env`, and only its folders are closed: a service that is given the keys reaches them.
+#[test]
+fn a_folder_that_is_made_is_open_and_those_of_keys_and_secrets_are_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let ended = init(&dir.path().join("etc/tg.env"), &[]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let mode = |path: &str| std::fs::metadata(dir.path().join(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("etc/keys"), mode("etc/secrets"), mode("etc/tg.env")), (0o700, 0o700, 0o600));
+    assert_ne!(mode("etc") & 0o500, 0);
+    assert_ne!(mode("etc"), 0o700, "unless the umask closes it");
+}

@@ -33,7 +33,7 @@ fn refused(keys: &Keys, args: &[&str], code: i32, expected: &str) -> Ended {
 
 #[test]
 fn the_first_key_signs_at_once_and_its_file_is_nobody_elses() {
-    for alg in ["ES256", "EdDSA", "RS256", "PS256", "HS256"] {
+    for alg in ["ES256", "EdDSA", "Ed25519", "RS256", "PS256", "HS256"] {
         let keys = Keys::none(GATEWAY);
         let said = keys.run(&["new", "--alg", alg]);
         let [key] = &list(&keys, &[])[..] else { panic!("one key") };
@@ -74,6 +74,75 @@ fn a_rotation_publishes_now_signs_later_and_keeps_the_old_key_until_its_tokens_h
     refused(&keys, &["rotate", "--alg", "HS256"], 2, "HS256 cannot take over from EdDSA");
     keys.run(&["rotate"]);
     assert_eq!(list(&keys, &[])[1]["alg"], "EdDSA", "as the active one");
+}
+
+/// RFC 7517 section 5 lets verifiers ignore a key that they do not know; some refuse the whole set.
+#[test]
+fn an_algorithm_that_is_new_in_the_published_set_is_warned_of_and_no_other() {
+    let warned = |keys: &Keys, args: &[&str]| {
+        let ended = run(&mut keys.command(args));
+        assert_eq!(ended.code, 0, "{ended:?}");
+        assert!(!ended.stdout.contains("warning"), "{ended:?}");
+        ended.stderr
+    };
+    for (first, alg) in [("ES256", "EdDSA"), ("EdDSA", "Ed25519"), ("Ed25519", "EdDSA"), ("RS256", "PS256")] {
+        let keys = Keys::none(GATEWAY);
+        assert_eq!(warned(&keys, &["new", "--alg", first]), "");
+        let line = warned(&keys, &["rotate", "--json", "--alg", alg, "--delay-seconds", "6"]);
+        assert_eq!(line.lines().count(), 1, "{line}");
+        let kid = list(&keys, &[])[1]["kid"].as_str().unwrap().to_owned();
+        for part in [
+            format!("warning: {alg} is new"),
+            "whole JWK Set".into(),
+            "PyJWT".into(),
+            format!("keys retire {kid}"),
+            "docs/algorithms.md".into(),
+        ] {
+            assert!(line.contains(&part), "{part}: {line}");
+        }
+        wait_for("the new key signs", Duration::from_secs(30), || {
+            (states(&keys) == ["retiring", "active"]).then_some(())
+        });
+        assert_eq!(warned(&keys, &["rotate", "--alg", first]), "", "verifiers have known it before");
+    }
+    for args in [&["rotate"][..], &["rotate", "--alg", "ES256"], &["new", "--refresh"]] {
+        let keys = keys_of(token_gateway_core::token::Alg::Es256);
+        assert_eq!(warned(&keys, args), "", "{args:?}");
+    }
+    let keys = keys_of(token_gateway_core::token::Alg::Hs256);
+    assert_eq!(warned(&keys, &["rotate", "--alg", "ES256"]), "", "nothing is published yet");
+}
+
+/// The warning advises it.
+#[test]
+fn a_key_that_waits_is_taken_back_without_force() {
+    let keys = Keys::none(GATEWAY);
+    keys.run(&["new"]);
+    keys.run(&["rotate", "--alg", "Ed25519"]);
+    let kid = list(&keys, &[])[1]["kid"].as_str().unwrap().to_owned();
+    keys.run(&["retire", &kid]);
+    assert_eq!(states(&keys), ["active"]);
+}
+
+#[test]
+fn a_key_has_one_name_of_ed25519() {
+    for (alg, other) in [("EdDSA", "Ed25519"), ("Ed25519", "EdDSA")] {
+        let keys = Keys::none(GATEWAY);
+        keys.run(&["new", "--alg", alg]);
+        let mut set: Value = serde_json::from_str(&keys.text()).unwrap();
+        assert_eq!((&set["keys"][0]["alg"], &set["keys"][0]["crv"]), (&alg.into(), &"Ed25519".into()));
+        let mut twin = set["keys"][0].clone();
+        (twin["alg"], twin["signs_from"]) = (other.into(), 1.into());
+        set["keys"].as_array_mut().unwrap().push(twin);
+        keys.write(&set.to_string());
+        for args in [&["list"][..], &["rotate"], &["retire"]] {
+            let ended = run(&mut keys.command(args));
+            assert!(ended.code != 0 && ended.stderr.contains("for one 'alg' only"), "{args:?}: {ended:?}");
+        }
+        let settings = [("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")];
+        let ended = run(&mut GATEWAY.command("serve", &settings));
+        assert!(ended.code == 2 && ended.stderr.contains("for one 'alg' only"), "{ended:?}");
+    }
 }
 
 #[test]
@@ -227,7 +296,9 @@ fn a_key_that_signs_before_its_time_for_want_of_another_stays() {
     let listed = list(&keys, &[]);
     let kid = listed[0]["kid"].as_str().unwrap();
     let gateway = GATEWAY.embedded_with(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")]);
-    assert!(gateway.log().contains(&format!("signing with key '{kid}'")), "{}", gateway.log());
+    wait_for("the first key signs", Duration::from_secs(10), || {
+        gateway.log().contains(&format!("signing with key '{kid}'")).then_some(())
+    });
     refused(&keys, &["retire", kid], 1, "is the first one to sign");
     refused(&keys, &["retire", kid], 1, "by this machine's clock, 20");
 }

@@ -1,11 +1,14 @@
 //! Commands and settings.
 
 mod check;
+mod closed_pipes;
 mod cluster;
 mod cluster_member;
 mod dashes;
+mod denied;
 mod dev;
 mod findings;
+mod guesses;
 mod healthcheck;
 pub mod help;
 mod init;

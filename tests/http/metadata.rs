@@ -128,7 +128,9 @@ async fn documents_and_keys_may_be_cached_no_longer_than_a_new_key_waits() {
 
 #[tokio::test]
 async fn the_algorithms_that_are_told_are_those_of_the_published_keys() {
-    for (alg, told) in [(Alg::EdDsa, json!(["EdDSA"])), (Alg::Hs256, json!([]))] {
+    for (alg, told) in
+        [(Alg::EdDsa, json!(["EdDSA"])), (Alg::Ed25519, json!(["Ed25519"])), (Alg::Hs256, json!([]))]
+    {
         let keys = keys_of(alg);
         let gateway = GATEWAY.embedded_with(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")]);
         let document = get(&gateway.api(), DOCUMENTS[1]).await.json();

@@ -47,7 +47,7 @@ async fn an_issuer_with_a_path_is_discovered_as_well() {
 /// It has a verifier of its own, after RFC 9068.
 #[tokio::test]
 async fn oauth4webapi_verifies_access_tokens_of_every_public_algorithm() {
-    for alg in ["EdDSA", "RS256", "PS256"] {
+    for alg in ["EdDSA", "Ed25519", "RS256", "PS256"] {
         tell("oauth4webapi.mjs", "", alg).await;
     }
 }

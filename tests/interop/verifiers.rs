@@ -9,6 +9,7 @@ use token_gateway_testkit::gateway::{Gateway, SIGNING_SECRET};
 
 use super::verifier::{Trust, Verifier};
 use crate::GATEWAY;
+use crate::stack::text_of;
 
 const ALL: [&str; 6] = [
     "jose.mjs",
@@ -113,6 +114,83 @@ async fn every_verifier_accepts_ps256_access_tokens_and_nothing_else() {
 #[tokio::test]
 async fn every_verifier_but_jsonwebtoken_which_does_not_know_it_accepts_eddsa() {
     key_sets_are_judged_rightly(&ALL[..5], "EdDSA").await;
+}
+
+#[tokio::test]
+async fn every_verifier_that_knows_its_newer_name_accepts_ed25519_and_nothing_else() {
+    key_sets_are_judged_rightly(&["jose.mjs", "jwcrypto_verifier.py", "joserfc_verifier.py"], "Ed25519")
+        .await;
+}
+
+/// The verifiers as docs/algorithms.md names them.
+const ON_THE_PAGE: [(&str, &str); 6] = [
+    ("jose.mjs", "jose"),
+    ("fast-jwt.mjs", "fast-jwt"),
+    ("jsonwebtoken.mjs", "jsonwebtoken"),
+    ("pyjwt_verifier.py", "PyJWT"),
+    ("jwcrypto_verifier.py", "jwcrypto"),
+    ("joserfc_verifier.py", "joserfc"),
+];
+
+/// The row of a verifier: its version, and whether it knows EdDSA and Ed25519.
+fn row(name: &str, language: &str) -> (String, [bool; 2]) {
+    let page = text_of("docs/algorithms.md");
+    let is_it =
+        |line: &&str| line.starts_with(&format!("| {name} ")) && line.contains(&format!("({language})"));
+    let line = page.lines().find(is_it).unwrap_or_else(|| panic!("{name} is not on the page"));
+    let cells: Vec<_> = line.split('|').map(str::trim).collect();
+    let version = cells[1].split(' ').nth(1).expect("a version").to_owned();
+    (version, [cells[2] == "yes", cells[3] == "yes"])
+}
+
+#[tokio::test]
+async fn the_page_says_rightly_which_verifier_knows_which_name_of_ed25519() {
+    for (n, alg) in ["EdDSA", "Ed25519"].into_iter().enumerate() {
+        let (_folder, file) = key_set(alg);
+        let balancer = Balancer::start().await;
+        let issuer = balancer.url();
+        let settings = [("ISSUER", issuer.as_str()), ("SIGNING_KEYS", &file), ("SIGNING_SECRET", "")];
+        let gateway = GATEWAY.embedded_with(&settings);
+        balancer.send_to(&[&gateway]);
+        let token = gateway.api().login("alice").await.access;
+        let trust = Trust { issuer: &issuer, audience: "api", algorithms: alg, typ: "at+jwt", secret: None };
+        for (script, name) in ON_THE_PAGE {
+            let language = if script.ends_with(".mjs") { "Node.js" } else { "Python" };
+            let knows = Verifier::start(script, &trust).judge(true, &token).await.is_ok();
+            assert_eq!(row(name, language).1[n], knows, "{name} {alg}");
+        }
+        let knows = jsonwebtoken::decode_header(&token).is_ok();
+        assert_eq!(row("jsonwebtoken", "Rust").1[n], knows, "jsonwebtoken for Rust, {alg}");
+    }
+}
+
+#[test]
+fn the_page_names_the_versions_that_are_installed() {
+    let npm: serde_json::Value =
+        serde_json::from_str(&text_of("tests/interop/npm/package-lock.json")).expect("JSON");
+    let pypi = text_of("tests/interop/pypi/requirements.txt").to_lowercase();
+    for (script, name) in ON_THE_PAGE {
+        let language = if script.ends_with(".mjs") { "Node.js" } else { "Python" };
+        let (version, _) = row(name, language);
+        let is_installed = match language {
+            "Node.js" => npm["packages"][format!("node_modules/{name}")]["version"] == version.as_str(),
+            _ => pypi.contains(&format!("{}=={version}", name.to_lowercase())),
+        };
+        assert!(is_installed, "{name} {version}");
+    }
+    let (version, _) = row("jsonwebtoken", "Rust");
+    assert!(text_of("Cargo.lock").contains(&format!("name = \"jsonwebtoken\"\nversion = \"{version}\"")));
+}
+
+/// RFC 7517 section 5: a key that a verifier does not know is no reason to refuse the others.
+#[tokio::test]
+async fn an_ed25519_key_beside_an_es256_key_spoils_no_verifier() {
+    let ((folder, file), (_others, other)) = (key_set("ES256"), key_set("ES256"));
+    let mut rotate = GATEWAY.command("keys", &[("SIGNING_SECRET", ""), ("SIGNING_KEYS", &file)]);
+    assert!(rotate.args(["rotate", "--alg", "Ed25519"]).output().expect("it runs").status.success());
+    let three = Three::start(("SIGNING_KEYS", &file), ("SIGNING_KEYS", &other)).await;
+    all_judge_rightly(&ALL, "ES256", &three).await;
+    drop(folder);
 }
 
 #[tokio::test]

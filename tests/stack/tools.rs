@@ -136,10 +136,17 @@ fn the_init_of_the_readme_makes_what_compose_asks_for() {
     let (_, arguments) = line.split_once("token-gateway:local ").expect("the image");
     let dir = TempDir::new().expect("a folder");
     std::fs::copy(repository("docker-compose.yml"), dir.path().join("docker-compose.yml")).expect("a copy");
-    let arguments = arguments.replace("/out", dir.path().to_str().expect("text"));
+    let inside = |path: &str| path.replace("/out", dir.path().to_str().expect("text"));
+    let (_, working_folder) = line.split_once(" -w ").expect("the working folder");
+    let working_folder = inside(working_folder.split(' ').next().expect("a path"));
     let mut init = Command::new(env!("CARGO_BIN_EXE_token-gateway"));
-    init.env_clear().args(arguments.split(' ')).current_dir("/");
+    init.env_clear().args(inside(arguments).split(' ')).current_dir(working_folder);
     assert!(init.output().expect("it runs").status.success());
+    let env = std::fs::read_to_string(dir.path().join(".env")).expect("init wrote it");
+    assert!(
+        env.contains("\nSIGNING_KEYS=keys/signing.json\n"),
+        "the container's paths name nothing outside: {env}"
+    );
     let config = compose(dir.path()).arg("config").output().expect("it runs");
     assert!(config.status.success(), "{}", String::from_utf8_lossy(&config.stderr));
 }

@@ -51,7 +51,7 @@ impl Node {
 
 #[tokio::test]
 async fn tokens_of_every_published_algorithm_are_accepted() {
-    for alg in [Alg::Es256, Alg::EdDsa, Alg::Rs256, Alg::Ps256] {
+    for alg in [Alg::Es256, Alg::EdDsa, Alg::Ed25519, Alg::Rs256, Alg::Ps256] {
         let node = Node::start(alg);
         let verifier = node.verifier().await;
         let tokens = node.gateway.api().login("alice").await;

@@ -67,7 +67,7 @@ enum FetchError {
     TooLarge,
     #[error("it is no JWK Set (RFC 7517 section 5)")]
     Malformed,
-    #[error("none of its keys is one for ES256, EdDSA, RS256 or PS256, with a kid")]
+    #[error("none of its keys is one for ES256, EdDSA, Ed25519, RS256 or PS256, with a kid")]
     NoKey,
 }
 

@@ -7,11 +7,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use crate::config::file_access::IMAGE_OWNER;
+
 /// User and group.
 pub type Owner = (u32, u32);
-
-/// The stack's gateways run as this user if root runs `init`: a container never runs as root.
-const GATEWAY_OWNER: Owner = (10001, 10001);
 
 /// The stack's Redis runs as this user, `valkey` in its image.
 const REDIS_OWNER: Owner = (999, 1000);
@@ -27,11 +26,12 @@ pub enum Reader {
     Redis,
 }
 
-/// Creates a folder for its owner alone, unless the folder exists. Returns the user for the stack's gateways.
+/// Creates a folder for its owner alone, unless the folder exists. Returns the user for the stack's gateways: not root,
+/// because a container never runs as root.
 pub fn create_folder(path: &Path) -> Result<Owner> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     if is_root(path)? {
-        give(path, GATEWAY_OWNER)?;
+        give(path, IMAGE_OWNER)?;
     }
     let folder = fs::metadata(path)?;
     Ok((folder.uid(), folder.gid()))
@@ -44,7 +44,7 @@ pub fn write_new(path: &Path, reader: Reader, text: &str) -> Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())?;
     match (is_root(path)?, reader) {
-        (true, Reader::Gateway) => give(path, GATEWAY_OWNER)?,
+        (true, Reader::Gateway) => give(path, IMAGE_OWNER)?,
         (true, Reader::Redis) => give(path, REDIS_OWNER)?,
         (false, Reader::Redis) => file.set_permissions(Permissions::from_mode(0o644))?,
         _ => {}

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::config::file_access::explained;
 use crate::config::read_key_set;
 use crate::token::key_set::KeySet;
 
@@ -16,13 +17,19 @@ pub fn change<T>(path: &Path, by: impl FnOnce(&mut KeySet) -> Result<T>) -> Resu
     let place = || format!("SIGNING_KEYS: {}", path.display());
     // A symbolic link stays, and the file behind it changes.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    DirBuilder::new().recursive(true).mode(0o700).create(folder(path)).with_context(place)?;
-    let lock = File::open(folder(path)).with_context(place)?;
+    let refused = |error| explained(path, error);
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder(path))
+        .map_err(refused)
+        .with_context(place)?;
+    let lock = File::open(folder(path)).map_err(refused).with_context(place)?;
     lock.lock().with_context(place)?;
     let (mut set, former) = match fs::metadata(path) {
         Ok(file) => (read_key_set(path)?, Some(file)),
         Err(error) if error.kind() == ErrorKind::NotFound => (KeySet::default(), None),
-        Err(error) => return Err(error).with_context(place),
+        Err(error) => return Err(refused(error)).with_context(place),
     };
     let result = by(&mut set)?;
     replace(path, former.as_ref(), &set.to_text()).with_context(place)?;

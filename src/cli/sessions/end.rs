@@ -11,7 +11,7 @@ use token_gateway_core::feed::{Denylist, EndedSession};
 use token_gateway_core::session::{Reason, SessionId, Subject};
 
 use super::argument::{subject, wanted};
-use crate::cli::output::{print, print_json, printable};
+use crate::cli::output::{printable, report, report_json};
 use crate::cli::process::on_runtime;
 use crate::cli::usage::{UsageError, as_usage};
 use crate::config::OperatorEndFlags;
@@ -71,9 +71,9 @@ impl EndSessions {
         let ended = on_runtime(end(&redis, policy, subject, extent))
             .context("unknown whether anything ended or was published; repeat the command")?;
         if self.json {
-            return print_json(&EndReport { ended: ids(&ended.now), published: ids(&ended.before) });
+            return report_json(&EndReport { ended: ids(&ended.now), published: ids(&ended.before) });
         }
-        print(&self.text(extent, &ended))
+        report(&self.text(extent, &ended))
     }
 
     fn extent(&self) -> Result<Extent> {

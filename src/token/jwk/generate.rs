@@ -19,7 +19,7 @@ impl Shape {
         match alg {
             Alg::Hs256 => Self::Oct { k: Private::new(random_bytes().to_vec()) },
             Alg::Es256 => fresh_ec(),
-            Alg::EdDsa => fresh_okp(),
+            Alg::EdDsa | Alg::Ed25519 => fresh_okp(),
             Alg::Rs256 | Alg::Ps256 => fresh_rsa(),
         }
     }

@@ -83,7 +83,7 @@ impl Shape {
         match alg {
             Alg::Hs256 => Self::take_oct(members),
             Alg::Es256 => Self::take_ec(members),
-            Alg::EdDsa => Self::take_okp(members),
+            Alg::EdDsa | Alg::Ed25519 => Self::take_okp(members),
             Alg::Rs256 | Alg::Ps256 => Self::take_rsa(members),
         }
     }

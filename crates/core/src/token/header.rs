@@ -2,15 +2,18 @@
 
 use std::str::FromStr;
 
-/// How a key signs (RFC 7518 section 3.1, RFC 8037 section 3.1).
+/// How a key signs (RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9864 section 2.2). The same signature has two
+/// names, [`EdDsa`](Self::EdDsa) and [`Ed25519`](Self::Ed25519). A key has one of them, and so have its tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Alg {
     /// HMAC with SHA-256, under a shared secret.
     Hs256,
     /// ECDSA on P-256 with SHA-256.
     Es256,
-    /// Ed25519.
+    /// Ed25519, under the name of RFC 8037, which more verifiers know.
     EdDsa,
+    /// Ed25519, under the name of RFC 9864, which deprecates the other.
+    Ed25519,
     /// RSA PKCS #1 v1.5 with SHA-256.
     Rs256,
     /// RSA-PSS with SHA-256.
@@ -19,7 +22,8 @@ pub enum Alg {
 
 impl Alg {
     /// Every algorithm.
-    pub const ALL: [Self; 5] = [Self::Hs256, Self::Es256, Self::EdDsa, Self::Rs256, Self::Ps256];
+    pub const ALL: [Self; 6] =
+        [Self::Hs256, Self::Es256, Self::EdDsa, Self::Ed25519, Self::Rs256, Self::Ps256];
 
     /// The value of the header parameter `alg`.
     pub fn as_str(self) -> &'static str {
@@ -27,6 +31,7 @@ impl Alg {
             Self::Hs256 => "HS256",
             Self::Es256 => "ES256",
             Self::EdDsa => "EdDSA",
+            Self::Ed25519 => "Ed25519",
             Self::Rs256 => "RS256",
             Self::Ps256 => "PS256",
         }
@@ -35,7 +40,7 @@ impl Alg {
 
 /// A string that is no [`Alg`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("'alg' must be ES256, EdDSA, RS256, PS256 or HS256")]
+#[error("'alg' must be ES256, EdDSA, Ed25519, RS256, PS256 or HS256")]
 pub struct UnknownAlg;
 
 impl FromStr for Alg {

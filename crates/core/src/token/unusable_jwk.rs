@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableJwk {
     /// With another algorithm, or for another use.
-    #[error("is not a key for signatures of ES256, EdDSA, RS256 or PS256")]
+    #[error("is not a key for signatures of ES256, EdDSA, Ed25519, RS256 or PS256")]
     Algorithm,
     /// Without a `kid`.
     #[error("has no kid")]

@@ -56,7 +56,7 @@ impl VerifyingKey {
         Self::new(Alg::Hs256, kid, typs, Material::Hmac(vec![key]))
     }
 
-    /// A public key for tokens of these types. `public` is a point for ES256, 32 bytes for EdDSA, PKCS #1 for RSA.
+    /// A public key for tokens of these types. `public` is a point for ES256, 32 bytes for Ed25519, PKCS #1 for RSA.
     ///
     /// # Errors
     ///
@@ -64,7 +64,7 @@ impl VerifyingKey {
     pub fn public(alg: Alg, kid: Option<String>, typs: &[Typ], public: &[u8]) -> Result<Self, UnusableJwk> {
         let algorithm: &'static dyn VerificationAlgorithm = match alg {
             Alg::Es256 => &ECDSA_P256_SHA256_FIXED,
-            Alg::EdDsa => &ED25519,
+            Alg::EdDsa | Alg::Ed25519 => &ED25519,
             Alg::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
             Alg::Ps256 => &RSA_PSS_2048_8192_SHA256,
             Alg::Hs256 => return Err(UnusableJwk::Algorithm),

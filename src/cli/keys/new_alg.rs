@@ -1,0 +1,30 @@
+//! A key with an algorithm that is new in the published set. RFC 7517 section 5 lets verifiers ignore such a key, and some
+//! refuse the whole set instead. docs/algorithms.md names them.
+
+use token_gateway_core::token::Alg;
+
+use crate::token::jwk::Signs;
+use crate::token::key_set::KeySet;
+
+/// Whether verifiers find this algorithm in the set for the first time, beside keys that they know.
+pub fn is_new(set: &KeySet, signs: Signs, alg: Alg) -> bool {
+    let access = set.keys.iter().filter(|jwk| jwk.signs == Signs::Access).map(|jwk| jwk.alg());
+    let published: Vec<_> = access.filter(|other| *other != Alg::Hs256.as_str()).collect();
+    let is_published = signs == Signs::Access && alg != Alg::Hs256;
+    is_published && !published.is_empty() && !published.contains(&alg.as_str())
+}
+
+/// The warning for people, a line.
+pub fn warning(alg: Alg, kid: &str, from: &str) -> String {
+    let other_name = if alg == Alg::Ed25519 {
+        " Others know the same signature as EdDSA alone (RFC 8037), fast-jwt and PyJWT among them."
+    } else {
+        ""
+    };
+    format!(
+        "warning: {alg} is new in the published set. Some verifiers refuse a whole JWK Set for one unknown algorithm, and with \
+         it every token: PyJWT before 2.5, jsonwebtoken for Rust to 9.3.1, php-jwt.{other_name} Try your verifiers now, before \
+         the key signs at {from}; `token-gateway keys retire {kid}` takes the key back until then. docs/algorithms.md says more\n",
+        alg = alg.as_str()
+    )
+}
