@@ -1,6 +1,7 @@
 //! A node: built from settings and a listener, run until it is told to stop.
 
 mod key_watch;
+mod readiness_watch;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -20,9 +21,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use self::readiness_watch::ReadinessLog;
 use crate::config::{Settings, StoreSettings, line_end_warnings};
-use crate::gateway::Gateway;
-use crate::gateway::repair;
+use crate::gateway::{Gateway, GatewayError, repair};
 use crate::http::{self, EventLoopLag, Lifecycle};
 use crate::store::memory::MemoryStore;
 use crate::store::redis::RedisStore;
@@ -47,8 +48,7 @@ pub struct Application {
     admin_address: Option<SocketAddr>,
     lifecycle: Data<Lifecycle>,
     unready_first: Duration,
-    keys: JoinHandle<()>,
-    subscriber: JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Application {
@@ -64,7 +64,7 @@ impl Application {
         let lifecycle = Data::new(Lifecycle::default());
         let node = Node::new(&settings)?;
         let gateway = Data::new(node.gateway(1)?);
-        refuse_unknown_layout(&gateway).await?;
+        let readiness = refuse_unknown_layout(&gateway).await?;
 
         let address = listener.local_addr()?;
         let (workers, grace) = (settings.workers, settings.shutdown_grace);
@@ -90,6 +90,13 @@ impl Application {
         );
         let checker = node.checker.clone();
         let subscriber = actix_web::rt::spawn(async move { tokio::join!(repair, checker.drop_ended()).0 });
+        let watch = match &settings.store {
+            StoreSettings::Redis(redis) => {
+                let watch = readiness_watch::watch(gateway.into_inner(), redis.clone(), readiness);
+                Some(actix_web::rt::spawn(watch))
+            }
+            StoreSettings::Embedded => None,
+        };
         let (state, issuer) = (lifecycle.clone(), settings.gateway.issuer);
         let server = HttpServer::new(move || {
             // One gateway per worker, because a link lives on the worker's own runtime.
@@ -105,7 +112,8 @@ impl Application {
         .shutdown_timeout(grace.as_secs())
         .listen(listener)?
         .run();
-        Ok(Self { server, admin, address, admin_address, lifecycle, unready_first, keys, subscriber })
+        let tasks = [Some(keys), Some(subscriber), watch].into_iter().flatten().collect();
+        Ok(Self { server, admin, address, admin_address, lifecycle, unready_first, tasks })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -132,8 +140,7 @@ impl Application {
             admin.await?.context("the admin server failed")?;
         }
         stopper.abort();
-        self.keys.abort();
-        self.subscriber.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
         log::info!("stopped");
         Ok(())
     }
@@ -226,23 +233,19 @@ pub fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener> {
     listen().with_context(|| format!("{setting}: cannot listen on {address}"))
 }
 
-/// Also logs a warning for each danger to the gateway's promises.
-async fn refuse_unknown_layout(gateway: &Gateway) -> Result<()> {
-    match timeout(LAYOUT_CHECK_TIMEOUT, gateway.store.ready()).await {
-        Ok(Err(error @ StoreError::Corrupt(_))) => Err(error.into()),
+/// Also logs a warning for each danger to the gateway's promises. Returns the log of outages, in which one may have begun.
+async fn refuse_unknown_layout(gateway: &Gateway) -> Result<ReadinessLog> {
+    let mut log = ReadinessLog::default();
+    match timeout(LAYOUT_CHECK_TIMEOUT, gateway.ready()).await {
+        Ok(Err(GatewayError::Store(error @ StoreError::Corrupt(_)))) => return Err(error.into()),
         Ok(Err(error)) => {
-            log::warn!("starting, but not ready: {error}");
+            log.starts_unready(&error);
             gateway.dangers_when_unready().await.iter().for_each(|danger| log::warn!("{danger}"));
-            Ok(())
         }
-        Ok(Ok(warnings)) => {
-            for warning in warnings {
-                log::warn!("{warning}");
-            }
-            Ok(())
-        }
-        Err(_) => Ok(()),
+        Ok(Ok(warnings)) => warnings.iter().for_each(|warning| log::warn!("{warning}")),
+        Err(_) => {}
     }
+    Ok(log)
 }
 
 async fn stop_on_signal(servers: Vec<ServerHandle>, lifecycle: Data<Lifecycle>, unready_first: Duration) {
