@@ -40,6 +40,9 @@ const HTTP_KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Time limit at start-up for Redis's answer about its layout. Without an answer the node starts all the same.
 const LAYOUT_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The links of a new node know by then why they do not come up.
+const FIRST_CAUSE_WITHIN: Duration = Duration::from_millis(500);
+
 /// A node with its addresses bound, about to serve.
 pub struct Application {
     server: Server,
@@ -236,16 +239,29 @@ pub fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener> {
 /// Also logs a warning for each danger to the gateway's promises. Returns the log of outages, in which one may have begun.
 async fn refuse_unknown_layout(gateway: &Gateway) -> Result<ReadinessLog> {
     let mut log = ReadinessLog::default();
-    match timeout(LAYOUT_CHECK_TIMEOUT, gateway.ready()).await {
-        Ok(Err(GatewayError::Store(error @ StoreError::Corrupt(_)))) => return Err(error.into()),
-        Ok(Err(error)) => {
+    match first_answer(gateway).await {
+        Some(Err(GatewayError::Store(error @ StoreError::Corrupt(_)))) => return Err(error.into()),
+        Some(Err(error)) => {
             log.starts_unready(&error);
             gateway.dangers_when_unready().await.iter().for_each(|danger| log::warn!("{danger}"));
         }
-        Ok(Ok(warnings)) => warnings.iter().for_each(|warning| log::warn!("{warning}")),
-        Err(_) => {}
+        Some(Ok(warnings)) => warnings.iter().for_each(|warning| log::warn!("{warning}")),
+        None => {}
     }
     Ok(log)
+}
+
+/// The answer about readiness, asked for until it is good, but not for long: at first the links know no cause yet.
+async fn first_answer(gateway: &Gateway) -> Option<Result<Vec<String>, GatewayError>> {
+    let began = Instant::now();
+    loop {
+        let answer = timeout(LAYOUT_CHECK_TIMEOUT, gateway.ready()).await.ok()?;
+        let is_final = !matches!(answer, Err(GatewayError::Store(StoreError::Unavailable(_))));
+        if is_final || began.elapsed() > FIRST_CAUSE_WITHIN {
+            return Some(answer);
+        }
+        sleep(FIRST_CAUSE_WITHIN / 20).await;
+    }
 }
 
 async fn stop_on_signal(servers: Vec<ServerHandle>, lifecycle: Data<Lifecycle>, unready_first: Duration) {

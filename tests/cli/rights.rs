@@ -258,7 +258,7 @@ async fn sentinels_that_refuse_a_node_at_work_are_logged_and_shown() {
         .await;
         let grant = format!("grant its user +{right}");
         let is_logged = |line: &str| line.contains("WARN") && line.contains(words) && line.contains(&grant);
-        wait_for(words, Duration::from_secs(5), || node.log().lines().any(is_logged).then_some(()));
+        wait_for(words, Duration::from_secs(20), || node.log().lines().any(is_logged).then_some(()));
     }
     sentinel.ask_watchers::<String>(&[&["ACL", "SETUSER", "watcher"], &rights[..]].concat());
     eventually("nothing is amiss at Sentinels", Duration::from_secs(10), async || {

@@ -6,8 +6,8 @@ use reqwest::Method;
 use serde_json::json;
 use token_gateway_testkit::api::{Api, Tokens, decided, fresh_key};
 use token_gateway_testkit::cluster::Cluster;
+use token_gateway_testkit::eventually;
 use token_gateway_testkit::gateway::Gateway;
-use token_gateway_testkit::{eventually, wait_for};
 
 use super::{admit_gateway, nothing_was_refused};
 use crate::GATEWAY;

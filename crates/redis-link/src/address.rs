@@ -17,7 +17,7 @@ use redis::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::server::Role;
+use crate::role::Role;
 
 /// The port of Redis, where a URL names none.
 const REDIS_PORT: u16 = 6379;

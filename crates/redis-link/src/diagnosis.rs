@@ -21,9 +21,6 @@ pub struct Diagnosis {
     remedy: Cow<'static, str>,
 }
 
-/// The cause and the remedy of a failure.
-pub(crate) type Reason = (String, Cow<'static, str>);
-
 impl Diagnosis {
     pub(crate) fn new(
         server: impl Into<Option<Arc<Server>>>,

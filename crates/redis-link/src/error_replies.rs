@@ -107,7 +107,8 @@ mod tests {
 
     use super::*;
     use crate::address::Address;
-    use crate::server::{Role, Server};
+    use crate::role::Role;
+    use crate::server::Server;
 
     #[test]
     fn a_reply_is_logged_at_once_then_counted_once_a_minute_and_forgotten_after_a_quiet_one() {

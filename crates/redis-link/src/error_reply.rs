@@ -9,8 +9,9 @@ use redis::RedisError;
 
 use crate::Diagnosis;
 use crate::reply_remedy::{OTHER_SERVER, answered, code_and_text};
+use crate::role::Role;
 use crate::sent::Sent;
-use crate::server::{Role, Server};
+use crate::server::Server;
 
 /// The error in place of an answer to a command, where somebody must mend something first. Holds no argument of the
 /// command, and no secret.

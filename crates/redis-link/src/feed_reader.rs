@@ -55,6 +55,7 @@ pub async fn subscribe(
         retention,
         listener,
         tries: Tries::new(&log, number, key),
+        is_open: false,
         run_id: String::new(),
         first: EntryId::default(),
         last: EntryId::default(),
@@ -71,6 +72,8 @@ struct Partition<'a> {
     retention: Duration,
     listener: &'a (dyn Listener + Sync),
     tries: Tries<'a>,
+    /// Whether the last try got as far as a connection.
+    is_open: bool,
     /// The `run_id` of the server last read from.
     run_id: String,
     /// The id of the first entry that the server holds; zero for an empty stream.
@@ -105,7 +108,7 @@ impl Partition<'_> {
                 self.links.error_replies().note(reply);
             }
             self.links.health().failed(&error);
-            let pause = self.tries.failed(&error, self.links.is_up(self.key));
+            let pause = self.tries.failed(&error, self.is_open);
             self.links.refresh_slots();
             tokio::select! {
                 () = sleep(pause) => {}
@@ -116,7 +119,9 @@ impl Partition<'_> {
 
     /// Returns when the partition lies behind another connection now.
     async fn connect_and_read(&mut self) -> Result<(), LinkError> {
+        self.is_open = false;
         let (connection, server, replaced) = self.links.exclusive(self.key).await?;
+        self.is_open = true;
         let mut source = Source { connection, server };
         tokio::select! {
             read = self.read(&mut source) => read,

@@ -4,8 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
-
 use crate::LinkError;
 use crate::address::Address;
 
@@ -15,7 +13,6 @@ pub struct LinkHealth {
     last: Mutex<Option<(Instant, LinkError)>>,
     /// No call has succeeded since the last failure.
     is_failing: AtomicBool,
-    wake: Notify,
     /// The servers of the last connections, the latest at the end.
     connected: Mutex<Vec<Address>>,
 }
@@ -25,7 +22,6 @@ impl LinkHealth {
     pub(crate) fn failed(&self, error: &LinkError) {
         *self.lock() = Some((Instant::now(), error.clone()));
         self.is_failing.store(true, Ordering::Release);
-        self.wake.notify_one();
     }
 
     /// A call has succeeded.
@@ -53,16 +49,6 @@ impl LinkHealth {
     pub(crate) fn keep_connected(&self, primaries: &[Address]) {
         let mut connected = self.connected.lock().expect("no panic while it is held");
         connected.retain(|address| primaries.contains(address));
-    }
-
-    /// Something fails that no call notices.
-    pub(crate) fn wake(&self) {
-        self.wake.notify_one();
-    }
-
-    /// Returns at the next failure, or at once after one since the last wait.
-    pub async fn wait_for_failure(&self) {
-        self.wake.notified().await;
     }
 
     /// The last failure, where it came within this time.

@@ -2,7 +2,7 @@
 
 use redis::RedisError;
 
-use crate::diagnosis::Reason;
+use crate::reason::Reason;
 use crate::reply_text;
 
 /// The remedy where a server says that another one has the key.

@@ -165,7 +165,7 @@ impl Sentinels {
 
     async fn note_primary(&self, error: Option<&LinkError>) {
         let failure = error.map(|error| format!("a new primary is noticed later: {}", error.cause()));
-        self.note(&self.naming_primary, failure, "Sentinels name the primary again").await;
+        self.note(&self.naming_primary, error, failure, "Sentinels name the primary again").await;
     }
 
     /// Whether a replica has taken over from the primary with this replication id. The replica knows a second before
@@ -191,13 +191,17 @@ impl Sentinels {
             let meaning = "Sentinels name no replicas, so a deposed primary is noticed later";
             format!("{meaning}: {}", error.cause())
         });
-        self.note(&self.naming_replicas, failure, "Sentinels name the replicas again").await;
+        self.note(&self.naming_replicas, error, failure, "Sentinels name the replicas again").await;
     }
 
-    async fn note(&self, naming: &Mutex<Naming>, failure: Option<String>, works_again: &str) {
-        if failure.is_some() {
-            self.health.wake();
-        }
+    async fn note(
+        &self,
+        naming: &Mutex<Naming>,
+        error: Option<&LinkError>,
+        failure: Option<String>,
+        works_again: &str,
+    ) {
+        error.iter().for_each(|error| self.health.failed(error));
         naming.lock().await.note(failure, works_again, self.logs_outages);
     }
 

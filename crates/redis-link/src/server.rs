@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::address::Address;
+use crate::role::Role;
 
 /// A server: its address, and the server that gave the address where `REDIS_URL` does not name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,12 +13,6 @@ pub struct Server {
     pub(crate) role: Role,
     pub(crate) over_tls: bool,
     pub(crate) announcer: Option<Announcer>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    Data,
-    Sentinel,
 }
 
 /// The server that gave an address.

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use redis::RedisError;
 use rustls::{AlertDescription, CertificateError};
 
-use crate::diagnosis::Reason;
+use crate::reason::Reason;
 use crate::reply_text;
-use crate::server::{Announcer, Role, Server};
+use crate::role::Role;
+use crate::server::{Announcer, Server};
 
 /// The remedy where a port speaks no TLS, by its first bytes or by its silence.
 const PLAIN_PORT: &str =
@@ -127,7 +128,7 @@ fn of_tls(error: &rustls::Error) -> Reason {
 /// The server's certificate was refused here.
 fn of_certificate(problem: &CertificateError, words: &str) -> &'static str {
     match problem {
-        CertificateError::UnknownIssuer => {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "let REDIS_TLS_CA name the CA that signed the server's certificate"
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {

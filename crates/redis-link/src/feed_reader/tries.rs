@@ -26,9 +26,10 @@ impl<'a> Tries<'a> {
         Self { log, number, key, pauses, refused_pauses }
     }
 
-    /// A try has failed; returns the pause before the next one. `is_link_up` where the partition's link has a connection.
-    pub fn failed(&mut self, error: &LinkError, is_link_up: bool) -> Duration {
-        let is_of_feed = is_link_up && matches!(error, LinkError::Replied(_));
+    /// A try has failed; returns the pause before the next one. `was_open` where it got as far as a
+    /// connection.
+    pub fn failed(&mut self, error: &LinkError, was_open: bool) -> Duration {
+        let is_of_feed = was_open && matches!(error, LinkError::Replied(_));
         self.log.failed(self.number, self.key, error, is_of_feed);
         if !error.is_lasting() {
             self.refused_pauses = pauses(timing::LONGEST_REFUSED_PAUSE);
@@ -63,7 +64,8 @@ mod tests {
 
     use super::*;
     use crate::address::Address;
-    use crate::server::{Role, Server};
+    use crate::role::Role;
+    use crate::server::Server;
     use crate::{Diagnosis, unavailable};
 
     fn answer(kind: ServerErrorKind) -> LinkError {

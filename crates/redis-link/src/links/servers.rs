@@ -71,11 +71,6 @@ impl Links {
         Ok((connection, handle.server, async move { primary.link.wait_until_replaced(handle.number).await }))
     }
 
-    /// Whether the link to the primary of `key` has a connection.
-    pub fn is_up(&self, key: &str) -> bool {
-        self.known_owner(|| slot_of(key)).is_some_and(|primary| primary.link.is_up())
-    }
-
     pub(crate) fn health(&self) -> &LinkHealth {
         &self.health
     }
