@@ -177,7 +177,7 @@ impl Gateway {
         let stale = self.denylist.lag();
         if stale > timing::LAG_WARNING {
             dangers.push(format!(
-                "the revocation feed lags by {} s: sessions that a failover brings back are not repaired",
+                "{FEED_LAGS} {} s: sessions that a failover brings back are not repaired",
                 stale.as_secs()
             ));
         }
@@ -189,6 +189,13 @@ impl Gateway {
         self.store.dangers_when_unready().await
     }
 }
+
+/// The beginning of the danger of a stale denylist.
+pub const FEED_LAGS: &str = "the revocation feed lags by";
+
+/// The cause of an outcome that stays unknown at the deadline.
+const LATE: &str =
+    "no answer within REDIS_TIMEOUT_MS; is Redis frozen or busy, is its network slow, or the time too short?";
 
 /// The deadline of a request's store part.
 #[derive(Debug, Clone, Copy)]
@@ -209,7 +216,7 @@ impl Deadline {
 
     /// Runs a part, or gives it up at the deadline.
     async fn in_time<T>(self, part: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        let late = || StoreError::Unavailable("no answer within REDIS_TIMEOUT_MS".to_owned());
+        let late = || StoreError::Unavailable(LATE.to_owned());
         timeout_at(self.ends.into(), part).await.unwrap_or_else(|_| Err(late()))
     }
 

@@ -1,6 +1,7 @@
 //! A node: built from settings and a listener, run until it is told to stop.
 
 mod key_watch;
+mod readiness_watch;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -20,9 +21,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use self::readiness_watch::ReadinessLog;
 use crate::config::{Settings, StoreSettings, line_end_warnings};
-use crate::gateway::Gateway;
-use crate::gateway::repair;
+use crate::gateway::{Gateway, GatewayError, repair};
 use crate::http::{self, EventLoopLag, Lifecycle, TrustedProxies};
 use crate::store::memory::MemoryStore;
 use crate::store::redis::RedisStore;
@@ -39,6 +40,9 @@ const HTTP_KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Time limit at start-up for Redis's answer about its layout. Without an answer the node starts all the same.
 const LAYOUT_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The links of a new node know by then why they do not come up.
+const FIRST_CAUSE_WITHIN: Duration = Duration::from_millis(500);
+
 /// A node with its addresses bound, about to serve.
 pub struct Application {
     server: Server,
@@ -47,8 +51,7 @@ pub struct Application {
     admin_address: Option<SocketAddr>,
     lifecycle: Data<Lifecycle>,
     unready_first: Duration,
-    keys: JoinHandle<()>,
-    subscriber: JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Application {
@@ -64,7 +67,7 @@ impl Application {
         let lifecycle = Data::new(Lifecycle::default());
         let node = Node::new(&settings)?;
         let gateway = Data::new(node.gateway(1)?);
-        refuse_unknown_layout(&gateway).await?;
+        let readiness = refuse_unknown_layout(&gateway).await?;
 
         let address = listener.local_addr()?;
         let (workers, grace) = (settings.workers, settings.shutdown_grace);
@@ -90,6 +93,13 @@ impl Application {
         );
         let checker = node.checker.clone();
         let subscriber = actix_web::rt::spawn(async move { tokio::join!(repair, checker.drop_ended()).0 });
+        let watch = match &settings.store {
+            StoreSettings::Redis(redis) => {
+                let watch = readiness_watch::watch(gateway.into_inner(), redis.clone(), readiness);
+                Some(actix_web::rt::spawn(watch))
+            }
+            StoreSettings::Embedded => None,
+        };
         let (state, issuer) = (lifecycle.clone(), settings.gateway.issuer);
         let proxies = Data::new(TrustedProxies::new(settings.trusted_proxies));
         let server = HttpServer::new(move || {
@@ -107,7 +117,8 @@ impl Application {
         .shutdown_timeout(grace.as_secs())
         .listen(listener)?
         .run();
-        Ok(Self { server, admin, address, admin_address, lifecycle, unready_first, keys, subscriber })
+        let tasks = [Some(keys), Some(subscriber), watch].into_iter().flatten().collect();
+        Ok(Self { server, admin, address, admin_address, lifecycle, unready_first, tasks })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -135,8 +146,7 @@ impl Application {
             admin.await?.context("the admin server failed")?;
         }
         stopper.abort();
-        self.keys.abort();
-        self.subscriber.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
         log::info!("stopped");
         Ok(())
     }
@@ -229,22 +239,31 @@ pub fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener> {
     listen().with_context(|| format!("{setting}: cannot listen on {address}"))
 }
 
-/// Also logs a warning for each danger to the gateway's promises.
-async fn refuse_unknown_layout(gateway: &Gateway) -> Result<()> {
-    match timeout(LAYOUT_CHECK_TIMEOUT, gateway.store.ready()).await {
-        Ok(Err(error @ StoreError::Corrupt(_))) => Err(error.into()),
-        Ok(Err(error)) => {
-            log::warn!(error:%; "starting, but not ready: {error}");
+/// Also logs a warning for each danger to the gateway's promises. Returns the log of outages, in which one may have begun.
+async fn refuse_unknown_layout(gateway: &Gateway) -> Result<ReadinessLog> {
+    let mut log = ReadinessLog::default();
+    match first_answer(gateway).await {
+        Some(Err(GatewayError::Store(error @ StoreError::Corrupt(_)))) => return Err(error.into()),
+        Some(Err(error)) => {
+            log.starts_unready(&error);
             gateway.dangers_when_unready().await.iter().for_each(|danger| log::warn!("{danger}"));
-            Ok(())
         }
-        Ok(Ok(warnings)) => {
-            for warning in warnings {
-                log::warn!("{warning}");
-            }
-            Ok(())
+        Some(Ok(warnings)) => warnings.iter().for_each(|warning| log::warn!("{warning}")),
+        None => {}
+    }
+    Ok(log)
+}
+
+/// The answer about readiness, asked for until it is good, but not for long: at first the links know no cause yet.
+async fn first_answer(gateway: &Gateway) -> Option<Result<Vec<String>, GatewayError>> {
+    let began = Instant::now();
+    loop {
+        let answer = timeout(LAYOUT_CHECK_TIMEOUT, gateway.ready()).await.ok()?;
+        let is_final = !matches!(answer, Err(GatewayError::Store(StoreError::Unavailable(_))));
+        if is_final || began.elapsed() > FIRST_CAUSE_WITHIN {
+            return Some(answer);
         }
-        Err(_) => Ok(()),
+        sleep(FIRST_CAUSE_WITHIN / 20).await;
     }
 }
 

@@ -8,7 +8,6 @@ use clap::Args;
 use super::output::{print, print_json};
 use super::process::on_runtime;
 use crate::config::{Flags, StoreSettings, line_end_warnings};
-use crate::store::StoreError;
 use crate::store::redis::inspect::{Finding, Severity, inspect};
 
 #[derive(Debug, Args)]
@@ -55,12 +54,8 @@ impl Check {
             return Ok(vec![Finding::new(Severity::Warning, "store", message)]);
         }
         let settings = self.flags.redis()?;
-        Ok(on_runtime(inspect(&settings)).unwrap_or_else(|error| {
-            let hint = "; is REDIS_URL right, and Redis running?";
-            let hint = if matches!(error, StoreError::Unavailable(_)) { hint } else { "" };
-            let message = format!("{error}{hint}");
-            vec![Finding::new(Severity::Problem, "redis", message)]
-        }))
+        Ok(on_runtime(inspect(&settings))
+            .unwrap_or_else(|error| vec![Finding::new(Severity::Problem, "redis", error.to_string())]))
     }
 }
 

@@ -64,6 +64,8 @@ impl RedisFlags {
             max_in_flight: 1,
             wait_replicas: 0,
             error_replies: Arc::default(),
+            logs_outages: true,
+            health: Arc::default(),
         };
         link.check().map_err(|problem| anyhow!(problem))?;
         Ok(RedisSettings { link, prefix: self.redis_prefix.clone() })

@@ -31,7 +31,7 @@ pub enum StoreError {
 impl From<LinkError> for StoreError {
     fn from(error: LinkError) -> Self {
         match error {
-            LinkError::Unavailable(cause) => Self::Unavailable(cause),
+            LinkError::Unavailable(diagnosis) => Self::Unavailable(diagnosis.to_string()),
             LinkError::Replied(refusal) => Self::Replied(refusal),
             LinkError::Overloaded => Self::Overloaded,
             LinkError::Corrupt(cause) => Self::Corrupt(cause),

@@ -56,7 +56,9 @@ impl RedisStore {
     /// When the URL has none of the known forms.
     pub fn new(settings: &RedisSettings, policy: Policy) -> Result<Self, StoreError> {
         let keys = Layout::new(&settings.prefix);
-        let links = Links::open(&settings.link, Some(open_layout::handshake(&keys)))?;
+        let mut link = settings.link.clone();
+        link.logs_outages = false; // the node does, by its readiness
+        let links = Links::open(&link, Some(open_layout::handshake(&keys)))?;
         let feeds = if links.is_cluster() { keys.feeds() } else { vec![keys.feed()] };
         let (timeout, requirements) = (settings.link.timeout, Requirements::of(&settings.link)?);
         Ok(Self { links, keys, feeds, policy, timeout, requirements, settings: settings.clone() })
@@ -112,7 +114,8 @@ impl Store for RedisStore {
         };
         let ended = end_subject::decode(self.links.call(&sessions, call).await?)?;
         if is_undated.into_inner() {
-            return Err(StoreError::Unavailable("the primary changed meanwhile".to_owned()));
+            let changed = "another server became the primary meanwhile; repeat the call";
+            return Err(StoreError::Unavailable(changed.to_owned()));
         }
         Ok(ended)
     }

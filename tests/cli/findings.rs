@@ -126,7 +126,10 @@ async fn a_replica_is_a_problem_and_a_node_on_one_is_not_ready() {
     let said = amiss(&replica.url(), &[]);
     let [(severity, message)] = &said[..] else { panic!("{said:?}") };
     assert_eq!(
-        (severity.as_str(), message.starts_with("role: this server's role is 'slave'")),
+        (
+            severity.as_str(),
+            message.contains(&format!("role: {}: this server's role is 'slave'", replica.address()))
+        ),
         ("problem", true)
     );
     assert!(message.contains("let REDIS_URL point at the primary"), "{message}");

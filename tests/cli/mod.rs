@@ -19,6 +19,7 @@ mod log_filter;
 mod log_text;
 mod outside;
 mod refusals;
+mod remedies;
 mod rights;
 mod secrets;
 mod sentinel;

@@ -246,12 +246,9 @@ async fn sentinels_that_refuse_a_node_at_work_are_logged_and_shown() {
     for (right, words) in [
         (
             "sentinel|replicas",
-            "Sentinels name no replicas, so a deposed primary is noticed later: Redis answered NOPERM",
+            "Sentinels name no replicas, so a deposed primary is noticed later: the Sentinel at ",
         ),
-        (
-            "sentinel|master",
-            "a new primary is noticed later: store unavailable: no Sentinel names the master",
-        ),
+        ("sentinel|master", "a new primary is noticed later: no Sentinel names the master"),
     ] {
         sentinel.ask_watchers::<String>(&["ACL", "SETUSER", "watcher", &format!("-{right}")]);
         eventually(words, Duration::from_secs(10), async || {
@@ -261,7 +258,7 @@ async fn sentinels_that_refuse_a_node_at_work_are_logged_and_shown() {
         .await;
         let grant = format!("grant its user +{right}");
         let is_logged = |line: &str| line.contains("WARN") && line.contains(words) && line.contains(&grant);
-        wait_for(words, Duration::from_secs(5), || node.log().lines().any(is_logged).then_some(()));
+        wait_for(words, Duration::from_secs(20), || node.log().lines().any(is_logged).then_some(()));
     }
     sentinel.ask_watchers::<String>(&[&["ACL", "SETUSER", "watcher"], &rights[..]].concat());
     eventually("nothing is amiss at Sentinels", Duration::from_secs(10), async || {
@@ -283,10 +280,15 @@ async fn warnings(node: &Gateway) -> Vec<String> {
     texts.iter().map(|it| it.as_str().expect("text").to_owned()).collect()
 }
 
+/// Whether a line has these words. An ellipsis stands for the words of the server, which differ from version to version.
+fn has_both(line: &str, words: &str) -> bool {
+    words.split(" … ").all(|part| line.contains(part))
+}
+
 /// The log has one line at warn with these words.
 #[track_caller]
 fn is_warned_once(node: &Gateway, words: &str) {
-    let count = || node.log().lines().filter(|line| line.contains("WARN") && line.contains(words)).count();
+    let count = || node.log().lines().filter(|line| line.contains("WARN") && has_both(line, words)).count();
     wait_for(words, Duration::from_secs(5), || (count() > 0).then_some(()));
     assert_eq!(count(), 1, "{}", node.log());
 }
@@ -302,11 +304,14 @@ async fn a_refused_logout_is_503_logged_once_with_its_command_and_shown_until_th
         assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
         answer.expect_error(503, "temporarily_unavailable");
     }
-    is_warned_once(&node, "Redis answered NOPERM to HDEL: grant its user +hdel");
+    is_warned_once(&node, "answered NOPERM to HDEL … grant its user +hdel");
     let said = warnings(&node).await;
-    let has = |words: &str| said.iter().any(|it| it.contains(words));
+    let has = |words: &str| said.iter().any(|it| has_both(it, words));
     assert!(has("rights: user 'gateway' may not run HDEL on tg:{*}:session:*"), "{said:?}");
-    assert!(has("refused: Redis answered NOPERM to HDEL: grant its user +hdel; 20 so far"), "{said:?}");
+    assert!(
+        has("refused: Redis at 127.0.0.1 … answered NOPERM to HDEL … grant its user +hdel; 20 so far"),
+        "{said:?}"
+    );
     set_rule(&redis, |word| Some(word.to_owned()));
     eventually("nothing is amiss", Duration::from_secs(10), async || {
         warnings(&node).await.is_empty().then_some(())
@@ -325,10 +330,10 @@ async fn whatever_redis_refuses_is_logged_with_its_command() {
     let api = node.api();
     let tokens = api.login("alice").await;
     for (right, words) in [
-        ("+smembers", "Redis answered NOPERM to SMEMBERS: grant its user +smembers"),
-        ("+hmget", "Redis answered NOPERM to HMGET: grant its user +hmget"),
-        ("+evalsha", "Redis answered NOPERM to EVALSHA: grant its user +evalsha"),
-        ("+sadd", "Redis answered NOPERM to SADD: grant its user +sadd"),
+        ("+smembers", "answered NOPERM to SMEMBERS … grant its user +smembers"),
+        ("+hmget", "answered NOPERM to HMGET … grant its user +hmget"),
+        ("+evalsha", "answered NOPERM to EVALSHA … grant its user +evalsha"),
+        ("+sadd", "answered NOPERM to SADD … grant its user +sadd"),
     ] {
         set_rule(&redis, without(right));
         for _ in 0..5 {
@@ -340,11 +345,11 @@ async fn whatever_redis_refuses_is_logged_with_its_command() {
     }
     set_rule(&redis, without("+xadd"));
     api.revoke(&tokens.refresh).await.expect_error(503, "temporarily_unavailable");
-    is_warned_once(&node, "Redis answered NOPERM to XADD: grant its user +xadd");
+    is_warned_once(&node, "answered NOPERM to XADD … grant its user +xadd");
     set_rule(&redis, |word| Some(if word == "~tg:*" { "~tg:{*}:sessions".into() } else { word.to_owned() }));
     api.issue(&serde_json::json!({"sub": "alice"})).await.expect_error(503, "temporarily_unavailable");
-    let call = "Redis answered NOPERM to EVALSHA of create on tg:{*}:session:*, tg:{*}:sessions";
-    is_warned_once(&node, &format!("{call}: grant its user the pattern of the key"));
+    let call = "answered NOPERM to EVALSHA of create on tg:{*}:session:*, tg:{*}:sessions";
+    is_warned_once(&node, &format!("{call} … grant its user the pattern of the key"));
 }
 
 #[tokio::test]
@@ -354,11 +359,8 @@ async fn a_key_pattern_that_refuses_the_feed_is_logged_with_command_and_key() {
     let tokens = node.api().login("alice").await;
     set_rule(&redis, |word| Some(if word == "~tg:*" { "~tg:{*".into() } else { word.to_owned() }));
     node.api().revoke(&tokens.refresh).await.expect_error(503, "temporarily_unavailable");
-    is_warned_once(
-        &node,
-        "Redis answered NOPERM to EVALSHA of publish on tg:revocations: grant its user the",
-    );
-    is_warned_once(&node, "Redis answered NOPERM to XRANGE on tg:revocations: grant its user the pattern");
+    is_warned_once(&node, "answered NOPERM to EVALSHA of publish on tg:revocations … grant its user the");
+    is_warned_once(&node, "answered NOPERM to XRANGE on tg:revocations … grant its user the pattern");
     let admin = Api::new(&node.admin());
     let answer = admin.send(admin.request(reqwest::Method::GET, "/readyz")).await;
     for words in
@@ -398,7 +400,7 @@ async fn a_key_that_holds_something_foreign_is_logged_once_with_the_command() {
             .await
             .expect_error(503, "temporarily_unavailable");
     }
-    is_warned_once(&node, "Redis answered WRONGTYPE to SMEMBERS");
+    is_warned_once(&node, "answered WRONGTYPE to SMEMBERS");
     assert_eq!(node.api().login("bob").await.session.len(), 19);
 }
 
@@ -415,5 +417,5 @@ async fn a_starting_node_logs_each_missing_right_and_one_without_eval_is_not_rea
     let admin = Api::new(&second.admin());
     let answer = admin.send(admin.request(reqwest::Method::GET, "/readyz")).await;
     assert_eq!((answer.status.as_u16(), &answer.json()["ready"]), (503, &Value::Bool(false)));
-    assert!(answer.text.contains("Redis answered NOPERM to EVAL: grant its user +eval"), "{answer:?}");
+    assert!(has_both(&answer.text, "answered NOPERM to EVAL … grant its user +eval"), "{answer:?}");
 }

@@ -6,8 +6,8 @@ use reqwest::Method;
 use serde_json::json;
 use token_gateway_testkit::api::{Api, Tokens, decided, fresh_key};
 use token_gateway_testkit::cluster::Cluster;
+use token_gateway_testkit::eventually;
 use token_gateway_testkit::gateway::Gateway;
-use token_gateway_testkit::wait_for;
 
 use super::{admit_gateway, nothing_was_refused};
 use crate::GATEWAY;
@@ -67,7 +67,11 @@ async fn a_primary_that_is_away_is_noticed_by_its_own_users_only() {
     let replica = cluster.replica_of(dead);
     cluster.servers[replica].stop();
     cluster.servers[dead].stop();
-    wait_for("the node has noticed", Duration::from_secs(10), || node.log().contains("lost:").then_some(()));
+    eventually("the node has noticed", Duration::from_secs(10), async || {
+        let told = admin.send(admin.request(Method::GET, "/readyz")).await.text;
+        told.contains("get 503").then_some(())
+    })
+    .await;
     for (user, is_of_the_dead, tokens) in &mut tokens {
         if *is_of_the_dead {
             api.refresh(&tokens.refresh).await.expect_error(503, "temporarily_unavailable");

@@ -10,6 +10,7 @@ mod late;
 mod log;
 mod lost;
 mod outage;
+mod outage_lines;
 mod passwords;
 mod proxy;
 mod races;

@@ -12,7 +12,10 @@ use token_gateway_testkit::{eventually, wait_for};
 use super::outage::{connections, every_call_is_unavailable, ready_again};
 use crate::GATEWAY;
 
-const SETTINGS: [(&str, &str); 2] = [("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1")];
+/// With the lines of single connections in the log.
+const LINK_LINES: (&str, &str) = ("RUST_LOG", "info,token_gateway_redis_link=debug");
+
+const SETTINGS: [(&str, &str); 3] = [("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1"), LINK_LINES];
 
 /// Polls until the node reports Redis's refusal with this code.
 async fn says(node: &Gateway, code: &str) {
@@ -73,7 +76,7 @@ async fn while_a_script_keeps_redis_busy_every_call_is_503_and_no_connection_is_
 
 /// A node behind a proxy to Redis, with all its connections: one each for the worker, the subscriber and the feed.
 fn node_behind(proxy: &Proxy, redis: &Redis) -> Gateway {
-    let node = GATEWAY.on(&proxy.url(), &[("WORKERS", "1")]);
+    let node = GATEWAY.on(&proxy.url(), &[("WORKERS", "1"), LINK_LINES]);
     let all = || (connections(redis, |_| true).len() == 3).then_some(());
     wait_for("its connections", Duration::from_secs(5), all);
     node
@@ -93,7 +96,7 @@ async fn what_a_demoted_primary_refuses_is_sent_once_more_as_the_same_attempt_ov
         proxy.strike(Fault::Refuse(code), 1);
         assert_eq!(api.revoke(&next.refresh).await.status, 200);
         api.refresh(&next.refresh).await.expect_error(400, "invalid_grant");
-        let said = format!("connection to Redis lost: Redis answered {code}");
+        let said = format!("connection to Redis lost: Redis at 127.0.0.1:{} answered {code}", proxy.port());
         wait_for("the log", Duration::from_secs(5), || {
             (node.log().matches(&said).count() == 2).then_some(())
         });

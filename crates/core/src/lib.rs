@@ -5,6 +5,6 @@ pub mod ascii_json;
 pub mod checker;
 pub mod clock;
 pub mod feed;
-pub mod loop_state;
+pub mod outage;
 pub mod session;
 pub mod token;

@@ -9,16 +9,15 @@
 //! With `rediss` in place of `redis` everything goes over TLS, connections to Sentinels included.
 
 use std::fmt;
-use std::time::Duration;
 
-use deadpool::managed::Manager as _;
-use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
-    RedisConnectionInfo, RedisError, TlsCertificates,
+    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo,
+    RedisError, TlsCertificates,
 };
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::role::Role;
 
 /// The port of Redis, where a URL names none.
 const REDIS_PORT: u16 = 6379;
@@ -83,8 +82,9 @@ impl Tls {
 /// Opens connections to the servers of a deployment.
 #[derive(Clone)]
 pub struct Dialer {
-    redis: RedisConnectionInfo,
-    tls: Option<TlsCertificates>,
+    pub(crate) redis: RedisConnectionInfo,
+    pub(crate) tls: Option<TlsCertificates>,
+    pub(crate) role: Role,
 }
 
 /// The contents of `REDIS_URL`.
@@ -185,11 +185,12 @@ fn address(info: &ConnectionInfo) -> Option<Address> {
 impl Dialer {
     /// Connections as the URL says.
     pub fn new(parsed: &Parsed, tls: &Tls) -> Self {
-        Self { redis: parsed.redis.clone(), tls: parsed.tls.then(|| certificates(tls)) }
+        let tls = parsed.tls.then(|| certificates(tls));
+        Self { redis: parsed.redis.clone(), tls, role: Role::Data }
     }
 
-    /// The same way to other servers, with other users.
-    pub fn as_user(&self, username: Option<&str>, password: Option<&SecretString>) -> Self {
+    /// The same way to Sentinels, with their user.
+    pub fn to_sentinels(&self, username: Option<&str>, password: Option<&SecretString>) -> Self {
         let mut redis = RedisConnectionInfo::default().set_skip_set_lib_name();
         if let Some(username) = username {
             redis = redis.set_username(username);
@@ -197,34 +198,24 @@ impl Dialer {
         if let Some(password) = password {
             redis = redis.set_password(password.expose_secret());
         }
-        Self { redis, tls: self.tls.clone() }
+        Self { redis, tls: self.tls.clone(), role: Role::Sentinel }
     }
 
     /// Whether certificates and key can be read.
     pub fn check(&self) -> Result<(), RedisError> {
-        self.server(&Address { host: "localhost".to_owned(), port: REDIS_PORT }).map(drop)
+        self.connection_info(&Address { host: "localhost".to_owned(), port: REDIS_PORT }).map(drop)
     }
 
-    /// Opens a connection. Responses have no timeout of their own: the caller's deadline covers the whole request.
-    pub async fn dial(
-        &self,
-        address: &Address,
-        within: Duration,
-    ) -> Result<MultiplexedConnection, RedisError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(within))
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(1024);
-        deadpool_redis::Manager::new_with_config(self.server(address)?, config)?.create().await
-    }
-
-    fn server(&self, address: &Address) -> Result<ConnectionInfo, RedisError> {
+    /// How the server is dialled, without the login and the database: `dialing.rs` sends these itself, because the
+    /// library keeps the server's words to itself.
+    pub(crate) fn connection_info(&self, address: &Address) -> Result<ConnectionInfo, RedisError> {
         let (host, port) = (address.host.clone(), address.port);
         let addr = match &self.tls {
             None => ConnectionAddr::Tcp(host, port),
             Some(_) => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },
         };
-        let info = addr.into_connection_info()?.set_redis_settings(self.redis.clone());
+        let settings = RedisConnectionInfo::default().set_skip_set_lib_name();
+        let info = addr.into_connection_info()?.set_redis_settings(settings);
         let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         match &self.tls {
             None => Ok(info),

@@ -15,8 +15,9 @@ use crate::cluster_gate::ClusterGate;
 use crate::connector::{Connector, FirstExchange};
 use crate::endpoint::Endpoint;
 use crate::primary::Primary;
+use crate::server::{Announcer, Server};
 use crate::slot_map::SlotMap;
-use crate::{Handshake, LinkError, LinkSettings};
+use crate::{Diagnosis, Handshake, LinkError, LinkHealth, LinkSettings};
 
 pub(crate) struct Cluster {
     settings: LinkSettings,
@@ -25,6 +26,8 @@ pub(crate) struct Cluster {
     pub seeds: Vec<Address>,
     pub gate: Arc<ClusterGate>,
     pub slots: Arc<ArcSwap<SlotMap>>,
+    /// Why the last question for the map failed, where it did.
+    map_error: Mutex<Option<LinkError>>,
     /// Every known server, also one without slots that a redirection has named.
     primaries: Mutex<HashMap<Address, Arc<Primary>>>,
     /// Whether the map was ever asked for.
@@ -50,6 +53,7 @@ impl Cluster {
             seeds,
             gate,
             slots,
+            map_error: Mutex::default(),
             primaries: Mutex::default(),
             was_asked: watch::Sender::new(false),
             wake: Notify::new(),
@@ -65,8 +69,30 @@ impl Cluster {
             return Ok(primary);
         }
         let _ = self.was_asked.subscribe().wait_for(|was_asked| *was_asked).await;
-        let unserved = || LinkError::Unavailable(format!("no server of the Cluster serves slot {slot}"));
-        self.known_owner(slot).ok_or_else(unserved)
+        self.known_owner(slot).ok_or_else(|| self.unserved(slot))
+    }
+
+    /// The error of the last question for the map, or of a map without this slot.
+    fn unserved(&self, slot: u16) -> LinkError {
+        self.map_error().unwrap_or_else(|| {
+            let server = self.dialer.server(&self.seeds[0]);
+            let remedy = "bring its primary back; redis-cli --cluster check names missing slots";
+            let cause = format!("knows of no primary for slot {slot}");
+            Diagnosis::new(Arc::new(server), cause, remedy).into()
+        })
+    }
+
+    /// Why the last question for the map failed, where it did.
+    pub fn map_error(&self) -> Option<LinkError> {
+        self.map_error.lock().expect("no panic while it is held").clone()
+    }
+
+    /// Keeps the outcome of a question for the map.
+    pub fn note_map(&self, error: Option<&LinkError>) {
+        *self.map_error.lock().expect("no panic while it is held") = error.cloned();
+        if let Some(error) = error {
+            self.settings.health.failed(error);
+        }
     }
 
     /// The primary of a slot, as far as it is known right now.
@@ -74,21 +100,26 @@ impl Cluster {
         self.slots.load().owner(slot).cloned()
     }
 
-    /// The primary at an address. A new one begins to connect.
-    pub fn primary_at(&self, address: &Address) -> Result<Arc<Primary>, LinkError> {
+    /// The primary at an address that `announcer` gave. A new one begins to connect.
+    pub fn primary_at(&self, address: &Address, announcer: &Address) -> Result<Arc<Primary>, LinkError> {
         let mut primaries = self.known_primaries();
         if let Some(primary) = primaries.get(address) {
             return Ok(primary.clone());
         }
-        let primary = Arc::new(self.open(address.clone())?);
+        let primary = Arc::new(self.open(address, announcer)?);
         primaries.insert(address.clone(), primary.clone());
         Ok(primary)
     }
 
-    fn open(&self, address: Address) -> Result<Primary, LinkError> {
+    fn open(&self, address: &Address, announcer: &Address) -> Result<Primary, LinkError> {
+        let server = self.dialer.server(address).announced(Some(Announcer::Cluster(announcer.clone())));
         let first_exchange = FirstExchange::Cluster(self.gate.clone());
         let connector = Connector { dialer: self.dialer.clone(), first_exchange };
-        Primary::open(&self.settings, Endpoint::Fixed(address), connector, !*self.was_asked.borrow())
+        Primary::open(&self.settings, Endpoint::Fixed(Arc::new(server)), connector, !*self.was_asked.borrow())
+    }
+
+    pub fn health(&self) -> &LinkHealth {
+        &self.settings.health
     }
 
     /// Every known server, by its address.
@@ -97,8 +128,8 @@ impl Cluster {
     }
 
     /// A server says that another one serves the slot now.
-    pub fn move_slot(&self, slot: u16, address: &Address) -> Result<(), LinkError> {
-        let primary = self.primary_at(address)?;
+    pub fn move_slot(&self, slot: u16, to: &Address, by: &Server) -> Result<(), LinkError> {
+        let primary = self.primary_at(to, &by.address)?;
         let map = self.slots.load().with_owner(slot, primary);
         self.slots.store(Arc::new(map));
         self.refresh_soon();

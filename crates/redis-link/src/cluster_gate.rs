@@ -6,10 +6,11 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 
-use crate::address::{Address, Dialer};
+use crate::address::Dialer;
 use crate::cluster_nodes::SLOT_MAP_TIMEOUT;
 use crate::connector::ClusterHandshake;
 use crate::primary::Primary;
+use crate::server::Server;
 use crate::slot_map::SlotMap;
 use crate::slots;
 use crate::wire::{CONNECT_TIMEOUT, send};
@@ -55,8 +56,8 @@ impl ClusterGate {
     }
 
     /// The answer to the handshake over a connection of its own; `None` without an answer.
-    async fn answer(&self, handshake: &Handshake, address: &Address) -> Option<Result<(), LinkError>> {
-        let mut connection = self.dialer.dial(address, SLOT_MAP_TIMEOUT).await.ok()?;
+    async fn answer(&self, handshake: &Handshake, server: &Arc<Server>) -> Option<Result<(), LinkError>> {
+        let mut connection = self.dialer.dial(server, SLOT_MAP_TIMEOUT).await.ok()?;
         let answer = send(&mut connection, &handshake.call.eval()).await.ok()?;
         Some(Reply::new(answer).and_then(handshake.check))
     }
@@ -72,8 +73,8 @@ impl ClusterHandshake for ClusterGate {
     fn confirm(&self) -> BoxFuture<'_, Result<(), LinkError>> {
         Box::pin(async {
             let Some((handshake, primary)) = self.key_owner() else { return Ok(()) };
-            let Some(address) = primary.link.endpoint.fixed_address() else { return Ok(()) };
-            match timeout(SLOT_MAP_TIMEOUT, self.answer(handshake, address)).await {
+            let Some(server) = primary.link.endpoint.fixed_server() else { return Ok(()) };
+            match timeout(SLOT_MAP_TIMEOUT, self.answer(handshake, server)).await {
                 Ok(Some(outcome)) => self.record(outcome),
                 Ok(None) | Err(_) => Ok(()),
             }

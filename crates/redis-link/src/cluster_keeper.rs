@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use token_gateway_core::loop_state::LoopState;
 use tokio::time::{sleep, timeout};
 
-use crate::LinkError;
 use crate::address::Address;
 use crate::cluster::Cluster;
 use crate::cluster_nodes::{self, SLOT_MAP_TIMEOUT};
 use crate::failure::Failure;
+use crate::server::Server;
 use crate::slot_map::SlotMap;
 use crate::slots::{self, Claim};
+use crate::{Diagnosis, LinkError};
 
 /// How often the map is asked for while all is well.
 const SLOT_MAP_INTERVAL: Duration = Duration::from_secs(1);
@@ -28,17 +28,13 @@ const SLOT_MAP_SERVERS: usize = 3;
 
 /// Keeps the map current for as long as the store lives.
 pub(crate) async fn keep(cluster: Arc<Cluster>) {
-    let mut state = LoopState::default();
     for round in 0.. {
         let asked = Instant::now();
         let outcome = refresh(&cluster, round).await;
-        match &outcome {
-            Err(error) if state.fails(&error.kind()) => {
-                log::warn!("cannot learn the Cluster's slots, trying on: {error}");
-            }
-            Ok(()) if state.works() => log::info!("learnt the Cluster's slots again"),
-            _ => {}
+        if let Err(error) = &outcome {
+            log::debug!("cannot learn the Cluster's slots: {error}");
         }
+        cluster.note_map(outcome.as_ref().err());
         cluster.gate.shake_hands_again().await;
         cluster.was_asked.send_replace(true);
         pause(&cluster, asked).await;
@@ -60,28 +56,38 @@ async fn pause(cluster: &Cluster, asked: Instant) {
     sleep(SLOT_MAP_RETRY / 5).await; // many redirections at once are one reason
 }
 
+/// The map in the words of one server.
+struct View {
+    asked: Address,
+    claims: Vec<Claim>,
+}
+
 async fn refresh(cluster: &Cluster, round: usize) -> Result<(), LinkError> {
-    let mut views = Vec::new();
-    let mut cause = LinkError::Unavailable("no server of the Cluster is known".to_owned());
+    let (mut views, mut errors) = (Vec::new(), Vec::new());
     let servers = servers_to_ask(cluster, round);
-    for answer in join_all(servers.iter().map(|address| claims_of(cluster, address))).await {
+    for answer in join_all(servers.iter().map(|address| view_of(cluster, address))).await {
         match answer {
-            Ok(claims) => views.push(claims),
-            Err(error) => cause = error,
+            Ok(view) => views.push(view),
+            Err(error) => errors.push(error),
         }
     }
     if views.is_empty() {
-        return Err(cause);
+        return Err(cluster_nodes::most_telling(errors));
     }
-    install(cluster, views)
+    install(cluster, &views)
 }
 
 /// Puts the answers together. Servers without slots are forgotten.
-fn install(cluster: &Cluster, views: Vec<Vec<Claim>>) -> Result<(), LinkError> {
-    let (addresses, owners) = slots::merge(views);
-    let primaries = addresses.iter().map(|address| cluster.primary_at(address));
+fn install(cluster: &Cluster, views: &[View]) -> Result<(), LinkError> {
+    let (addresses, owners) = slots::merge(views.iter().map(|view| view.claims.clone()).collect());
+    let announcer = |address: &Address| {
+        let names = |view: &&View| view.claims.iter().any(|claim| claim.address == *address);
+        views.iter().find(names).map_or_else(|| address.clone(), |view| view.asked.clone())
+    };
+    let primaries = addresses.iter().map(|address| cluster.primary_at(address, &announcer(address)));
     let primaries = primaries.collect::<Result<Vec<_>, _>>()?;
     cluster.slots.store(Arc::new(SlotMap::new(primaries, owners)));
+    cluster.health().keep_connected(&addresses);
     cluster.known_primaries().retain(|address, _| addresses.contains(address));
     Ok(())
 }
@@ -108,17 +114,18 @@ fn servers_up(cluster: &Cluster) -> Vec<Address> {
     up
 }
 
-async fn claims_of(cluster: &Cluster, address: &Address) -> Result<Vec<Claim>, LinkError> {
-    let answer = timeout(SLOT_MAP_TIMEOUT, ask(cluster, address)).await;
-    let answer = answer.unwrap_or_else(|_| Err(LinkError::Unavailable(format!("{address}: no answer"))));
-    answer.map(|answer| slots::claims(&answer, address, cluster.over_tls))
+async fn view_of(cluster: &Cluster, address: &Address) -> Result<View, LinkError> {
+    let server = Arc::new(cluster.dialer.server(address));
+    let answer = timeout(SLOT_MAP_TIMEOUT, ask(cluster, &server)).await;
+    let answer = answer.unwrap_or_else(|_| Err(Diagnosis::late(Some(server), SLOT_MAP_TIMEOUT).into()))?;
+    Ok(View { asked: address.clone(), claims: slots::claims(&answer, address, cluster.over_tls) })
 }
 
 /// `CLUSTER NODES`, over the open connection where there is one.
-async fn ask(cluster: &Cluster, address: &Address) -> Result<String, LinkError> {
-    let known = cluster.known_primaries().get(address).cloned();
+async fn ask(cluster: &Cluster, server: &Arc<Server>) -> Result<String, LinkError> {
+    let known = cluster.known_primaries().get(&server.address).cloned();
     let Some(primary) = known.filter(|primary| primary.link.is_up()) else {
-        return cluster_nodes::ask(&cluster.dialer, address).await;
+        return cluster_nodes::ask(&cluster.dialer, server).await;
     };
     primary.ask(&cluster_nodes::command()).await.map_err(Failure::into_error)
 }

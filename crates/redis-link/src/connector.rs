@@ -7,7 +7,8 @@ use futures_util::future::BoxFuture;
 use redis::aio::MultiplexedConnection;
 use token_gateway_core::clock::{Clock, Timestamp};
 
-use crate::address::{Address, Dialer};
+use crate::address::Dialer;
+use crate::server::Server;
 use crate::wire::{CONNECT_TIMEOUT, ask_time, error_of, send, unavailable};
 use crate::{Handshake, LinkError, Reply};
 
@@ -40,15 +41,18 @@ pub(crate) trait ClusterHandshake: Send + Sync {
 
 impl Connector {
     /// Opens a connection. The clock observes each answer.
-    pub async fn open(&self, address: &Address, clock: &Clock) -> Result<MultiplexedConnection, LinkError> {
-        let opened = self.dialer.dial(address, CONNECT_TIMEOUT).await;
-        let mut connection = opened.map_err(|error| unavailable(&error))?;
+    pub async fn open(
+        &self,
+        server: &Arc<Server>,
+        clock: &Clock,
+    ) -> Result<MultiplexedConnection, LinkError> {
+        let mut connection = self.dialer.dial(server, CONNECT_TIMEOUT).await?;
         let asked = Instant::now();
-        let time = self.first_exchange.make(&mut connection).await?;
+        let time = self.first_exchange.make(&mut connection, server).await?;
         clock.observe(time, asked, Instant::now());
         for _ in 0..CLOCK_SAMPLES {
             let asked = Instant::now();
-            let time = ask_time(&mut connection).await.map_err(|error| unavailable(&error))?;
+            let time = ask_time(&mut connection).await.map_err(|error| unavailable(&error, server))?;
             clock.observe(time, asked, Instant::now());
         }
         Ok(connection)
@@ -61,25 +65,28 @@ impl Connector {
 }
 
 impl FirstExchange {
-    async fn make(&self, connection: &mut MultiplexedConnection) -> Result<Timestamp, LinkError> {
+    async fn make(
+        &self,
+        connection: &mut MultiplexedConnection,
+        server: &Arc<Server>,
+    ) -> Result<Timestamp, LinkError> {
         match self {
-            Self::Script(handshake) => shake_hands(handshake, connection).await,
-            Self::Time => ask_time(connection).await.map_err(|error| unavailable(&error)),
-            Self::Cluster(cluster) => {
-                cluster.confirm().await?;
-                ask_time(connection).await.map_err(|error| unavailable(&error))
-            }
+            Self::Script(handshake) => return shake_hands(handshake, connection, server).await,
+            Self::Time => {}
+            Self::Cluster(cluster) => cluster.confirm().await?,
         }
+        ask_time(connection).await.map_err(|error| unavailable(&error, server))
     }
 }
 
 async fn shake_hands(
     handshake: &Handshake,
     connection: &mut MultiplexedConnection,
+    server: &Arc<Server>,
 ) -> Result<Timestamp, LinkError> {
     let answer = send(connection, &handshake.call.eval()).await;
     let sent = |text: &str| handshake.call.sent("EVAL", text);
-    let reply = Reply::new(answer.map_err(|error| error_of(&error, sent))?)?;
+    let reply = Reply::new(answer.map_err(|error| error_of(&error, server, sent))?)?;
     let time = reply.time;
     (handshake.check)(reply).map(|()| time)
 }

@@ -27,12 +27,14 @@ impl Deployment {
         let parsed = settings.parse()?;
         let dialer = Dialer::new(&parsed, &settings.tls);
         match parsed.topology {
-            Topology::Standalone(address) => {
-                Self::open_single(settings, Endpoint::Fixed(address), dialer, handshake)
-            }
+            Topology::Standalone(address) => Self::open_single(
+                settings,
+                Endpoint::Fixed(Arc::new(dialer.server(&address))),
+                dialer,
+                handshake,
+            ),
             Topology::Sentinel { sentinels, master_name } => {
-                let own = settings.sentinel_dialer(&dialer);
-                let sentinels = Sentinels::new(&sentinels, &master_name, &own, dialer.clone());
+                let sentinels = Sentinels::new(&sentinels, &master_name, settings, dialer.clone());
                 Self::open_single(settings, Endpoint::Watched(Box::new(sentinels)), dialer, handshake)
             }
             Topology::Cluster { seeds } => {

@@ -1,31 +1,34 @@
 //! The server that a link leads to.
 
+use std::sync::Arc;
+
 use redis::aio::MultiplexedConnection;
 
-use crate::LinkError;
 use crate::address::Address;
 use crate::sentinel::Sentinels;
+use crate::server::Server;
 use crate::wire::{send, unavailable};
+use crate::{Diagnosis, LinkError};
 
 /// Where a link leads.
 pub(crate) enum Endpoint {
-    Fixed(Address),
+    Fixed(Arc<Server>),
     /// The present primary, as Sentinels name it.
     Watched(Box<Sentinels>),
 }
 
 impl Endpoint {
-    pub async fn address(&self) -> Result<Address, LinkError> {
+    pub async fn server(&self) -> Result<Arc<Server>, LinkError> {
         match self {
-            Self::Fixed(address) => Ok(address.clone()),
-            Self::Watched(sentinels) => sentinels.primary().await,
+            Self::Fixed(server) => Ok(server.clone()),
+            Self::Watched(sentinels) => sentinels.primary().await.map(Arc::new),
         }
     }
 
     /// The server, where it is always the same.
-    pub fn fixed_address(&self) -> Option<&Address> {
+    pub fn fixed_server(&self) -> Option<&Arc<Server>> {
         match self {
-            Self::Fixed(address) => Some(address),
+            Self::Fixed(server) => Some(server),
             Self::Watched(_) => None,
         }
     }
@@ -51,16 +54,25 @@ impl Endpoint {
     /// # Errors
     ///
     /// When it was deposed while it was dialled: it may have been asleep.
-    pub async fn confirm(&self, connection: &mut MultiplexedConnection) -> Result<String, LinkError> {
+    pub async fn confirm(
+        &self,
+        connection: &mut MultiplexedConnection,
+        server: &Arc<Server>,
+    ) -> Result<String, LinkError> {
         let Self::Watched(sentinels) = self else { return Ok(String::new()) };
         let info = send(connection, redis::cmd("INFO").arg("replication")).await;
-        let info: redis::InfoDict =
-            info.and_then(|info| Ok(redis::from_redis_value(info)?)).map_err(|error| unavailable(&error))?;
+        let info: redis::InfoDict = info
+            .and_then(|info| Ok(redis::from_redis_value(info)?))
+            .map_err(|error| unavailable(&error, server))?;
         let replid: String = info.get("master_replid").unwrap_or_default();
         if sentinels.has_successor(&replid).await {
-            return Err(LinkError::Unavailable(
-                "the primary was deposed; Sentinels do not say so yet".to_owned(),
-            ));
+            let remedy = "wait until Sentinels name its successor";
+            return Err(Diagnosis::new(
+                server.clone(),
+                "was deposed, and Sentinels do not say so yet",
+                remedy,
+            )
+            .into());
         }
         Ok(replid)
     }

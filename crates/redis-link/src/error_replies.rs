@@ -12,32 +12,35 @@ pub const REPLY_INTERVAL: Duration = Duration::from_secs(60);
 /// A reply that came within this time still holds, whatever the server says of its rules.
 const RECENT: Duration = Duration::from_secs(2);
 
-/// The commands refused within the last minute. All links of a process share it.
+/// The commands refused within the last minute, by the kind of the reply. All links of a process share it.
 #[derive(Debug, Default)]
 pub struct ErrorReplies(Mutex<HashMap<String, Seen>>);
 
 /// A reply, and how often it came.
 #[derive(Debug)]
 struct Seen {
-    is_of_rights: bool,
+    /// The last one: its server and its words may change.
+    reply: ErrorReply,
     count: u64,
     /// The count at the last log line.
     logged: u64,
-    logged_at: Instant,
+    logged_at: Option<Instant>,
     last: Instant,
 }
 
 impl ErrorReplies {
-    /// Notes a reply. The first one is logged at once, and then a count of them once a minute.
-    pub fn record(&self, reply: &ErrorReply) {
-        if let Some(line) = self.noted(reply, Instant::now()) {
-            log::warn!("{line}");
-        }
+    /// Notes a reply.
+    pub(crate) fn record(&self, reply: &ErrorReply) {
+        self.record_at(reply, Instant::now());
     }
 
     /// Notes a reply that has a log line of its own.
-    pub fn note(&self, reply: &ErrorReply) {
-        self.noted(reply, Instant::now());
+    pub(crate) fn note(&self, reply: &ErrorReply) {
+        let now = Instant::now();
+        self.record_at(reply, now);
+        if let Some(seen) = self.lock().get_mut(&reply.kind()) {
+            (seen.logged, seen.logged_at) = (seen.count, Some(now));
+        }
     }
 
     /// Drops the error replies for want of rights: the user has them all. Recent ones stay, because not every key was
@@ -45,7 +48,7 @@ impl ErrorReplies {
     pub fn forget_rights(&self) {
         let mut seen = self.lock();
         let count = seen.len();
-        seen.retain(|_, seen| !seen.is_of_rights || seen.last.elapsed() < RECENT);
+        seen.retain(|_, seen| !seen.reply.is_of_rights() || seen.last.elapsed() < RECENT);
         if seen.len() < count {
             log::info!("Redis grants its user all rights again");
         }
@@ -55,29 +58,28 @@ impl ErrorReplies {
     pub fn lines(&self) -> Vec<String> {
         let mut seen = self.lock();
         seen.retain(|_, seen| seen.last.elapsed() < REPLY_INTERVAL);
-        let line = |(reply, seen): (&String, &Seen)| {
-            format!("{reply}; {} so far, the last {} s ago", seen.count, seen.last.elapsed().as_secs())
+        let line = |seen: &Seen| {
+            format!("{}; {} so far, the last {} s ago", seen.reply, seen.count, seen.last.elapsed().as_secs())
         };
-        seen.iter().map(line).collect()
+        seen.values().map(line).collect()
     }
 
-    /// The log line that is due.
-    fn noted(&self, reply: &ErrorReply, now: Instant) -> Option<String> {
-        let (mut all, name) = (self.lock(), reply.to_string());
-        all.retain(|_, seen| now.duration_since(seen.last) < REPLY_INTERVAL);
-        let Some(seen) = all.get_mut(&name) else {
-            let is_of_rights = reply.is_of_rights();
-            let seen = Seen { is_of_rights, count: 1, logged: 1, logged_at: now, last: now };
-            all.insert(name.clone(), seen);
-            return Some(name);
-        };
-        (seen.count, seen.last) = (seen.count + 1, now);
-        if now.duration_since(seen.logged_at) < REPLY_INTERVAL {
-            return None;
-        }
-        let more = seen.count - seen.logged;
-        (seen.logged, seen.logged_at) = (seen.count, now);
-        Some(format!("{name}; {more} more"))
+    /// The log lines that are due: the first reply of a kind, and then a count of them once a minute. Replies that
+    /// `is_told` knows from another line have none.
+    pub fn due_lines(&self, now: Instant, is_told: impl Fn(&ErrorReply) -> bool) -> Vec<String> {
+        let mut all = self.lock();
+        let due = all.values_mut().filter_map(|seen| Some((seen.due_line(now)?, is_told(&seen.reply))));
+        let lines = due.filter(|(_, is_told)| !is_told).map(|(line, _)| line).collect();
+        all.retain(|_, seen| now.saturating_duration_since(seen.last) < REPLY_INTERVAL);
+        lines
+    }
+
+    fn record_at(&self, reply: &ErrorReply, now: Instant) {
+        let mut all = self.lock();
+        all.retain(|_, seen| now.saturating_duration_since(seen.last) < REPLY_INTERVAL);
+        let new = || Seen { reply: reply.clone(), count: 0, logged: 0, logged_at: None, last: now };
+        let seen = all.entry(reply.kind()).or_insert_with(new);
+        (seen.reply, seen.count, seen.last) = (reply.clone(), seen.count + 1, now);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Seen>> {
@@ -85,18 +87,43 @@ impl ErrorReplies {
     }
 }
 
+impl Seen {
+    fn due_line(&mut self, now: Instant) -> Option<String> {
+        let more = self.count - self.logged;
+        let is_due =
+            self.logged_at.is_none_or(|logged| now.saturating_duration_since(logged) >= REPLY_INTERVAL);
+        if more == 0 || !is_due {
+            return None;
+        }
+        let is_first = self.logged_at.is_none();
+        (self.logged, self.logged_at) = (self.count, Some(now));
+        Some(if is_first { self.reply.to_string() } else { format!("{}; {more} more", self.reply) })
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::address::Address;
+    use crate::role::Role;
+    use crate::server::Server;
 
     #[test]
     fn a_reply_is_logged_at_once_then_counted_once_a_minute_and_forgotten_after_a_quiet_one() {
-        let (error_replies, reply) = (ErrorReplies::default(), ErrorReply::by_member_of_cluster());
-        let began = Instant::now();
-        let noted = |seconds: u64| error_replies.noted(&reply, began + Duration::from_secs(seconds));
-        assert_eq!(noted(0), Some(reply.to_string()));
-        let lines: Vec<_> = (1..=120).filter_map(&noted).collect();
+        let address = Address { host: "one".to_owned(), port: 1 };
+        let server = Server { address, role: Role::Data, over_tls: false, announcer: None };
+        let reply = ErrorReply::by_member_of_cluster(&Arc::new(server));
+        let (error_replies, began) = (ErrorReplies::default(), Instant::now());
+        let logged = |seconds: u64| {
+            let now = began + Duration::from_secs(seconds);
+            error_replies.record_at(&reply, now);
+            error_replies.due_lines(now, |_| false)
+        };
+        assert_eq!(logged(0), [reply.to_string()]);
+        let lines: Vec<_> = (1..=120).flat_map(&logged).collect();
         assert_eq!(lines, [format!("{reply}; 60 more"), format!("{reply}; 60 more")]);
-        assert_eq!(noted(181), Some(reply.to_string()), "a new spell begins");
+        assert_eq!(logged(181), [reply.to_string()], "a new spell begins");
     }
 }

@@ -3,10 +3,15 @@
 //! A server that loads, is busy or fails over does not refuse: this passes by itself, within moments.
 
 use std::fmt;
+use std::sync::Arc;
 
-use redis::{ErrorKind, RedisError};
+use redis::RedisError;
 
+use crate::Diagnosis;
+use crate::reply_remedy::{OTHER_SERVER, answered, code_and_text};
+use crate::role::Role;
 use crate::sent::Sent;
+use crate::server::Server;
 
 /// The error in place of an answer to a command, where somebody must mend something first. Holds no argument of the
 /// command, and no secret.
@@ -19,6 +24,9 @@ pub struct ErrorReply {
     /// The patterns of the keys, where one of them may not be used.
     keys: String,
     cause: Cause,
+    /// The text of the answer.
+    text: String,
+    server: Arc<Server>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +35,20 @@ enum Cause {
     Command,
     /// The user may not use a key of the command.
     Key,
-    /// The server lets nobody in with these credentials.
+    /// The server lets nobody in with these credentials, or without any.
     Login,
+    /// The server has no password, and was given one.
+    NoPassword,
+    /// The server lets in nobody from other machines.
+    Protected,
+    /// The server has no database of this number.
+    Database,
+    /// The server is in a Cluster, where the settings know of none.
+    InCluster,
+    /// The server is in no Cluster.
+    NoCluster,
+    /// The server cannot compile the script.
+    Old,
     /// The server does not know the command.
     Unknown,
     /// A key is on another server of a Cluster.
@@ -41,22 +61,32 @@ enum Cause {
 }
 
 impl ErrorReply {
-    /// The error, where somebody must mend it, from the client library; `None` for a failure that passes by itself.
-    /// `sent` tells what was sent, for a text that does not name it.
-    pub(crate) fn of(error: &RedisError, sent: impl FnOnce(&str) -> Sent) -> Option<Self> {
+    /// The error of `server`, where somebody must mend it; `None` for a failure that passes by itself. `sent` tells what
+    /// was sent, for a text that does not name it.
+    pub(crate) fn of(
+        error: &RedisError,
+        server: &Arc<Server>,
+        sent: impl FnOnce(&str) -> Sent,
+    ) -> Option<Self> {
         let (code, text) = code_and_text(error)?;
         let cause = cause(&code, &text)?;
         let code = if matches!(cause, Cause::Command | Cause::Key) { "NOPERM".to_owned() } else { code };
         let sent = if cause == Cause::Login { Sent::new("AUTH", "") } else { sent(&text) };
         let command = quoted_command(&text).or(sent.command).unwrap_or_else(|| "a command".to_owned());
         let keys = if cause == Cause::Key { sent.keys } else { String::new() };
-        Some(Self { command, code, keys, cause })
+        Some(Self { command, code, keys, cause, text, server: server.clone() })
     }
 
     /// A call meant for another server of a Cluster, by links that know one server.
-    pub(crate) fn by_member_of_cluster() -> Self {
+    pub(crate) fn by_member_of_cluster(server: &Arc<Server>) -> Self {
         let (command, code) = ("a command".to_owned(), "MOVED".to_owned());
-        Self { command, code, keys: String::new(), cause: Cause::OtherServer }
+        let (keys, text, server) = (String::new(), String::new(), server.clone());
+        Self { command, code, keys, cause: Cause::OtherServer, text, server }
+    }
+
+    /// A name for replies with one remedy, whatever the server and its words.
+    pub(crate) fn kind(&self) -> String {
+        format!("{} {} {} {:?}", self.code, self.command, self.keys, self.cause)
     }
 
     /// Whether it may pass by itself: keys expire, or somebody makes room on a disk.
@@ -74,6 +104,16 @@ impl ErrorReply {
         matches!(self.cause, Cause::Command | Cause::Key)
     }
 
+    /// Whether a Sentinel does not know the master name.
+    pub(crate) fn is_of_unknown_master(&self) -> bool {
+        self.text.contains("No such master")
+    }
+
+    /// The same in three parts.
+    pub(crate) fn diagnosis(&self) -> Diagnosis {
+        Diagnosis::new(self.server.clone(), self.answered(), self.remedy())
+    }
+
     pub(crate) fn is_of_record(&self) -> bool {
         self.cause == Cause::Record
     }
@@ -81,56 +121,71 @@ impl ErrorReply {
 
 impl fmt::Display for ErrorReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (code, command) = (&self.code, &self.command);
-        match self.cause {
-            Cause::Login => write!(f, "Redis answered {code} (user and password: REDIS_URL)"),
-            Cause::Command if command.contains(' ') => {
-                write!(f, "Redis answered {code} to {command}: its user lacks the right to a command")
-            }
-            Cause::Command => {
-                write!(f, "Redis answered {code} to {command}: grant its user +{}", command.to_lowercase())
-            }
-            Cause::Key => {
-                let on = if self.keys.is_empty() { String::new() } else { format!(" on {}", self.keys) };
-                write!(f, "Redis answered {code} to {command}{on}: grant its user the pattern of the key")
-            }
-            Cause::Unknown => {
-                write!(f, "Redis answered {code} to {command}: this server knows no such command")
-            }
-            Cause::OtherServer => write!(f, "Redis answered {code}: {OTHER_SERVER}"),
-            Cause::Record => write!(f, "Redis answered {code} to {command}: a key holds something foreign"),
-            Cause::Pressure | Cause::Other => write!(f, "Redis answered {code} to {command}"),
-        }
+        write!(f, "{} {}; {}", self.server, self.answered(), self.remedy())
     }
 }
 
-/// The remedy where a server says that another one has the key.
-pub(crate) const OTHER_SERVER: &str =
-    "another server of the Cluster has the key; let REDIS_URL begin with redis+cluster://";
-
-/// Code and text of an error reply. For commands sent together: those of the first failure.
-fn code_and_text(error: &RedisError) -> Option<(String, String)> {
-    if error.kind() == ErrorKind::AuthenticationFailed {
-        return Some(("WRONGPASS".to_owned(), error.to_string()));
+impl ErrorReply {
+    fn answered(&self) -> String {
+        let keys = if self.keys.is_empty() { String::new() } else { format!(" on {}", self.keys) };
+        answered(&self.code, Some(&format!("{}{keys}", self.command)), &self.text)
     }
-    let text = error.detail().map(str::to_owned);
-    let of_several = || {
-        let first = error.clone().into_server_errors()?.first()?.1.clone();
-        Some((first.code().to_owned(), first.details().unwrap_or_default().to_owned()))
-    };
-    let alone =
-        error.code().filter(|_| text.is_some()).map(|code| (code.to_owned(), text.unwrap_or_default()));
-    alone.or_else(of_several).or_else(|| Some((error.code()?.to_owned(), String::new())))
+
+    fn remedy(&self) -> String {
+        let remedy = match self.cause {
+            Cause::Login if self.code == "NOAUTH" => {
+                return format!("set user and password: {}", self.server.login_settings());
+            }
+            Cause::Login => return format!("correct user and password in {}", self.server.login_settings()),
+            Cause::NoPassword => {
+                return format!("it has no password; take the one out of {}", self.server.login_settings());
+            }
+            Cause::Command if self.command.contains(' ') => "its user lacks the right to a command",
+            Cause::Command => return format!("grant its user +{}", self.command.to_lowercase()),
+            Cause::Key => "grant its user the pattern of the key",
+            Cause::Unknown => self.remedy_of_unknown_command(),
+            Cause::Protected => "set a password or a user there, or bind it and protected-mode otherwise",
+            Cause::Database => "correct the number of the database in REDIS_URL, or raise databases there",
+            Cause::InCluster => {
+                "it is in a Cluster; let REDIS_URL begin with redis+cluster:// and name no database"
+            }
+            Cause::NoCluster => "it is in no Cluster; let REDIS_URL begin with redis:// and name one server",
+            Cause::Old => "run Redis 7.0 or Valkey 7.2, or newer",
+            Cause::OtherServer => OTHER_SERVER,
+            Cause::Record => {
+                "a key holds something foreign; move away what another program wrote below REDIS_PREFIX"
+            }
+            Cause::Pressure if self.code == "OOM" => "raise maxmemory, or make room",
+            Cause::Pressure => "its log has the reason; make room on its disk",
+            Cause::Other => "its log may have the reason; run Redis 7.0 or Valkey 7.2, or newer",
+        };
+        remedy.to_owned()
+    }
+
+    fn remedy_of_unknown_command(&self) -> &'static str {
+        if self.server.role == Role::Sentinel {
+            return "it is no Sentinel; let REDIS_URL name Sentinels (port 26379), or begin with redis:// for one server";
+        }
+        "this server knows no such command; run Redis 7.0 or Valkey 7.2, or newer, without rename-command; \
+         if it is a Sentinel, let REDIS_URL begin with redis+sentinel://"
+    }
 }
 
 fn cause(code: &str, text: &str) -> Option<Cause> {
     let says = |words: &str| text.contains(words);
     match code {
         "NOAUTH" => Some(Cause::Login),
+        "ERR" if says("without any password configured") => Some(Cause::NoPassword),
+        "ERR" if says("invalid password") => Some(Cause::Login),
+        "ERR" if says("DB index") => Some(Cause::Database),
+        "ERR" if says("SELECT is not allowed") => Some(Cause::InCluster),
+        "ERR" if says("cluster support disabled") => Some(Cause::NoCluster),
+        "ERR" if says("compiling script") => Some(Cause::Old),
+        "DENIED" => Some(Cause::Protected),
         "WRONGPASS" if !says("max number of clients") => Some(Cause::Login),
         "WRONGTYPE" | "CORRUPT" => Some(Cause::Record),
         "OOM" | "MISCONF" => Some(Cause::Pressure),
-        "DENIED" | "EXECABORT" | "CROSSSLOT" | "NOPROTO" => Some(Cause::Other),
+        "EXECABORT" | "CROSSSLOT" | "NOPROTO" => Some(Cause::Other),
         "NOPERM" | "ERR" => cause_of_text(code, text),
         _ => None,
     }
@@ -168,6 +223,7 @@ mod tests {
     use redis::{Value, from_redis_value};
 
     use super::*;
+    use crate::address::Address;
 
     /// The error of a reply as a server sends it.
     fn reply(line: &str) -> RedisError {
@@ -185,8 +241,13 @@ mod tests {
         Sent::new(command.unwrap_or("EVALSHA of create"), "tg:{*}:sessions")
     }
 
+    fn server(role: Role) -> Arc<Server> {
+        let address = Address { host: "10.0.0.1".to_owned(), port: 6379 };
+        Arc::new(Server { address, role, over_tls: false, announcer: None })
+    }
+
     fn said(line: &str) -> Option<String> {
-        ErrorReply::of(&reply(line), sent).map(|reply| reply.to_string())
+        ErrorReply::of(&reply(line), &server(Role::Data), sent).map(|reply| reply.to_string())
     }
 
     /// In the words of Redis 7.0, Redis 8 and Valkey 9.
@@ -239,24 +300,67 @@ mod tests {
                 "ERR unknown command 'WAIT', with args beginning with: '1' 'secret' ",
                 "ERR to WAIT: this server knows no such command",
             ),
-            ("NOAUTH Authentication required.", "NOAUTH (user and password: REDIS_URL)"),
+            (
+                "NOAUTH Authentication required.",
+                "NOAUTH (Authentication required): set user and password: REDIS_URL",
+            ),
             (
                 "WRONGPASS invalid username-password pair or user is disabled.",
-                "WRONGPASS (user and password: REDIS_URL)",
+                "WRONGPASS to AUTH (invalid username-password pair or user is disabled): correct user and password in REDIS_URL",
             ),
             (
                 "WRONGTYPE Operation against a key script: 4c9, on @user_script:2.",
                 "WRONGTYPE to HSET: a key holds",
             ),
-            ("OOM command not allowed script: e6a, on @user_script:2.", "OOM to HSET"),
+            (
+                "OOM command not allowed script: e6a, on @user_script:2.",
+                "OOM to HSET (command not allowed): raise maxmemory",
+            ),
             (
                 "ERR Error compiling script (new function): user_script:2: unexpected symbol",
-                "ERR to EVALSHA of create",
+                "ERR to EVALSHA of create (Error compiling script: run Redis 7.0",
             ),
         ] {
             let found = said(line).unwrap_or_else(|| panic!("{line}"));
-            assert!(found.starts_with(&format!("Redis answered {wanted}")), "{line}: {found}");
+            let (answered, remedy) = wanted.split_once(": ").expect("two parts");
+            assert!(
+                found.starts_with(&format!("Redis at 10.0.0.1:6379 answered {answered}")),
+                "{line}: {found}"
+            );
+            assert!(found.contains(&format!("; {remedy}")), "{line}: {found}");
             assert!(!found.contains("secret"), "{found}");
+        }
+    }
+
+    /// In the words of Redis 6.2, Redis 7.0 and Sentinel 7.0.
+    #[test]
+    fn each_mistaken_set_up_has_its_own_remedy() {
+        for (role, line, remedy) in [
+            (Role::Data, "ERR DB index is out of range", "correct the number of the database"),
+            (
+                Role::Data,
+                "ERR SELECT is not allowed in cluster mode",
+                "redis+cluster:// and name no database",
+            ),
+            (
+                Role::Data,
+                "ERR This instance has cluster support disabled",
+                "let REDIS_URL begin with redis:// ",
+            ),
+            (Role::Data, "ERR AUTH <password> called without any password configured", "it has no password"),
+            (Role::Data, "DENIED Redis is running in protected mode because", "set a password"),
+            (Role::Data, "MISCONF Errors writing to the AOF file", "make room on its disk"),
+            (Role::Data, "ERR Unsupported option GT", "run Redis 7.0 or Valkey 7.2"),
+            (
+                Role::Sentinel,
+                "ERR unknown command `SENTINEL`, with args beginning with: `MASTER`",
+                "it is no Sentinel",
+            ),
+            (Role::Sentinel, "NOAUTH Authentication required.", "REDIS_SENTINEL_PASSWORD"),
+        ] {
+            let found = ErrorReply::of(&reply(line), &server(role), |_| Sent::default());
+            let found = found.unwrap_or_else(|| panic!("{line}")).to_string();
+            assert!(found.contains("10.0.0.1:6379 answered") && found.contains(remedy), "{found}");
         }
     }
 
@@ -276,7 +380,8 @@ mod tests {
         ] {
             assert_eq!(said(line), None, "{line}");
         }
-        let full = ErrorReply::of(&reply("OOM command not allowed"), sent).expect("a lasting error");
+        let full = ErrorReply::of(&reply("OOM command not allowed"), &server(Role::Data), sent)
+            .expect("a lasting error");
         assert!(full.may_pass(), "keys expire");
     }
 }

@@ -1,48 +1,58 @@
 //! The outcome of a call that failed. [`Links`](crate::Links) repeats the call, or makes it a [`LinkError`].
 
+use std::sync::Arc;
+
 use deadpool::managed::{PoolError, TimeoutType};
 use redis::RedisError;
 
 use crate::address::Address;
 use crate::sent::Sent;
-use crate::wire::describe;
-use crate::{Call, ErrorReply, LinkError};
+use crate::server::Server;
+use crate::{Call, Diagnosis, ErrorReply, LinkError};
 
 /// Why a call failed. Callers of the crate never see it.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The connection is gone; the call may or may not have been carried out.
-    Lost(String),
+    Lost(Diagnosis),
     /// The server is no primary any more, or lacks the replicas it must have.
-    Demoted(String),
+    Demoted(Diagnosis),
     /// Another server serves this slot.
-    Moved(Address),
+    Moved(Redirection),
     /// The slot is on the move, and the key has arrived there.
-    Ask(Address),
+    Ask(Redirection),
     /// The slot is on the move, and some keys are here and some there.
-    TryAgain(String),
+    TryAgain(Diagnosis),
     /// The server refuses this call, and every repetition of it.
     Replied(ErrorReply),
     Final(LinkError),
 }
 
+/// A server leads to another one.
+#[derive(Debug, Clone)]
+pub(crate) struct Redirection {
+    pub to: Address,
+    pub by: Arc<Server>,
+}
+
 impl Failure {
     /// The meaning of an error reply of `server`; `call` where a script was called.
-    pub fn of(error: &RedisError, server: &Address, call: Option<&Call>) -> Self {
-        let description = describe(error);
-        let redirected = error.redirect_node().and_then(|(node, _slot)| redirected(node, server));
+    pub fn of(error: &RedisError, server: &Arc<Server>, call: Option<&Call>) -> Self {
+        let diagnosis = || Diagnosis::of(error, server);
+        let redirected = error.redirect_node().and_then(|(node, _slot)| redirected(node, &server.address));
+        let redirected = redirected.map(|to| Redirection { to, by: server.clone() });
         match (error.code(), redirected) {
-            (Some("MOVED"), Some(address)) => Self::Moved(address),
-            (Some("ASK"), Some(address)) => Self::Ask(address),
-            (Some("TRYAGAIN"), _) => Self::TryAgain(description),
+            (Some("MOVED"), Some(redirection)) => Self::Moved(redirection),
+            (Some("ASK"), Some(redirection)) => Self::Ask(redirection),
+            (Some("TRYAGAIN"), _) => Self::TryAgain(diagnosis()),
             // A script has asked for a key that has left already, while its slot moves.
-            (Some("ERR"), _) if error.to_string().contains("non local key") => Self::TryAgain(description),
-            (Some("READONLY" | "NOREPLICAS" | "MASTERDOWN"), _) => Self::Demoted(description),
-            (None, _) => Self::Lost(description),
-            (Some(_), _) => ErrorReply::of(error, |text| {
+            (Some("ERR"), _) if error.to_string().contains("non local key") => Self::TryAgain(diagnosis()),
+            (Some("READONLY" | "NOREPLICAS" | "MASTERDOWN"), _) => Self::Demoted(diagnosis()),
+            (None, _) => Self::Lost(diagnosis()),
+            (Some(_), _) => ErrorReply::of(error, server, |text| {
                 call.map_or_else(Sent::default, |call| call.sent("EVALSHA", text))
             })
-            .map_or_else(|| Self::Final(LinkError::Unavailable(description)), Self::Replied),
+            .map_or_else(|| Self::Final(diagnosis().into()), Self::Replied),
         }
     }
 
@@ -56,9 +66,10 @@ impl Failure {
 
     pub fn into_error(self) -> LinkError {
         match self {
-            Self::Lost(cause) | Self::Demoted(cause) | Self::TryAgain(cause) => LinkError::Unavailable(cause),
-            Self::Moved(address) | Self::Ask(address) => {
-                LinkError::Unavailable(format!("redirected too often, last to {address}"))
+            Self::Lost(diagnosis) | Self::Demoted(diagnosis) | Self::TryAgain(diagnosis) => diagnosis.into(),
+            Self::Moved(Redirection { to, by }) | Self::Ask(Redirection { to, by }) => {
+                let cause = format!("redirected once too often, to {to}");
+                Diagnosis::new(by, cause, "look at the slots with redis-cli --cluster check").into()
             }
             Self::Replied(reply) if reply.is_of_record() => LinkError::Corrupt(reply.to_string()),
             Self::Replied(reply) => LinkError::Replied(reply),
@@ -72,7 +83,7 @@ impl From<PoolError<LinkError>> for Failure {
         Self::Final(match error {
             PoolError::Timeout(TimeoutType::Wait) => LinkError::Overloaded,
             PoolError::Backend(error) => error,
-            other => LinkError::Unavailable(other.to_string()),
+            other => Diagnosis::new(None, other.to_string(), "start the node again").into(),
         })
     }
 }

@@ -5,8 +5,10 @@
 //! and its ids may be lower. The gateways publish such events again within moments, from their denylists. A subscriber
 //! therefore waits a little before it trusts such a partition.
 
+mod feed_log;
 mod tries;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -17,10 +19,11 @@ use token_gateway_core::feed::{EndedSession, Listener, RevocationEvent, timing};
 use token_gateway_core::session::{Reason, Subject};
 use tokio::time::{sleep, timeout};
 
+use self::feed_log::FeedLog;
 use self::tries::Tries;
 use crate::sent::Sent;
 use crate::wire::error_of;
-use crate::{LinkError, Links, send};
+use crate::{Diagnosis, LinkError, Links, send};
 
 /// The most entries of one answer.
 const ENTRIES_PER_ANSWER: usize = 1000;
@@ -44,13 +47,15 @@ pub async fn subscribe(
     listener: &(dyn Listener + Sync),
 ) {
     listener.opened(keys.len());
+    let log = FeedLog::new(links.logs_outages());
     let partitions = keys.iter().enumerate().map(|(number, key)| Partition {
         links,
         number,
         key,
         retention,
         listener,
-        tries: Tries::new(key),
+        tries: Tries::new(&log, number, key),
+        is_open: false,
         run_id: String::new(),
         first: EntryId::default(),
         last: EntryId::default(),
@@ -67,6 +72,8 @@ struct Partition<'a> {
     retention: Duration,
     listener: &'a (dyn Listener + Sync),
     tries: Tries<'a>,
+    /// Whether the last try got as far as a connection.
+    is_open: bool,
     /// The `run_id` of the server last read from.
     run_id: String,
     /// The id of the first entry that the server holds; zero for an empty stream.
@@ -100,7 +107,8 @@ impl Partition<'_> {
             if let LinkError::Replied(reply) = &error {
                 self.links.error_replies().note(reply);
             }
-            let pause = self.tries.failed(&error);
+            self.links.health().failed(&error);
+            let pause = self.tries.failed(&error, self.is_open);
             self.links.refresh_slots();
             tokio::select! {
                 () = sleep(pause) => {}
@@ -111,24 +119,27 @@ impl Partition<'_> {
 
     /// Returns when the partition lies behind another connection now.
     async fn connect_and_read(&mut self) -> Result<(), LinkError> {
-        let (mut connection, replaced) = self.links.exclusive(self.key).await?;
+        self.is_open = false;
+        let (connection, server, replaced) = self.links.exclusive(self.key).await?;
+        self.is_open = true;
+        let mut source = Source { connection, server };
         tokio::select! {
-            read = self.read(&mut connection) => read,
+            read = self.read(&mut source) => read,
             () = replaced => Ok(()),
         }
     }
 
     /// Returns with an error only.
-    async fn read(&mut self, connection: &mut MultiplexedConnection) -> Result<(), LinkError> {
-        self.read_snapshot(connection).await?;
+    async fn read(&mut self, source: &mut Source) -> Result<(), LinkError> {
+        self.read_snapshot(source).await?;
         loop {
             let asked = Instant::now(); // the answer may have waited for this process to read it
-            let update = self.wait(connection).await?;
+            let update = self.wait(source).await?;
             self.tries.succeeded();
             let events = events_of(&update.entries);
             if self.was_trimmed(update.first) {
                 self.listener.events(self.number, events, None);
-                self.read_snapshot(connection).await?;
+                self.read_snapshot(source).await?;
             } else {
                 let is_last = update.entries.len() < ENTRIES_PER_ANSWER;
                 let watermark = Some(asked).filter(|_| is_last && self.is_trusted());
@@ -147,7 +158,7 @@ impl Partition<'_> {
 
     /// The entries after the last one read: at once, or within `READ_BLOCK`. A partition that is trusted earlier is asked
     /// again then.
-    async fn wait(&self, connection: &mut MultiplexedConnection) -> Result<Update, LinkError> {
+    async fn wait(&self, source: &mut Source) -> Result<Update, LinkError> {
         let until_trusted = self.trusted_from.saturating_duration_since(Instant::now());
         let block =
             if self.is_trusted() { timing::READ_BLOCK } else { timing::READ_BLOCK.min(until_trusted) };
@@ -157,7 +168,8 @@ impl Partition<'_> {
         both.cmd("XREAD").arg("BLOCK").arg(block).arg("COUNT").arg(ENTRIES_PER_ANSWER);
         both.arg("STREAMS").arg(self.key).arg(self.last.to_string());
         let (first, streams): (Vec<StreamEntry>, Option<Vec<Stream>>) =
-            in_time(both.query_async(connection), |error| self.sent_with(error)).await?;
+            in_time(both.query_async(&mut source.connection), &source.server, |error| self.sent_with(error))
+                .await?;
         let entries = streams.into_iter().flatten().flat_map(|(_, entries)| entries);
         Ok(Update { first: first_id(&first), entries: entries.collect() })
     }
@@ -177,10 +189,10 @@ impl Partition<'_> {
                 || first.0 > self.needed_from() + timing::TRIM_SLACK.as_millis() as u64)
     }
 
-    async fn read_snapshot(&mut self, connection: &mut MultiplexedConnection) -> Result<(), LinkError> {
+    async fn read_snapshot(&mut self, source: &mut Source) -> Result<(), LinkError> {
         let asked = Instant::now();
-        let server = Server::ask(connection).await?;
-        let snapshot = self.snapshot(connection).await?;
+        let server = Server::ask(source).await?;
+        let snapshot = self.snapshot(source).await?;
         if self.may_lack_events(&server, &snapshot) {
             self.trusted_from = Instant::now() + timing::REPAIRED_WITHIN;
         }
@@ -209,7 +221,7 @@ impl Partition<'_> {
         Instant::now() >= self.trusted_from
     }
 
-    async fn snapshot(&self, connection: &mut MultiplexedConnection) -> Result<Snapshot, LinkError> {
+    async fn snapshot(&self, source: &mut Source) -> Result<Snapshot, LinkError> {
         let mut snapshot = Snapshot {
             events: Vec::new(),
             first: EntryId::default(),
@@ -217,7 +229,7 @@ impl Partition<'_> {
             continues: self.last.0 < self.needed_from(), // it may be gone for its age
         };
         loop {
-            let entries = self.entries_after(snapshot.last, connection).await?;
+            let entries = self.entries_after(snapshot.last, source).await?;
             let Some(last) = entries.last().and_then(EntryId::of) else { return Ok(snapshot) };
             if snapshot.first == EntryId::default() {
                 snapshot.first = first_id(&entries);
@@ -228,20 +240,22 @@ impl Partition<'_> {
         }
     }
 
-    async fn entries_after(
-        &self,
-        last: EntryId,
-        connection: &mut MultiplexedConnection,
-    ) -> Result<Vec<StreamEntry>, LinkError> {
+    async fn entries_after(&self, last: EntryId, source: &mut Source) -> Result<Vec<StreamEntry>, LinkError> {
         let mut command = redis::cmd("XRANGE");
         command.arg(self.key).arg(format!("({last}")).arg("+").arg("COUNT").arg(ENTRIES_PER_ANSWER);
-        ask(connection, &command, || Sent::new("XRANGE", self.key)).await
+        ask(source, &command, || Sent::new("XRANGE", self.key)).await
     }
 
     /// Entries of this millisecond and later are still needed.
     fn needed_from(&self) -> u64 {
         Timestamp::from_system_clock().minus(self.retention).0 / 1000
     }
+}
+
+/// The connection to read from, and its server.
+struct Source {
+    connection: MultiplexedConnection,
+    server: Arc<crate::Server>,
 }
 
 /// A server's signs of possible losses.
@@ -254,10 +268,10 @@ struct Server {
 }
 
 impl Server {
-    async fn ask(connection: &mut MultiplexedConnection) -> Result<Self, LinkError> {
+    async fn ask(source: &mut Source) -> Result<Self, LinkError> {
         let mut info = redis::cmd("INFO");
         info.arg("server").arg("replication");
-        let info: InfoDict = ask(connection, &info, || Sent::new("INFO", "")).await?;
+        let info: InfoDict = ask(source, &info, || Sent::new("INFO", "")).await?;
         let uptime = info.get("uptime_in_seconds").map(Duration::from_secs);
         Ok(Self {
             run_id: info.get("run_id").unwrap_or_default(),
@@ -305,21 +319,23 @@ fn event_of(entry: &StreamEntry) -> Option<RevocationEvent> {
 }
 
 async fn ask<T: FromRedisValue>(
-    connection: &mut MultiplexedConnection,
+    source: &mut Source,
     command: &Cmd,
     sent: impl FnOnce() -> Sent,
 ) -> Result<T, LinkError> {
+    let connection = &mut source.connection;
     let answer = async { Ok(redis::from_redis_value(send(connection, command).await?)?) };
-    in_time(answer, |_| sent()).await
+    in_time(answer, &source.server, |_| sent()).await
 }
 
 /// `sent` tells which command an error answers.
 async fn in_time<T>(
     answer: impl Future<Output = Result<T, RedisError>>,
+    server: &Arc<crate::Server>,
     sent: impl FnOnce(&RedisError) -> Sent,
 ) -> Result<T, LinkError> {
     let limit = timing::READ_BLOCK + timing::READ_TIMEOUT;
     let answer = timeout(limit, answer).await;
-    let answer = answer.map_err(|_| LinkError::Unavailable(format!("no answer within {limit:?}")))?;
-    answer.map_err(|error| error_of(&error, |_| sent(&error)))
+    let answer = answer.map_err(|_| Diagnosis::late(Some(server.clone()), limit))?;
+    answer.map_err(|error| error_of(&error, server, |_| sent(&error)))
 }

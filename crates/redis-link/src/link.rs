@@ -10,12 +10,12 @@ use token_gateway_core::clock::{Clock, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
-use crate::address::Address;
 use crate::connector::Connector;
 use crate::endpoint::Endpoint;
 use crate::failure::Failure;
+use crate::server::Server;
 use crate::wire::{self, CONNECT_TIMEOUT, read_time};
-use crate::{Call, LinkError};
+use crate::{Call, Diagnosis, LinkError, LinkHealth, LinkSettings};
 
 /// How long the keeper waits for an answer on a silent connection before it gives the connection up. A call's deadline
 /// counts instead where it is longer.
@@ -27,6 +27,7 @@ pub(crate) struct Link {
     /// It was there from the start, and took no other's place.
     pub is_original: bool,
     pub connector: Connector,
+    pub health: Arc<LinkHealth>,
     /// How long a probe may take.
     pub check_timeout: Duration,
     state: watch::Sender<State>,
@@ -51,19 +52,20 @@ enum State {
 #[derive(Clone)]
 pub(crate) struct Handle {
     pub number: u64,
-    pub address: Address,
+    pub server: Arc<Server>,
     /// The server's clock.
     pub clock: Arc<Clock>,
     pub connection: MultiplexedConnection,
 }
 
 impl Link {
-    pub fn new(endpoint: Endpoint, connector: Connector, call_timeout: Duration, is_original: bool) -> Self {
+    pub fn new(settings: &LinkSettings, endpoint: Endpoint, connector: Connector, is_original: bool) -> Self {
         Self {
             endpoint,
             is_original,
             connector,
-            check_timeout: LINK_CHECK_TIMEOUT.max(call_timeout),
+            health: settings.health.clone(),
+            check_timeout: LINK_CHECK_TIMEOUT.max(settings.timeout),
             state: watch::Sender::new(State::Connecting),
             current: AtomicU64::new(0),
             wake: Notify::new(),
@@ -79,20 +81,29 @@ impl Link {
         match known.as_deref() {
             Ok(State::Up(handle)) => Ok(handle.clone()),
             Ok(State::Down(error)) => Err(error.clone()),
-            Ok(State::Connecting) | Err(_) => Err(LinkError::Unavailable("the store is closing".to_owned())),
+            Ok(State::Connecting) | Err(_) => {
+                Err(Diagnosis::new(None, "the store is closing", "repeat the call at another node").into())
+            }
         }
     }
 
     /// A connection like the link's, to the server that `handle` leads to, for one use at a time.
     pub async fn open_exclusive(&self, handle: &Handle) -> Result<MultiplexedConnection, LinkError> {
-        let opened = timeout(CONNECT_TIMEOUT, self.connector.open(&handle.address, &handle.clock)).await;
-        opened
-            .unwrap_or_else(|_| Err(LinkError::Unavailable(format!("no answer within {CONNECT_TIMEOUT:?}"))))
+        let opened = timeout(CONNECT_TIMEOUT, self.connector.open(&handle.server, &handle.clock)).await;
+        opened.unwrap_or_else(|_| Err(Diagnosis::late(Some(handle.server.clone()), CONNECT_TIMEOUT).into()))
     }
 
     /// Whether there is an open connection.
     pub fn is_up(&self) -> bool {
         matches!(*self.state.borrow(), State::Up(_))
+    }
+
+    /// The server at the other end, as far as it is known.
+    pub fn server(&self) -> Option<Arc<Server>> {
+        match &*self.state.borrow() {
+            State::Up(handle) => Some(handle.server.clone()),
+            _ => self.endpoint.fixed_server().cloned(),
+        }
     }
 
     /// The clock of the server, while there is an open connection.
@@ -164,7 +175,8 @@ impl Link {
             info => info.map_err(|error| self.judge(handle, &error, None))?,
         };
         if info.get::<String>("role").is_some_and(|role| role != "master") {
-            self.give_up(handle.number, "it is a replica now");
+            let remedy = "let REDIS_URL lead to the primary";
+            self.give_up(handle.number, &Diagnosis::new(handle.server.clone(), "is a replica now", remedy));
         }
         Ok(())
     }
@@ -174,18 +186,19 @@ impl Link {
         if self.current.load(Ordering::Acquire) == handle.number {
             Ok(())
         } else {
-            Err(Failure::Lost("the connection was given up meanwhile".to_owned()))
+            let cause = "was given up before its answer came";
+            Err(Failure::Lost(Diagnosis::new(handle.server.clone(), cause, "repeat the call")))
         }
     }
 
     /// Decides on the meaning of an error, and gives a useless connection up. `call` where a script was called.
     pub fn judge(&self, handle: &Handle, error: &RedisError, call: Option<&Call>) -> Failure {
-        match Failure::of(error, &handle.address, call) {
+        match Failure::of(error, &handle.server, call) {
             // In a Cluster a demoted server redirects us; this one lacks replicas, perhaps only for a moment.
-            Failure::Demoted(cause) if self.connector.is_in_cluster() => Failure::TryAgain(cause),
-            Failure::Lost(cause) | Failure::Demoted(cause) => {
-                self.give_up(handle.number, &cause);
-                Failure::Lost(cause)
+            Failure::Demoted(diagnosis) if self.connector.is_in_cluster() => Failure::TryAgain(diagnosis),
+            Failure::Lost(diagnosis) | Failure::Demoted(diagnosis) => {
+                self.give_up(handle.number, &diagnosis);
+                Failure::Lost(diagnosis)
             }
             failure => failure,
         }
@@ -201,11 +214,12 @@ impl Link {
 
     /// Fails calls at once, with the error of the last try to connect.
     pub fn report_down(&self, error: LinkError) {
+        self.health.failed(&error);
         self.state.send_replace(State::Down(error));
     }
 
     /// Nobody gets this connection any more; the keeper opens another.
-    pub fn give_up(&self, number: u64, cause: &str) {
+    pub fn give_up(&self, number: u64, cause: &Diagnosis) {
         let lost = self.state.send_if_modified(|state| {
             let is_current = matches!(state, State::Up(handle) if handle.number == number);
             if is_current {
@@ -215,7 +229,7 @@ impl Link {
             is_current
         });
         if lost {
-            log::warn!("connection to Redis lost: {cause}");
+            log::debug!("connection to Redis lost: {cause}");
             self.wake.notify_one();
         }
     }

@@ -1,6 +1,6 @@
 //! The error of a link.
 
-use crate::ErrorReply;
+use crate::{Diagnosis, ErrorReply};
 
 /// The server could not be asked, or its answer did not arrive: **the outcome is unknown**.
 ///
@@ -9,7 +9,7 @@ use crate::ErrorReply;
 pub enum LinkError {
     /// Unreachable, too slow, read-only, loading.
     #[error("store unavailable: {0}")]
-    Unavailable(String),
+    Unavailable(Box<Diagnosis>),
     /// The server answered with an error that somebody must mend: a right or a command is missing, a password is wrong.
     #[error("store unavailable: {0}")]
     Replied(ErrorReply),
@@ -21,16 +21,37 @@ pub enum LinkError {
     Corrupt(String),
 }
 
+impl From<Diagnosis> for LinkError {
+    fn from(diagnosis: Diagnosis) -> Self {
+        Self::Unavailable(Box::new(diagnosis))
+    }
+}
+
 impl LinkError {
     /// Whether a further try helps only after somebody has mended something.
     pub fn is_lasting(&self) -> bool {
         matches!(self, Self::Replied(reply) if !reply.may_pass())
     }
 
+    /// Whether the server could not be reached, or could not serve just now.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+
+    /// The error without the words that begin each one.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Unavailable(diagnosis) => diagnosis.to_string(),
+            Self::Replied(reply) => reply.to_string(),
+            error => error.to_string(),
+        }
+    }
+
     /// A name for failures of one kind. Servers that cannot be reached are of one kind, whatever the cause.
     pub fn kind(&self) -> String {
         match self {
             Self::Unavailable(_) => "unavailable".to_owned(),
+            Self::Replied(reply) => reply.kind(),
             error => error.to_string(),
         }
     }

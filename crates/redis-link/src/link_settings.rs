@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::address::{self, Dialer, Parsed, Tls};
-use crate::{ErrorReplies, LinkError};
+use crate::address::{self, Address, Dialer, Parsed, Tls, Topology};
+use crate::{Diagnosis, ErrorReplies, LinkError, LinkHealth};
 
 /// How to reach a deployment.
 #[derive(Debug, Clone)]
@@ -27,6 +27,10 @@ pub struct LinkSettings {
     pub wait_replicas: usize,
     /// The error replies of late. Links of these settings and of clones of them share it.
     pub error_replies: Arc<ErrorReplies>,
+    /// Whether the links log an outage. They need not in a process that watches [`health`](Self::health).
+    pub logs_outages: bool,
+    /// Whether calls and connections fail at present. Shared likewise.
+    pub health: Arc<LinkHealth>,
 }
 
 impl LinkSettings {
@@ -41,6 +45,8 @@ impl LinkSettings {
             max_in_flight: 1024,
             wait_replicas: 0,
             error_replies: Arc::default(),
+            logs_outages: true,
+            health: Arc::default(),
         }
     }
 
@@ -72,6 +78,19 @@ impl LinkSettings {
         })
     }
 
+    /// The addresses in the URL, without user and password.
+    pub fn servers(&self) -> String {
+        let topology = address::parse(self.url.expose_secret()).ok().map(|parsed| parsed.topology);
+        let addresses = match topology {
+            None => Vec::new(),
+            Some(Topology::Standalone(address)) => vec![address],
+            Some(Topology::Sentinel { sentinels: servers, .. } | Topology::Cluster { seeds: servers }) => {
+                servers
+            }
+        };
+        addresses.iter().map(Address::to_string).collect::<Vec<_>>().join(", ")
+    }
+
     /// Reads the URL.
     ///
     /// # Errors
@@ -79,11 +98,11 @@ impl LinkSettings {
     /// When it is none that is understood.
     pub fn parse(&self) -> Result<Parsed, LinkError> {
         address::parse(self.url.expose_secret())
-            .map_err(|problem| LinkError::Unavailable(format!("REDIS_URL: {problem}")))
+            .map_err(|problem| Diagnosis::new(None, "REDIS_URL leads to no server", problem).into())
     }
 
     /// Dials Sentinels, as the user for them.
     pub(crate) fn sentinel_dialer(&self, dialer: &Dialer) -> Dialer {
-        dialer.as_user(self.sentinel_username.as_deref(), self.sentinel_password.as_ref())
+        dialer.to_sentinels(self.sentinel_username.as_deref(), self.sentinel_password.as_ref())
     }
 }

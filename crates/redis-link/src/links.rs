@@ -27,12 +27,13 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use token_gateway_core::clock::{Clock, Timestamp};
 use tokio::time::sleep;
 
-use crate::address::Address;
 use crate::deployment::Deployment;
-use crate::failure::Failure;
+use crate::failure::{Failure, Redirection};
 use crate::primary::Primary;
 use crate::slots::slot_of;
-use crate::{Call, ErrorReplies, ErrorReply, Handshake, LinkError, LinkSettings, Reply};
+use crate::{
+    Call, Diagnosis, ErrorReplies, ErrorReply, Handshake, LinkError, LinkHealth, LinkSettings, Reply,
+};
 
 /// How often a call may be redirected, told to try again, or sent once more.
 const RETRY_LIMIT: usize = 4;
@@ -48,6 +49,8 @@ pub struct Links {
     deployment: Deployment,
     budget: RetryBudget,
     error_replies: Arc<ErrorReplies>,
+    health: Arc<LinkHealth>,
+    logs_outages: bool,
 }
 
 /// Where a call is sent next.
@@ -55,7 +58,7 @@ enum Destination {
     /// The primary in charge of the key.
     Owner,
     /// The slot is on the move, and the key has arrived there already.
-    Importer(Address),
+    Importer(Redirection),
 }
 
 impl Destination {
@@ -72,9 +75,15 @@ impl Links {
     ///
     /// When the URL is none that is understood.
     pub fn open(settings: &LinkSettings, handshake: Option<Handshake>) -> Result<Self, LinkError> {
-        let (deployment, error_replies) =
-            (Deployment::open(settings, handshake)?, settings.error_replies.clone());
-        Ok(Self { deployment, budget: RetryBudget::new(), error_replies })
+        let deployment = Deployment::open(settings, handshake)?;
+        let (error_replies, health) = (settings.error_replies.clone(), settings.health.clone());
+        Ok(Self {
+            deployment,
+            budget: RetryBudget::new(),
+            error_replies,
+            health,
+            logs_outages: settings.logs_outages,
+        })
     }
 
     /// Calls a script where `key` lies. `make` is asked anew for each try, because each server has its own clock.
@@ -126,7 +135,8 @@ impl Links {
     {
         let (mut destination, mut pauses, mut was_lost) = (Destination::Owner, None, false);
         loop {
-            let primary = self.primary(key, &destination).await?;
+            let primary =
+                self.primary(key, &destination).await.inspect_err(|error| self.health.failed(error))?;
             let outcome = call_once(primary.clone(), destination.is_importer()).await;
             let failure = match self.counted(key, &destination, &primary, outcome) {
                 Ok(done) => return Ok(done),
@@ -135,7 +145,7 @@ impl Links {
             self.note_failure(key, &failure)?;
             let pause = pauses.get_or_insert_with(retry_pauses).next();
             let may_retry = !(failure.is_final() || was_lost && failure.is_lost()) && self.budget.spend();
-            let Some(pause) = pause.filter(|_| may_retry) else { return Err(failure.into_error()) };
+            let Some(pause) = pause.filter(|_| may_retry) else { return Err(self.failed(failure)) };
             log::debug!("repeating the call: {failure:?}");
             was_lost |= failure.is_lost();
             if matches!(failure, Failure::TryAgain(_)) {
@@ -143,6 +153,15 @@ impl Links {
             }
             destination = self.destination_after(failure);
         }
+    }
+
+    /// The error of a call that is not repeated.
+    fn failed(&self, failure: Failure) -> LinkError {
+        let error = failure.into_error();
+        if matches!(error, LinkError::Unavailable(_) | LinkError::Replied(_)) {
+            self.health.failed(&error);
+        }
+        error
     }
 
     /// An outcome, and no success of a server from which another has taken over meanwhile. A success that counts pays
@@ -156,17 +175,19 @@ impl Links {
     ) -> Result<T, Failure> {
         let done = outcome.map_err(|failure| self.without_other_servers(failure))?;
         if !destination.is_importer() && !self.is_owner(key, primary) {
-            return Err(Failure::Lost("another server has taken over meanwhile".to_owned()));
+            let cause = "was replaced by another server before its answer came";
+            return Err(Failure::Lost(Diagnosis::new(primary.link.server(), cause, "repeat the call")));
         }
         self.budget.earn();
+        self.health.succeeded();
         Ok(done)
     }
 
     /// Where one server is known, a redirection by it is a reply: it is one server of a Cluster.
     fn without_other_servers(&self, failure: Failure) -> Failure {
         match failure {
-            Failure::Moved(_) | Failure::Ask(_) if !self.is_cluster() => {
-                Failure::Replied(ErrorReply::by_member_of_cluster())
+            Failure::Moved(redirection) | Failure::Ask(redirection) if !self.is_cluster() => {
+                Failure::Replied(ErrorReply::by_member_of_cluster(&redirection.by))
             }
             failure => failure,
         }
@@ -177,8 +198,8 @@ impl Links {
         match (&self.deployment, destination) {
             (Deployment::Single(primary), _) => Ok(primary.clone()),
             (Deployment::Cluster { cluster, .. }, Destination::Owner) => cluster.owner(slot_of(key)).await,
-            (Deployment::Cluster { cluster, .. }, Destination::Importer(address)) => {
-                cluster.primary_at(address)
+            (Deployment::Cluster { cluster, .. }, Destination::Importer(redirection)) => {
+                cluster.primary_at(&redirection.to, &redirection.by.address)
             }
         }
     }
@@ -203,7 +224,7 @@ impl Links {
         }
         let Deployment::Cluster { cluster, .. } = &self.deployment else { return Ok(()) };
         match failure {
-            Failure::Moved(address) => cluster.move_slot(slot_of(key), address)?,
+            Failure::Moved(Redirection { to, by }) => cluster.move_slot(slot_of(key), to, by)?,
             Failure::Lost(_) => cluster.refresh_soon(),
             _ => {}
         }
@@ -213,7 +234,7 @@ impl Links {
     /// Where a call goes after a failure.
     fn destination_after(&self, failure: Failure) -> Destination {
         match (&self.deployment, failure) {
-            (Deployment::Cluster { .. }, Failure::Ask(address)) => Destination::Importer(address),
+            (Deployment::Cluster { .. }, Failure::Ask(redirection)) => Destination::Importer(redirection),
             _ => Destination::Owner,
         }
     }

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::link::{Handle, Link};
 use crate::wait_pool::WaitPool;
 use crate::wire::{POOL_WAIT_TIMEOUT, optional_text};
-use crate::{Call, LinkError, LinkSettings, Reply, keeper};
+use crate::{Call, Diagnosis, LinkError, LinkSettings, Reply, keeper};
 
 /// One primary, as a worker reaches it.
 pub(crate) struct Primary {
@@ -35,13 +35,13 @@ impl Primary {
         connector: Connector,
         is_original: bool,
     ) -> Result<Self, LinkError> {
-        let link = Arc::new(Link::new(endpoint, connector, settings.timeout, is_original));
+        let link = Arc::new(Link::new(settings, endpoint, connector, is_original));
         let pool = managed::Pool::builder(Handles(link.clone()))
             .max_size(settings.max_in_flight)
             .timeouts(Timeouts { wait: Some(POOL_WAIT_TIMEOUT), create: None, recycle: None })
             .runtime(Runtime::Tokio1)
             .build()
-            .map_err(|error| LinkError::Unavailable(error.to_string()))?;
+            .map_err(|error| Diagnosis::new(None, error.to_string(), "correct REDIS_MAX_IN_FLIGHT"))?;
         let wait_pool = match settings.wait_replicas {
             0 => None,
             replicas => Some(WaitPool::new(link.clone(), replicas, settings.timeout)?),

@@ -7,19 +7,20 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{join_all, select_ok};
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, Pipeline, RedisError};
-use token_gateway_core::loop_state::LoopState;
+use token_gateway_core::outage::{Change, Outage};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
 use crate::address::{Address, Dialer};
-use crate::sent::Sent;
-use crate::wire::describe_with_settings;
-use crate::{ErrorReply, LinkError};
+use crate::cluster_nodes::most_telling;
+use crate::server::{Announcer, Server};
+use crate::wire::unavailable;
+use crate::{Diagnosis, LinkError, LinkHealth, LinkSettings};
 
 /// How long a Sentinel may take to answer.
 const SENTINEL_TIMEOUT: Duration = Duration::from_millis(300);
@@ -27,11 +28,13 @@ const SENTINEL_TIMEOUT: Duration = Duration::from_millis(300);
 /// How often Sentinels and replicas are asked for a new primary.
 const SENTINEL_POLL: Duration = Duration::from_millis(100);
 
-/// The settings of the login at Sentinels.
-const LOGIN_SETTINGS: &str = "REDIS_SENTINEL_USERNAME, REDIS_SENTINEL_PASSWORD";
+/// An error gives at most so many names that a Sentinel knows.
+const MOST_NAMES: usize = 5;
 
 pub(crate) struct Sentinels {
     all: Vec<Peer>,
+    health: Arc<LinkHealth>,
+    logs_outages: bool,
     /// The master name, under which Sentinels know the primary.
     name: String,
     /// Dials the servers watched by Sentinels.
@@ -47,18 +50,21 @@ pub(crate) struct Sentinels {
 /// A question that Sentinels answer, or do not.
 #[derive(Default)]
 struct Naming {
-    state: LoopState,
+    outage: Outage,
     /// The present failure.
     failure: Option<String>,
 }
 
 impl Naming {
-    /// Notes an outcome: an error with its meaning, or none. The log has one line per change.
-    fn note(&mut self, failure: Option<String>, works_again: &str) {
-        match &failure {
-            Some(failure) if self.state.fails("unnamed") => log::warn!("{failure}"),
-            None if self.state.works() => log::info!("{works_again}"),
-            _ => {}
+    /// Notes an outcome: an error with its meaning, or none. It has log lines where nobody else logs outages.
+    fn note(&mut self, failure: Option<String>, works_again: &str, is_logged: bool) {
+        let change = self.outage.note(failure.is_some(), Instant::now()).filter(|_| is_logged);
+        let said = failure.as_deref().unwrap_or_default();
+        match change {
+            Some(Change::Began) => log::warn!("{said}"),
+            Some(Change::Lasts(lasted)) => log::warn!("still, for {lasted}: {said}"),
+            Some(Change::Over(lasted)) => log::info!("{works_again} after {lasted}"),
+            None => {}
         }
         self.failure = failure;
     }
@@ -66,13 +72,16 @@ impl Naming {
 
 /// A server to ask from time to time, over a connection kept for as long as it answers.
 struct Peer {
-    address: Address,
+    server: Arc<Server>,
     dialer: Dialer,
     connection: Mutex<Option<MultiplexedConnection>>,
 }
 
 /// The primary in a Sentinel's words: host and port, then names and values of all other fields.
 type NamedPrimary = (Option<(String, u16)>, HashMap<String, String>);
+
+/// Names and values of the fields of each primary.
+type Masters = (Vec<HashMap<String, String>>,);
 
 /// Names and values of the fields of each replica.
 type Replicas = (Vec<HashMap<String, String>>,);
@@ -81,13 +90,18 @@ type Replicas = (Vec<HashMap<String, String>>,);
 struct Named {
     epoch: u64,
     address: Address,
+    /// The Sentinel.
+    by: Address,
 }
 
 impl Sentinels {
-    /// `own` dials the Sentinels, `dialer` the servers they watch.
-    pub fn new(addresses: &[Address], name: &str, own: &Dialer, dialer: Dialer) -> Self {
-        let all = addresses.iter().map(|address| Peer::new(address.clone(), own.clone()));
+    /// `dialer` dials the servers they watch.
+    pub fn new(addresses: &[Address], name: &str, settings: &LinkSettings, dialer: Dialer) -> Self {
+        let own = settings.sentinel_dialer(&dialer);
+        let all = addresses.iter().map(|address| Peer::new(address, own.clone()));
         Self {
+            health: settings.health.clone(),
+            logs_outages: settings.logs_outages,
             all: all.collect(),
             name: name.to_owned(),
             dialer,
@@ -97,22 +111,38 @@ impl Sentinels {
         }
     }
 
-    pub async fn primary(&self) -> Result<Address, LinkError> {
-        let mut cause = None;
-        let mut newest: Option<Named> = None;
+    /// The present primary.
+    ///
+    /// # Errors
+    ///
+    /// When no Sentinel names it.
+    pub async fn primary(&self) -> Result<Server, LinkError> {
+        let (mut newest, mut errors): (Option<Named>, Vec<LinkError>) = (None, Vec::new());
         for answer in join_all(self.all.iter().map(|sentinel| sentinel.names(&self.name))).await {
             match answer {
                 Ok(named) if newest.as_ref().is_none_or(|newest| named.epoch > newest.epoch) => {
                     newest = Some(named);
                 }
                 Ok(_) => {}
-                Err(error) => cause = Some(error),
+                Err(error) => errors.push(error),
             }
         }
-        newest.map(|named| named.address).ok_or_else(|| {
-            let cause = cause.unwrap_or_else(|| "none is configured".to_owned());
-            LinkError::Unavailable(format!("no Sentinel names the master '{}': {cause}", self.name))
-        })
+        match newest {
+            Some(Named { address, by, .. }) => {
+                let announcer = Announcer::Sentinel(by, self.name.clone());
+                Ok(self.dialer.server(&address).announced(Some(announcer)))
+            }
+            None => Err(self.unnamed(most_telling(errors))),
+        }
+    }
+
+    fn unnamed(&self, error: LinkError) -> LinkError {
+        let context = format!("no Sentinel names the master '{}' ({} asked)", self.name, self.all.len());
+        match error {
+            LinkError::Unavailable(diagnosis) => diagnosis.while_asking(context).into(),
+            LinkError::Replied(reply) => reply.diagnosis().while_asking(context).into(),
+            error => error,
+        }
     }
 
     /// Returns when the server at `known`, with the replication id `replid`, is no longer the primary.
@@ -121,7 +151,7 @@ impl Sentinels {
             sleep(SENTINEL_POLL).await;
             let primary = self.primary().await;
             self.note_primary(primary.as_ref().err()).await;
-            if primary.is_ok_and(|primary| primary != *known) || self.has_successor(replid).await {
+            if primary.is_ok_and(|primary| primary.address != *known) || self.has_successor(replid).await {
                 return;
             }
         }
@@ -134,8 +164,8 @@ impl Sentinels {
     }
 
     async fn note_primary(&self, error: Option<&LinkError>) {
-        let failure = error.map(|error| format!("a new primary is noticed later: {error}"));
-        self.naming_primary.lock().await.note(failure, "Sentinels name the primary again");
+        let failure = error.map(|error| format!("a new primary is noticed later: {}", error.cause()));
+        self.note(&self.naming_primary, error, failure, "Sentinels name the primary again").await;
     }
 
     /// Whether a replica has taken over from the primary with this replication id. The replica knows a second before
@@ -145,10 +175,10 @@ impl Sentinels {
         self.note_replicas(named.as_ref().err()).await;
         if let Ok(named) = named {
             let mut replicas = self.replicas.lock().await;
-            replicas.retain(|known| named.contains(&known.address));
+            replicas.retain(|known| named.contains(&known.server.address));
             for address in named {
-                if !replicas.iter().any(|known| known.address == address) {
-                    replicas.push(Arc::new(Peer::new(address, self.dialer.clone())));
+                if !replicas.iter().any(|known| known.server.address == address) {
+                    replicas.push(Arc::new(Peer::new(&address, self.dialer.clone())));
                 }
             }
         }
@@ -156,15 +186,27 @@ impl Sentinels {
         join_all(replicas.iter().map(|replica| replica.succeeds(replid))).await.contains(&true)
     }
 
-    async fn note_replicas(&self, error: Option<&String>) {
+    async fn note_replicas(&self, error: Option<&LinkError>) {
         let failure = error.map(|error| {
-            format!("Sentinels name no replicas, so a deposed primary is noticed later: {error}")
+            let meaning = "Sentinels name no replicas, so a deposed primary is noticed later";
+            format!("{meaning}: {}", error.cause())
         });
-        self.naming_replicas.lock().await.note(failure, "Sentinels name the replicas again");
+        self.note(&self.naming_replicas, error, failure, "Sentinels name the replicas again").await;
+    }
+
+    async fn note(
+        &self,
+        naming: &Mutex<Naming>,
+        error: Option<&LinkError>,
+        failure: Option<String>,
+        works_again: &str,
+    ) {
+        error.iter().for_each(|error| self.health.failed(error));
+        naming.lock().await.note(failure, works_again, self.logs_outages);
     }
 
     /// The replicas, according to the first Sentinel to answer.
-    pub async fn named_replicas(&self) -> Result<Vec<Address>, String> {
+    pub async fn named_replicas(&self) -> Result<Vec<Address>, LinkError> {
         let mut question = redis::pipe();
         question.cmd("SENTINEL").arg("REPLICAS").arg(&self.name);
         let asked = self.all.iter().map(|sentinel| Box::pin(sentinel.ask::<Replicas>(&question)));
@@ -177,28 +219,27 @@ impl Sentinels {
 }
 
 impl Peer {
-    fn new(address: Address, dialer: Dialer) -> Self {
-        Self { address, dialer, connection: Mutex::default() }
+    fn new(address: &Address, dialer: Dialer) -> Self {
+        Self { server: Arc::new(dialer.server(address)), dialer, connection: Mutex::default() }
     }
 
     /// Over the kept connection, or over a fresh one where the kept one has been closed. Sentinels close connections to
     /// a server when they promote it.
-    async fn ask<T: FromRedisValue>(&self, questions: &Pipeline) -> Result<T, String> {
+    async fn ask<T: FromRedisValue>(&self, questions: &Pipeline) -> Result<T, LinkError> {
         let mut kept = self.connection.lock().await;
+        let failed = |error: RedisError| unavailable(&error, &self.server);
         let asking = async {
             if let Some(connection) = kept.take() {
                 match send_questions(connection, questions, &mut kept).await {
                     Err(error) if error.code().is_none() => {}
-                    answer => return answer,
+                    answer => return answer.map_err(failed),
                 }
             }
-            send_questions(self.dialer.dial(&self.address, SENTINEL_TIMEOUT).await?, questions, &mut kept)
-                .await
+            let connection = self.dialer.dial(&self.server, SENTINEL_TIMEOUT).await?;
+            send_questions(connection, questions, &mut kept).await.map_err(failed)
         };
-        let answer = timeout(SENTINEL_TIMEOUT, asking)
-            .await
-            .map_err(|_| format!("no answer within {SENTINEL_TIMEOUT:?}"))?;
-        answer.map_err(|error| describe(&error))
+        let late = |_| Err(Diagnosis::late(Some(self.server.clone()), SENTINEL_TIMEOUT).into());
+        timeout(SENTINEL_TIMEOUT, asking).await.unwrap_or_else(late)
     }
 
     async fn succeeds(&self, replid: &str) -> bool {
@@ -209,21 +250,40 @@ impl Peer {
         field("role") == "master" && field("master_replid2") == replid
     }
 
-    async fn names(&self, name: &str) -> Result<Named, String> {
+    async fn names(&self, name: &str) -> Result<Named, LinkError> {
         let mut questions = redis::pipe();
         questions.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name);
         questions.cmd("SENTINEL").arg("MASTER").arg(name);
-        let (address, fields): NamedPrimary = self.ask(&questions).await?;
+        let (address, fields): NamedPrimary = match self.ask(&questions).await {
+            Err(LinkError::Replied(reply)) if reply.is_of_unknown_master() => {
+                return Err(self.unknown(name).await);
+            }
+            answer => answer?,
+        };
         let epoch = fields.get("config-epoch").and_then(|epoch| epoch.parse().ok());
-        let ((host, port), epoch) = address.zip(epoch).ok_or("it does not know that name")?;
-        Ok(Named { epoch, address: Address { host, port } })
+        let Some(((host, port), epoch)) = address.zip(epoch) else { return Err(self.unknown(name).await) };
+        Ok(Named { epoch, address: Address { host, port }, by: self.server.address.clone() })
     }
-}
 
-/// A missing right by its name, and a refused login by its settings.
-fn describe(error: &RedisError) -> String {
-    let of_rights = ErrorReply::of(error, |_| Sent::default()).filter(ErrorReply::is_of_rights);
-    of_rights.map_or_else(|| describe_with_settings(error, LOGIN_SETTINGS), |reply| reply.to_string())
+    /// The error of a master name that this Sentinel does not know, with those that it does.
+    async fn unknown(&self, name: &str) -> LinkError {
+        let mut question = redis::pipe();
+        question.cmd("SENTINEL").arg("MASTERS");
+        let known = self.ask::<Masters>(&question).await.map_or_else(|_| Vec::new(), |(masters,)| masters);
+        let names: Vec<_> = known
+            .iter()
+            .filter_map(|fields| Some(format!("'{}'", fields.get("name")?)))
+            .take(MOST_NAMES)
+            .collect();
+        let remedy = match names.as_slice() {
+            [] => "correct the master name at the end of REDIS_URL: its sentinel.conf monitors another"
+                .to_owned(),
+            names => {
+                format!("it knows {}; correct the master name at the end of REDIS_URL", names.join(", "))
+            }
+        };
+        Diagnosis::new(self.server.clone(), format!("does not know the master '{name}'"), remedy).into()
+    }
 }
 
 /// Sends questions, and keeps the connection only after an answer.

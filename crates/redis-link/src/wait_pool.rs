@@ -16,7 +16,7 @@ use token_gateway_core::clock::Clock;
 use crate::failure::Failure;
 use crate::link::{Handle, Link};
 use crate::wire::{CONNECT_TIMEOUT, POOL_WAIT_TIMEOUT};
-use crate::{Call, LinkError, Reply};
+use crate::{Call, Diagnosis, LinkError, Reply};
 
 /// How many of these connections a worker has to one primary.
 const WAIT_CONNECTIONS: usize = 8;
@@ -72,7 +72,7 @@ impl WaitPool {
             })
             .runtime(Runtime::Tokio1)
             .build()
-            .map_err(|error| LinkError::Unavailable(error.to_string()))?;
+            .map_err(|error| Diagnosis::new(None, error.to_string(), "start the node again"))?;
         Ok(Self { link, pool, replicas, wait_timeout: call_timeout / 2 })
     }
 
@@ -88,7 +88,7 @@ impl WaitPool {
             Ok((reply, acknowledged)) => {
                 used.is_busy = false;
                 self.link.require_current(&used.link)?;
-                self.require_replicas(acknowledged)?;
+                self.require_replicas(acknowledged, &used.link)?;
                 Reply::new(reply).map_err(Failure::Final)
             }
             Err(error) => {
@@ -98,12 +98,13 @@ impl WaitPool {
         }
     }
 
-    fn require_replicas(&self, acknowledged: usize) -> Result<(), Failure> {
+    fn require_replicas(&self, acknowledged: usize, link: &Handle) -> Result<(), Failure> {
         if acknowledged >= self.replicas {
             return Ok(());
         }
-        let cause = format!("{acknowledged} of {} replicas acknowledged in time", self.replicas);
-        Err(Failure::Final(LinkError::Unavailable(cause)))
+        let cause = format!("has {acknowledged} of {} replicas that acknowledged in time", self.replicas);
+        let remedy = "start or speed up its replicas, or lower REDIS_WAIT_REPLICAS";
+        Err(Failure::Final(Diagnosis::new(link.server.clone(), cause, remedy).into()))
     }
 
     async fn call_and_wait(

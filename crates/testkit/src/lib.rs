@@ -8,6 +8,7 @@ pub mod chain;
 pub mod cluster;
 pub mod disk;
 pub mod gateway;
+pub mod imitation;
 pub mod keys;
 pub mod proxy;
 pub mod redis;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use tempfile::TempDir;
 
 /// Settings, in the form for the start of a node.
@@ -17,6 +17,11 @@ pub struct Certificates {
 
 impl Certificates {
     pub fn make() -> Self {
+        Self::make_for(&["127.0.0.1", "localhost"], None)
+    }
+
+    /// With these names in the certificates, and their last day.
+    pub fn make_for(names: &[&str], last_day: Option<(i32, u8, u8)>) -> Self {
         let certificates = Self { folder: tempfile::tempdir().expect("a temporary folder") };
         let mut authority = CertificateParams::new(Vec::new()).expect("no names");
         authority.distinguished_name.push(DnType::CommonName, "the CA of the tests");
@@ -25,8 +30,11 @@ impl Certificates {
         certificates.write("ca.pem", &ca.pem());
         for name in ["server", "client"] {
             let key = KeyPair::generate().expect("a key");
-            let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+            let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
             let mut params = CertificateParams::new(names).expect("names");
+            if let Some((year, month, day)) = last_day {
+                params.not_after = date_time_ymd(year, month, day);
+            }
             params.distinguished_name.push(DnType::CommonName, name);
             let certificate = params.signed_by(&key, &ca).expect("a certificate");
             certificates.write(&format!("{name}.pem"), &certificate.pem());

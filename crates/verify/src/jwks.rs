@@ -10,12 +10,12 @@ use futures_util::TryStreamExt;
 use reqwest::header::CACHE_CONTROL;
 use reqwest::{Client, Response, Url};
 use token_gateway_core::checker::Keys;
-use token_gateway_core::loop_state::LoopState;
+use token_gateway_core::outage::{Change, Outage};
 use token_gateway_core::token::{Parts, TokenRefusal, Typ, VerifyingKey, find_access_key};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{lasting_status, server_url};
+use crate::{http_cause, lasting_status, server_url};
 
 /// Least time between fetches for unknown keys, however many tokens name such keys.
 const JWKS_COOLDOWN: Duration = Duration::from_secs(10);
@@ -45,7 +45,7 @@ pub struct Jwks {
     keys: ArcSwapOption<Published>,
     /// The last fetch has failed, so a key that is unknown here may exist all the same.
     failed: AtomicBool,
-    state: std::sync::Mutex<LoopState>,
+    outage: std::sync::Mutex<Outage>,
     /// The time of the last fetch.
     asked: Mutex<Option<Instant>>,
 }
@@ -59,15 +59,17 @@ struct Published {
 /// The key set could not be fetched. Holds nothing of the answer.
 #[derive(Debug, thiserror::Error)]
 enum FetchError {
-    #[error("no answer within {JWKS_TIMEOUT:?}")]
+    #[error("no answer within {JWKS_TIMEOUT:?}; look at the network and at the gateway's log")]
     Slow,
-    #[error("{0}")]
+    #[error("{}; {}", http_cause::cause(.0), http_cause::remedy(.0))]
     Http(reqwest::Error),
-    #[error("larger than {JWKS_MAX_LEN} bytes")]
+    #[error("larger than {JWKS_MAX_LEN} bytes; correct the URL")]
     TooLarge,
-    #[error("it is no JWK Set (RFC 7517 section 5)")]
+    #[error("it is no JWK Set (RFC 7517 section 5); correct the URL")]
     Malformed,
-    #[error("none of its keys is one for ES256, EdDSA, Ed25519, RS256 or PS256, with a kid")]
+    #[error(
+        "none of its keys is one for ES256, EdDSA, Ed25519, RS256 or PS256, with a kid; let the gateway sign with one"
+    )]
     NoKey,
 }
 
@@ -83,15 +85,6 @@ impl FetchError {
     fn lasting_status(&self) -> Option<u16> {
         if let Self::Http(error) = self { lasting_status::of(error) } else { None }
     }
-
-    /// A name for failures of one kind. A server that cannot be reached is of one kind, whatever the cause.
-    fn kind(&self) -> String {
-        match (self, self.lasting_status()) {
-            (_, Some(status)) => status.to_string(),
-            (Self::Slow | Self::Http(_), None) => "unavailable".to_owned(),
-            (error, None) => error.to_string(),
-        }
-    }
 }
 
 impl Jwks {
@@ -101,7 +94,7 @@ impl Jwks {
             client,
             keys: ArcSwapOption::empty(),
             failed: AtomicBool::new(false),
-            state: std::sync::Mutex::default(),
+            outage: std::sync::Mutex::default(),
             asked: Mutex::default(),
         }
     }
@@ -159,13 +152,18 @@ impl Jwks {
     }
 
     fn log_change(&self, failure: Option<&FetchError>) {
-        let mut state = self.state.lock().expect("no panic while it is held");
+        let mut outage = self.outage.lock().expect("no panic while it is held");
         let url = server_url::without_query(&self.url);
-        match failure {
-            Some(error) if state.fails(&error.kind()) => {
+        match (outage.note(failure.is_some(), std::time::Instant::now()), failure) {
+            (Some(Change::Began), Some(error)) => {
                 log::warn!(url:%, error:%; "cannot read the JWK Set at {url}, trying on: {error}");
             }
-            None if state.works() => log::info!(url:%; "the JWK Set at {url} is read again"),
+            (Some(Change::Lasts(lasted)), Some(error)) => {
+                log::warn!(url:%, lasted:%, error:%; "still cannot read the JWK Set at {url}, for {lasted}: {error}");
+            }
+            (Some(Change::Over(lasted)), _) => {
+                log::info!(url:%, lasted:%; "the JWK Set at {url} is read again after {lasted}");
+            }
             _ => {}
         }
     }
@@ -221,6 +219,7 @@ mod tests {
             Client::new().get("http://127.0.0.1:1/jwks.json?key=hunter2").send().await.expect_err("nobody");
         assert!(error.to_string().contains("hunter2"));
         let said = FetchError::from(error).to_string();
-        assert!(!said.is_empty() && !said.contains("hunter2"), "{said}");
+        assert!(said.contains("Connection refused") && said.contains("; start the gateway"), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
     }
 }

@@ -5,6 +5,7 @@
 pub mod actix;
 mod build_error;
 mod feed;
+mod http_cause;
 mod jwks;
 mod lasting_status;
 mod server_url;

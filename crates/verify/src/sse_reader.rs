@@ -14,10 +14,10 @@ use token_gateway_core::feed::timing::{
     STREAM_OPEN_TIMEOUT,
 };
 use token_gateway_core::feed::{Denylist, Listener};
-use token_gateway_core::loop_state::LoopState;
+use token_gateway_core::outage::{Change, Outage};
 use tokio::time::{sleep, timeout, timeout_at};
 
-use crate::{lasting_status, server_url};
+use crate::{http_cause, lasting_status, server_url};
 
 /// Reads the feed as a single partition. Its last event `fresh` determines the watermark.
 pub struct SseReader {
@@ -32,7 +32,7 @@ pub struct SseReader {
 
 /// The tries to open a stream: the pauses between them, and whether the last one failed.
 struct Tries {
-    state: LoopState,
+    outage: Outage,
     pauses: ExponentialBackoff,
     /// While the server refuses: somebody must mend something first.
     refused_pauses: ExponentialBackoff,
@@ -58,15 +58,15 @@ impl StreamClock {
 /// A stream is over. Holds no event.
 #[derive(Debug, thiserror::Error)]
 enum StreamError {
-    #[error("it was not fresh for {SILENCE_LIMIT:?}")]
+    #[error("it was not fresh for {SILENCE_LIMIT:?}; look at the network and at the gateway's log")]
     Silent,
-    #[error("{0}")]
+    #[error("{}; {}", http_cause::cause(.0), http_cause::remedy(.0))]
     Http(reqwest::Error),
-    #[error("it is more than {STREAM_LAG_LIMIT:?} behind")]
+    #[error("it is more than {STREAM_LAG_LIMIT:?} behind; look at the network and at the load of both sides")]
     Lagging,
-    #[error("it is no stream of events")]
+    #[error("it is no stream of events; correct the URL, or let a proxy pass the stream on")]
     Malformed,
-    #[error("its server has ended it")]
+    #[error("its server has ended it; look at the gateway's log")]
     Ended,
 }
 
@@ -87,27 +87,26 @@ impl StreamError {
 impl Tries {
     fn new() -> Self {
         let (pauses, refused_pauses) = (pauses(LONGEST_STREAM_PAUSE), pauses(LONGEST_REFUSED_PAUSE));
-        Self { state: LoopState::default(), pauses, refused_pauses }
+        Self { outage: Outage::default(), pauses, refused_pauses }
     }
 
-    /// A stream is over. Returns whether the log lacks a line about it, and the pause before the next one.
-    fn failed(&mut self, error: &StreamError) -> (bool, Duration) {
+    /// A stream is over. Returns the reason for a log line, where there is one, and the pause before the next stream.
+    fn failed(&mut self, error: &StreamError) -> (Option<Change>, Duration) {
         let status = error.lasting_status();
-        let kind = status.map_or_else(|| "over".to_owned(), |status| status.to_string());
         if status.is_none() {
             self.refused_pauses = pauses(LONGEST_REFUSED_PAUSE);
         }
         let pauses = if status.is_some() { &mut self.refused_pauses } else { &mut self.pauses };
-        (self.state.fails(&kind), pauses.next().expect("the backoff never ends"))
+        (self.outage.note(true, Instant::now()), pauses.next().expect("the backoff never ends"))
     }
 
-    /// An event `fresh` has come. Returns whether the log lacks a line about it.
-    fn succeeded(&mut self) -> bool {
-        let is_news = self.state.works();
-        if is_news {
+    /// An event `fresh` has come. Returns the reason for a log line, where there is one.
+    fn succeeded(&mut self) -> Option<Change> {
+        let change = self.outage.note(false, Instant::now());
+        if change.is_some() {
             *self = Self::new();
         }
-        is_news
+        change
     }
 }
 
@@ -121,10 +120,14 @@ impl SseReader {
         self.denylist.opened(1);
         loop {
             let error = self.read_stream().await.err().unwrap_or(StreamError::Ended);
-            let (is_news, pause) = self.tries.failed(&error);
-            if is_news {
-                let url = server_url::without_query(&self.url);
-                log::warn!(url:%, error:%; "the stream of {url} is over, opening it again: {error}");
+            let (change, pause) = self.tries.failed(&error);
+            let url = server_url::without_query(&self.url);
+            match change {
+                Some(Change::Lasts(lasted)) => {
+                    log::warn!(url:%, lasted:%, error:%; "still without the stream of {url}, for {lasted}: {error}");
+                }
+                Some(_) => log::warn!(url:%, error:%; "the stream of {url} is over, opening it again: {error}"),
+                None => {}
             }
             sleep(pause).await;
         }
@@ -141,9 +144,9 @@ impl SseReader {
             let Some(event) = event else { return Ok(()) };
             if self.take(event, &mut clock)? {
                 deadline = Instant::now() + SILENCE_LIMIT;
-                if self.tries.succeeded() {
+                if let Some(Change::Over(lasted)) = self.tries.succeeded() {
                     let url = server_url::without_query(&self.url);
-                    log::info!(url:%; "the stream of {url} is open again");
+                    log::info!(url:%, lasted:%; "the stream of {url} is open again after {lasted}");
                 }
             }
         }
@@ -235,7 +238,7 @@ mod tests {
         ] {
             let (error, mut tries) = (answered(status).await, Tries::new());
             let all: Vec<_> = (0..40).map(|_| tries.failed(&error)).collect();
-            assert_eq!(all.iter().filter(|(is_news, _)| *is_news).count(), 1, "{status}");
+            assert_eq!(all.iter().filter(|(change, _)| change.is_some()).count(), 1, "{status}");
             let longest = if is_refused { LONGEST_REFUSED_PAUSE } else { LONGEST_STREAM_PAUSE };
             assert!(all.iter().all(|(_, pause)| *pause <= longest), "{status}: {all:?}");
             assert!(all[20..].iter().all(|(_, pause)| *pause >= longest / 2), "{status}: {all:?}");
@@ -254,9 +257,10 @@ mod tests {
     #[test]
     fn a_stream_that_ends_is_logged_once_until_another_is_open() {
         let mut tries = Tries::new();
-        let ends = |tries: &mut Tries| (0..5).filter(|_| tries.failed(&StreamError::Silent).0).count();
+        let ends =
+            |tries: &mut Tries| (0..5).filter(|_| tries.failed(&StreamError::Silent).0.is_some()).count();
         assert_eq!(ends(&mut tries), 1);
-        assert!(tries.succeeded() && !tries.succeeded());
+        assert!(tries.succeeded().is_some() && tries.succeeded().is_none());
         assert_eq!(ends(&mut tries), 1);
     }
 }

@@ -11,25 +11,30 @@ mod replication;
 mod requirements;
 mod rights;
 
+use std::sync::Arc;
+
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisError};
-use token_gateway_redis_link::{LinkError, Primaries, optional_text, send, unavailable};
+use token_gateway_redis_link::{LinkError, Primaries, Server, optional_text, send, unavailable};
 
 use self::cluster_member::Membership;
 pub use self::finding::{Finding, Severity};
 use self::info::Info;
-pub use self::readiness::{dangers_when_unready, ready};
+pub use self::readiness::{dangers_when_unready, is_of_outage, ready};
 pub use self::requirements::Requirements;
 use super::layout::{LAYOUT_VERSION, Layout};
 use super::redis_settings::RedisSettings;
 use crate::store::StoreError;
+
+/// A primary, and the connection to it.
+type Primary = (Arc<Server>, MultiplexedConnection);
 
 /// Asks each primary about itself. Facts that the user may not ask for are left open, and the missing rights are named.
 pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, StoreError> {
     let requirements = Requirements::of(&settings.link)?;
     let keys = Layout::new(&settings.prefix);
     let mut primaries = match Primaries::open(&settings.link).await {
-        Err(LinkError::Replied(reply)) if reply.command == "SELECT" => {
+        Err(LinkError::Replied(reply)) if reply.command == "SELECT" && reply.is_of_rights() => {
             return rights_in_database_0(settings, &keys, &requirements).await;
         }
         opened => opened?,
@@ -37,26 +42,30 @@ pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, StoreErro
     let mut findings: Vec<_> = layout(&mut primaries, &keys).await?.into_iter().collect();
     let several = primaries.all.len() > 1;
     findings.extend(primaries.sentinel_error.as_deref().map(rights::unnamed_replicas));
-    for (address, connection) in &mut primaries.all {
-        let address = several.then_some(&*address);
-        let found = findings_of(connection, &keys, &requirements).await?;
-        findings.extend(found.into_iter().map(|finding| finding.at(address)));
+    for primary in &mut primaries.all {
+        let found = findings_of(primary, &keys, &requirements).await?;
+        let address = &primary.0.address;
+        let named = |finding: Finding| {
+            let is_named = several || finding.is_of_another_server();
+            finding.at(is_named.then_some(address))
+        };
+        findings.extend(found.into_iter().map(named));
     }
     Ok(findings)
 }
 
 /// Refuses one server of a Cluster that lacks slots, where the settings know of no Cluster.
 pub(super) async fn require_slots(
-    connection: &mut MultiplexedConnection,
+    primary: &mut Primary,
     keys: &Layout,
     requirements: &Requirements,
 ) -> Result<(), StoreError> {
-    let answers = ask(connection, redis::pipe().cmd("INFO").arg("cluster")).await?;
+    let answers = ask(primary, redis::pipe().cmd("INFO").arg("cluster")).await?;
     let info = answers.into_iter().next().flatten().map(Info);
     let membership = cluster_member::membership(info.as_ref(), requirements);
-    match member_of_cluster(connection, membership, keys).await? {
+    match member_of_cluster(primary, membership, keys).await? {
         Some(finding) if finding.severity == Severity::Problem => {
-            Err(StoreError::Unavailable(finding.message))
+            Err(StoreError::Unavailable(format!("{}: {}", primary.0, finding.message)))
         }
         _ => Ok(()),
     }
@@ -70,87 +79,87 @@ async fn rights_in_database_0(
 ) -> Result<Vec<Finding>, StoreError> {
     let mut primaries = Primaries::open_in_database_0(&settings.link).await?;
     let mut findings = Vec::new();
-    for (_, connection) in &mut primaries.all {
-        let answers = ask(connection, &primary_findings::questions(keys, requirements)).await?;
-        let of_rights = rights_answer(connection, &answers).await;
+    for primary in &mut primaries.all {
+        let answers = ask(primary, &primary_findings::questions(keys, requirements)).await?;
+        let of_rights = rights_answer(primary, &answers).await;
         findings.extend(rights::findings(of_rights.as_deref(), keys, requirements));
     }
     Ok(findings)
 }
 
 /// The answer about the rights. `EVAL` may be refused, or unknown to the server.
-async fn rights_answer(connection: &mut MultiplexedConnection, answers: &[Option<String>]) -> Option<String> {
+async fn rights_answer(primary: &mut Primary, answers: &[Option<String>]) -> Option<String> {
     let answer = answers.get(1).cloned().flatten();
     if answer.is_some() {
         return answer;
     }
-    let refused = send(connection, redis::cmd("EVAL").arg("return 0").arg(0)).await.err()?;
-    is_of_unknown_command(&refused).then(|| rights::NO_EVAL.to_owned())
+    let refused = send(&mut primary.1, redis::cmd("EVAL").arg("return 0").arg(0)).await.err()?;
+    is_of_unknown_command(&refused, &primary.0).then(|| rights::NO_EVAL.to_owned())
 }
 
 /// The version of the layout. There is no finding where the user may not read it, or another server of a Cluster has it.
 async fn layout(primaries: &mut Primaries, keys: &Layout) -> Result<Option<Finding>, StoreError> {
     let layout = keys.layout();
-    let found: Result<Option<String>, _> =
-        redis::cmd("GET").arg(&layout).query_async(primaries.owner(&layout)?).await;
+    let (server, connection) = primaries.owner(&layout)?;
+    let found: Result<Option<String>, _> = redis::cmd("GET").arg(&layout).query_async(connection).await;
     match found {
         Ok(found) => Ok(Some(layout_version(found.as_deref()))),
-        Err(error) if is_of_another_finding(&error) => Ok(None),
-        Err(error) => Err(unavailable(&error).into()),
+        Err(error) if is_of_another_finding(&error, server) => Ok(None),
+        Err(error) => Err(unavailable(&error, server).into()),
     }
 }
 
-fn is_of_another_finding(error: &RedisError) -> bool {
-    matches!(error.code(), Some("NOPERM" | "MOVED" | "CLUSTERDOWN")) || is_of_unknown_command(error)
+fn is_of_another_finding(error: &RedisError, server: &Arc<Server>) -> bool {
+    matches!(error.code(), Some("NOPERM" | "MOVED" | "CLUSTERDOWN")) || is_of_unknown_command(error, server)
 }
 
-fn is_of_unknown_command(error: &RedisError) -> bool {
-    matches!(unavailable(error), LinkError::Replied(reply) if reply.is_of_unknown_command())
+fn is_of_unknown_command(error: &RedisError, server: &Arc<Server>) -> bool {
+    matches!(unavailable(error, server), LinkError::Replied(reply) if reply.is_of_unknown_command())
 }
 
 async fn findings_of(
-    connection: &mut MultiplexedConnection,
+    primary: &mut Primary,
     keys: &Layout,
     requirements: &Requirements,
 ) -> Result<Vec<Finding>, StoreError> {
-    let mut answers = ask(connection, &primary_findings::questions(keys, requirements)).await?;
-    answers[1] = rights_answer(connection, &answers).await;
+    let mut answers = ask(primary, &primary_findings::questions(keys, requirements)).await?;
+    answers[1] = rights_answer(primary, &answers).await;
     let mut findings = primary_findings::findings(&answers, keys, requirements);
-    findings.extend(config::listpack(connection).await);
+    findings.extend(config::listpack(&mut primary.1).await);
     let info = primary_findings::info_of(answers[0].as_deref());
     let membership = cluster_member::membership(info.as_ref(), requirements);
-    findings.extend(member_of_cluster(connection, membership, keys).await?);
+    findings.extend(member_of_cluster(primary, membership, keys).await?);
     if info.is_some_and(|info| info.get("cluster_enabled") == "1") {
-        findings.extend(config::coverage(connection).await);
+        findings.extend(config::coverage(&mut primary.1).await);
     }
     Ok(findings)
 }
 
 /// The finding about one server of a Cluster, where the settings know of no Cluster.
 async fn member_of_cluster(
-    connection: &mut MultiplexedConnection,
+    primary: &mut Primary,
     membership: Membership,
     keys: &Layout,
 ) -> Result<Option<Finding>, StoreError> {
     if membership == Membership::Fine {
         return Ok(None);
     }
-    let nodes = ask(connection, &cluster_member::slots()).await?.pop().flatten();
+    let nodes = ask(primary, &cluster_member::slots()).await?.pop().flatten();
     let lacking = match nodes {
         Some(_) => None,
-        None => ask(connection, &cluster_member::keys_of_slots(membership, keys)).await?.pop().flatten(),
+        None => ask(primary, &cluster_member::keys_of_slots(membership, keys)).await?.pop().flatten(),
     };
     Ok(cluster_member::finding(membership, nodes.as_deref(), lacking.as_deref()))
 }
 
 /// The answers to questions in one round trip; `None` for a denied question.
 async fn ask(
-    connection: &mut MultiplexedConnection,
+    (server, connection): &mut Primary,
     questions: &Pipeline,
 ) -> Result<Vec<Option<String>>, LinkError> {
     let answers = connection.send_packed_commands(questions, 0, questions.len()).await;
     let answers = answers.and_then(|answers| answers.into_iter().map(optional_text).collect());
-    answers.map_err(|error| unavailable(&error))
+    answers.map_err(|error| unavailable(&error, server))
 }
 
 fn layout_version(found: Option<&str>) -> Finding {

@@ -1,17 +1,18 @@
-//! The tries of a reader whose partition cannot be read: the pauses between them, and one log line per change.
+//! The tries of a reader whose partition cannot be read: the pauses between them.
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use token_gateway_core::feed::timing;
-use token_gateway_core::loop_state::LoopState;
 
+use super::feed_log::FeedLog;
 use crate::LinkError;
 
 /// The tries of one partition.
 pub struct Tries<'a> {
+    log: &'a FeedLog,
+    number: usize,
     key: &'a str,
-    state: LoopState,
     /// Between tries that may help at any moment.
     pauses: ExponentialBackoff,
     /// While Redis refuses: somebody must mend something first.
@@ -19,17 +20,17 @@ pub struct Tries<'a> {
 }
 
 impl<'a> Tries<'a> {
-    pub fn new(key: &'a str) -> Self {
+    pub fn new(log: &'a FeedLog, number: usize, key: &'a str) -> Self {
         let (pauses, refused_pauses) =
             (pauses(timing::LONGEST_READER_PAUSE), pauses(timing::LONGEST_REFUSED_PAUSE));
-        Self { key, state: LoopState::default(), pauses, refused_pauses }
+        Self { log, number, key, pauses, refused_pauses }
     }
 
-    /// A try has failed; returns the pause before the next one.
-    pub fn failed(&mut self, error: &LinkError) -> Duration {
-        if self.state.fails(&error.kind()) {
-            log::warn!("cannot read the feed '{}', trying on: {error}", self.key);
-        }
+    /// A try has failed; returns the pause before the next one. `was_open` where it got as far as a
+    /// connection.
+    pub fn failed(&mut self, error: &LinkError, was_open: bool) -> Duration {
+        let is_of_feed = was_open && matches!(error, LinkError::Replied(_));
+        self.log.failed(self.number, self.key, error, is_of_feed);
         if !error.is_lasting() {
             self.refused_pauses = pauses(timing::LONGEST_REFUSED_PAUSE);
         }
@@ -39,9 +40,8 @@ impl<'a> Tries<'a> {
 
     /// The partition was read up to its end.
     pub fn succeeded(&mut self) {
-        if self.state.works() {
-            log::info!("reading the feed '{}' again", self.key);
-            *self = Self::new(self.key);
+        if self.log.succeeded(self.number, self.key) {
+            *self = Self::new(self.log, self.number, self.key);
         }
     }
 }
@@ -58,19 +58,30 @@ fn pauses(longest: Duration) -> ExponentialBackoff {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use redis::{ErrorKind, RedisError, ServerErrorKind};
 
     use super::*;
-    use crate::unavailable;
+    use crate::address::Address;
+    use crate::role::Role;
+    use crate::server::Server;
+    use crate::{Diagnosis, unavailable};
 
     fn answer(kind: ServerErrorKind) -> LinkError {
         let error = RedisError::from((ErrorKind::Server(kind), "an answer"));
-        unavailable(&error)
+        let address = Address { host: "one".to_owned(), port: 1 };
+        unavailable(&error, &Arc::new(Server { address, role: Role::Data, over_tls: false, announcer: None }))
+    }
+
+    fn refused_connection() -> LinkError {
+        Diagnosis::new(None, "Connection refused", "start it").into()
     }
 
     fn pauses_after(errors: &[&LinkError]) -> Vec<Duration> {
-        let mut tries = Tries::new("tg:revocations");
-        errors.iter().map(|error| tries.failed(error)).collect()
+        let log = FeedLog::new(true);
+        let mut tries = Tries::new(&log, 0, "tg:revocations");
+        errors.iter().map(|error| tries.failed(error, true)).collect()
     }
 
     #[test]
@@ -78,7 +89,7 @@ mod tests {
         use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, Moved, ReadOnly, TryAgain};
         let mut errors: Vec<_> =
             [BusyLoading, ClusterDown, MasterDown, Moved, ReadOnly, TryAgain].map(answer).into();
-        errors.push(LinkError::Unavailable("Connection refused".to_owned()));
+        errors.push(refused_connection());
         errors.push(LinkError::Overloaded);
         for error in errors {
             let pauses = pauses_after(&[&error; 200]);
@@ -101,8 +112,7 @@ mod tests {
 
     #[test]
     fn a_failure_of_another_kind_begins_with_its_own_pauses() {
-        let (refused, gone) =
-            (answer(ServerErrorKind::NoPerm), LinkError::Unavailable("Connection refused".to_owned()));
+        let (refused, gone) = (answer(ServerErrorKind::NoPerm), refused_connection());
         let mut errors = vec![&refused; 30];
         errors.extend([&gone, &refused]);
         let pauses = pauses_after(&errors);

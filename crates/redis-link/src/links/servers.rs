@@ -13,8 +13,9 @@ use super::{Destination, Links};
 use crate::address::Address;
 use crate::deployment::Deployment;
 use crate::failure::Failure;
+use crate::server::Server;
 use crate::slots::{SLOT_COUNT, slot_of};
-use crate::{ErrorReplies, LinkError};
+use crate::{Diagnosis, ErrorReplies, LinkError, LinkHealth};
 
 impl Links {
     /// The answers of each primary to questions, `None` where the user may not ask. In a Cluster beside its address.
@@ -23,11 +24,12 @@ impl Links {
         questions: &Pipeline,
         within: Duration,
     ) -> Vec<(Option<Address>, Result<Vec<Option<String>>, LinkError>)> {
-        let late = |_| Err(Failure::Final(LinkError::Unavailable("no answer in time".to_owned())));
         let answers = self.deployment.primaries().into_iter().map(async |primary| {
             let answers = timeout(within, primary.ask_all(questions)).await;
-            let address = primary.link.endpoint.fixed_address().filter(|_| self.is_cluster());
-            (address.cloned(), answers.unwrap_or_else(late).map_err(Failure::into_error))
+            let late = |_| Err(Failure::Final(Diagnosis::late(primary.link.server(), within).into()));
+            let server = primary.link.endpoint.fixed_server().filter(|_| self.is_cluster());
+            let address = server.map(|server| server.address.clone());
+            (address, answers.unwrap_or_else(late).map_err(Failure::into_error))
         });
         join_all(answers).await
     }
@@ -53,8 +55,8 @@ impl Links {
         self.deployment.is_cluster()
     }
 
-    /// An exclusive connection to the primary where `key` lies, and a future that ends when that is no longer the
-    /// right one.
+    /// An exclusive connection to the primary where `key` lies, its server, and a future that ends when that is no longer
+    /// the right one.
     ///
     /// # Errors
     ///
@@ -62,11 +64,20 @@ impl Links {
     pub async fn exclusive(
         &self,
         key: &str,
-    ) -> Result<(MultiplexedConnection, impl Future<Output = ()>), LinkError> {
+    ) -> Result<(MultiplexedConnection, Arc<Server>, impl Future<Output = ()>), LinkError> {
         let primary = self.primary(key, &Destination::Owner).await?;
         let handle = primary.link.handle().await?;
         let connection = primary.link.open_exclusive(&handle).await?;
-        Ok((connection, async move { primary.link.wait_until_replaced(handle.number).await }))
+        Ok((connection, handle.server, async move { primary.link.wait_until_replaced(handle.number).await }))
+    }
+
+    pub(crate) fn health(&self) -> &LinkHealth {
+        &self.health
+    }
+
+    /// Whether these links log an outage.
+    pub(crate) fn logs_outages(&self) -> bool {
+        self.logs_outages
     }
 
     /// Returns when the link to the primary of `key` has another connection than now.
@@ -88,6 +99,29 @@ impl Links {
             Deployment::Single(primary) => primary.link.endpoint.sentinel_failures().await,
             Deployment::Cluster { .. } => Vec::new(),
         }
+    }
+
+    /// The error of a question that has no answer in time.
+    pub fn late(&self, within: Duration) -> LinkError {
+        let server = self.deployment.primaries().first().and_then(|primary| primary.link.server());
+        Diagnosis::late(server, within).into()
+    }
+
+    /// A statement about the one primary, with its address.
+    pub fn named(&self, statement: &str) -> String {
+        let server = self.deployment.primaries().first().and_then(|primary| primary.link.server());
+        server.map_or_else(|| statement.to_owned(), |server| format!("{server}: {statement}"))
+    }
+
+    /// The error where no primary is known.
+    pub fn none_known(&self) -> LinkError {
+        let of_map = match &self.deployment {
+            Deployment::Cluster { cluster, .. } => cluster.map_error(),
+            Deployment::Single(_) => None,
+        };
+        of_map.unwrap_or_else(|| {
+            Diagnosis::new(None, "no primary is known yet", "wait until the links have found one").into()
+        })
     }
 
     /// Asks for the map of a Cluster: its slots may lie elsewhere by now.

@@ -34,6 +34,11 @@ impl Finding {
         Self { severity, subject, message: message.into() }
     }
 
+    /// Whether the gateway needs another server than this one.
+    pub fn is_of_another_server(&self) -> bool {
+        self.severity == Severity::Problem && matches!(self.subject, "role" | "version" | "cluster")
+    }
+
     /// The finding about one server of several.
     pub fn at(mut self, address: Option<&Address>) -> Self {
         if let Some(address) = address {

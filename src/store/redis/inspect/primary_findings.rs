@@ -8,6 +8,10 @@ use super::requirements::Requirements;
 use super::{default_user, replication, rights};
 use crate::store::redis::layout::Layout;
 
+/// A Sentinel in place of a server with data.
+const SENTINEL: &str =
+    "this is a Sentinel; let REDIS_URL begin with redis+sentinel://, and end with the master name";
+
 /// The questions to each primary, asked in one round trip. The answers to `INFO`, and about the rights, come first.
 pub fn questions(keys: &Layout, requirements: &Requirements) -> Pipeline {
     let mut all = redis::pipe();
@@ -19,6 +23,9 @@ pub fn questions(keys: &Layout, requirements: &Requirements) -> Pipeline {
 /// The findings from the answers. Without an answer to `INFO` they are those about the rights alone.
 pub fn findings(answers: &[Option<String>], keys: &Layout, requirements: &Requirements) -> Vec<Finding> {
     let [info, of_rights, of_default_user @ ..] = answers else { return Vec::new() };
+    if info_of(info.as_deref()).is_some_and(|info| info.get("redis_mode") == "sentinel") {
+        return vec![Finding::new(Severity::Problem, "role", SENTINEL)];
+    }
     let mut findings = rights::findings(of_rights.as_deref(), keys, requirements);
     if let Some(info) = info_of(info.as_deref()) {
         findings.extend(of_info(&info, of_default_user, requirements));

@@ -15,6 +15,17 @@ use crate::store::redis::RedisSettings;
 use crate::store::redis::layout::Layout;
 use crate::store::redis::scripts::open_layout;
 
+/// The beginning of the danger of one lost primary of several.
+const OF_ONE_PRIMARY: &str = "the users of one primary get 503: ";
+
+/// The beginning of the danger of Sentinels without an answer.
+const OF_SENTINELS: &str = "sentinels: ";
+
+/// Whether a danger is that of a server which cannot be reached. Others come from the settings of Redis.
+pub fn is_of_outage(danger: &str) -> bool {
+    danger.starts_with(OF_ONE_PRIMARY) || danger.starts_with(OF_SENTINELS)
+}
+
 /// The answers of all primaries, understood.
 #[derive(Default)]
 struct Answers {
@@ -40,8 +51,7 @@ pub async fn ready(
     }
     layout?;
     if answers.findings.is_empty() && answers.failures.len() == links.primary_count() {
-        let last = answers.failures.pop();
-        return Err(last.unwrap_or_else(|| StoreError::Unavailable("no primary is known".into())));
+        return Err(answers.failures.pop().unwrap_or_else(|| links.none_known().into()));
     }
     Ok(dangers(answers, links).await)
 }
@@ -70,9 +80,9 @@ async fn dangers(answers: Answers, links: &Links) -> Vec<String> {
     }
     let amiss = answers.findings.iter().filter(|finding| finding.severity != Severity::Ok);
     let mut dangers: Vec<_> = amiss.map(Finding::to_string).collect();
-    dangers.extend(answers.failures.iter().map(|error| format!("the users of one primary get 503: {error}")));
+    dangers.extend(answers.failures.iter().map(|error| format!("{OF_ONE_PRIMARY}{error}")));
     dangers.extend(refused(links));
-    dangers.extend(links.sentinel_failures().await.into_iter().map(|line| format!("sentinels: {line}")));
+    dangers.extend(links.sentinel_failures().await.into_iter().map(|line| format!("{OF_SENTINELS}{line}")));
     dangers.sort();
     dangers.dedup();
     dangers
@@ -104,7 +114,7 @@ async fn require_slots(
     };
     match cluster_member::finding(membership, nodes.as_deref(), lacking.as_deref()) {
         Some(finding) if finding.severity == Severity::Problem => {
-            Err(StoreError::Unavailable(finding.message))
+            Err(StoreError::Unavailable(links.named(&finding.message)))
         }
         finding => Ok(finding),
     }
@@ -116,11 +126,8 @@ async fn ask_one(
     question: &Pipeline,
     patience: Duration,
 ) -> Result<Option<String>, StoreError> {
-    let (_, answers) = links
-        .ask_primaries(question, patience)
-        .await
-        .pop()
-        .ok_or_else(|| StoreError::Unavailable("no primary is known".into()))?;
+    let (_, answers) =
+        links.ask_primaries(question, patience).await.pop().ok_or_else(|| links.none_known())?;
     Ok(answers?.pop().flatten())
 }
 
@@ -128,7 +135,7 @@ async fn ask_one(
 async fn require_layout(links: &Links, keys: &Layout, patience: Duration) -> Result<(), StoreError> {
     match timeout(patience, open_layout(links, keys)).await {
         Ok(Err(error)) if error.is_corrupt() || !links.is_cluster() => Err(error),
-        Err(_) if !links.is_cluster() => Err(StoreError::Unavailable("no answer in time".into())),
+        Err(_) if !links.is_cluster() => Err(links.late(patience).into()),
         _ => Ok(()),
     }
 }

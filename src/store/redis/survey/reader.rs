@@ -1,7 +1,9 @@
 //! Questions to the primaries, and the walk over their keys.
 
-use redis::{Cmd, FromRedisValue, RedisError, Value};
-use token_gateway_redis_link::{Call, Primaries, Reply, send, unavailable};
+use std::sync::Arc;
+
+use redis::{Cmd, FromRedisValue, RedisError};
+use token_gateway_redis_link::{Call, Primaries, Reply, Server, send, unavailable};
 
 use crate::store::StoreError;
 use crate::store::redis::inspect::{Requirements, require_slots};
@@ -27,8 +29,8 @@ impl Survey {
         let (primaries, layout) = (Primaries::open(&settings.link).await?, keys.layout());
         let mut survey = Self { primaries, keys, layout: None };
         let requirements = Requirements::of(&settings.link)?;
-        if let [(_, connection)] = &mut survey.primaries.all[..] {
-            require_slots(connection, &survey.keys, &requirements).await?;
+        if let [primary] = &mut survey.primaries.all[..] {
+            require_slots(primary, &survey.keys, &requirements).await?;
         }
         survey.layout = survey.ask(&layout, redis::cmd("GET").arg(&layout)).await?;
         survey.layout.as_deref().map_or(Ok(()), open_layout::check_version)?;
@@ -55,27 +57,29 @@ impl Survey {
         if cursor.at == Some(0) {
             *cursor = Cursor { primary: cursor.primary + 1, at: None };
         }
-        let Some((_, connection)) = self.primaries.all.get_mut(cursor.primary) else { return Ok(None) };
+        let Some((server, connection)) = self.primaries.all.get_mut(cursor.primary) else { return Ok(None) };
         let scan = scan(cursor.at.unwrap_or(0), pattern);
-        let (next, batch) = scan.query_async(connection).await.map_err(failed)?;
+        let (next, batch) = scan.query_async(connection).await.map_err(|error| failed(&error, server))?;
         cursor.at = Some(next);
         Ok(Some(batch))
     }
 
     pub(super) async fn call(&mut self, key: &str, call: &Call) -> Result<Reply, StoreError> {
-        Ok(Reply::new(send(self.primaries.owner(key)?, &call.eval()).await.map_err(failed)?)?)
+        let (server, connection) = self.primaries.owner(key)?;
+        let answer = send(connection, &call.eval()).await;
+        Ok(Reply::new(answer.map_err(|error| failed(&error, server))?)?)
     }
 
     pub(super) async fn ask<T: FromRedisValue>(&mut self, key: &str, command: &Cmd) -> Result<T, StoreError> {
-        let answer: Value = send(self.primaries.owner(key)?, command).await.map_err(failed)?;
-        redis::from_redis_value(answer).map_err(|error| failed(error.into()))
+        let (server, connection) = self.primaries.owner(key)?;
+        command.query_async(connection).await.map_err(|error| failed(&error, server))
     }
 
     /// One question for all primaries.
     pub(super) async fn ask_every<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<Vec<T>, StoreError> {
         let mut answers = Vec::new();
-        for (_, connection) in &mut self.primaries.all {
-            answers.push(command.query_async(connection).await.map_err(failed)?);
+        for (server, connection) in &mut self.primaries.all {
+            answers.push(command.query_async(connection).await.map_err(|error| failed(&error, server))?);
         }
         Ok(answers)
     }
@@ -98,12 +102,12 @@ impl Survey {
             for (_, key) in &own {
                 questions.add_command(question(key));
             }
+            let (server, connection) = &mut self.primaries.all[primary];
             let values: Vec<T> =
-                questions.query_async(&mut self.primaries.all[primary].1).await.map_err(failed)?;
+                questions.query_async(connection).await.map_err(|error| failed(&error, server))?;
             own.iter().zip(values).for_each(|((place, _), value)| answers[*place] = Some(value));
         }
-        let unowned = || StoreError::Unavailable("a slot of the Cluster is served by nobody".to_owned());
-        answers.into_iter().collect::<Option<_>>().ok_or_else(unowned)
+        answers.into_iter().collect::<Option<_>>().ok_or_else(|| self.primaries.unserved().into())
     }
 }
 
@@ -121,6 +125,6 @@ pub(super) fn scan(cursor: u64, pattern: &str) -> Cmd {
     scan
 }
 
-pub(super) fn failed(error: RedisError) -> StoreError {
-    unavailable(&error).into()
+pub(super) fn failed(error: &RedisError, server: &Arc<Server>) -> StoreError {
+    unavailable(error, server).into()
 }

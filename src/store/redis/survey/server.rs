@@ -26,11 +26,11 @@ impl Survey {
     /// The memory of all primaries together; the policy of an evicting one, where there is one.
     pub async fn memory(&mut self) -> Result<Memory, StoreError> {
         let mut all = Memory::default();
-        for (_, connection) in &mut self.primaries.all {
+        for (server, connection) in &mut self.primaries.all {
             let answer = send(connection, redis::cmd("INFO").arg("memory")).await;
             let info: redis::InfoDict = match answer.and_then(|value| Ok(redis::from_redis_value(value)?)) {
                 Err(error) if error.code() == Some("NOPERM") => return Ok(Memory::default()),
-                answer => answer.map_err(failed)?,
+                answer => answer.map_err(|error| failed(&error, server))?,
             };
             let used: Option<u64> = info.get("used_memory");
             all.used = used.map(|used| used + all.used.unwrap_or(0));

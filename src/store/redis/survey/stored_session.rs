@@ -59,7 +59,8 @@ impl Survey {
     async fn ttl_and_token(&mut self, key: &str) -> Result<(Duration, Option<CurrentToken>), StoreError> {
         let mut questions = redis::pipe();
         questions.cmd("PTTL").arg(key).cmd("HMGET").arg(key).arg(&["jti", "prev", "scope", "aud"]);
-        let answers = questions.query_async(self.primaries.owner(key)?).await.map_err(failed)?;
+        let (server, connection) = self.primaries.owner(key)?;
+        let answers = questions.query_async(connection).await.map_err(|error| failed(&error, server))?;
         let (ttl, (jti, prev, scope, aud)): (i64, (Option<String>, Option<String>, _, _)) = answers;
         let ttl = Duration::from_millis(u64::try_from(ttl).unwrap_or(0));
         let read = |text: String| {

@@ -1,0 +1,90 @@
+//! Opening a connection: the way to the server, then the login and the database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool::managed::Manager as _;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Cmd, RedisError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+
+use crate::address::{Address, Dialer};
+use crate::sent::Sent;
+use crate::server::Server;
+use crate::transport_remedy;
+use crate::wire::{error_of, send, unavailable};
+use crate::{Diagnosis, LinkError};
+
+impl Dialer {
+    /// The server at an address.
+    pub fn server(&self, address: &Address) -> Server {
+        Server { address: address.clone(), role: self.role, over_tls: self.tls.is_some(), announcer: None }
+    }
+
+    /// Opens a connection. Responses have no timeout of their own: the caller's deadline covers the whole request.
+    pub async fn dial(
+        &self,
+        server: &Arc<Server>,
+        within: Duration,
+    ) -> Result<MultiplexedConnection, LinkError> {
+        let is_plain = async {
+            sleep(within / 10).await; // a server that speaks TLS has answered by then
+            answers_without_tls(&server.address).await
+        };
+        let mut connection = tokio::select! {
+            biased;
+            opened = self.connect(&server.address, within) => opened.map_err(|error| unavailable(&error, server))?,
+            true = is_plain, if server.over_tls => return Err(plain_port(server)),
+        };
+        for (command, name) in self.login() {
+            let sent = |_: &str| Sent::new(name, "");
+            send(&mut connection, &command).await.map_err(|error| error_of(&error, server, sent))?;
+        }
+        Ok(connection)
+    }
+
+    async fn connect(
+        &self,
+        address: &Address,
+        within: Duration,
+    ) -> Result<MultiplexedConnection, RedisError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(within))
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(1024);
+        deadpool_redis::Manager::new_with_config(self.connection_info(address)?, config)?.create().await
+    }
+
+    /// The commands before any other, and their names.
+    fn login(&self) -> impl Iterator<Item = (Cmd, &'static str)> {
+        let password = self.redis.password().map(|password| {
+            let mut auth = redis::cmd("AUTH");
+            auth.arg(self.redis.username().filter(|name| !name.is_empty())).arg(password);
+            (auth, "AUTH")
+        });
+        let database = (self.redis.db() != 0).then(|| {
+            let mut select = redis::cmd("SELECT");
+            select.arg(self.redis.db());
+            (select, "SELECT")
+        });
+        password.into_iter().chain(database)
+    }
+}
+
+fn plain_port(server: &Arc<Server>) -> LinkError {
+    let (cause, remedy) = transport_remedy::of_plain_port();
+    Diagnosis::new(server.clone(), cause, remedy).into()
+}
+
+/// Whether a server answers a plain command. Redis keeps the beginning of a TLS handshake for the beginning of a command,
+/// and waits for its end.
+async fn answers_without_tls(address: &Address) -> bool {
+    let asking = async {
+        let mut stream = TcpStream::connect((address.host.as_str(), address.port)).await.ok()?;
+        stream.write_all(b"PING\r\n").await.ok()?;
+        stream.read_u8().await.ok()
+    };
+    matches!(asking.await, Some(b'+' | b'-'))
+}
