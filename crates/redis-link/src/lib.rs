@@ -21,6 +21,7 @@ mod link_settings;
 mod links;
 mod primaries;
 mod primary;
+pub mod redis_url;
 mod script;
 mod sent;
 mod sentinel;

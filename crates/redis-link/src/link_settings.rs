@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::address::{self, Dialer, Parsed, Tls};
-use crate::{ErrorReplies, LinkError};
+use crate::address::{Dialer, Parsed, Tls};
+use crate::{ErrorReplies, LinkError, redis_url};
 
 /// How to reach a deployment.
 #[derive(Debug, Clone)]
 pub struct LinkSettings {
-    /// See the table in [`address`]; may hold a password.
+    /// See the table in [`redis_url`]; may hold a password.
     pub url: SecretString,
     /// For TLS.
     pub tls: Tls,
@@ -60,7 +60,7 @@ impl LinkSettings {
     /// Which setting is wrong, and what would be right; never the URL, which may hold a password.
     pub fn check(&self) -> Result<(), String> {
         let parsed =
-            address::parse(self.url.expose_secret()).map_err(|problem| format!("REDIS_URL: {problem}"))?;
+            redis_url::parse(self.url.expose_secret()).map_err(|problem| format!("REDIS_URL: {problem}"))?;
         if !parsed.tls && !self.tls.is_empty() {
             return Err(
                 "REDIS_TLS_CA, REDIS_TLS_CERT: have no effect without TLS; let REDIS_URL begin with rediss"
@@ -78,7 +78,7 @@ impl LinkSettings {
     ///
     /// When it is none that is understood.
     pub fn parse(&self) -> Result<Parsed, LinkError> {
-        address::parse(self.url.expose_secret())
+        redis_url::parse(self.url.expose_secret())
             .map_err(|problem| LinkError::Unavailable(format!("REDIS_URL: {problem}")))
     }
 
