@@ -12,6 +12,8 @@ use redis::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::pem::{check_ca, check_certificate, check_key, check_pair};
+
 /// A server's host and port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address {
@@ -63,6 +65,20 @@ impl Tls {
     /// Whether nothing is set.
     pub fn is_empty(&self) -> bool {
         self.ca.is_none() && self.certificate.is_none()
+    }
+
+    /// Whether each text is what its setting wants.
+    ///
+    /// # Errors
+    ///
+    /// The setting and its content, and what is wanted instead. Never a key.
+    pub fn check(&self) -> Result<(), String> {
+        let named = |name: &'static str| move |error| format!("{name}: {error}");
+        self.ca.as_deref().map_or(Ok(()), check_ca).map_err(named("REDIS_TLS_CA"))?;
+        let Some((certificate, key)) = &self.certificate else { return Ok(()) };
+        check_certificate(certificate).map_err(named("REDIS_TLS_CERT"))?;
+        check_key(key.expose_secret()).map_err(named("REDIS_TLS_KEY"))?;
+        check_pair(certificate, key.expose_secret()).map_err(named("REDIS_TLS_KEY"))
     }
 }
 

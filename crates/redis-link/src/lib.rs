@@ -19,6 +19,7 @@ mod link;
 mod link_error;
 mod link_settings;
 mod links;
+pub mod pem;
 mod primaries;
 mod primary;
 pub mod redis_url;

@@ -62,14 +62,12 @@ impl LinkSettings {
         let parsed =
             redis_url::parse(self.url.expose_secret()).map_err(|problem| format!("REDIS_URL: {problem}"))?;
         if !parsed.tls && !self.tls.is_empty() {
-            return Err(
-                "REDIS_TLS_CA, REDIS_TLS_CERT: have no effect without TLS; let REDIS_URL begin with rediss"
-                    .into(),
-            );
+            let setting = if self.tls.ca.is_some() { "REDIS_TLS_CA" } else { "REDIS_TLS_CERT" };
+            return Err(format!("{setting}: has no effect without TLS; let REDIS_URL begin with rediss"));
         }
-        Dialer::new(&parsed, &self.tls).check().map_err(|_| {
-            "REDIS_TLS_CA, REDIS_TLS_CERT or REDIS_TLS_KEY: cannot be read as PEM certificates and their private key".into()
-        })
+        self.tls.check()?;
+        let built = Dialer::new(&parsed, &self.tls).check();
+        built.map_err(|error| format!("REDIS_TLS_CERT: cannot be used for TLS: {error}; make another one"))
     }
 
     /// Reads the URL.
