@@ -27,7 +27,7 @@ use self::dashed_values::{arranged, is_given, takes_values};
 use self::output::print;
 use self::process::flushed;
 use self::usage::UsageError;
-use crate::config::{Flags, check_values, redis_url_help, secrets_help};
+use crate::config::{Flags, redis_url_help, secrets_help, wrong_value, wrong_values};
 use crate::telemetry::logging::say;
 
 /// Sessions for every service with its own login: access tokens, rotating refresh tokens, logout everywhere.
@@ -82,14 +82,31 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// The command line. Stray characters around a value are named before clap says that the value is wrong.
+/// The command line. All wrong values of settings are named at once, and the settings that are missing besides.
 fn parsed(command: &clap::Command, words: &[OsString]) -> Result<Cli, clap::Error> {
     let parsed = Cli::try_parse_from(words);
-    if !parsed.as_ref().is_err_and(asks_for_help) {
-        let checked = check_values(command, words.get(1..).unwrap_or_default());
-        checked.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, error))?;
+    if parsed.as_ref().is_err_and(asks_for_help) {
+        return parsed;
     }
-    parsed
+    let wrong = wrong_values(command, words.get(1..).unwrap_or_default());
+    if wrong.is_empty() {
+        return parsed;
+    }
+    let variables: Vec<_> = wrong.iter().filter_map(|it| it.variable.as_deref()).collect();
+    let errors = wrong.iter().map(|it| it.error.clone()).chain(wrong_besides(&variables, words));
+    Err(clap::Error::raw(ErrorKind::ValueValidation, errors.collect::<Vec<_>>().join(". ")))
+}
+
+/// The errors of a node's other settings, where these variables are wrong.
+fn wrong_besides(variables: &[&OsStr], words: &[OsString]) -> Option<String> {
+    variables.iter().for_each(|name| unset(name));
+    let settings = match Cli::try_parse_from(words).ok()?.command {
+        Command::Serve(flags) => flags.settings(),
+        Command::Check(check) => check.flags.settings(),
+        _ => return None,
+    };
+    let names: Vec<_> = variables.iter().filter_map(|name| name.to_str()).collect();
+    Some(settings.err()?.besides(&names).to_string()).filter(|errors| !errors.is_empty())
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
@@ -144,6 +161,10 @@ fn show_usage(error: &clap::Error, takes_values: bool) -> Result<ExitCode> {
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         say(error.to_string());
+        return Ok(ExitCode::from(2));
+    }
+    if let Some(said) = wrong_value(error) {
+        say(format!("error: {said}\n"));
         return Ok(ExitCode::from(2));
     }
     let text = error.to_string();

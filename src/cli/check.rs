@@ -17,7 +17,7 @@ pub struct Check {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    flags: Flags,
+    pub flags: Flags,
 }
 
 impl Check {
@@ -45,7 +45,7 @@ impl Check {
                 let warnings = warnings.into_iter().map(|warning| finding(Severity::Warning, warning));
                 std::iter::once(finding(Severity::Ok, "complete".to_owned())).chain(warnings).collect()
             }
-            Err(error) => vec![finding(Severity::Problem, format!("{error:#}"))],
+            Err(wrong) => wrong.each().into_iter().map(|error| finding(Severity::Problem, error)).collect(),
         }
     }
 

@@ -1,11 +1,12 @@
 //! Secret settings: from the environment or from a file, never from a flag.
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use base64_simd::STANDARD;
 use token_gateway_core::token::{Secret, without_line_ends};
 
 use super::invalid_value::{InvalidValue, check_secret, check_value};
 use super::setting::{Setting, parted};
+use super::settings_error::SettingsError;
 
 /// A secret setting. Clap does not know these.
 pub struct SecretSetting {
@@ -29,7 +30,7 @@ pub const SECRET_SETTINGS: [SecretSetting; 6] = [
         name: "REDIS_URL",
         help: &[
             "redis://host:port, redis+sentinel://host:port,host:port/master-name or",
-            "redis+cluster://host:port,host:port; rediss for TLS; may hold user:password@",
+            "redis+cluster://host:port,host:port; rediss for TLS; may hold user:password@, percent-encoded",
             "[default: redis://127.0.0.1:6379]",
         ],
         reaches_redis: true,
@@ -59,7 +60,10 @@ pub const SECRET_SETTINGS: [SecretSetting; 6] = [
     },
     SecretSetting {
         name: "SERVICE_KEYS",
-        help: &["name[+role+role]=<sha256 of the key, hex>, comma-separated [required]"],
+        help: &[
+            "name[+role+role]=<sha256 of the key, hex>, comma-separated; the roles are issue, introspect, manage,",
+            "feed and events (reserved: nothing serves it yet); none means all [required]",
+        ],
         reaches_redis: false,
     },
 ];
@@ -128,7 +132,7 @@ fn secret_text(name: &str) -> Result<Option<String>> {
         }
         (None, None) => Ok(None),
         (None, Some(path)) => {
-            let text = std::fs::read_to_string(&path).with_context(|| format!("{file}: cannot be read"))?;
+            let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&file, &error))?;
             if without_line_ends(&text).is_empty() {
                 bail!("{file}: the file is empty");
             }
@@ -138,9 +142,18 @@ fn secret_text(name: &str) -> Result<Option<String>> {
     }
 }
 
+/// The path is not repeated: the secret itself may stand there by mistake.
+fn unreadable(file: &str, error: &std::io::Error) -> anyhow::Error {
+    anyhow!("{file}: cannot be read: {error}; name an existing file of text by its path")
+}
+
 /// Checks the characters of all secrets, whether anything needs them or not.
-pub fn check_secrets() -> Result<()> {
-    SECRET_SETTINGS.iter().try_for_each(|setting| secret(setting.name).map(drop))
+pub fn check_secrets() -> SettingsError {
+    let mut wrong = SettingsError::default();
+    for setting in &SECRET_SETTINGS {
+        wrong.note(secret(setting.name));
+    }
+    wrong
 }
 
 /// Whether a secret is set, by value or as a file.

@@ -17,6 +17,7 @@ mod log_text;
 mod outside;
 mod redis_url;
 mod refusals;
+mod remedies;
 mod rights;
 mod secrets;
 mod sentinel;

@@ -10,7 +10,7 @@ use super::argument::subject;
 use crate::cli::output::{print, print_json, printable, progress, table};
 use crate::cli::process::on_runtime;
 use crate::cli::usage::as_usage;
-use crate::config::{KnownMaxAge, OperatorFlags};
+use crate::config::{KnownMaxAge, OperatorFlags, count};
 use crate::store::redis::survey::{Census, Survey};
 use crate::telemetry::logging::say;
 use crate::view;
@@ -23,7 +23,7 @@ pub struct ListSessions {
     /// The subject of the sessions; without it: how many sessions each subject has
     sub: Option<String>,
     /// At most so many subjects, those with most sessions first
-    #[arg(long, default_value_t = 100, conflicts_with = "sub", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 100, conflicts_with = "sub", value_parser = count(1..=u64::MAX, 100))]
     limit: u64,
     /// Print JSON
     #[arg(long)]

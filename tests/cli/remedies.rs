@@ -1,0 +1,3 @@
+//! Mistakes of new users: the message alone says what to do.
+
+mod settings;
