@@ -95,7 +95,7 @@ mod tests {
             ("localhost:8080", "a host name is no IP address"),
         ] {
             let error = socket_address(text).unwrap_err();
-            assert!(error.contains("such as 127.0.0.1:8080") && error.ends_with(words), "{text}: {error}");
+            assert!(error.contains("such as 127.0.0.1:8080; ") && error.contains(words), "{text}: {error}");
         }
     }
 

@@ -57,12 +57,17 @@ impl RedisFlags {
         let mut wrong = SettingsError::default();
         let url = wrong.note(secret("REDIS_URL"));
         let tls = self.tls_files().read(&mut wrong);
+        let sentinel_username = self.redis_sentinel_username.clone().filter(|name| !name.is_empty());
         let sentinel_password = wrong.note(secret("REDIS_SENTINEL_PASSWORD"));
-        let link = url.zip(tls).zip(sentinel_password).map(|((url, tls), sentinel_password)| LinkSettings {
+        if sentinel_username.is_some() && matches!(sentinel_password, Some(None)) {
+            let why = "REDIS_SENTINEL_USERNAME cannot log in without it; set both, or neither";
+            wrong.note::<(), _>(Err(anyhow!("REDIS_SENTINEL_PASSWORD: is missing; {why}")));
+        }
+        let link = url.map(|url| LinkSettings {
             url: SecretString::from(url.unwrap_or_else(|| "redis://127.0.0.1:6379".to_owned())),
-            tls,
-            sentinel_username: self.redis_sentinel_username.clone().filter(|name| !name.is_empty()),
-            sentinel_password: sentinel_password.map(SecretString::from),
+            tls: tls.unwrap_or_default(),
+            sentinel_username,
+            sentinel_password: sentinel_password.flatten().map(SecretString::from),
             timeout: self.timeout(),
             max_in_flight: 1,
             wait_replicas: 0,
