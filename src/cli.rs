@@ -31,7 +31,7 @@ use self::help::{grouped, is_short, short};
 use self::output::{ReaderGone, print};
 use self::process::flushed;
 use self::usage::UsageError;
-use crate::config::{Flags, check_values, redis_url_help, secrets_help};
+use crate::config::{Flags, redis_url_help, secrets_help, wrong_value, wrong_values};
 use crate::telemetry::logging::say;
 
 /// Sessions for services with their own login: access and refresh tokens, logout everywhere.
@@ -97,15 +97,36 @@ fn command() -> clap::Command {
     command
 }
 
-/// The command line. Stray characters around a value are named before clap says that the value is wrong.
+/// The command line. All wrong values of settings are named at once, and the settings that are missing besides.
 fn parsed(command: &clap::Command, words: &[OsString]) -> Result<Cli, clap::Error> {
-    let matches = command.clone().try_get_matches_from(words);
-    let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches));
-    if !parsed.as_ref().is_err_and(asks_for_help) {
-        let checked = check_values(command, words.get(1..).unwrap_or_default());
-        checked.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, error))?;
+    let parsed = read(command, words);
+    if parsed.as_ref().is_err_and(asks_for_help) {
+        return parsed;
     }
-    parsed
+    let wrong = wrong_values(command, words.get(1..).unwrap_or_default());
+    if wrong.is_empty() {
+        return parsed;
+    }
+    let variables: Vec<_> = wrong.iter().filter_map(|it| it.variable.as_deref()).collect();
+    let errors = wrong.iter().map(|it| it.error.clone()).chain(wrong_besides(&variables, words));
+    Err(clap::Error::raw(ErrorKind::ValueValidation, errors.collect::<Vec<_>>().join(". ")))
+}
+
+fn read(command: &clap::Command, words: &[OsString]) -> Result<Cli, clap::Error> {
+    let matches = command.clone().try_get_matches_from(words);
+    matches.and_then(|matches| Cli::from_arg_matches(&matches))
+}
+
+/// The errors of a node's other settings, where these variables are wrong.
+fn wrong_besides(variables: &[&OsStr], words: &[OsString]) -> Option<String> {
+    variables.iter().for_each(|name| unset(name));
+    let settings = match read(&command(), words).ok()?.command {
+        Command::Serve(flags) => flags.settings(),
+        Command::Check(check) => check.flags.settings(),
+        _ => return None,
+    };
+    let names: Vec<_> = variables.iter().filter_map(|name| name.to_str()).collect();
+    Some(settings.err()?.besides(&names).to_string()).filter(|errors| !errors.is_empty())
 }
 
 /// A command that only prints, and whose reader is gone, has done its work.
@@ -169,6 +190,10 @@ fn show_usage(error: &clap::Error, command: &clap::Command, words: &[OsString]) 
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         say(error.to_string());
+        return Ok(ExitCode::from(2));
+    }
+    if let Some(said) = wrong_value(error) {
+        say(format!("error: {said}\n"));
         return Ok(ExitCode::from(2));
     }
     let text = error.to_string();

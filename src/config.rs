@@ -4,44 +4,54 @@
 //! flag wins. Empty means unset. A secret can also come as a file, named by `<NAME>_FILE`. A wrong value stops the
 //! start with one line. The line names the setting, and never repeats a secret.
 
+mod addresses;
 mod arrival;
 pub mod catalog;
 pub mod file_access;
 pub mod groups;
 mod invalid_value;
 mod lifetimes;
+mod number;
 mod secrets;
 mod setting;
+mod settings_error;
 mod signing_keys;
 mod store_flags;
+mod tls_files;
 mod verify_flags;
+mod wrong_value;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use ipnet::{IpNet, Ipv4Net};
 use token_gateway_core::checker::Rules;
 use token_gateway_core::token::{Alg, Secret};
 
-pub use self::arrival::check_values;
+pub use self::addresses::{issuer, issuer_doubt, socket_address};
+pub use self::arrival::wrong_values;
 pub use self::invalid_value::{InvalidValue, check_value};
 pub use self::lifetimes::KnownMaxAge;
 use self::lifetimes::{MAX_LIFETIME_SECONDS, RefreshTtl, max_age};
+pub use self::number::{count, port, seconds};
 use self::secrets::{check_secrets, secret};
 pub use self::secrets::{
     line_end_warnings, random_password, random_secret, redis_url_help, secret_names, secrets_help,
     variable_is_set,
 };
 pub use self::setting::parted;
-use self::signing_keys::KeyFlags;
+use self::settings_error::Required;
+pub use self::settings_error::SettingsError;
+use self::signing_keys::{KeyFlags, LoadedKeys};
 pub use self::signing_keys::{KeySetSource, KeySetStamp, KeySettings, KeySource, alg_parser, read_key_set};
 use self::store_flags::{EndFlags, RedisFlags, StoreKind};
 pub use self::store_flags::{OperatorEndFlags, OperatorFlags};
 use self::verify_flags::VerifyFlags;
+pub use self::wrong_value::wrong_value;
 use crate::gateway::GatewaySettings;
 use crate::gateway::service_keys::{NewServiceKey, ServiceKeys};
 use crate::store::redis::RedisSettings;
@@ -71,19 +81,19 @@ impl ValueEnum for ReuseScope {
 #[derive(Debug, Args)]
 pub struct Flags {
     /// Listening address; port 0 picks one and the log line says which [default: 127.0.0.1:8080]
-    #[arg(long, env = "BIND_ADDR")]
+    #[arg(long, env = "BIND_ADDR", value_parser = socket_address)]
     bind_addr: Option<SocketAddr>,
     /// Without BIND_ADDR: listen on 0.0.0.0:PORT
-    #[arg(long, env = "PORT")]
+    #[arg(long, env = "PORT", value_parser = port)]
     port: Option<u16>,
     /// Address of /metrics and of /readyz in full [default: none; in dev a free port on loopback]
-    #[arg(long, env = "ADMIN_ADDR")]
+    #[arg(long, env = "ADMIN_ADDR", value_parser = socket_address)]
     admin_addr: Option<SocketAddr>,
     /// Proxies, as addresses or CIDRs, comma-separated, whose X-Forwarded-For names the address of a client. The alarm of a theft shows it: personal data
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',', value_parser = trusted_proxy)]
     trusted_proxies: Vec<IpNet>,
     /// HTTP worker threads [default: one per core]
-    #[arg(long, env = "WORKERS", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    #[arg(long, env = "WORKERS", value_parser = count(1..=1024, 4))]
     workers: Option<u64>,
     /// Where sessions live; the embedded store forgets all at exit [default: redis; in dev embedded unless REDIS_URL is set]
     #[arg(long, env = "STORE")]
@@ -91,7 +101,7 @@ pub struct Flags {
     #[command(flatten)]
     redis: RedisFlags,
     /// Store calls in flight; beyond it a request waits at most 100 ms, then 503
-    #[arg(long, env = "REDIS_MAX_IN_FLIGHT", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, env = "REDIS_MAX_IN_FLIGHT", default_value_t = 1024, value_parser = count(1..=1_000_000, 1024))]
     redis_max_in_flight: u64,
     /// `iss` of all tokens: an http(s) URL without query and fragment [required; in dev its own address]
     #[arg(long, env = "ISSUER", value_parser = issuer)]
@@ -115,20 +125,20 @@ pub struct Flags {
     refresh: RefreshTtl,
     /// Seconds a session lives however often it is refreshed; 0 = no limit. A lower value holds for older sessions, too; a
     /// higher one extends none
-    #[arg(long, env = "SESSION_MAX_AGE_SECONDS", default_value_t = 7_776_000, value_parser = clap::value_parser!(u64).range(0..=MAX_LIFETIME_SECONDS))]
+    #[arg(long, env = "SESSION_MAX_AGE_SECONDS", default_value_t = 7_776_000, value_parser = seconds(0..=MAX_LIFETIME_SECONDS, 7_776_000))]
     session_max_age_seconds: u64,
     /// Seconds (0-60) after a rotation in which the token just superseded gets the same successor, too, until that is used; a
     /// thief who comes within them is not seen
-    #[arg(long, env = "REFRESH_GRACE_SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=60))]
+    #[arg(long, env = "REFRESH_GRACE_SECONDS", default_value_t = 0, value_parser = seconds(0..=60, 5))]
     refresh_grace_seconds: u64,
     /// The sessions that end when a superseded refresh token comes back
     #[arg(long, env = "REUSE_SCOPE", default_value = "subject")]
     reuse_scope: ReuseScope,
     /// Live sessions of one subject (1-1000); a further one ends the least recently refreshed
-    #[arg(long, env = "MAX_SESSIONS_PER_SUBJECT", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(long, env = "MAX_SESSIONS_PER_SUBJECT", default_value_t = 100, value_parser = count(1..=1000, 100))]
     max_sessions_per_subject: u64,
     /// Seconds that requests in flight have to finish when the node is told to stop
-    #[arg(long, env = "SHUTDOWN_GRACE_SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    #[arg(long, env = "SHUTDOWN_GRACE_SECONDS", default_value_t = 20, value_parser = seconds(0..=3600, 20))]
     shutdown_grace_seconds: u64,
     /// Log lines to write: a level (off, error, warn, info, debug, trace) and target=level pairs, comma-separated; `info,access=off` silences access lines, `info,token_gateway::gateway::theft=off` the alarm of a theft, which holds personal data
     #[arg(long, env = "RUST_LOG", default_value = "info")]
@@ -189,21 +199,26 @@ impl Flags {
     }
 
     /// The settings of `serve`.
-    pub fn settings(&self) -> Result<Settings> {
-        check_secrets()?;
-        let issuer =
-            self.issuer.clone().context("ISSUER: is missing; set it to this gateway's public URL")?;
+    pub fn settings(&self) -> Result<Settings, SettingsError> {
+        let mut wrong = check_secrets();
+        let issuer = wrong.demand(Required::Issuer, self.issuer.clone());
+        let keys = self.keys.load(&mut wrong);
+        let services = wrong.note(secret("SERVICE_KEYS"));
+        let services = services.and_then(|text| wrong.demand(Required::ServiceKeys, text));
+        let services = services.and_then(|text| wrong.note_of("SERVICE_KEYS", text.parse()));
         let store = match self.store.unwrap_or(StoreKind::Redis) {
-            StoreKind::Redis => StoreSettings::Redis(self.redis()?),
-            StoreKind::Embedded => StoreSettings::Embedded,
+            StoreKind::Redis => wrong.note(self.redis()).map(StoreSettings::Redis),
+            StoreKind::Embedded => Some(StoreSettings::Embedded),
         };
-        let services = required("SERVICE_KEYS")?.parse().map_err(|error| anyhow!("SERVICE_KEYS: {error}"))?;
-        self.assemble(issuer, store, services, self.keys.source()?)
+        self.check_together(issuer.as_deref(), &mut wrong);
+        let parts = issuer.zip(store).zip(services).zip(keys);
+        let (((issuer, store), services), keys) = wrong.unless_wrong(parts)?;
+        Ok(self.assemble(issuer, store, services, keys))
     }
 
     /// The settings of `dev`: missing ones are made up, and a service key is added to those of `SERVICE_KEYS`.
     pub fn dev_settings(&self, address: SocketAddr) -> Result<DevSettings> {
-        check_secrets()?;
+        check_secrets().unless_wrong(Some(()))?;
         let issuer = self.issuer.clone().unwrap_or_else(|| format!("http://{address}"));
         let embedded = StoreKind::Embedded;
         let kind =
@@ -227,11 +242,21 @@ impl Flags {
         if keys.secrets.signing.is_none() && matches!(keys.set, KeySetSource::None) {
             keys.set = KeySetSource::Made(KeySet::generate(Alg::Es256));
         }
-        let mut settings = self.assemble(issuer, store, services, keys)?;
+        let mut wrong = SettingsError::default();
+        self.check_together(Some(&issuer), &mut wrong);
+        wrong.unless_wrong(Some(()))?;
+        let (keyring, stamp) = keys.load()?;
+        let mut settings =
+            self.assemble(issuer, store, services, LoadedKeys { source: keys, keyring, stamp });
         settings.admin = settings.admin.or(Some((Ipv4Addr::LOCALHOST, 0).into()));
         settings.unready_first = Duration::ZERO; // there is no load balancer
         let services = own.iter().flat_map(ServiceKeys::names).map(str::to_owned).collect();
         Ok(DevSettings { settings, key: fresh.key, services })
+    }
+
+    /// Whether sessions live in the process itself.
+    pub fn is_embedded(&self) -> bool {
+        self.store == Some(StoreKind::Embedded)
     }
 
     /// The settings of Redis, even if other settings are missing.
@@ -242,28 +267,35 @@ impl Flags {
         Ok(redis)
     }
 
+    /// Checks settings that must fit each other.
+    fn check_together(&self, issuer: Option<&str>, wrong: &mut SettingsError) {
+        if Some(self.audience.as_str()) == issuer {
+            wrong.note(refused("AUDIENCE: must differ from ISSUER, which is the audience of refresh tokens"));
+        }
+        if issuer.is_some_and(|issuer| self.me_audiences.iter().any(|audience| audience == issuer)) {
+            wrong
+                .note(refused("ME_AUDIENCES: must not hold ISSUER, which is the audience of refresh tokens"));
+        }
+        wrong.note(self.ends.check(&self.redis));
+        let (access, refresh) = (self.ends.access.access_ttl_seconds, self.refresh.refresh_ttl_seconds);
+        if access > refresh {
+            wrong.note(refused(format!(
+                "ACCESS_TTL_SECONDS: {access} must not exceed REFRESH_TTL_SECONDS, which is {refresh}; lower it, or raise the other"
+            )));
+        }
+    }
+
     fn assemble(
         &self,
         issuer: String,
         store: StoreSettings,
         services: ServiceKeys,
-        keys: KeySource,
-    ) -> Result<Settings> {
-        let (keyring, keys_stamp) = keys.load()?;
-        if self.audience == issuer {
-            bail!("AUDIENCE: must differ from ISSUER, which is the audience of refresh tokens");
-        }
-        if self.me_audiences.contains(&issuer) {
-            bail!("ME_AUDIENCES: must not hold ISSUER, which is the audience of refresh tokens");
-        }
-        self.ends.check(&self.redis)?;
-        if self.ends.access.access_ttl_seconds > self.refresh.refresh_ttl_seconds {
-            bail!("ACCESS_TTL_SECONDS: must not exceed REFRESH_TTL_SECONDS");
-        }
+        keys: LoadedKeys,
+    ) -> Settings {
         let seconds = Duration::from_secs;
-        Ok(Settings {
+        Settings {
             workers: match self.workers {
-                Some(workers) => usize::try_from(workers)?,
+                Some(workers) => usize::try_from(workers).unwrap_or(usize::MAX),
                 None => std::thread::available_parallelism().map_or(1, usize::from),
             },
             admin: self.admin_addr,
@@ -276,9 +308,9 @@ impl Flags {
                 refresh_ttl: seconds(self.refresh.refresh_ttl_seconds),
                 jwt_audiences: self.typ_jwt_audiences.clone(),
             },
-            keys,
-            keyring: Arc::new(keyring),
-            keys_stamp,
+            keys: keys.source,
+            keyring: Arc::new(keys.keyring),
+            keys_stamp: keys.stamp,
             services: Arc::new(services),
             verify: Rules {
                 issuer: issuer.clone(),
@@ -296,7 +328,7 @@ impl Flags {
             },
             shutdown_grace: seconds(self.shutdown_grace_seconds),
             unready_first: UNREADY_BEFORE_CLOSE.min(seconds(self.shutdown_grace_seconds) / 10),
-        })
+        }
     }
 
     fn me_audiences(&self) -> Vec<String> {
@@ -318,21 +350,8 @@ impl Flags {
     }
 }
 
-fn required(name: &str) -> Result<String> {
-    secret(name)?.with_context(|| format!("{name}: is missing; `token-gateway init` writes a complete .env"))
-}
-
-/// An issuer identifier (RFC 8414 section 2). Plain http is for development.
-pub fn issuer(text: &str) -> Result<String, &'static str> {
-    let plain = text.bytes().all(|b| b.is_ascii_graphic());
-    let url =
-        url::Url::parse(text).ok().filter(|_| plain).filter(|url| matches!(url.scheme(), "http" | "https"));
-    match url {
-        Some(url) if url.has_host() && url.query().is_none() && url.fragment().is_none() => {
-            Ok(text.to_owned())
-        }
-        _ => Err("must be an http(s) URL without query and fragment"),
-    }
+fn refused(text: impl Into<String>) -> Result<()> {
+    Err(anyhow!(text.into()))
 }
 
 fn audience(text: &str) -> Result<String, &'static str> {

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::output::{print, print_json};
 use super::process::on_runtime;
-use crate::config::{Flags, StoreSettings, line_end_warnings};
+use crate::config::{Flags, Settings, issuer_doubt, line_end_warnings};
 use crate::store::redis::inspect::{Finding, Severity, inspect};
 
 #[derive(Debug, Args)]
@@ -16,13 +16,13 @@ pub struct Check {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    flags: Flags,
+    pub flags: Flags,
 }
 
 impl Check {
     pub fn run(&self) -> Result<ExitCode> {
         let mut findings = self.settings();
-        if findings[0].severity == Severity::Ok || self.flags.redis().is_ok() {
+        if self.flags.is_embedded() || self.flags.redis().is_ok() {
             findings.extend(self.redis()?);
         }
         let doubts = self.flags.log().0.doubts();
@@ -39,17 +39,18 @@ impl Check {
     fn settings(&self) -> Vec<Finding> {
         let finding = |severity, message: String| Finding::new(severity, "settings", message);
         match self.flags.settings() {
-            Ok(_) => {
+            Ok(settings) => {
                 let warnings = line_end_warnings();
                 let warnings = warnings.into_iter().map(|warning| finding(Severity::Warning, warning));
-                std::iter::once(finding(Severity::Ok, "complete".to_owned())).chain(warnings).collect()
+                let complete = std::iter::once(finding(Severity::Ok, "complete".to_owned()));
+                complete.chain(warnings).chain(doubts(&settings)).collect()
             }
-            Err(error) => vec![finding(Severity::Problem, format!("{error:#}"))],
+            Err(wrong) => wrong.each().into_iter().map(|error| finding(Severity::Problem, error)).collect(),
         }
     }
 
     fn redis(&self) -> Result<Vec<Finding>> {
-        if matches!(self.flags.settings().map(|settings| settings.store), Ok(StoreSettings::Embedded)) {
+        if self.flags.is_embedded() {
             let message = "embedded: every session is forgotten when the process ends";
             return Ok(vec![Finding::new(Severity::Warning, "store", message)]);
         }
@@ -57,6 +58,24 @@ impl Check {
         Ok(on_runtime(inspect(&settings))
             .unwrap_or_else(|error| vec![Finding::new(Severity::Problem, "redis", error.to_string())]))
     }
+}
+
+/// Settings with which a node starts, and which are likely mistakes.
+fn doubts(settings: &Settings) -> Vec<Finding> {
+    let warning = |subject: &'static str, message| Finding::new(Severity::Warning, subject, message);
+    let issuer = issuer_doubt(&settings.tokens.issuer).map(|doubt| warning("ISSUER", doubt));
+    let admin = settings.admin.is_none().then(|| {
+        let why = "is not set: there are no metrics, and /readyz gives no reasons; set it to an address that only your own \
+                   network reaches, such as 127.0.0.1:9090";
+        warning("ADMIN_ADDR", why.to_owned())
+    });
+    let idle = settings.services.reserved_only().into_iter().map(|name| {
+        warning(
+            "SERVICE_KEYS",
+            format!("{name} has the role events alone, and nothing serves it yet; give it a further role"),
+        )
+    });
+    issuer.into_iter().chain(admin).chain(idle).collect()
 }
 
 fn text(findings: &[Finding]) -> String {

@@ -8,15 +8,16 @@ use anyhow::Result;
 use clap::Args;
 
 use super::output::print;
+use crate::config::{port, socket_address};
 use crate::telemetry::logging::say;
 
 #[derive(Debug, Args)]
 pub struct Healthcheck {
     /// The node's listening address [default: 127.0.0.1:8080]
-    #[arg(long, env = "BIND_ADDR")]
+    #[arg(long, env = "BIND_ADDR", value_parser = socket_address)]
     bind_addr: Option<SocketAddr>,
     /// Without BIND_ADDR: its port
-    #[arg(long, env = "PORT")]
+    #[arg(long, env = "PORT", value_parser = port)]
     port: Option<u16>,
     /// Ask only whether the process is alive, not whether it can serve
     #[arg(long)]

@@ -72,7 +72,7 @@ impl Init {
     /// The places of all files. None of them exists: a second `init` must not throw away the keys of live tokens.
     fn places(&self, secrets: &[NewSecret]) -> Result<Places> {
         let folder = self.output.parent().unwrap_or(&self.output);
-        let refused = |error| explained(folder, error);
+        let refused = |error| explained(folder, error, "name a path whose folders can be made");
         let places = Places::new(&self.output);
         let others = secrets.iter().map(|(name, ..)| places.secret(name));
         for path in [places.env.clone(), places.key_set()].into_iter().chain(others) {

@@ -20,7 +20,7 @@ use self::file::change;
 use self::keys_clock::KeysClock;
 use super::output::{report, report_json};
 use super::usage::{UsageError, as_usage};
-use crate::config::{KeySettings, alg_parser, redis_url_help, variable_is_set};
+use crate::config::{KeySettings, alg_parser, redis_url_help, seconds, variable_is_set};
 use crate::telemetry::logging::say;
 use crate::token::jwk::{PrivateJwk, Signs};
 use crate::token::key_set::{KeySet, KeyState};
@@ -72,7 +72,7 @@ struct Making {
     #[arg(long)]
     refresh: bool,
     /// Seconds until it signs; it is published at once [default: none for the first key of all, else JWKS_MAX_AGE_SECONDS and a minute]
-    #[arg(long, value_parser = clap::value_parser!(u64).range(0..=31_536_000))]
+    #[arg(long, value_parser = seconds(0..=31_536_000, 360))]
     delay_seconds: Option<u64>,
     /// Print JSON
     #[arg(long)]

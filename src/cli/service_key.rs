@@ -8,6 +8,7 @@ use clap::Subcommand;
 use super::output::print;
 use super::usage::UsageError;
 use crate::gateway::service_keys::{InvalidServiceKeys, NewServiceKey, Role};
+use crate::telemetry::logging::say;
 
 #[derive(Debug, Subcommand)]
 pub enum ServiceKey {
@@ -15,7 +16,7 @@ pub enum ServiceKey {
     New {
         /// The service's name: 1 to 64 of A-Z a-z 0-9 . _ -
         name: String,
-        /// Its roles: issue, introspect, manage, feed, events; none means all
+        /// Its roles: issue, introspect, manage or feed; none means all. The role events is reserved: nothing serves it yet
         roles: Vec<String>,
         /// Print JSON
         #[arg(long)]
@@ -29,6 +30,9 @@ impl ServiceKey {
         let wrong = |error: InvalidServiceKeys| UsageError(error.to_string());
         let roles = roles.iter().map(|role| role.parse()).collect::<Result<Vec<Role>, _>>().map_err(wrong)?;
         let NewServiceKey { key, entry } = NewServiceKey::generate(name, &roles).map_err(wrong)?;
+        if roles.iter().any(|role| role.is_reserved()) {
+            say("note: the role events is reserved: nothing serves it yet\n".to_owned());
+        }
         if *json {
             print(&format!("{}\n", serde_json::json!({ "name": name, "key": key, "entry": entry })))?;
         } else {

@@ -11,16 +11,16 @@ use self::report::StatsReport;
 use super::output::{print, print_json, progress};
 use super::process::on_runtime;
 use super::usage::as_usage;
-use crate::config::OperatorFlags;
+use crate::config::{OperatorFlags, count};
 use crate::store::redis::survey::Survey;
 
 #[derive(Debug, Args)]
 pub struct Stats {
     /// So many of the subjects with most sessions
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..))]
+    #[arg(long, default_value_t = 10, value_parser = count(0..=u64::MAX, 10))]
     top: u64,
     /// Measure the memory of so many sessions
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
+    #[arg(long, default_value_t = 100, value_parser = count(0..=1_000_000, 100))]
     sample: u64,
     /// Print JSON
     #[arg(long)]

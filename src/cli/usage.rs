@@ -8,6 +8,6 @@ use anyhow::Result;
 pub struct UsageError(pub String);
 
 /// Marks errors in settings as the caller's.
-pub fn as_usage<T>(settings: Result<T>) -> Result<T> {
-    settings.map_err(|error| UsageError(format!("{error:#}")).into())
+pub fn as_usage<T, E: Into<anyhow::Error>>(settings: Result<T, E>) -> Result<T> {
+    settings.map_err(|error| UsageError(format!("{:#}", error.into())).into())
 }

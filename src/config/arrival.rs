@@ -4,24 +4,28 @@ use std::any::TypeId;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use clap::builder::Resettable;
 use clap::{Arg, Command};
 
 use super::invalid_value::{InvalidValue, check_value};
+use super::wrong_value::what_is_right;
 
 /// Its own check names the part with quotes or a comment, and what would be right.
 const LOG_FILTER: &str = "RUST_LOG";
 
-/// Checks the settings of the command that these arguments call. Secrets are checked where they are read.
-///
-/// # Errors
-///
-/// The name of the setting, as its variable or its flag, and what is wrong.
-pub fn check_values(command: &Command, arguments: &[OsString]) -> Result<(), String> {
+/// A wrong value.
+pub struct WrongValue {
+    /// Its variable; `None` where a flag has it.
+    pub variable: Option<OsString>,
+    /// The variable or the flag, what is wrong, and what would be right.
+    pub error: String,
+}
+
+/// The wrong values among the settings of the command that these arguments call. Secrets are checked where they are read.
+pub fn wrong_values(command: &Command, arguments: &[OsString]) -> Vec<WrongValue> {
     let (command, arguments) = called(command, arguments);
-    for (setting, variable) in command.get_arguments().filter_map(|arg| Some((arg, arg.get_env()?))) {
-        check_setting(setting, variable, arguments)?;
-    }
-    Ok(())
+    let settings = command.get_arguments().filter_map(|arg| Some((arg, arg.get_env()?)));
+    settings.filter_map(|(setting, variable)| wrong_value_of(setting, variable, arguments)).collect()
 }
 
 /// The command itself, and its own arguments.
@@ -35,14 +39,30 @@ fn called<'a>(mut command: &'a Command, mut arguments: &'a [OsString]) -> (&'a C
 }
 
 /// A flag covers its variable.
-fn check_setting(setting: &Arg, variable: &OsStr, arguments: &[OsString]) -> Result<(), String> {
+fn wrong_value_of(setting: &Arg, variable: &OsStr, arguments: &[OsString]) -> Option<WrongValue> {
     let flag = format!("--{}", setting.get_long().unwrap_or_default());
     let mut given = flag_values(&flag, arguments).peekable();
     if given.peek().is_none() {
-        let value = std::env::var_os(variable).unwrap_or_default();
-        return check(setting, &value).map_err(|error| format!("{}: {error}", variable.display()));
+        let value = std::env::var_os(variable).filter(|value| !value.is_empty())?;
+        let name = variable.display().to_string();
+        let error = error_of(setting, &value, &name, &name)?;
+        return Some(WrongValue { variable: Some(variable.to_owned()), error });
     }
-    given.try_for_each(|value| check(setting, value)).map_err(|error| format!("{flag}: {error}"))
+    let names = format!("{flag} ({})", variable.display());
+    let error = given.find_map(|value| error_of(setting, value, &flag, &names))?;
+    Some(WrongValue { variable: None, error })
+}
+
+/// Stray characters around a value are named before its own parser says that the value is wrong.
+fn error_of(setting: &Arg, value: &OsStr, name: &str, names: &str) -> Option<String> {
+    if let Err(stray) = check_characters(setting, value) {
+        return Some(format!("{name}: {stray}"));
+    }
+    let mut word = OsString::from(format!("--{}=", setting.get_long()?));
+    word.push(value);
+    let alone = Command::new("setting").no_binary_name(true).arg(setting.clone().env(Resettable::Reset));
+    let error = alone.try_get_matches_from([word]).err()?;
+    Some(format!("{names}: {}", what_is_right(&error)?))
 }
 
 /// The values of a flag: `--flag value` and `--flag=value`.
@@ -57,7 +77,7 @@ fn flag_values<'a>(flag: &str, arguments: &'a [OsString]) -> impl Iterator<Item 
     })
 }
 
-fn check(setting: &Arg, value: &OsStr) -> Result<(), InvalidValue> {
+fn check_characters(setting: &Arg, value: &OsStr) -> Result<(), InvalidValue> {
     let Some(value) = value.to_str() else {
         let is_path = setting.get_value_parser().type_id() == TypeId::of::<PathBuf>();
         return if is_path { Ok(()) } else { Err(InvalidValue::NotUtf8) };

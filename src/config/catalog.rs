@@ -39,7 +39,8 @@ pub fn page() -> String {
 # Settings
 
 Each setting is an environment variable. It is also a flag of the same name (`--bind-addr`), unless it is a secret: flags show in
-`ps`. A flag wins over its variable. Empty means unset. A wrong value stops the start with one line that names the setting.
+`ps`. A flag wins over its variable. Empty means unset. The start stops with one line that names every setting that is wrong or missing.
+A number is whole and without a unit: 15 minutes are `ACCESS_TTL_SECONDS=900`. An address to listen on has an IP address and a port.
 
 Secrets come from their variable, or from a file that `<NAME>_FILE` names. `token-gateway init` writes a complete `.env`, and each secret
 to a file of its own. Durations are in the unit of the name.

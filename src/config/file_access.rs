@@ -7,7 +7,7 @@ use std::io::{Error, ErrorKind};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::anyhow;
 
 /// The user and the group of the image (`USER` in the Dockerfile). Root's `init` gives keys and secrets to them.
 pub const IMAGE_OWNER: (u32, u32) = (10001, 10001);
@@ -16,19 +16,15 @@ pub const IMAGE_OWNER: (u32, u32) = (10001, 10001);
 pub const KEYS_FOLDER: &str = "keys";
 pub const SECRETS_FOLDER: &str = "secrets";
 
-pub fn read_text(path: &Path) -> Result<String> {
-    fs::read_to_string(path).map_err(|error| explained(path, error))
-}
-
-/// An error on this file. A refused permission comes with its reason and the remedy.
-pub fn explained(path: &Path, error: Error) -> anyhow::Error {
+/// An error on this file, with what to do. A refused permission comes with its reason and a remedy of its own.
+pub fn explained(path: &Path, error: Error, remedy_of_others: &str) -> anyhow::Error {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let found = path.ancestors().find_map(|place| Some((place, fs::metadata(place).ok()?)));
     match (error.kind(), found) {
         (ErrorKind::PermissionDenied, Some((place, found))) => {
             anyhow!("{error}; {}; {}", state(place, &found), remedy(&path, place, &found))
         }
-        _ => error.into(),
+        _ => anyhow!("{error}; {remedy_of_others}"),
     }
 }
 

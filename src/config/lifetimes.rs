@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::number::seconds;
+
 /// Lifetimes beyond ten years are typing errors.
 pub const MAX_LIFETIME_SECONDS: u64 = 315_360_000;
 
@@ -11,7 +13,7 @@ pub const MAX_LIFETIME_SECONDS: u64 = 315_360_000;
 #[derive(Debug, Args)]
 pub struct AccessTtl {
     /// Seconds an access token lives
-    #[arg(long, env = "ACCESS_TTL_SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=MAX_LIFETIME_SECONDS))]
+    #[arg(long, env = "ACCESS_TTL_SECONDS", default_value_t = 900, value_parser = seconds(1..=MAX_LIFETIME_SECONDS, 900))]
     pub access_ttl_seconds: u64,
 }
 
@@ -19,7 +21,7 @@ pub struct AccessTtl {
 #[derive(Debug, Args)]
 pub struct RefreshTtl {
     /// Seconds a refresh token, and a session that is not refreshed, lives
-    #[arg(long, env = "REFRESH_TTL_SECONDS", default_value_t = 604_800, value_parser = clap::value_parser!(u64).range(1..=MAX_LIFETIME_SECONDS))]
+    #[arg(long, env = "REFRESH_TTL_SECONDS", default_value_t = 604_800, value_parser = seconds(1..=MAX_LIFETIME_SECONDS, 604_800))]
     pub refresh_ttl_seconds: u64,
 }
 
@@ -27,7 +29,7 @@ pub struct RefreshTtl {
 #[derive(Debug, Args)]
 pub struct KnownMaxAge {
     /// Seconds a session lives at most, as the nodes are set; 0 = no limit [default: the ends as stored]
-    #[arg(long, env = "SESSION_MAX_AGE_SECONDS", value_parser = clap::value_parser!(u64).range(0..=MAX_LIFETIME_SECONDS))]
+    #[arg(long, env = "SESSION_MAX_AGE_SECONDS", value_parser = seconds(0..=MAX_LIFETIME_SECONDS, 7_776_000))]
     session_max_age_seconds: Option<u64>,
 }
 

@@ -1,12 +1,13 @@
 //! Secret settings: from the environment or from a file, never from a flag.
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use base64_simd::STANDARD;
 use token_gateway_core::token::{Secret, without_line_ends};
 
-use super::file_access::read_text;
+use super::file_access::explained;
 use super::invalid_value::{InvalidValue, check_secret, check_value};
 use super::setting::{Setting, parted};
+use super::settings_error::SettingsError;
 
 /// A secret setting. Clap does not know these.
 pub struct SecretSetting {
@@ -30,7 +31,7 @@ pub const SECRET_SETTINGS: [SecretSetting; 6] = [
         name: "REDIS_URL",
         help: &[
             "redis://host:port, redis+sentinel://host:port,host:port/master-name or",
-            "redis+cluster://host:port,host:port; rediss for TLS; may hold user:password@",
+            "redis+cluster://host:port,host:port; rediss for TLS; may hold user:password@, percent-encoded",
             "[default: redis://127.0.0.1:6379]",
         ],
         reaches_redis: true,
@@ -60,7 +61,10 @@ pub const SECRET_SETTINGS: [SecretSetting; 6] = [
     },
     SecretSetting {
         name: "SERVICE_KEYS",
-        help: &["name[+role+role]=<sha256 of the key, hex>, comma-separated [required]"],
+        help: &[
+            "name[+role+role]=<sha256 of the key, hex>, comma-separated; the roles are issue, introspect, manage,",
+            "feed and events (reserved: nothing serves it yet); none means all [required]",
+        ],
         reaches_redis: false,
     },
 ];
@@ -133,7 +137,11 @@ fn secret_text(name: &str) -> Result<Option<String>> {
         }
         (None, None) => Ok(None),
         (None, Some(path)) => {
-            let text = read_text(path.as_ref()).with_context(|| format!("{file}: cannot read {path}"))?;
+            // The path is not repeated where it leads nowhere: the secret itself may stand there by mistake.
+            let text = std::fs::read_to_string(&path).map_err(|error| {
+                let error = explained(path.as_ref(), error, "name an existing file of text by its path");
+                anyhow!("{file}: cannot be read: {error}")
+            })?;
             if without_line_ends(&text).is_empty() {
                 bail!("{file}: the file is empty");
             }
@@ -144,8 +152,12 @@ fn secret_text(name: &str) -> Result<Option<String>> {
 }
 
 /// Checks the characters of all secrets, whether anything needs them or not.
-pub fn check_secrets() -> Result<()> {
-    SECRET_SETTINGS.iter().try_for_each(|setting| secret(setting.name).map(drop))
+pub fn check_secrets() -> SettingsError {
+    let mut wrong = SettingsError::default();
+    for setting in &SECRET_SETTINGS {
+        wrong.note(secret(setting.name));
+    }
+    wrong
 }
 
 /// Whether a secret is set, by value or as a file.

@@ -9,14 +9,16 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use token_gateway_core::token::Alg;
 
-use super::file_access::{explained, read_text};
+use super::file_access::explained;
 use super::invalid_value::check_beginning;
 use super::lifetimes::{AccessTtl, RefreshTtl};
+use super::number::seconds;
 use super::secrets::{secret, signing_secret};
+use super::settings_error::{Required, SettingsError};
 use super::store_flags::{RedisFlags, StoreKind};
 use crate::store::redis::RedisSettings;
 use crate::token::key_set::{KeySet, Lifetimes};
-use crate::token::keyring::{Keyring, Secrets};
+use crate::token::keyring::{InvalidKeyring, Keyring, Secrets};
 
 /// A larger file is no key set, in bytes.
 const KEY_SET_MAX_LEN: u64 = 1 << 20;
@@ -33,7 +35,7 @@ pub struct KeyFlags {
     #[arg(long, env = "SIGNING_KEYS")]
     signing_keys: Option<PathBuf>,
     /// Seconds for which verifiers may keep the published keys
-    #[arg(long, env = "JWKS_MAX_AGE_SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, env = "JWKS_MAX_AGE_SECONDS", default_value_t = 300, value_parser = seconds(1..=86_400, 300))]
     jwks_max_age_seconds: u64,
 }
 
@@ -44,8 +46,41 @@ impl KeyFlags {
 
     /// The source of a node's keys.
     pub fn source(&self) -> Result<KeySource> {
-        let set = self.signing_keys.clone().map_or(KeySetSource::None, KeySetSource::File);
-        Ok(KeySource { secrets: secrets()?, set })
+        let secrets = Secrets {
+            signing: signing_secret("SIGNING_SECRET")?,
+            refresh: signing_secret("REFRESH_SECRET")?,
+            refresh_previous: signing_secret("REFRESH_SECRET_PREVIOUS")?,
+        };
+        Ok(KeySource { secrets, set: self.set() })
+    }
+
+    /// The source, read. A secret that is wrong is not missing, too.
+    pub(super) fn load(&self, wrong: &mut SettingsError) -> Option<LoadedKeys> {
+        let signing = wrong.note(signing_secret("SIGNING_SECRET"));
+        let refresh = wrong.note(signing_secret("REFRESH_SECRET"));
+        let refresh_previous = wrong.note(signing_secret("REFRESH_SECRET_PREVIOUS")).flatten();
+        let (lacks_signing, lacks_refresh) = (signing.is_some(), refresh.is_some());
+        let secrets = Secrets { signing: signing.flatten(), refresh: refresh.flatten(), refresh_previous };
+        let source = KeySource { secrets, set: self.set() };
+        let error = match source.load() {
+            Ok((keyring, stamp)) => return Some(LoadedKeys { source, keyring, stamp }),
+            Err(error) => error,
+        };
+        let missing = error.downcast_ref().map_or((false, false), InvalidKeyring::missing);
+        if missing == (false, false) {
+            wrong.note(Err::<(), _>(error));
+        }
+        if missing.0 && lacks_signing {
+            wrong.miss(Required::SigningSecret);
+        }
+        if missing.1 && lacks_refresh {
+            wrong.miss(Required::RefreshSecret);
+        }
+        None
+    }
+
+    fn set(&self) -> KeySetSource {
+        self.signing_keys.clone().map_or(KeySetSource::None, KeySetSource::File)
     }
 
     pub fn path(&self) -> Result<&Path> {
@@ -82,8 +117,15 @@ impl KeySettings {
     /// The Redis whose clock decides which key signs; none where `REDIS_URL` is not set, or no node uses it.
     pub fn redis(&self) -> Result<Option<RedisSettings>> {
         let is_used = self.store != Some(StoreKind::Embedded) && secret("REDIS_URL")?.is_some();
-        is_used.then(|| self.redis.settings()).transpose()
+        Ok(is_used.then(|| self.redis.settings()).transpose()?)
     }
+}
+
+/// Keys, as they were read.
+pub struct LoadedKeys {
+    pub source: KeySource,
+    pub keyring: Keyring,
+    pub stamp: KeySetStamp,
 }
 
 /// The source of a node's keys. It is read again after each change of the file.
@@ -103,6 +145,9 @@ pub enum KeySetSource {
 
 /// Changes with the file.
 pub type KeySetStamp = Option<(SystemTime, u64, u64)>;
+
+/// For a file that cannot be opened.
+const KEY_SET_REMEDY: &str = "name the key set file by its path, or make one with `token-gateway keys new`";
 
 impl KeySource {
     /// Returns the keys and their stamp. The stamp is taken before the file is read, so any later change makes a new
@@ -129,19 +174,12 @@ fn inode(file: &Metadata) -> u64 {
 
 pub fn read_key_set(path: &Path) -> Result<KeySet> {
     let place = || format!("SIGNING_KEYS: {}", path.display());
-    let length = fs::metadata(path).map_err(|error| explained(path, error)).with_context(place)?.len();
+    let unreadable = |error| explained(path, error, KEY_SET_REMEDY).context(place());
+    let length = fs::metadata(path).map_err(unreadable)?.len();
     if length > KEY_SET_MAX_LEN {
         bail!("{}: has {length} bytes, more than a key set", place());
     }
-    let text = read_text(path).with_context(place)?;
+    let text = fs::read_to_string(path).map_err(unreadable)?;
     check_beginning(&text).map_err(|error| anyhow!("{}: {error}", place()))?;
     KeySet::parse(&text).map_err(|error| anyhow!("{}: {error}", place()))
-}
-
-fn secrets() -> Result<Secrets> {
-    Ok(Secrets {
-        signing: signing_secret("SIGNING_SECRET")?,
-        refresh: signing_secret("REFRESH_SECRET")?,
-        refresh_previous: signing_secret("REFRESH_SECRET_PREVIOUS")?,
-    })
 }

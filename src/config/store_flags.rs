@@ -1,20 +1,20 @@
 //! Settings of the store. Nodes share them with the commands on a store in use.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 use token_gateway_core::feed::timing;
 use token_gateway_redis_link::LinkSettings;
-use token_gateway_redis_link::address::Tls;
 
-use super::file_access::read_text;
-use super::invalid_value::check_beginning;
 use super::lifetimes::{AccessTtl, MAX_LIFETIME_SECONDS};
+use super::number::{count, milliseconds, seconds};
 use super::secrets::secret;
+use super::settings_error::SettingsError;
+use super::tls_files::TlsFiles;
 use crate::store::Policy;
 use crate::store::redis::RedisSettings;
 
@@ -31,7 +31,7 @@ pub struct RedisFlags {
     #[arg(long, env = "REDIS_PREFIX", default_value = "tg", value_parser = prefix)]
     redis_prefix: String,
     /// Milliseconds: one deadline for the store part of a request
-    #[arg(long, env = "REDIS_TIMEOUT_MS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    #[arg(long, env = "REDIS_TIMEOUT_MS", default_value_t = 500, value_parser = milliseconds(1..=60_000, 500))]
     redis_timeout_ms: u64,
     /// File of the CA that signed Redis's certificate, PEM; the system's CAs where there is none
     #[arg(long, env = "REDIS_TLS_CA")]
@@ -53,36 +53,41 @@ impl RedisFlags {
     }
 
     /// The settings for one call at a time, with no acknowledgement by replicas. A node overrides both.
-    pub fn settings(&self) -> Result<RedisSettings> {
-        let url = secret("REDIS_URL")?.unwrap_or_else(|| "redis://127.0.0.1:6379".to_owned());
-        let link = LinkSettings {
-            url: SecretString::from(url),
-            tls: self.tls()?,
-            sentinel_username: self.redis_sentinel_username.clone().filter(|name| !name.is_empty()),
-            sentinel_password: secret("REDIS_SENTINEL_PASSWORD")?.map(SecretString::from),
+    pub fn settings(&self) -> Result<RedisSettings, SettingsError> {
+        let mut wrong = SettingsError::default();
+        let url = wrong.note(secret("REDIS_URL"));
+        let tls = self.tls_files().read(&mut wrong);
+        let sentinel_username = self.redis_sentinel_username.clone().filter(|name| !name.is_empty());
+        let sentinel_password = wrong.note(secret("REDIS_SENTINEL_PASSWORD"));
+        if sentinel_username.is_some() && matches!(sentinel_password, Some(None)) {
+            let why = "REDIS_SENTINEL_USERNAME cannot log in without it; set both, or neither";
+            wrong.note::<(), _>(Err(anyhow!("REDIS_SENTINEL_PASSWORD: is missing; {why}")));
+        }
+        let link = url.map(|url| LinkSettings {
+            url: SecretString::from(url.unwrap_or_else(|| "redis://127.0.0.1:6379".to_owned())),
+            tls: tls.unwrap_or_default(),
+            sentinel_username,
+            sentinel_password: sentinel_password.flatten().map(SecretString::from),
             timeout: self.timeout(),
             max_in_flight: 1,
             wait_replicas: 0,
             error_replies: Arc::default(),
             logs_outages: true,
             health: Arc::default(),
-        };
-        link.check().map_err(|problem| anyhow!(problem))?;
+        });
+        if let Some(link) = &link {
+            wrong.note(link.check().map_err(|problem| anyhow!(problem)));
+        }
+        let link = wrong.unless_wrong(link)?;
         Ok(RedisSettings { link, prefix: self.redis_prefix.clone() })
     }
 
-    fn tls(&self) -> Result<Tls> {
-        let ca = self.redis_tls_ca.as_deref().map(|path| pem("REDIS_TLS_CA", path)).transpose()?;
-        let certificate = match (&self.redis_tls_cert, &self.redis_tls_key) {
-            (None, None) => None,
-            (Some(certificate), Some(key)) => {
-                let key = SecretString::from(pem("REDIS_TLS_KEY", key)?);
-                Some((pem("REDIS_TLS_CERT", certificate)?, key))
-            }
-            (Some(_), None) => bail!("REDIS_TLS_KEY: is missing; REDIS_TLS_CERT needs its private key"),
-            (None, Some(_)) => bail!("REDIS_TLS_CERT: is missing; REDIS_TLS_KEY is the key of a certificate"),
-        };
-        Ok(Tls { ca, certificate })
+    fn tls_files(&self) -> TlsFiles<'_> {
+        TlsFiles {
+            ca: self.redis_tls_ca.as_deref(),
+            certificate: self.redis_tls_cert.as_deref(),
+            key: self.redis_tls_key.as_deref(),
+        }
     }
 }
 
@@ -90,19 +95,22 @@ impl RedisFlags {
 #[derive(Debug, Args)]
 pub struct EndFlags {
     /// Replicas that must acknowledge an ended session
-    #[arg(long, env = "REDIS_WAIT_REPLICAS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100))]
+    #[arg(long, env = "REDIS_WAIT_REPLICAS", default_value_t = 0, value_parser = count(0..=100, 1))]
     redis_wait_replicas: u64,
     #[command(flatten)]
     pub access: AccessTtl,
     /// Seconds the record of an ended session is kept
-    #[arg(long, env = "TOMBSTONE_TTL_SECONDS", default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1..=MAX_LIFETIME_SECONDS))]
+    #[arg(long, env = "TOMBSTONE_TTL_SECONDS", default_value_t = 86_400, value_parser = seconds(1..=MAX_LIFETIME_SECONDS, 86_400))]
     tombstone_ttl_seconds: u64,
 }
 
 impl EndFlags {
     pub fn check(&self, redis: &RedisFlags) -> Result<()> {
         if self.tombstone_ttl() <= redis.timeout() {
-            bail!("TOMBSTONE_TTL_SECONDS: must be longer than REDIS_TIMEOUT_MS");
+            let (seconds, milliseconds) = (self.tombstone_ttl_seconds, redis.redis_timeout_ms);
+            bail!(
+                "TOMBSTONE_TTL_SECONDS: {seconds} must be longer than REDIS_TIMEOUT_MS, which is {milliseconds}; raise it, such as to 86400"
+            );
         }
         Ok(())
     }
@@ -137,7 +145,7 @@ impl OperatorFlags {
                 "STORE: an embedded store keeps its sessions inside its own process; only redis can be looked into"
             );
         }
-        self.redis.settings()
+        Ok(self.redis.settings()?)
     }
 }
 
@@ -157,12 +165,6 @@ impl OperatorEndFlags {
         redis.link.wait_replicas = self.ends.wait_replicas()?;
         Ok((redis, Policy::only_to_end(self.ends.tombstone_ttl(), self.ends.feed_retention())))
     }
-}
-
-fn pem(name: &str, path: &Path) -> Result<String> {
-    let text = read_text(path).with_context(|| format!("{name}: cannot read {}", path.display()))?;
-    check_beginning(&text).map_err(|error| anyhow!("{name}: {} {error}", path.display()))?;
-    Ok(text)
 }
 
 fn prefix(text: &str) -> Result<String, &'static str> {

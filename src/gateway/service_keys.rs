@@ -17,12 +17,17 @@ pub enum Role {
     Manage,
     /// Read the revocation feed.
     Feed,
-    /// Read the security events. No endpoint asks for this role.
+    /// Read the security events. It is reserved: no endpoint asks for this role yet.
     Events,
 }
 
 impl Role {
     pub const ALL: [Self; 5] = [Self::Issue, Self::Introspect, Self::Manage, Self::Feed, Self::Events];
+
+    /// Whether nothing serves it yet.
+    pub fn is_reserved(self) -> bool {
+        self == Self::Events
+    }
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -77,11 +82,13 @@ pub enum InvalidServiceKeys {
     Hash(usize),
     #[error("entry {0}: the name must be 1 to 64 of A-Z a-z 0-9 . _ -")]
     EntryName(usize),
-    #[error("entry {0}: a role must be issue, introspect, manage, feed or events")]
+    #[error("entry {0}: a role must be issue, introspect, manage or feed; events is reserved")]
     EntryRole(usize),
     #[error("'{0}' is no service name; use 1 to 64 of A-Z a-z 0-9 . _ -")]
     Name(String),
-    #[error("'{0}' is no role; use issue, introspect, manage, feed or events")]
+    #[error(
+        "'{0}' is no role; use issue, introspect, manage or feed; events is reserved, and nothing serves it yet"
+    )]
     Role(String),
 }
 
@@ -102,6 +109,14 @@ impl ServiceKeys {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// The services that may do nothing yet, because all their roles are reserved.
+    pub fn reserved_only(&self) -> Vec<&str> {
+        let is_idle =
+            |service: &Service| !service.roles.is_empty() && service.roles.iter().all(|it| it.is_reserved());
+        let services = self.0.iter().map(|(service, _)| service);
+        services.filter(|it| is_idle(it)).map(|it| it.name.as_str()).collect()
     }
 
     fn matching(&self, key: &str, admits: impl Fn(&Service) -> bool) -> Option<&Service> {

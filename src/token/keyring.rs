@@ -54,10 +54,19 @@ pub enum InvalidKeyring {
     NoAccessKey,
     #[error("REFRESH_SECRET: is missing; `token-gateway init` writes a complete .env")]
     NoRefreshKey,
+    #[error("SIGNING_SECRET and REFRESH_SECRET: are missing; `token-gateway init` writes a complete .env")]
+    NoKey,
     #[error(
         "{0}: must differ from SIGNING_SECRET and the other keys of SIGNING_KEYS, which verifiers may hold"
     )]
     Shared(&'static str),
+}
+
+impl InvalidKeyring {
+    /// Whether a key for access tokens is missing, and one for refresh tokens.
+    pub fn missing(&self) -> (bool, bool) {
+        (matches!(self, Self::NoAccessKey | Self::NoKey), matches!(self, Self::NoRefreshKey | Self::NoKey))
+    }
 }
 
 impl Keyring {
@@ -67,11 +76,11 @@ impl Keyring {
         access.extend(from_secret(secrets.signing.as_ref(), &Typ::ACCESS, 0));
         let mut refresh = scheduled(set, Signs::Refresh)?;
         refresh.extend(from_secret(secrets.refresh.as_ref(), &Typ::REFRESH, 0));
-        if access.is_empty() {
-            return Err(InvalidKeyring::NoAccessKey);
-        }
-        if refresh.is_empty() {
-            return Err(InvalidKeyring::NoRefreshKey);
+        match (access.is_empty(), refresh.is_empty()) {
+            (true, true) => return Err(InvalidKeyring::NoKey),
+            (true, false) => return Err(InvalidKeyring::NoAccessKey),
+            (false, true) => return Err(InvalidKeyring::NoRefreshKey),
+            (false, false) => {}
         }
         refresh.extend(from_secret(secrets.refresh_previous.as_ref(), &Typ::REFRESH, NEVER_SIGNS));
         for keys in [&mut access, &mut refresh] {

@@ -7,8 +7,9 @@ use token_gateway_testkit::redis::Redis;
 use super::{Ended, bare, run};
 use crate::GATEWAY;
 
+/// With settings that are all right, and `settings` on top.
 pub(super) fn check(url: &str, settings: &[(&str, &str)], json: bool) -> Ended {
-    let mut check = GATEWAY.command("check", settings);
+    let mut check = GATEWAY.command("check", &[&[("ADMIN_ADDR", "127.0.0.1:9090")], settings].concat());
     check.env("REDIS_URL", url);
     if json {
         check.arg("--json");
@@ -109,6 +110,92 @@ fn wrong_settings_are_a_problem_and_redis_is_looked_at_all_the_same() {
     }
     assert_eq!(check("nonsense", &[], true).code, 1);
     assert_eq!(run(&mut bare(&["check", "--unknown"])).code, 2);
+}
+
+/// The message of the first finding about a subject that is no problem and not ok.
+fn warning(ended: &Ended, subject: &str) -> String {
+    let all = findings(ended);
+    let is_it = |finding: &&Value| finding["subject"] == subject && finding["severity"] == "warning";
+    let found = all.iter().find(is_it).unwrap_or_else(|| panic!("no warning of {subject}: {ended:?}"));
+    found["message"].as_str().expect("text").to_owned()
+}
+
+#[test]
+fn an_issuer_that_others_cannot_reach_or_trust_is_a_warning() {
+    let redis = Redis::start();
+    for (issuer, word) in [
+        ("http://localhost:8080", "verifiers elsewhere cannot reach it"),
+        ("http://127.0.0.1:8080", "verifiers elsewhere cannot reach it"),
+        ("https://[::1]", "verifiers elsewhere cannot reach it"),
+        ("http://auth.example.com", "RFC 8414"),
+    ] {
+        let json = check(&redis.url(), &[("ISSUER", issuer)], true);
+        let message = warning(&json, "ISSUER");
+        assert!(json.code == 0 && message.contains(word) && message.contains(issuer), "{json:?}");
+        assert_eq!(severity(&json, "settings"), "ok", "nothing is missing");
+    }
+}
+
+#[test]
+fn no_admin_address_is_a_warning_that_says_how_to_set_one() {
+    let redis = Redis::start();
+    let (json, text) = (
+        &check(&redis.url(), &[("ADMIN_ADDR", "")], true),
+        check(&redis.url(), &[("ADMIN_ADDR", "")], false),
+    );
+    let message = warning(json, "ADMIN_ADDR");
+    assert!(message.contains("no metrics") && message.contains("such as 127.0.0.1:9090"), "{message}");
+    assert_eq!((json.code, text.code), (0, 0), "{text:?}");
+    assert!(text.stdout.lines().any(|line| line.starts_with("warning ADMIN_ADDR ")), "{text:?}");
+}
+
+#[test]
+fn a_service_key_that_opens_nothing_yet_is_a_warning() {
+    let redis = Redis::start();
+    let hash = "ab".repeat(32);
+    for (entry, warns) in [("audit+events=", true), ("audit+events+feed=", false), ("audit=", false)] {
+        let json = check(&redis.url(), &[("SERVICE_KEYS", &format!("{entry}{hash}"))], true);
+        assert_eq!(json.code, 0, "{json:?}");
+        assert_eq!(json.stdout.contains("nothing serves it yet"), warns, "{json:?}");
+    }
+}
+
+#[test]
+fn each_missing_or_wrong_setting_is_a_problem_of_its_own() {
+    for (settings, wanted) in [
+        (
+            &[][..],
+            &[
+                "ISSUER: is missing",
+                "SIGNING_SECRET: is missing",
+                "REFRESH_SECRET: is missing",
+                "SERVICE_KEYS: is missing",
+            ][..],
+        ),
+        (
+            &[
+                ("ISSUER", "https://auth.example.com"),
+                ("SIGNING_SECRET", "hunter2"),
+                ("SERVICE_KEYS", "hunter2"),
+            ],
+            &["REFRESH_SECRET: is missing", "SIGNING_SECRET: has 7 bytes", "SERVICE_KEYS: entry 1"],
+        ),
+    ] {
+        let ended = run(bare(&["check", "--json"]).env("STORE", "embedded").envs(settings.iter().copied()));
+        assert!(ended.code == 1 && !ended.stdout.contains("hunter2"), "{ended:?}");
+        let problems = problems(&ended);
+        assert_eq!(problems.len(), wanted.len(), "{problems:?}");
+        for words in wanted {
+            let found = problems
+                .iter()
+                .filter(|(subject, message)| subject == "settings" && message.starts_with(words));
+            assert_eq!(found.count(), 1, "{words}: {problems:?}");
+        }
+        assert!(
+            problems.iter().all(|(_, message)| message.contains("; ") || message.contains("expected")),
+            "{problems:?}"
+        );
+    }
 }
 
 #[test]

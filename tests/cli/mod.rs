@@ -18,6 +18,7 @@ mod line_ends;
 mod log_filter;
 mod log_text;
 mod outside;
+mod redis_url;
 mod refusals;
 mod remedies;
 mod rights;

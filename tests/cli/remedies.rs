@@ -1,3 +1,4 @@
-//! Mistaken set-ups, tried as a new user would: the remedy can be named from the message alone.
+//! Mistakes of new users: the message alone says what to do.
 
 mod servers;
+mod settings;

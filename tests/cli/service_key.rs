@@ -33,6 +33,23 @@ fn the_text_form_shows_key_and_entry_and_every_key_is_another() {
     assert_ne!(lines[0], lines[1]);
 }
 
+/// The role is kept, so that keys made now open the events once there are any.
+#[test]
+fn a_key_for_events_is_made_with_a_note_that_nothing_serves_them_yet() {
+    for args in [&["audit", "events"][..], &["audit", "feed", "events", "--json"]] {
+        let ended = run(bare(&["service-key", "new"]).args(args));
+        assert!(ended.code == 0 && ended.stdout.contains("+events="), "{ended:?}");
+        assert!(ended.stderr.contains("events is reserved: nothing serves it yet"), "{ended:?}");
+        assert!(!ended.stdout.contains("reserved"), "{ended:?}");
+    }
+    let quiet = run(&mut bare(&["service-key", "new", "web"]));
+    assert_eq!((quiet.code, quiet.stderr.as_str()), (0, ""), "{quiet:?}");
+    let help = run(&mut bare(&["service-key", "new", "--help"])).stdout.replace('\n', " ");
+    assert!(help.contains("role events is reserved"), "{help}");
+    let refused = run(&mut bare(&["service-key", "new", "web", "admin"])).stderr;
+    assert!(refused.contains("events is reserved"), "{refused}");
+}
+
 #[test]
 fn a_bad_name_or_role_is_exit_code_2() {
     let long = "x".repeat(65);

@@ -1,5 +1,6 @@
 //! The commands in the notes for operators, run as they are printed.
 
+mod certificates;
 mod cookbook;
 mod end;
 mod fence;

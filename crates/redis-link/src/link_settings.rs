@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::address::{self, Address, Dialer, Parsed, Tls, Topology};
-use crate::{Diagnosis, ErrorReplies, LinkError, LinkHealth};
+use crate::address::{Address, Dialer, Parsed, Tls, Topology};
+use crate::{Diagnosis, ErrorReplies, LinkError, LinkHealth, redis_url};
 
 /// How to reach a deployment.
 #[derive(Debug, Clone)]
 pub struct LinkSettings {
-    /// See the table in [`address`]; may hold a password.
+    /// See the table in [`redis_url`]; may hold a password.
     pub url: SecretString,
     /// For TLS.
     pub tls: Tls,
@@ -66,21 +66,19 @@ impl LinkSettings {
     /// Which setting is wrong, and what would be right; never the URL, which may hold a password.
     pub fn check(&self) -> Result<(), String> {
         let parsed =
-            address::parse(self.url.expose_secret()).map_err(|problem| format!("REDIS_URL: {problem}"))?;
+            redis_url::parse(self.url.expose_secret()).map_err(|problem| format!("REDIS_URL: {problem}"))?;
         if !parsed.tls && !self.tls.is_empty() {
-            return Err(
-                "REDIS_TLS_CA, REDIS_TLS_CERT: have no effect without TLS; let REDIS_URL begin with rediss"
-                    .into(),
-            );
+            let setting = if self.tls.ca.is_some() { "REDIS_TLS_CA" } else { "REDIS_TLS_CERT" };
+            return Err(format!("{setting}: has no effect without TLS; let REDIS_URL begin with rediss"));
         }
-        Dialer::new(&parsed, &self.tls).check().map_err(|_| {
-            "REDIS_TLS_CA, REDIS_TLS_CERT or REDIS_TLS_KEY: cannot be read as PEM certificates and their private key".into()
-        })
+        self.tls.check()?;
+        let built = Dialer::new(&parsed, &self.tls).check();
+        built.map_err(|error| format!("REDIS_TLS_CERT: cannot be used for TLS: {error}; make another one"))
     }
 
     /// The addresses in the URL, without user and password.
     pub fn servers(&self) -> String {
-        let topology = address::parse(self.url.expose_secret()).ok().map(|parsed| parsed.topology);
+        let topology = redis_url::parse(self.url.expose_secret()).ok().map(|parsed| parsed.topology);
         let addresses = match topology {
             None => Vec::new(),
             Some(Topology::Standalone(address)) => vec![address],
@@ -97,8 +95,9 @@ impl LinkSettings {
     ///
     /// When it is none that is understood.
     pub fn parse(&self) -> Result<Parsed, LinkError> {
-        address::parse(self.url.expose_secret())
-            .map_err(|problem| Diagnosis::new(None, "REDIS_URL leads to no server", problem).into())
+        redis_url::parse(self.url.expose_secret()).map_err(|problem| {
+            Diagnosis::new(None, "REDIS_URL leads to no server", problem.to_string()).into()
+        })
     }
 
     /// Dials Sentinels, as the user for them.

@@ -126,7 +126,9 @@ impl SseReader {
                 Some(Change::Lasts(lasted)) => {
                     log::warn!(url:%, lasted:%, error:%; "still without the stream of {url}, for {lasted}: {error}");
                 }
-                Some(_) => log::warn!(url:%, error:%; "the stream of {url} is over, opening it again: {error}"),
+                Some(_) => {
+                    log::warn!(url:%, error:%; "the stream of {url} is over, opening it again: {error}")
+                }
                 None => {}
             }
             sleep(pause).await;

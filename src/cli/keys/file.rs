@@ -17,7 +17,7 @@ pub fn change<T>(path: &Path, by: impl FnOnce(&mut KeySet) -> Result<T>) -> Resu
     let place = || format!("SIGNING_KEYS: {}", path.display());
     // A symbolic link stays, and the file behind it changes.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let refused = |error| explained(path, error);
+    let refused = |error| explained(path, error, "name a file in a folder that can be written");
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -10,7 +10,7 @@ use super::of_subject::{EndedSessions, OfSubject};
 use crate::cli::output::{print, print_json, printable, progress, table};
 use crate::cli::process::on_runtime;
 use crate::cli::usage::{UsageError, as_usage};
-use crate::config::{KnownMaxAge, OperatorFlags};
+use crate::config::{KnownMaxAge, OperatorFlags, count};
 use crate::store::redis::survey::{Census, EndedRecord, Survey};
 use crate::telemetry::logging::say;
 use crate::view::{SessionList, Tombstone};
@@ -27,7 +27,7 @@ pub struct ListSessions {
     ended: bool,
     /// At most so many subjects, those with most sessions first; with --ended: so many ended sessions, the latest first
     /// [default: 100]
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_parser = count(1..=u64::MAX, 100))]
     limit: Option<u64>,
     /// Print JSON
     #[arg(long)]

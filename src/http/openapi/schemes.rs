@@ -22,8 +22,9 @@ impl Modify for Schemes {
 }
 
 fn service_key() -> Http {
-    let what = "A service key. A requirement names the role that it must have. At `/oauth/token` and `/oauth/revoke` a Bearer \
-                in the form of a JWT, an empty one, `undefined` and `null` count as none.";
+    let what = "A service key. A requirement names the role that it must have; the role `events` is reserved, and opens nothing \
+                yet. At `/oauth/token` and `/oauth/revoke` a Bearer in the form of a JWT, an empty one, `undefined` and \
+                `null` count as none.";
     HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(what)).build()
 }
 

@@ -34,6 +34,16 @@ async fn the_document_is_openapi_3_1_of_this_release_with_a_relative_server() {
     assert_eq!(json["servers"][0]["url"], "/");
 }
 
+/// Services may be given it, so that their keys open the events once there are any.
+#[tokio::test]
+async fn the_role_events_is_shown_as_reserved_and_no_operation_asks_for_it() {
+    let document = document(&GATEWAY.embedded()).await;
+    let schemes = &document.json()["components"]["securitySchemes"];
+    let description = schemes["service_key"]["description"].as_str().expect("a description");
+    assert!(description.contains("the role `events` is reserved"), "{description}");
+    assert!(!document.json()["paths"].to_string().contains("\"events\""), "an operation asks for it");
+}
+
 #[tokio::test]
 async fn every_reference_resolves() {
     fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
