@@ -259,6 +259,11 @@ async fn sentinels_that_refuse_a_node_at_work_are_logged_and_shown() {
         let grant = format!("grant its user +{right}");
         let is_logged = |line: &str| line.contains("WARN") && line.contains(words) && line.contains(&grant);
         wait_for(words, Duration::from_secs(20), || node.log().lines().any(is_logged).then_some(()));
+        sentinel.ask_watchers::<String>(&["ACL", "SETUSER", "watcher", &format!("+{right}")]);
+        wait_for("its end is logged", Duration::from_secs(20), || {
+            let last = node.log().lines().last().map(str::to_owned);
+            last.filter(|line| line.contains("ready in all parts again after "))
+        });
     }
     sentinel.ask_watchers::<String>(&[&["ACL", "SETUSER", "watcher"], &rights[..]].concat());
     eventually("nothing is amiss at Sentinels", Duration::from_secs(10), async || {
