@@ -23,6 +23,7 @@
 mod answer;
 mod arrival;
 mod audience;
+mod bare_address;
 mod client;
 mod client_address;
 mod credentials;

@@ -13,6 +13,8 @@ use serde::{Deserialize as Derived, Serialize};
 use token_gateway_core::ascii_json::to_ascii_json;
 use utoipa::ToSchema;
 
+use super::bare_address::bare_address;
+
 /// The user agent is cut at this many bytes.
 const MAX_USER_AGENT_LEN: usize = 256;
 
@@ -72,30 +74,6 @@ fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<IpAddr>,
     Ok(Option::<Sent>::deserialize(deserializer)?.and_then(|sent| bare_address(&sent.0)))
 }
 
-/// The address in `192.0.2.1:5678`, `[2001:db8::1]:443`, `fe80::1%eth0`, and in their quoted forms (RFC 7239 section 6).
-fn bare_address(text: &str) -> Option<IpAddr> {
-    let text = text.trim();
-    let text = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text).trim();
-    let host = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (host, port) = rest.split_once(']')?;
-            Some(host).filter(|_| port.is_empty() || port.strip_prefix(':').is_some_and(is_port))?
-        }
-        None => match text.split_once(':') {
-            Some((host, port)) if is_port(port) => host,
-            _ => text,
-        },
-    };
-    let (host, _zone) = host.split_once('%').unwrap_or((host, ""));
-    host.parse().ok().map(|address: IpAddr| address.to_canonical())
-}
-
-/// A port, or the name that hides one.
-fn is_port(text: &str) -> bool {
-    let hidden = text.strip_prefix('_').is_some_and(|name| !name.contains([',', ' ', ':']));
-    hidden || text.parse::<u16>().is_ok()
-}
-
 /// A JSON string whose sender may have cut it inside a character: in the bytes of its UTF-8, or between the halves of an
 /// escaped surrogate pair.
 struct Sent(String);
@@ -148,50 +126,6 @@ mod tests {
         let stored = from_slice::<Client>(client).expect("a description").stored();
         assert!(stored.len() <= 2048 && stored.bytes().all(|b| (b' '..=b'~').contains(&b)), "{stored}");
         from_str(&stored).unwrap_or_default()
-    }
-
-    #[test]
-    fn an_address_is_taken_out_of_its_surroundings() {
-        for (text, address) in [
-            ("192.0.2.1:5678", "192.0.2.1"),
-            (" 192.0.2.1\t", "192.0.2.1"),
-            ("192.0.2.1:_hidden", "192.0.2.1"),
-            ("2001:DB8::0:1", "2001:db8::1"),
-            ("[2001:db8::1]", "2001:db8::1"),
-            ("[2001:db8::1]:443", "2001:db8::1"),
-            ("\"[2001:db8::1]:443\"", "2001:db8::1"),
-            ("fe80::1%eth0", "fe80::1"),
-            ("[fe80::1%25eth0]:443", "fe80::1"),
-            ("::ffff:192.0.2.1", "192.0.2.1"),
-            ("[::ffff:c000:201]:80", "192.0.2.1"),
-        ] {
-            assert_eq!(bare_address(text).map(|found| found.to_string()).as_deref(), Some(address), "{text}");
-        }
-    }
-
-    #[test]
-    fn anything_else_is_no_address() {
-        for text in [
-            "",
-            " ",
-            "unknown",
-            "_hidden",
-            "192.0.2.1, 10.0.0.1",
-            "192.0.2.1,10.0.0.1",
-            "300.1.1.1",
-            "192.0.2.1:x",
-            "192.0.2.1:99999",
-            "[2001:db8::1",
-            "[2001:db8::1]443",
-            "[2001:db8::1], [::1]:80",
-            "192.0.2.0/24",
-            "\"",
-            "localhost:80",
-            "[]",
-            "%eth0",
-        ] {
-            assert_eq!(bare_address(text), None, "{text}");
-        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The parsers of this layer as the targets in `fuzz/` call them; in no other build.
 
-pub use super::client_address::address;
+pub use super::bare_address::bare_address;
 pub use super::credentials::{Credentials, credentials, service};
 pub use super::form::{Form, text};
 pub use super::login::{LoginBody as NewSession, check_scope, claims, login};

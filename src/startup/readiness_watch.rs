@@ -64,7 +64,7 @@ impl ReadinessLog {
     /// A node that starts before Redis can be used.
     pub fn starts_unready(&mut self, error: &GatewayError) {
         self.whole.note(true, Instant::now());
-        log::warn!("starting, but not ready: {error}");
+        log::warn!(error:%; "starting, but not ready: {error}");
     }
 
     fn is_open(&self) -> bool {
@@ -74,9 +74,13 @@ impl ReadinessLog {
     /// Notes an answer to `/readyz`'s question.
     fn note(&mut self, ready: Result<&[String], &GatewayError>, redis: &RedisSettings, now: Instant) {
         match (self.whole.note(ready.is_err(), now), &ready) {
-            (Some(Change::Began), Err(error)) => log::warn!("not ready: {error}"),
-            (Some(Change::Lasts(lasted)), Err(error)) => log::warn!("still not ready, for {lasted}: {error}"),
-            (Some(Change::Over(lasted)), _) => log::info!("ready again after {lasted}"),
+            (Some(Change::Began), Err(error)) => log::warn!(error:%; "not ready: {error}"),
+            (Some(Change::Lasts(lasted)), Err(error)) => {
+                log::warn!(seconds = lasted.seconds(), error:%; "still not ready, for {lasted}: {error}")
+            }
+            (Some(Change::Over(lasted)), _) => {
+                log::info!(seconds = lasted.seconds(); "ready again after {lasted}")
+            }
             _ => {}
         }
         match ready {
@@ -91,9 +95,13 @@ impl ReadinessLog {
         let fails = part.is_some() && (has_lasted || self.part.is_present());
         let part = part.unwrap_or_default();
         match self.part.note(fails, now) {
-            Some(Change::Began) => log::warn!("partly ready: {part}"),
-            Some(Change::Lasts(lasted)) => log::warn!("still partly ready, for {lasted}: {part}"),
-            Some(Change::Over(lasted)) => log::info!("ready in all parts again after {lasted}"),
+            Some(Change::Began) => log::warn!(error = part; "partly ready: {part}"),
+            Some(Change::Lasts(lasted)) => {
+                log::warn!(seconds = lasted.seconds(), error = part; "still partly ready, for {lasted}: {part}")
+            }
+            Some(Change::Over(lasted)) => {
+                log::info!(seconds = lasted.seconds(); "ready in all parts again after {lasted}")
+            }
             None => {}
         }
     }

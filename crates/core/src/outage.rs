@@ -68,9 +68,16 @@ impl Outage {
     }
 }
 
+impl Lasted {
+    /// As a fact of a log line.
+    pub fn seconds(self) -> u64 {
+        self.0.as_secs()
+    }
+}
+
 impl fmt::Display for Lasted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_secs() {
+        match self.seconds() {
             seconds @ 0..120 => write!(f, "{seconds} s"),
             seconds => write!(f, "{} min", seconds / 60),
         }

@@ -32,7 +32,7 @@ pub(crate) async fn keep(cluster: Arc<Cluster>) {
         let asked = Instant::now();
         let outcome = refresh(&cluster, round).await;
         if let Err(error) = &outcome {
-            log::debug!("cannot learn the Cluster's slots: {error}");
+            log::debug!(error:%; "cannot learn the Cluster's slots: {error}");
         }
         cluster.note_map(outcome.as_ref().err());
         cluster.gate.shake_hands_again().await;

@@ -79,7 +79,7 @@ async fn connect(link: &Link, number: u64) -> (Handle, String) {
             Ok(Err(error)) => error,
             Err(_) => Diagnosis::late(tried, CONNECT_TIMEOUT).into(),
         };
-        log::debug!("cannot connect to Redis: {error}");
+        log::debug!(error:%; "cannot connect to Redis: {error}");
         let pause = pauses.after(&error);
         link.report_down(error);
         sleep(pause).await;

@@ -229,7 +229,7 @@ impl Link {
             is_current
         });
         if lost {
-            log::debug!("connection to Redis lost: {cause}");
+            log::debug!(cause:%; "connection to Redis lost: {cause}");
             self.wake.notify_one();
         }
     }

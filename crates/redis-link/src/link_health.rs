@@ -42,7 +42,7 @@ impl LinkHealth {
             connected.clear();
         }
         connected.push(address.clone());
-        log::info!("connected to Redis at {address}");
+        log::info!(address:%; "connected to Redis at {address}");
     }
 
     /// A Cluster has these primaries now: one that comes back gets a line again.

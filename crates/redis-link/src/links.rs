@@ -146,7 +146,7 @@ impl Links {
             let pause = pauses.get_or_insert_with(retry_pauses).next();
             let may_retry = !(failure.is_final() || was_lost && failure.is_lost()) && self.budget.spend();
             let Some(pause) = pause.filter(|_| may_retry) else { return Err(self.failed(failure)) };
-            log::debug!("repeating the call: {failure:?}");
+            log::debug!(failure:?; "repeating the call: {failure:?}");
             was_lost |= failure.is_lost();
             if matches!(failure, Failure::TryAgain(_)) {
                 sleep(pause).await;

@@ -200,7 +200,6 @@ mod tests {
                 ],
             ),
             (Host, &["redis://two words", "redis://a%20b", "redis://h\u{f6}st", "redis://a|b"]),
-            (Wildcard, &["redis://0.0.0.0:6379", "redis://[::]"]),
             (
                 Ipv6,
                 &[

@@ -61,9 +61,13 @@ impl Naming {
         let change = self.outage.note(failure.is_some(), Instant::now()).filter(|_| is_logged);
         let said = failure.as_deref().unwrap_or_default();
         match change {
-            Some(Change::Began) => log::warn!("{said}"),
-            Some(Change::Lasts(lasted)) => log::warn!("still, for {lasted}: {said}"),
-            Some(Change::Over(lasted)) => log::info!("{works_again} after {lasted}"),
+            Some(Change::Began) => log::warn!(error = said; "{said}"),
+            Some(Change::Lasts(lasted)) => {
+                log::warn!(seconds = lasted.seconds(), error = said; "still, for {lasted}: {said}")
+            }
+            Some(Change::Over(lasted)) => {
+                log::info!(seconds = lasted.seconds(); "{works_again} after {lasted}")
+            }
             None => {}
         }
         self.failure = failure;

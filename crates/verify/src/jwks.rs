@@ -159,10 +159,10 @@ impl Jwks {
                 log::warn!(url:%, error:%; "cannot read the JWK Set at {url}, trying on: {error}");
             }
             (Some(Change::Lasts(lasted)), Some(error)) => {
-                log::warn!(url:%, lasted:%, error:%; "still cannot read the JWK Set at {url}, for {lasted}: {error}");
+                log::warn!(url:%, seconds = lasted.seconds(), error:%; "still cannot read the JWK Set at {url}, for {lasted}: {error}");
             }
             (Some(Change::Over(lasted)), _) => {
-                log::info!(url:%, lasted:%; "the JWK Set at {url} is read again after {lasted}");
+                log::info!(url:%, seconds = lasted.seconds(); "the JWK Set at {url} is read again after {lasted}");
             }
             _ => {}
         }

@@ -124,7 +124,7 @@ impl SseReader {
             let url = server_url::without_query(&self.url);
             match change {
                 Some(Change::Lasts(lasted)) => {
-                    log::warn!(url:%, lasted:%, error:%; "still without the stream of {url}, for {lasted}: {error}");
+                    log::warn!(url:%, seconds = lasted.seconds(), error:%; "still without the stream of {url}, for {lasted}: {error}");
                 }
                 Some(_) => {
                     log::warn!(url:%, error:%; "the stream of {url} is over, opening it again: {error}")
@@ -148,7 +148,7 @@ impl SseReader {
                 deadline = Instant::now() + SILENCE_LIMIT;
                 if let Some(Change::Over(lasted)) = self.tries.succeeded() {
                     let url = server_url::without_query(&self.url);
-                    log::info!(url:%, lasted:%; "the stream of {url} is open again after {lasted}");
+                    log::info!(url:%, seconds = lasted.seconds(); "the stream of {url} is open again after {lasted}");
                 }
             }
         }

@@ -74,6 +74,23 @@ impl Case {
         self
     }
 
+    pub async fn try_it(&self) {
+        let settings = borrowed(&self.settings);
+        if self.check {
+            let ended = check(&self.url, &settings, false);
+            assert_eq!(ended.code, 1, "{}: {ended:?}", self.what);
+            names_the_remedy(self, "check", &ended.stdout);
+        }
+        if self.node {
+            is_said_by_a_node(self, &settings).await;
+        }
+        if self.node && settings.is_empty() {
+            let ended = run(&mut operator_at(&self.url, &["sessions", "end", "alice", "--all", "--yes"]));
+            assert_eq!(ended.code, 1, "{}: {ended:?}", self.what);
+            names_the_remedy(self, "sessions end", &ended.stderr);
+        }
+    }
+
     fn keeping(mut self, kept: impl Any) -> Self {
         self._kept.push(Box::new(kept));
         self
@@ -431,26 +448,4 @@ async fn is_said_by_a_node(case: &Case, settings: &[(&str, &str)]) {
     let log = node.log();
     names_the_remedy(case, "the log", &log);
     assert_eq!(log.matches("not ready: ").count(), 1, "{}: {log}", case.what);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_wrong_with_redis_the_message_has_address_cause_and_remedy() {
-    let cases = cases();
-    assert!(cases.len() >= 30);
-    for case in &cases {
-        let settings = borrowed(&case.settings);
-        if case.check {
-            let ended = check(&case.url, &settings, false);
-            assert_eq!(ended.code, 1, "{}: {ended:?}", case.what);
-            names_the_remedy(case, "check", &ended.stdout);
-        }
-        if case.node {
-            is_said_by_a_node(case, &settings).await;
-        }
-        if case.node && settings.is_empty() {
-            let ended = run(&mut operator_at(&case.url, &["sessions", "end", "alice", "--all", "--yes"]));
-            assert_eq!(ended.code, 1, "{}: {ended:?}", case.what);
-            names_the_remedy(case, "sessions end", &ended.stderr);
-        }
-    }
 }

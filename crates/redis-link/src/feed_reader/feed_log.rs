@@ -34,14 +34,14 @@ impl FeedLog {
         let mut state = self.state.lock().expect("no panic while it is held");
         state.failed.insert(number);
         if !(is_of_feed || self.logs_outages) {
-            return log::debug!("cannot read the feed '{key}': {error}");
+            return log::debug!(key, error:%; "cannot read the feed '{key}': {error}");
         }
         state.logged.insert(number);
         match state.outage.note(true, Instant::now()) {
             Some(Change::Lasts(lasted)) => {
-                log::warn!("still cannot read the feed '{key}', for {lasted}: {error}");
+                log::warn!(key, seconds = lasted.seconds(), error:%; "still cannot read the feed '{key}', for {lasted}: {error}");
             }
-            Some(_) => log::warn!("cannot read the feed '{key}', trying on: {error}"),
+            Some(_) => log::warn!(key, error:%; "cannot read the feed '{key}', trying on: {error}"),
             None => {}
         }
     }
@@ -53,7 +53,7 @@ impl FeedLog {
             && state.logged.is_empty()
             && let Some(Change::Over(lasted)) = state.outage.note(false, Instant::now())
         {
-            log::info!("reading the feed '{key}' again after {lasted}");
+            log::info!(key, seconds = lasted.seconds(); "reading the feed '{key}' again after {lasted}");
         }
         state.failed.remove(&number)
     }

@@ -48,11 +48,6 @@ pub enum InvalidUrl {
     /// A text that is no host.
     #[error("a host is neither a name nor an IP address; write it as in redis://redis.example:6379")]
     Host,
-    /// The address of all addresses.
-    #[error(
-        "0.0.0.0 and [::] are addresses to listen on; name the server's own, such as redis://127.0.0.1:6379"
-    )]
-    Wildcard,
     /// Several colons without brackets.
     #[error(
         "a host holds several colons; an IPv6 address must stand in brackets, such as redis://[::1]:6379"

@@ -62,9 +62,6 @@ pub fn address(text: &str, default_port: u16) -> Result<Address, InvalidUrl> {
     if host.is_empty() {
         return Err(InvalidUrl::NoHost);
     }
-    if ["0.0.0.0", "::"].contains(&host) {
-        return Err(InvalidUrl::Wildcard);
-    }
     let address = Address { host: host.to_owned(), port };
     let is_host = host.is_ascii() && !host.contains('%');
     let info = format!("redis://{address}").into_connection_info();
