@@ -100,10 +100,11 @@ fn the_embedded_store_says_loudly_that_it_forgets() {
 fn a_layout_that_is_too_new_stops_the_start() {
     let redis = Redis::start();
     redis.ask::<()>(&["SET", "tg:schema", "2"]);
-    let ended = run(&mut GATEWAY.command("serve", &[("REDIS_URL", &redis.url())]));
+    let log = ("RUST_LOG", "info,token_gateway_redis_link=debug");
+    let ended = run(&mut GATEWAY.command("serve", &[("REDIS_URL", &redis.url()), log]));
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(ended.stderr.lines().last().unwrap().contains("layout"), "{ended:?}");
-    assert!(ended.stderr.contains(" WARN "), "what was logged before that is written, too: {ended:?}");
+    assert!(ended.stderr.contains(" DEBUG "), "what was logged before that is written, too: {ended:?}");
     assert_eq!(redis.ask::<String>(&["GET", "tg:schema"]), "2");
 }
 
