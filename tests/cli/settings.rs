@@ -100,10 +100,11 @@ fn the_embedded_store_says_loudly_that_it_forgets() {
 fn a_layout_that_is_too_new_stops_the_start() {
     let redis = Redis::start();
     redis.ask::<()>(&["SET", "tg:schema", "2"]);
-    let ended = run(&mut GATEWAY.command("serve", &[("REDIS_URL", &redis.url())]));
+    let log = ("RUST_LOG", "info,token_gateway_redis_link=debug");
+    let ended = run(&mut GATEWAY.command("serve", &[("REDIS_URL", &redis.url()), log]));
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(ended.stderr.lines().last().unwrap().contains("layout"), "{ended:?}");
-    assert!(ended.stderr.contains(" WARN "), "what was logged before that is written, too: {ended:?}");
+    assert!(ended.stderr.contains(" DEBUG "), "what was logged before that is written, too: {ended:?}");
     assert_eq!(redis.ask::<String>(&["GET", "tg:schema"]), "2");
 }
 
@@ -147,7 +148,7 @@ fn trusted_proxies_are_addresses_or_networks_and_the_error_says_so() {
             let ended =
                 run(&mut GATEWAY.command(command, &[("STORE", "embedded"), ("TRUSTED_PROXIES", wrong)]));
             assert_eq!((ended.code, ended.stderr.lines().count()), (2, 1), "{wrong}: {ended:?}");
-            for needed in ["trusted-proxies", "addresses or CIDRs, comma-separated, such as 10.0.0.0/8"] {
+            for needed in ["TRUSTED_PROXIES: must be addresses or CIDRs, comma-separated, such as 10.0.0.0/8"] {
                 assert!(ended.stderr.contains(needed), "{wrong}: {ended:?}");
             }
         }

@@ -8,7 +8,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, RedisError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::address::{Address, Dialer};
 use crate::sent::Sent;
@@ -33,11 +33,19 @@ impl Dialer {
             sleep(within / 10).await; // a server that speaks TLS has answered by then
             answers_without_tls(&server.address).await
         };
-        let mut connection = tokio::select! {
+        tokio::select! {
             biased;
-            opened = self.connect(&server.address, within) => opened.map_err(|error| unavailable(&error, server))?,
-            true = is_plain, if server.over_tls => return Err(plain_port(server)),
-        };
+            opened = timeout(within, self.open(server, within)) => {
+                opened.unwrap_or_else(|_| Err(Diagnosis::late(Some(server.clone()), within).into()))
+            }
+            true = is_plain, if server.over_tls => Err(plain_port(server)),
+        }
+    }
+
+    /// Connects and logs in. A silent server would leave the login without an answer for ever.
+    async fn open(&self, server: &Arc<Server>, within: Duration) -> Result<MultiplexedConnection, LinkError> {
+        let opened = self.connect(&server.address, within).await;
+        let mut connection = opened.map_err(|error| unavailable(&error, server))?;
         for (command, name) in self.login() {
             let sent = |_: &str| Sent::new(name, "");
             send(&mut connection, &command).await.map_err(|error| error_of(&error, server, sent))?;

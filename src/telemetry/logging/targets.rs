@@ -10,7 +10,7 @@ pub const THEFT_LOG_TARGET: &str = "token_gateway::gateway::theft";
 pub(super) const LOG_TARGET: &str = "token_gateway::telemetry::logging";
 
 /// The targets of our lines. A test compares them with the sources.
-const OUR_TARGETS: [&str; 18] = [
+const OUR_TARGETS: [&str; 20] = [
     ACCESS_LOG_TARGET,
     THEFT_LOG_TARGET,
     "token_gateway::cli::dev",
@@ -20,13 +20,15 @@ const OUR_TARGETS: [&str; 18] = [
     "token_gateway::gateway::repair",
     "token_gateway::startup",
     "token_gateway::startup::key_watch",
+    "token_gateway::startup::readiness_watch",
     LOG_TARGET,
     "token_gateway_core::checker",
     "token_gateway_redis_link::cluster_keeper",
     "token_gateway_redis_link::error_replies",
-    "token_gateway_redis_link::feed_reader::tries",
+    "token_gateway_redis_link::feed_reader::feed_log",
     "token_gateway_redis_link::keeper",
     "token_gateway_redis_link::link",
+    "token_gateway_redis_link::link_health",
     "token_gateway_redis_link::links",
     "token_gateway_redis_link::sentinel",
 ];
