@@ -142,7 +142,7 @@ impl Gateway {
         operation: Operation,
         part: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, GatewayError> {
-        Ok(deadline.counted(&self.metrics, operation, part).await?)
+        Ok(deadline.counted(&*self.store, &self.metrics, operation, part).await?)
     }
 
     /// Repairs the end of a session on the denylist, where the store has lost it. `None` for a session that is not on
@@ -194,8 +194,7 @@ impl Gateway {
 pub const FEED_LAGS: &str = "the revocation feed lags by";
 
 /// The cause of an outcome that stays unknown at the deadline.
-const LATE: &str =
-    "no answer within REDIS_TIMEOUT_MS; is Redis frozen or busy, is its network slow, or the time too short?";
+const LATE: &str = "gave no answer within REDIS_TIMEOUT_MS; it is frozen or busy, its network is slow, or the time is too short";
 
 /// The deadline of a request's store part.
 #[derive(Debug, Clone, Copy)]
@@ -214,21 +213,26 @@ impl Deadline {
         Self { arrived, began, ends: began + timeout }
     }
 
-    /// Runs a part, or gives it up at the deadline.
-    async fn in_time<T>(self, part: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        let late = || StoreError::Unavailable(LATE.to_owned());
+    /// Runs a part that asks this store, or gives it up at the deadline.
+    async fn in_time<T>(
+        self,
+        store: &dyn Store,
+        part: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let late = || StoreError::Unavailable(format!("{} {LATE}", store.place()));
         timeout_at(self.ends.into(), part).await.unwrap_or_else(|_| Err(late()))
     }
 
     /// The same, as a store call in flight of the metrics.
     async fn counted<T>(
         self,
+        store: &dyn Store,
         metrics: &Metrics,
         operation: Operation,
         part: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let _in_flight = metrics.store_call(operation);
-        let outcome = self.in_time(pin!(part)).await; // pinned here, or each layer would copy it
+        let outcome = self.in_time(store, pin!(part)).await; // pinned here, or each layer would copy it
         outcome.inspect_err(|error| {
             log::debug!(operation:? = operation, error:% = error; "{operation:?}: {error}");
         })

@@ -28,6 +28,9 @@ pub use self::policy::{Policy, ReuseScope, absolute_end};
 /// The calls on the store. Each change of state is atomic, and any call may be repeated when its outcome is unknown.
 #[async_trait]
 pub trait Store: Send + Sync {
+    /// Where the sessions are, for errors. Never a secret.
+    fn place(&self) -> String;
+
     /// Stores a new session, if nothing was ever stored under its id.
     async fn create(&self, new: &NewSession<'_>) -> Result<Created, StoreError>;
 

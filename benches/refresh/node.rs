@@ -170,6 +170,10 @@ impl Other {
 
 #[async_trait]
 impl Store for Other {
+    fn place(&self) -> String {
+        "the bench".to_owned()
+    }
+
     async fn rotate(&self, rotation: &Rotation<'_>) -> Result<Rotated, StoreError> {
         let reply = self.ask(rotation).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let (word, now, absolute, claims) = reply;

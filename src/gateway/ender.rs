@@ -60,7 +60,7 @@ impl Ender {
                 deadline,
                 |ender| async move { ender.end_and_publish(&subject, session, reason).await },
             );
-        deadline.counted(&self.metrics, Operation::End, part).await
+        deadline.counted(&*self.store, &self.metrics, Operation::End, part).await
     }
 
     /// The same by a signed token, as proof of the session. If the store has lost the session, its end is published all
@@ -80,7 +80,7 @@ impl Ender {
             }
             Ok(ends)
         });
-        deadline.counted(&self.metrics, Operation::End, part).await
+        deadline.counted(&*self.store, &self.metrics, Operation::End, part).await
     }
 
     /// Ends all sessions of the subject, or all but one. Sessions created while this runs may survive.
@@ -102,7 +102,7 @@ impl Ender {
             ender.deny_and_publish(&subject, &ends).await?;
             Ok(ends)
         });
-        deadline.counted(&self.metrics, Operation::End, part).await
+        deadline.counted(&*self.store, &self.metrics, Operation::End, part).await
     }
 
     /// Publishes ends that another call on the store has brought about.
@@ -155,7 +155,9 @@ impl Ender {
     where
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        let part = carried(RequestId::current(), deadline.in_time(part(self.clone())));
+        let (store, part) = (self.store.clone(), part(self.clone()));
+        let part = async move { deadline.in_time(&*store, part).await };
+        let part = carried(RequestId::current(), part);
         let task = tokio::spawn(part);
         task.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the call was cut off".into())))
     }

@@ -105,6 +105,10 @@ fn expire(sessions: &mut Sessions, now: Timestamp) -> &Sessions {
 
 #[async_trait]
 impl Store for MemoryStore {
+    fn place(&self) -> String {
+        "the embedded store".to_owned()
+    }
+
     async fn create(&self, new: &NewSession<'_>) -> Result<Created, StoreError> {
         self.with(new.subject, |sessions, now, policy| {
             transitions::create(sessions, new, new.deadline.on(&self.clock), now, policy)

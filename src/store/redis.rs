@@ -73,6 +73,10 @@ impl RedisStore {
 
 #[async_trait]
 impl Store for RedisStore {
+    fn place(&self) -> String {
+        format!("Redis at {}", self.settings.link.servers())
+    }
+
     async fn create(&self, new: &NewSession<'_>) -> Result<Created, StoreError> {
         let [session, sessions] = &self.keys.both(new.subject, new.jti.session());
         let call = |clock: &_| create::call([session, sessions], new, &self.policy, clock);

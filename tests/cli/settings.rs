@@ -148,7 +148,8 @@ fn trusted_proxies_are_addresses_or_networks_and_the_error_says_so() {
             let ended =
                 run(&mut GATEWAY.command(command, &[("STORE", "embedded"), ("TRUSTED_PROXIES", wrong)]));
             assert_eq!((ended.code, ended.stderr.lines().count()), (2, 1), "{wrong}: {ended:?}");
-            for needed in ["TRUSTED_PROXIES: must be addresses or CIDRs, comma-separated, such as 10.0.0.0/8"] {
+            for needed in ["TRUSTED_PROXIES: must be addresses or CIDRs, comma-separated, such as 10.0.0.0/8"]
+            {
                 assert!(ended.stderr.contains(needed), "{wrong}: {ended:?}");
             }
         }

@@ -68,10 +68,8 @@ impl EndSessions {
         if self.all && !self.yes && stdin().is_terminal() && !confirmed(&subject)? {
             bail!("not confirmed: nothing was ended");
         }
-        let ended = on_runtime(end(&redis, policy, subject, extent)).with_context(|| {
-            let servers = redis.link.servers();
-            format!("unknown whether anything ended or was published at {servers}; repeat the command")
-        })?;
+        let ended = on_runtime(end(&redis, policy, subject, extent))
+            .context("unknown whether anything ended or was published; repeat the command")?;
         if self.json {
             return report_json(&EndReport { ended: ids(&ended.now), published: ids(&ended.before) });
         }

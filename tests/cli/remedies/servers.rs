@@ -433,7 +433,8 @@ const LATE: &str = "no answer within ";
 fn names_the_remedy(case: &Case, place: &str, text: &str) {
     let has = |line: &str, parts: &[&str]| parts.iter().all(|part| line.contains(part));
     let parts = [case.address.as_str(), case.cause, case.remedy];
-    let found = text.lines().any(|line| has(line, &parts) || has(line, &[LATE, "frozen"]));
+    let found =
+        text.lines().any(|line| has(line, &parts) || has(line, &[case.address.as_str(), LATE, "frozen"]));
     assert!(found, "{}, {place}: {parts:?} in\n{text}", case.what);
     assert!(!text.contains(PASSWORD) && !text.contains("of-the-tests"), "{}, {place}: {text}", case.what);
 }
