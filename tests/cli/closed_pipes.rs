@@ -10,6 +10,7 @@ use token_gateway_testkit::keys::Keys;
 use token_gateway_testkit::redis::Redis;
 use token_gateway_testkit::wait_for;
 
+use super::help::COMMANDS;
 use super::{Ended, bare, fill, operator, run};
 use crate::GATEWAY;
 
@@ -36,28 +37,9 @@ fn stops_quietly(command: Command) {
     assert_eq!(unread(command), (0, String::new()), "{line}");
 }
 
-/// Every command, by the words that lead to it.
-const COMMANDS: [&[&str]; 15] = [
-    &[],
-    &["serve"],
-    &["dev"],
-    &["init"],
-    &["check"],
-    &["healthcheck"],
-    &["service-key", "new"],
-    &["keys", "new"],
-    &["keys", "list"],
-    &["keys", "rotate"],
-    &["keys", "retire"],
-    &["sessions", "list"],
-    &["sessions", "show"],
-    &["sessions", "end"],
-    &["stats"],
-];
-
 #[test]
 fn the_help_and_the_version_of_every_command_stop_quietly() {
-    for command in COMMANDS {
+    for command in COMMANDS.into_iter().chain([&[][..]]) {
         for flag in ["-h", "--help", "-V", "--version"] {
             stops_quietly(bare(&[command, &[flag]].concat()));
         }

@@ -7,7 +7,7 @@ use token_gateway::config::groups::{GROUPS, group_of};
 use super::{bare, run};
 
 /// Every command with flags, by the words that lead to it.
-const COMMANDS: [&[&str]; 14] = [
+pub const COMMANDS: [&[&str]; 14] = [
     &["serve"],
     &["dev"],
     &["init"],
