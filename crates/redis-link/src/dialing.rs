@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::managed::Manager as _;
+use futures_util::future::BoxFuture;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, RedisError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,8 +24,17 @@ impl Dialer {
         Server { address: address.clone(), role: self.role, over_tls: self.tls.is_some(), announcer: None }
     }
 
-    /// Opens a connection. Responses have no timeout of their own: the caller's deadline covers the whole request.
-    pub async fn dial(
+    /// Opens a connection. Responses have no timeout of their own: the caller's deadline covers the whole request. Boxed,
+    /// because the layers of a pool around it would make a type too deep for the compiler.
+    pub fn dial<'a>(
+        &'a self,
+        server: &'a Arc<Server>,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<MultiplexedConnection, LinkError>> {
+        Box::pin(self.opened(server, within))
+    }
+
+    async fn opened(
         &self,
         server: &Arc<Server>,
         within: Duration,
