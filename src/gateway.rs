@@ -177,7 +177,8 @@ impl Gateway {
         let stale = self.denylist.lag();
         if stale > timing::LAG_WARNING {
             dangers.push(format!(
-                "{FEED_LAGS} {} s: sessions that a failover brings back are not repaired",
+                "{FEED_LAGS} {} s: sessions that a failover brings back are not repaired; `token-gateway check` says what \
+                 hinders its reader",
                 stale.as_secs()
             ));
         }
@@ -192,9 +193,6 @@ impl Gateway {
 
 /// The beginning of the danger of a stale denylist.
 pub const FEED_LAGS: &str = "the revocation feed lags by";
-
-/// The cause of an outcome that stays unknown at the deadline.
-const LATE: &str = "gave no answer within REDIS_TIMEOUT_MS; it is frozen or busy, its network is slow, or the time is too short";
 
 /// The deadline of a request's store part.
 #[derive(Debug, Clone, Copy)]
@@ -219,7 +217,7 @@ impl Deadline {
         store: &dyn Store,
         part: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let late = || StoreError::Unavailable(format!("{} {LATE}", store.place()));
+        let late = || store.late(self.ends - self.began);
         timeout_at(self.ends.into(), part).await.unwrap_or_else(|_| Err(late()))
     }
 

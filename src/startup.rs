@@ -40,7 +40,7 @@ const HTTP_KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Time limit at start-up for Redis's answer about its layout. Without an answer the node starts all the same.
 const LAYOUT_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The links of a new node know by then why they do not come up.
+/// The links of a new node know by then why they do not come up, unless no answer at all is the cause.
 const FIRST_CAUSE_WITHIN: Duration = Duration::from_millis(500);
 
 /// A node with its addresses bound, about to serve.

@@ -15,7 +15,7 @@ pub mod memory;
 mod policy;
 pub mod redis;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use token_gateway_core::clock::{Moment, Timestamp};
@@ -28,8 +28,8 @@ pub use self::policy::{Policy, ReuseScope, absolute_end};
 /// The calls on the store. Each change of state is atomic, and any call may be repeated when its outcome is unknown.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Where the sessions are, for errors. Never a secret.
-    fn place(&self) -> String;
+    /// The error of a call that has no answer within its time.
+    fn late(&self, within: Duration) -> StoreError;
 
     /// Stores a new session, if nothing was ever stored under its id.
     async fn create(&self, new: &NewSession<'_>) -> Result<Created, StoreError>;

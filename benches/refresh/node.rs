@@ -3,7 +3,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::web::{Bytes, Data, post};
 use actix_web::{App, HttpResponse, HttpServer};
@@ -170,8 +170,8 @@ impl Other {
 
 #[async_trait]
 impl Store for Other {
-    fn place(&self) -> String {
-        "the bench".to_owned()
+    fn late(&self, within: Duration) -> StoreError {
+        StoreError::Unavailable(format!("no answer within {within:?}"))
     }
 
     async fn rotate(&self, rotation: &Rotation<'_>) -> Result<Rotated, StoreError> {

@@ -19,6 +19,12 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// A failure this old without a success since is no blip.
 const BLIP: Duration = Duration::from_millis(500);
 
+/// A node that was unready is ready again after so many good looks in a row: a server that flaps is one outage.
+const READY_LOOKS: u32 = 2;
+
+/// The reader of the feed may pause for so many looks after an outage. Meanwhile a lag of the feed is the tail of it.
+const SETTLING_LOOKS: u32 = 35;
+
 /// A node that serves in part for so many looks has a log line. Servers seldom go, or come back, all at once.
 const PARTIAL_LOOKS: u32 = 5;
 
@@ -27,6 +33,10 @@ const PARTIAL_LOOKS: u32 = 5;
 pub struct ReadinessLog {
     whole: Outage,
     part: Outage,
+    /// The good looks in a row.
+    ready_looks: u32,
+    /// The looks until a lag of the feed counts again.
+    settling: u32,
     /// The looks in a row that found a part of the node's calls failing.
     partial_looks: u32,
 }
@@ -68,24 +78,30 @@ impl ReadinessLog {
     }
 
     fn is_open(&self) -> bool {
-        self.whole.is_present() || self.part.is_present() || self.partial_looks > 0
+        self.whole.is_present() || self.part.is_present() || self.partial_looks > 0 || self.settling > 0
     }
 
     /// Notes an answer to `/readyz`'s question.
     fn note(&mut self, ready: Result<&[String], &GatewayError>, redis: &RedisSettings, now: Instant) {
-        match (self.whole.note(ready.is_err(), now), &ready) {
+        self.ready_looks = if ready.is_ok() { self.ready_looks + 1 } else { 0 };
+        self.settling = self.settling.saturating_sub(1);
+        let flaps = self.whole.is_present() && self.ready_looks < READY_LOOKS;
+        match (self.whole.note(ready.is_err() || flaps, now), &ready) {
             (Some(Change::Began), Err(error)) => log::warn!(error:%; "not ready: {error}"),
             (Some(Change::Lasts(lasted)), Err(error)) => {
                 log::warn!(seconds = lasted.seconds(), error:%; "still not ready, for {lasted}: {error}")
             }
             (Some(Change::Over(lasted)), _) => {
+                self.settling = SETTLING_LOOKS;
                 log::info!(seconds = lasted.seconds(); "ready again after {lasted}")
             }
             _ => {}
         }
         match ready {
-            Ok(dangers) => self.note_part(failing_part(dangers, redis), now),
-            Err(_) => (self.part, self.partial_looks) = (Outage::default(), 0),
+            Ok(dangers) if !flaps => {
+                self.note_part(failing_part(dangers, self.settling > 0, redis), now);
+            }
+            _ => (self.part, self.partial_looks) = (Outage::default(), 0),
         }
     }
 
@@ -107,9 +123,10 @@ impl ReadinessLog {
     }
 }
 
-/// The calls that fail though the node is ready, in words.
-fn failing_part(dangers: &[String], redis: &RedisSettings) -> Option<String> {
-    let is_named = |danger: &&String| inspect::is_of_outage(danger) || danger.starts_with(FEED_LAGS);
+/// The calls that fail though the node is ready, in words. While the node settles, its feed may lag.
+fn failing_part(dangers: &[String], settles: bool, redis: &RedisSettings) -> Option<String> {
+    let lags = |danger: &String| danger.starts_with(FEED_LAGS) && !settles;
+    let is_named = |danger: &&String| inspect::is_of_outage(danger) || lags(danger);
     let mut named = dangers.iter().filter(is_named);
     match (named.next(), named.count()) {
         (Some(first), 0) => Some(first.clone()),
@@ -124,25 +141,66 @@ fn failing_part(dangers: &[String], redis: &RedisSettings) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use log::{LevelFilter, Log, Metadata, Record};
+
     use super::*;
     use crate::store::StoreError;
 
-    /// The node's outage as seen at each of these seconds.
+    /// Keeps the lines of this module. No other test of the crate sets a logger.
+    struct Lines(Mutex<Vec<String>>);
+
+    static LINES: Lines = Lines(Mutex::new(Vec::new()));
+
+    impl Log for Lines {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target() == module_path!().trim_end_matches("::tests")
+        }
+
+        fn log(&self, record: &Record<'_>) {
+            if self.enabled(record.metadata()) {
+                self.0.lock().expect("no panic meanwhile").push(record.args().to_string());
+            }
+        }
+
+        fn flush(&self) {}
+    }
+
+    /// A look at each of these seconds, and the line that it leaves.
     #[test]
-    fn an_outage_is_absorbed_into_one_whatever_its_parts_do() {
+    fn an_outage_is_one_line_at_each_end_and_one_a_minute_whatever_its_parts_do() {
+        log::set_logger(&LINES).expect("the first logger");
+        log::set_max_level(LevelFilter::Info);
         let redis = RedisSettings::new("redis://localhost");
         let (mut log, began) = (ReadinessLog::default(), Instant::now());
         let error = GatewayError::Store(StoreError::Unavailable("gone".to_owned()));
         let partial = ["the users of one primary get 503: gone".to_owned()];
         let mut at = |second: u64, ready: Result<&[String], &GatewayError>| {
             log.note(ready, &redis, began + Duration::from_secs(second));
-            (log.whole.is_present(), log.part.is_present())
+            LINES.0.lock().expect("no panic meanwhile").drain(..).collect::<Vec<_>>()
         };
-        assert_eq!(at(0, Ok(&partial)), (false, false), "not yet a part that lasts");
-        assert_eq!(at(1, Err(&error)), (true, false));
-        assert_eq!(at(2, Ok(&partial)), (false, false), "ready again");
-        (3..6).for_each(|second| assert!(!at(second, Ok(&partial)).1, "{second}"));
-        assert_eq!(at(6, Ok(&partial)), (false, true), "it lasts");
-        assert_eq!(at(7, Ok(&[])), (false, false));
+        let none = Vec::<String>::new();
+        assert_eq!(at(0, Ok(&partial)), none, "not yet a part that lasts");
+        assert_eq!(at(1, Err(&error)), ["not ready: store unavailable: gone"]);
+        assert_eq!(at(2, Ok(&partial)), none, "a server that flaps");
+        for second in 3..=60 {
+            assert_eq!(at(second, Err(&error)), none, "{second}");
+        }
+        assert_eq!(at(61, Err(&error)), ["still not ready, for 60 s: store unavailable: gone"]);
+        assert_eq!(at(121, Err(&error)), ["still not ready, for 2 min: store unavailable: gone"]);
+        assert_eq!(at(122, Ok(&partial)), none);
+        assert_eq!(at(123, Ok(&partial)), ["ready again after 2 min"]);
+        (124..127).for_each(|second| assert_eq!(at(second, Ok(&partial)), none, "{second}"));
+        assert_eq!(at(127, Ok(&partial)), [format!("partly ready: {}", partial[0])], "it lasts");
+        assert_eq!(at(187, Ok(&partial)), [format!("still partly ready, for 60 s: {}", partial[0])]);
+        assert_eq!(at(188, Ok(&[])), ["ready in all parts again after 61 s"]);
+        let lag = [format!("{FEED_LAGS} 70 s")];
+        let settling = 189 + u64::from(SETTLING_LOOKS) - 7; // looks since then
+        for second in 189..settling {
+            assert_eq!(at(second, Ok(&lag)), none, "{second}: the tail of the outage");
+        }
+        let lines: Vec<_> = (settling..settling + 9).flat_map(|second| at(second, Ok(&lag))).collect();
+        assert_eq!(lines, [format!("partly ready: {}", lag[0])]);
     }
 }

@@ -105,8 +105,10 @@ fn expire(sessions: &mut Sessions, now: Timestamp) -> &Sessions {
 
 #[async_trait]
 impl Store for MemoryStore {
-    fn place(&self) -> String {
-        "the embedded store".to_owned()
+    fn late(&self, within: Duration) -> StoreError {
+        StoreError::Unavailable(format!(
+            "the embedded store gave no answer within {within:?}; raise REDIS_TIMEOUT_MS"
+        ))
     }
 
     async fn create(&self, new: &NewSession<'_>) -> Result<Created, StoreError> {

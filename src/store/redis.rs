@@ -73,8 +73,8 @@ impl RedisStore {
 
 #[async_trait]
 impl Store for RedisStore {
-    fn place(&self) -> String {
-        format!("Redis at {}", self.settings.link.servers())
+    fn late(&self, within: Duration) -> StoreError {
+        StoreError::Unavailable(format!("{}, or raise REDIS_TIMEOUT_MS", self.links.late(within).cause()))
     }
 
     async fn create(&self, new: &NewSession<'_>) -> Result<Created, StoreError> {

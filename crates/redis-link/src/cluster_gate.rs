@@ -73,7 +73,7 @@ impl ClusterHandshake for ClusterGate {
     fn confirm(&self) -> BoxFuture<'_, Result<(), LinkError>> {
         Box::pin(async {
             let Some((handshake, primary)) = self.key_owner() else { return Ok(()) };
-            let Some(server) = primary.link.endpoint.fixed_server() else { return Ok(()) };
+            let Some(server) = primary.link.endpoint.first_server() else { return Ok(()) };
             match timeout(SLOT_MAP_TIMEOUT, self.answer(handshake, server)).await {
                 Ok(Some(outcome)) => self.record(outcome),
                 Ok(None) | Err(_) => Ok(()),

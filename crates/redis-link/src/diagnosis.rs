@@ -42,6 +42,7 @@ impl Diagnosis {
 
     /// No answer in time. `server` is not known where nobody has named one yet.
     pub(crate) fn late(server: Option<Arc<Server>>, within: Duration) -> Self {
+        let within = Duration::from_millis(within.as_millis() as u64);
         let remedy =
             server.as_deref().map_or(Cow::Borrowed("look at Redis's log"), transport_remedy::of_silence);
         let cause = match &server {

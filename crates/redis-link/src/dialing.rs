@@ -6,17 +6,36 @@ use std::time::Duration;
 use deadpool::managed::Manager as _;
 use futures_util::future::BoxFuture;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, RedisError};
+use redis::{AsyncConnectionConfig, Cmd, RedisError, make_extension_error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::address::{Address, Dialer};
+use crate::reply_remedy::code_and_text;
 use crate::sent::Sent;
 use crate::server::Server;
 use crate::transport_remedy;
 use crate::wire::{error_of, send, unavailable};
 use crate::{Diagnosis, LinkError};
+
+/// What servers say to `AUTH` and `SELECT`.
+const LOGIN_WORDS: [&str; 14] = [
+    "without any password configured",
+    "invalid username-password pair or user is disabled",
+    "invalid password",
+    "but no password is set",
+    "Authentication required",
+    "unknown command",
+    "wrong number of arguments",
+    "has no permissions to run",
+    "max number of clients reached",
+    "protected mode",
+    "is loading the dataset in memory",
+    "DB index is out of range",
+    "invalid DB index",
+    "SELECT is not allowed in cluster mode",
+];
 
 impl Dialer {
     /// The server at an address.
@@ -58,7 +77,8 @@ impl Dialer {
         let mut connection = opened.map_err(|error| unavailable(&error, server))?;
         for (command, name) in self.login() {
             let sent = |_: &str| Sent::new(name, "");
-            send(&mut connection, &command).await.map_err(|error| error_of(&error, server, sent))?;
+            let answer = send(&mut connection, &command).await;
+            answer.map_err(|error| error_of(&in_known_words(error), server, sent))?;
         }
         Ok(connection)
     }
@@ -89,6 +109,13 @@ impl Dialer {
         });
         password.into_iter().chain(database)
     }
+}
+
+/// An error reply with the words of the list, and no others: another program on the port may repeat the password.
+fn in_known_words(error: RedisError) -> RedisError {
+    let Some((code, text)) = code_and_text(&error) else { return error };
+    let words = LOGIN_WORDS.into_iter().find(|words| text.contains(words)).unwrap_or_default();
+    make_extension_error(code, Some(words.to_owned()))
 }
 
 fn plain_port(server: &Arc<Server>) -> LinkError {

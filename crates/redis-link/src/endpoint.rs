@@ -25,11 +25,11 @@ impl Endpoint {
         }
     }
 
-    /// The server, where it is always the same.
-    pub fn fixed_server(&self) -> Option<&Arc<Server>> {
+    /// The first server to be asked: the server itself, or a Sentinel.
+    pub fn first_server(&self) -> Option<&Arc<Server>> {
         match self {
             Self::Fixed(server) => Some(server),
-            Self::Watched(_) => None,
+            Self::Watched(sentinels) => sentinels.first_server(),
         }
     }
 

@@ -9,6 +9,7 @@ use redis::RedisError;
 
 use crate::Diagnosis;
 use crate::reply_remedy::{OTHER_SERVER, answered, code_and_text};
+use crate::reply_text;
 use crate::role::Role;
 use crate::sent::Sent;
 use crate::server::Server;
@@ -24,7 +25,7 @@ pub struct ErrorReply {
     /// The patterns of the keys, where one of them may not be used.
     keys: String,
     cause: Cause,
-    /// The text of the answer.
+    /// The text of the answer, made safe.
     text: String,
     server: Arc<Server>,
 }
@@ -74,6 +75,7 @@ impl ErrorReply {
         let sent = if cause == Cause::Login { Sent::new("AUTH", "") } else { sent(&text) };
         let command = quoted_command(&text).or(sent.command).unwrap_or_else(|| "a command".to_owned());
         let keys = if cause == Cause::Key { sent.keys } else { String::new() };
+        let text = reply_text::safe(&text);
         Some(Self { command, code, keys, cause, text, server: server.clone() })
     }
 
@@ -140,7 +142,9 @@ impl ErrorReply {
             Cause::NoPassword => {
                 return format!("it has no password; take the one out of {}", self.server.login_settings());
             }
-            Cause::Command if self.command.contains(' ') => "its user lacks the right to a command",
+            Cause::Command if self.command.contains(' ') => {
+                "its user lacks the right to a command; `token-gateway check` names it, and docs/redis.md has all of them"
+            }
             Cause::Command => return format!("grant its user +{}", self.command.to_lowercase()),
             Cause::Key => "grant its user the pattern of the key",
             Cause::Unknown => self.remedy_of_unknown_command(),

@@ -9,7 +9,6 @@ use token_gateway_core::clock::Clock;
 use tokio::time::{sleep, timeout};
 
 use crate::link::{Handle, Link};
-use crate::server::Server;
 use crate::wire::CONNECT_TIMEOUT;
 use crate::{Diagnosis, LinkError};
 
@@ -72,12 +71,11 @@ async fn probe(link: &Link, handle: &mut Handle) {
 async fn connect(link: &Link, number: u64) -> (Handle, String) {
     let mut pauses = Pauses::new();
     loop {
-        let mut tried = None;
-        let opened = timeout(CONNECT_TIMEOUT, open(link, number, &mut tried)).await;
+        let opened = timeout(CONNECT_TIMEOUT, open(link, number)).await;
         let error = match opened {
             Ok(Ok(opened)) => return opened,
             Ok(Err(error)) => error,
-            Err(_) => Diagnosis::late(tried, CONNECT_TIMEOUT).into(),
+            Err(_) => Diagnosis::late(link.server(), CONNECT_TIMEOUT).into(),
         };
         log::debug!(error:%; "cannot connect to Redis: {error}");
         let pause = pauses.after(&error);
@@ -86,15 +84,12 @@ async fn connect(link: &Link, number: u64) -> (Handle, String) {
     }
 }
 
-async fn open(
-    link: &Link,
-    number: u64,
-    tried: &mut Option<Arc<Server>>,
-) -> Result<(Handle, String), LinkError> {
+async fn open(link: &Link, number: u64) -> Result<(Handle, String), LinkError> {
     let is_first = number == 1 && link.is_original;
     let clock = if is_first { Clock::default() } else { Clock::of_a_successor() };
+    link.tries(None);
     let (server, clock) = (link.endpoint.server().await?, Arc::new(clock));
-    *tried = Some(server.clone());
+    link.tries(Some(server.clone()));
     let mut connection = link.connector.open(&server, &clock).await?;
     let replid = link.endpoint.confirm(&mut connection, &server).await?;
     Ok((Handle { number, server, clock, connection }, replid))

@@ -1,7 +1,7 @@
 //! The link: one connection to one server, shared by all calls of a worker. Its keeper is in `keeper.rs`.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
@@ -31,6 +31,8 @@ pub(crate) struct Link {
     /// How long a probe may take.
     pub check_timeout: Duration,
     state: watch::Sender<State>,
+    /// The server that the keeper is connecting to, or has tried last.
+    tried: Mutex<Option<Arc<Server>>>,
     /// Number of the open connection, 0 while there is none. Handles with another number are void.
     pub current: AtomicU64,
     /// Wakes the keeper: the connection is lost.
@@ -67,6 +69,7 @@ impl Link {
             health: settings.health.clone(),
             check_timeout: LINK_CHECK_TIMEOUT.max(settings.timeout),
             state: watch::Sender::new(State::Connecting),
+            tried: Mutex::default(),
             current: AtomicU64::new(0),
             wake: Notify::new(),
             created: Instant::now(),
@@ -98,12 +101,18 @@ impl Link {
         matches!(*self.state.borrow(), State::Up(_))
     }
 
-    /// The server at the other end, as far as it is known.
+    /// The server at the other end; while there is none, the server last tried, or the first one that the settings name.
     pub fn server(&self) -> Option<Arc<Server>> {
-        match &*self.state.borrow() {
-            State::Up(handle) => Some(handle.server.clone()),
-            _ => self.endpoint.fixed_server().cloned(),
+        if let State::Up(handle) = &*self.state.borrow() {
+            return Some(handle.server.clone());
         }
+        let tried = self.tried.lock().expect("no panic while it is held").clone();
+        tried.or_else(|| self.endpoint.first_server().cloned())
+    }
+
+    /// Notes the server that the keeper is connecting to.
+    pub fn tries(&self, server: Option<Arc<Server>>) {
+        *self.tried.lock().expect("no panic while it is held") = server;
     }
 
     /// The clock of the server, while there is an open connection.

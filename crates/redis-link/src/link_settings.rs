@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::address::{Address, Dialer, Parsed, Tls, Topology};
+use crate::address::{Dialer, Parsed, Tls};
 use crate::{Diagnosis, ErrorReplies, LinkError, LinkHealth, redis_url};
 
 /// How to reach a deployment.
@@ -74,19 +74,6 @@ impl LinkSettings {
         self.tls.check()?;
         let built = Dialer::new(&parsed, &self.tls).check();
         built.map_err(|error| format!("REDIS_TLS_CERT: cannot be used for TLS: {error}; make another one"))
-    }
-
-    /// The addresses in the URL, without user and password.
-    pub fn servers(&self) -> String {
-        let topology = redis_url::parse(self.url.expose_secret()).ok().map(|parsed| parsed.topology);
-        let addresses = match topology {
-            None => Vec::new(),
-            Some(Topology::Standalone(address)) => vec![address],
-            Some(Topology::Sentinel { sentinels: servers, .. } | Topology::Cluster { seeds: servers }) => {
-                servers
-            }
-        };
-        addresses.iter().map(Address::to_string).collect::<Vec<_>>().join(", ")
     }
 
     /// Reads the URL.

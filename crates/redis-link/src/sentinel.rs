@@ -209,6 +209,11 @@ impl Sentinels {
         naming.lock().await.note(failure, works_again, self.logs_outages);
     }
 
+    /// The first of them in the settings.
+    pub fn first_server(&self) -> Option<&Arc<Server>> {
+        self.all.first().map(|sentinel| &sentinel.server)
+    }
+
     /// The replicas, according to the first Sentinel to answer.
     pub async fn named_replicas(&self) -> Result<Vec<Address>, LinkError> {
         let mut question = redis::pipe();

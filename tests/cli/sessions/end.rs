@@ -145,7 +145,7 @@ fn with_redis_away_the_outcome_is_unknown_within_the_deadline() {
         let took = began.elapsed();
         redis.thaw();
         expect_unknown(&ended);
-        assert!(ended.stderr.contains("no answer within REDIS_TIMEOUT_MS"), "{ended:?}");
+        assert!(ended.stderr.contains("gave no answer within "), "{ended:?}");
         assert!(took < Duration::from_secs(3), "{took:?}");
     }
     redis.stop();

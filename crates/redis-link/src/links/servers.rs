@@ -27,7 +27,7 @@ impl Links {
         let answers = self.deployment.primaries().into_iter().map(async |primary| {
             let answers = timeout(within, primary.ask_all(questions)).await;
             let late = |_| Err(Failure::Final(Diagnosis::late(primary.link.server(), within).into()));
-            let server = primary.link.endpoint.fixed_server().filter(|_| self.is_cluster());
+            let server = primary.link.endpoint.first_server().filter(|_| self.is_cluster());
             let address = server.map(|server| server.address.clone());
             (address, answers.unwrap_or_else(late).map_err(Failure::into_error))
         });
@@ -101,10 +101,13 @@ impl Links {
         }
     }
 
-    /// The error of a question that has no answer in time.
+    /// The error of a question that has no answer in time, with the primary that has been silent for longest.
     pub fn late(&self, within: Duration) -> LinkError {
-        let server = self.deployment.primaries().first().and_then(|primary| primary.link.server());
-        Diagnosis::late(server, within).into()
+        let primaries = self.deployment.primaries();
+        match primaries.iter().min_by_key(|primary| primary.link.last_answer()) {
+            Some(primary) => Diagnosis::late(primary.link.server(), within).into(),
+            None => self.none_known(),
+        }
     }
 
     /// A statement about the one primary, with its address.
