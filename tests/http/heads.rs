@@ -8,7 +8,7 @@ use token_gateway_testkit::service_key::WEB;
 use crate::GATEWAY;
 
 /// Headers that differ from answer to answer.
-const VOLATILE: [&str; 1] = ["date"];
+const VOLATILE: [&str; 2] = ["date", "x-request-id"];
 
 fn headers(answer: &Answer) -> Vec<(String, String)> {
     let all = answer.headers.iter().map(|(name, value)| (name.to_string(), format!("{value:?}")));
