@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 use super::client_address::TrustedProxies;
 use super::error::ErrorResponse;
 use super::form;
-use crate::gateway::theft::Caller;
+use crate::gateway::theft::Sender;
 
 /// The media type of every body but forms.
 pub const JSON_MEDIA_TYPE: &str = "application/json";
@@ -213,11 +213,11 @@ pub fn attempt(http: &HttpRequest) -> Result<Attempt, ErrorResponse> {
 }
 
 /// The sender of this request.
-pub fn caller(http: &HttpRequest) -> Caller<'_> {
+pub fn sender(http: &HttpRequest) -> Sender<'_> {
     let proxies = http.app_data::<Data<TrustedProxies>>();
     let peer = http.peer_addr().map(|address| address.ip());
     let client = |peer: IpAddr| proxies.map_or(peer, |proxies| proxies.client(peer, http.headers()));
-    Caller {
+    Sender {
         address: peer.map(client),
         user_agent: http.headers().get(USER_AGENT).map(HeaderValue::as_bytes),
     }
