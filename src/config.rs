@@ -34,6 +34,7 @@ use token_gateway_core::token::{Alg, Secret};
 
 pub use self::addresses::{issuer, issuer_doubt, socket_address};
 pub use self::arrival::wrong_values;
+use self::invalid_value::entry;
 pub use self::invalid_value::{InvalidValue, check_value};
 pub use self::lifetimes::KnownMaxAge;
 use self::lifetimes::{MAX_LIFETIME_SECONDS, RefreshTtl, max_age};
@@ -110,10 +111,10 @@ pub struct Flags {
     #[arg(long, env = "AUDIENCE", default_value = "api", value_parser = audience)]
     audience: String,
     /// Audiences, comma-separated, whose verifiers want the header `typ: JWT` instead of `at+jwt`
-    #[arg(long, env = "TYP_JWT_AUDIENCES", value_delimiter = ',', value_parser = audience)]
+    #[arg(long, env = "TYP_JWT_AUDIENCES", value_delimiter = ',', value_parser = listed_audience)]
     typ_jwt_audiences: Vec<String>,
     /// Audiences, comma-separated, whose access tokens may list and end the sessions of their user at /v1/me [default: the one in AUDIENCE]
-    #[arg(long, env = "ME_AUDIENCES", value_delimiter = ',', value_parser = audience)]
+    #[arg(long, env = "ME_AUDIENCES", value_delimiter = ',', value_parser = listed_audience)]
     me_audiences: Vec<String>,
     #[command(flatten)]
     keys: KeyFlags,
@@ -362,8 +363,13 @@ fn audience(text: &str) -> Result<String, &'static str> {
     }
 }
 
+fn listed_audience(text: &str) -> Result<String, &'static str> {
+    audience(entry(text))
+}
+
 /// A network, or one address. IPv4 inside of IPv6 counts as IPv4, as addresses do.
 fn trusted_proxy(text: &str) -> Result<IpNet, &'static str> {
+    let text = entry(text);
     let address = || text.parse::<IpAddr>().map(|address| address.to_canonical().into()).ok();
     let network: IpNet = text
         .parse()

@@ -232,7 +232,8 @@ impl Deadline {
         let _in_flight = metrics.store_call(operation);
         let outcome = self.in_time(store, pin!(part)).await; // pinned here, or each layer would copy it
         outcome.inspect_err(|error| {
-            log::debug!(operation:? = operation, error:% = error; "{operation:?}: {error}");
+            let operation = operation.text();
+            log::debug!(operation, error:% = error; "{operation}: {error}");
         })
     }
 }

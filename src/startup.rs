@@ -62,7 +62,7 @@ impl Application {
     /// When an address cannot be bound, or Redis holds a key layout unknown to this release. An absent Redis is no
     /// error: the node starts, is not ready, and answers 503 until Redis is there.
     pub async fn build(settings: Settings, listener: TcpListener) -> Result<Self> {
-        line_end_warnings().iter().for_each(|warning| log::warn!("{warning}"));
+        warn_of_each(&line_end_warnings());
         let hangups = key_watch::hangups().context("cannot listen for SIGHUP")?;
         let lifecycle = Data::new(Lifecycle::default());
         let node = Node::new(&settings)?;
@@ -246,12 +246,16 @@ async fn refuse_unknown_layout(gateway: &Gateway) -> Result<ReadinessLog> {
         Some(Err(GatewayError::Store(error @ StoreError::Corrupt(_)))) => return Err(error.into()),
         Some(Err(error)) => {
             log.starts_unready(&error);
-            gateway.dangers_when_unready().await.iter().for_each(|danger| log::warn!("{danger}"));
+            warn_of_each(&gateway.dangers_when_unready().await);
         }
-        Some(Ok(warnings)) => warnings.iter().for_each(|warning| log::warn!("{warning}")),
+        Some(Ok(warnings)) => warn_of_each(&warnings),
         None => {}
     }
     Ok(log)
+}
+
+fn warn_of_each(warnings: &[String]) {
+    warnings.iter().for_each(|warning| log::warn!(warning; "{warning}"));
 }
 
 /// The answer about readiness, asked for until it is good, but not for long: at first the links know no cause yet.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use ipnet::IpNet;
 
 use super::output::{print, print_json};
 use super::process::on_runtime;
@@ -75,7 +76,13 @@ fn doubts(settings: &Settings) -> Vec<Finding> {
             format!("{name} has the role events alone, and nothing serves it yet; give it a further role"),
         )
     });
-    issuer.into_iter().chain(admin).chain(idle).collect()
+    let is_everyone = |network: &&IpNet| network.prefix_len() == 0;
+    let proxies = settings.trusted_proxies.iter().filter(is_everyone).map(|network| {
+        let why = "takes every client for a proxy: anybody can choose the address in the alarm of a theft; name the addresses \
+                   of your proxies alone";
+        warning("TRUSTED_PROXIES", format!("{network} {why}"))
+    });
+    issuer.into_iter().chain(admin).chain(proxies).chain(idle).collect()
 }
 
 fn text(findings: &[Finding]) -> String {

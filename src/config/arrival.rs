@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::builder::Resettable;
 use clap::{Arg, Command};
 
-use super::invalid_value::{InvalidValue, check_value};
+use super::invalid_value::{InvalidValue, check_list, check_value};
 use super::wrong_value::what_is_right;
 
 /// Its own check names the part with quotes or a comment, and what would be right.
@@ -83,7 +83,7 @@ fn check_characters(setting: &Arg, value: &OsStr) -> Result<(), InvalidValue> {
         return if is_path { Ok(()) } else { Err(InvalidValue::NotUtf8) };
     };
     let checked = match setting.get_value_delimiter() {
-        Some(delimiter) => value.split(delimiter).try_for_each(check_value),
+        Some(delimiter) => check_list(value, delimiter),
         None => check_value(value),
     };
     match checked {

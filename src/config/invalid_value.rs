@@ -20,6 +20,8 @@ pub enum InvalidValue {
     Invisible(u32),
     #[error("begins or ends with quotes, which would be a part of it; leave them out")]
     Quotes,
+    #[error("holds an empty entry; leave out the comma")]
+    EmptyEntry,
 }
 
 /// Checks a value of a setting that is no secret.
@@ -28,6 +30,20 @@ pub fn check_value(value: &str) -> Result<(), InvalidValue> {
     let is_quote = |c: Option<char>| QUOTES.iter().any(|(open, close)| c == Some(*open) || c == Some(*close));
     let (first, last) = ends(value);
     if is_quote(first) || is_quote(last) { Err(InvalidValue::Quotes) } else { Ok(()) }
+}
+
+/// Checks a list and each of its entries.
+pub fn check_list(list: &str, delimiter: char) -> Result<(), InvalidValue> {
+    check_value(list)?;
+    list.split(delimiter).map(entry).try_for_each(|entry| match entry {
+        "" => Err(InvalidValue::EmptyEntry),
+        entry => check_value(entry),
+    })
+}
+
+/// An entry of a list, without the blanks that people write around a comma.
+pub fn entry(text: &str) -> &str {
+    text.trim_matches(' ')
 }
 
 /// Checks a secret. A random one may begin or end with a quote, so only a pair around it is refused.
@@ -97,6 +113,26 @@ mod tests {
         ] {
             assert_eq!(check_value(value), Err(expected), "{value:?}");
             assert!(check_secret(value).is_err(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_may_have_blanks_around_its_commas_and_no_empty_entry() {
+        for list in ["a", "a,b", "a, b", "a ,  b"] {
+            assert_eq!(check_list(list, ','), Ok(()), "{list}");
+        }
+        for (list, expected) in [
+            ("a,,b", InvalidValue::EmptyEntry),
+            ("a, ,b", InvalidValue::EmptyEntry),
+            ("a,", InvalidValue::EmptyEntry),
+            (",a", InvalidValue::EmptyEntry),
+            ("a, ", InvalidValue::Space(32)),
+            (" a,b", InvalidValue::Space(32)),
+            ("a,\u{a0}b", InvalidValue::Space(0xa0)),
+            ("a, \"b\",c", InvalidValue::Quotes),
+            ("a, b # note", InvalidValue::Comment),
+        ] {
+            assert_eq!(check_list(list, ','), Err(expected), "{list:?}");
         }
     }
 

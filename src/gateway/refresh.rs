@@ -5,7 +5,7 @@ use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{Attempt, Reason};
 use token_gateway_core::token::RefreshToken;
 
-use super::theft::{self, Caller};
+use super::theft::{self, Sender};
 use super::{Deadline, Gateway, GatewayError, GrantRefusal, Issued, Verdict, is_another};
 use crate::store::{Rotated, Rotation, StoreError, Successor};
 use crate::telemetry::metrics::{Operation, RefreshOutcome};
@@ -22,7 +22,7 @@ pub struct Refresh<'a> {
     pub client: &'a str,
     pub attempt: Attempt,
     /// For the alarm of a theft.
-    pub caller: Caller<'a>,
+    pub sender: Sender<'a>,
 }
 
 impl Gateway {
@@ -150,12 +150,12 @@ impl Gateway {
         match &rotated {
             Rotated::Reused(ended) => {
                 self.metrics.refreshed(RefreshOutcome::Reused);
-                theft::reused(token, &request.caller, ended.now.len());
+                theft::reused(token, &request.sender, ended.now.len());
                 self.ender().publish_ends(deadline, token.subject.clone(), ended.clone()).await?;
             }
             Rotated::Ended { reason, published: false } => {
                 if *reason == Reason::Reuse {
-                    theft::met_again(token, &request.caller);
+                    theft::met_again(token, &request.sender);
                 }
                 let met = EndedSession { session, reason: *reason };
                 self.ender().publish_tombstone(deadline, token.subject.clone(), met).await?;

@@ -13,18 +13,18 @@ const MAX_USER_AGENT: usize = 256;
 
 /// The sender of a refresh.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Caller<'a> {
+pub struct Sender<'a> {
     pub address: Option<IpAddr>,
     /// The header, as it came.
     pub user_agent: Option<&'a [u8]>,
 }
 
 /// The token was used before, and so `ended` sessions have ended.
-pub(super) fn reused(token: &RefreshToken, caller: &Caller<'_>, ended: usize) {
+pub(super) fn reused(token: &RefreshToken, sender: &Sender<'_>, ended: usize) {
     let (sid, subject) = (token.jti.session(), token.subject.encoded().to_string());
-    let (address, user_agent) = (caller.address(), caller.user_agent());
+    let (address, user_agent) = (sender.address(), sender.user_agent());
     let (client, sessions) = (token.client_id.as_str(), ended);
-    let sender = sender(address.as_deref(), user_agent.as_deref());
+    let sender = shown(address.as_deref(), user_agent.as_deref());
     log::warn!(
         target: THEFT_LOG_TARGET,
         sid = sid.as_str(), subject, address, user_agent, client, sessions;
@@ -33,11 +33,11 @@ pub(super) fn reused(token: &RefreshToken, caller: &Caller<'_>, ended: usize) {
 }
 
 /// The session was ended by an earlier reuse whose answer was lost, so its alarm may be lost, too.
-pub(super) fn met_again(token: &RefreshToken, caller: &Caller<'_>) {
+pub(super) fn met_again(token: &RefreshToken, sender: &Sender<'_>) {
     let (sid, subject) = (token.jti.session(), token.subject.encoded().to_string());
-    let (address, user_agent) = (caller.address(), caller.user_agent());
+    let (address, user_agent) = (sender.address(), sender.user_agent());
     let client = token.client_id.as_str();
-    let sender = sender(address.as_deref(), user_agent.as_deref());
+    let sender = shown(address.as_deref(), user_agent.as_deref());
     log::warn!(
         target: THEFT_LOG_TARGET,
         sid = sid.as_str(), subject, address, user_agent, client;
@@ -45,7 +45,7 @@ pub(super) fn met_again(token: &RefreshToken, caller: &Caller<'_>) {
     );
 }
 
-impl Caller<'_> {
+impl Sender<'_> {
     fn address(&self) -> Option<String> {
         self.address.map(|address| address.to_string())
     }
@@ -64,7 +64,7 @@ impl Caller<'_> {
     }
 }
 
-fn sender(address: Option<&str>, user_agent: Option<&str>) -> String {
+fn shown(address: Option<&str>, user_agent: Option<&str>) -> String {
     let address = address.unwrap_or("an unknown address");
     match user_agent {
         Some(agent) => format!("from {address} (\"{agent}\")"),
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn a_user_agent_is_shown_in_printable_ascii_up_to_its_bound() {
         let shown =
-            |text: &[u8]| Caller { address: None, user_agent: Some(text) }.user_agent().expect("a text");
+            |text: &[u8]| Sender { address: None, user_agent: Some(text) }.user_agent().expect("a text");
         assert_eq!(shown(b"Example/1.0 (X11; Linux)"), "Example/1.0 (X11; Linux)");
         assert_eq!(shown("\"\r\n\u{1b}[1m\u{e9}\\".as_bytes()), r#"\"\r\n\x1b[1m\xc3\xa9\\"#);
         assert_eq!(shown(&[b'x'; 10_000]).len(), MAX_USER_AGENT);

@@ -17,8 +17,8 @@
 //! | wrong method, slow, large or mistyped body | 405, 408, 413, 415 | `invalid_request` |
 //! | store unreachable, too slow, read-only, out of memory; outcome unknown; overtaken; too many in flight | 503 | `temporarily_unavailable` |
 //!
-//! Some requests are refused before routing, with an empty body: broken HTTP, a head over 128 KiB or 100 headers,
-//! conflicting lengths, no or two `Host`.
+//! Some requests are refused before routing, with an empty body. The answer to more than 96 headers, or to a head over 128
+//! KiB, is 431. Broken HTTP, conflicting lengths, and no or two `Host` get 400.
 
 use std::borrow::Cow;
 

@@ -124,12 +124,12 @@ pub fn claims(claims: &RawValue) -> Result<SessionClaims, ErrorResponse> {
     })
 }
 
-/// Visible ASCII and the space: RFC 6749 appendix A.1 allows these in a client id, and an audience needs no others.
+/// Printable ASCII, the space included: RFC 6749 appendix A.1 allows these in a client id, and an audience needs no others.
 fn check_identifier(field: &'static str, name: &str) -> Result<(), ErrorResponse> {
     if name.len() <= MAX_IDENTIFIER_LEN && name.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         Ok(())
     } else {
-        Err(ErrorResponse::field(field, "must be 1 to 255 visible ASCII characters"))
+        Err(ErrorResponse::field(field, "must be 1 to 255 printable ASCII characters"))
     }
 }
 

@@ -22,7 +22,8 @@ use utoipa::ToSchema;
 use super::client_address::TrustedProxies;
 use super::error::ErrorResponse;
 use super::form;
-use crate::gateway::theft::Caller;
+use crate::gateway::theft::Sender;
+use crate::token::session_claims::HALF_PAIR;
 
 /// The media type of every body but forms.
 pub const JSON_MEDIA_TYPE: &str = "application/json";
@@ -32,6 +33,9 @@ pub const MAX_BODY: usize = 16 * 1024;
 
 /// A body must have arrived within this.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The words of `serde_json` for half a surrogate pair.
+const HALF_PAIRS: [&str; 2] = ["lone leading surrogate in hex escape", "unexpected end of hex escape"];
 
 /// A JSON body.
 pub async fn json<T: DeserializeOwned>(http: &HttpRequest, payload: Payload) -> Result<T, ErrorResponse> {
@@ -57,7 +61,11 @@ pub fn json_parameter<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, 
     let mut reader = serde_json::Deserializer::from_slice(text.as_bytes());
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let field = path_in(&error).map_or_else(|| name.to_owned(), |path| format!("{name}.{path}"));
-        ErrorResponse::field(shortened(field), problem_of(&error))
+        let mut problem = problem_of(&error);
+        if error.inner().is_eof() {
+            problem += "; is it percent-encoded?"; // a form ends a parameter at a bare `&`
+        }
+        ErrorResponse::field(shortened(field), problem)
     })?;
     let more = |_| ErrorResponse::field(name.to_owned(), "must be one JSON object and nothing else");
     reader.end().map_err(more)?;
@@ -70,7 +78,11 @@ fn path_in(error: &serde_path_to_error::Error<serde_json::Error>) -> Option<Stri
 }
 
 fn problem_of(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
-    format!("is wrong: {}", without_value(&error.inner().to_string()))
+    let problem = error.inner().to_string();
+    if HALF_PAIRS.iter().any(|half| problem.starts_with(half)) {
+        return HALF_PAIR.to_owned();
+    }
+    format!("is wrong: {}", without_value(&problem))
 }
 
 /// A name or path cut short, with room left for the problem.
@@ -213,11 +225,11 @@ pub fn attempt(http: &HttpRequest) -> Result<Attempt, ErrorResponse> {
 }
 
 /// The sender of this request.
-pub fn caller(http: &HttpRequest) -> Caller<'_> {
+pub fn sender(http: &HttpRequest) -> Sender<'_> {
     let proxies = http.app_data::<Data<TrustedProxies>>();
     let peer = http.peer_addr().map(|address| address.ip());
     let client = |peer: IpAddr| proxies.map_or(peer, |proxies| proxies.client(peer, http.headers()));
-    Caller {
+    Sender {
         address: peer.map(client),
         user_agent: http.headers().get(USER_AGENT).map(HeaderValue::as_bytes),
     }

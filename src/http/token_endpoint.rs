@@ -116,7 +116,7 @@ pub async fn refresh(
         scope,
         client: &device(&form, &caller)?,
         attempt: request::attempt(&http)?,
-        caller: request::caller(&http),
+        sender: request::sender(&http),
     };
     let issued = gateway.refresh(gateway.begin(arrived), &refresh).await?.map_err(ErrorResponse::Grant)?;
     Ok(answer::tokens(StatusCode::OK, &issued))

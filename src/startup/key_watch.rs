@@ -58,8 +58,8 @@ fn reload(source: &KeySource, tokens: &Tokens, metrics: &Metrics, now: Timestamp
     }
 }
 
-fn log_keys(what: &str, keyring: &Keyring, now: Timestamp) {
+fn log_keys(event: &str, keyring: &Keyring, now: Timestamp) {
     let (kid, published) = (keyring.active_kid(now.seconds()), keyring.published());
     let signer = kid.as_ref().map_or("SIGNING_SECRET".to_owned(), |kid| format!("key '{kid}'"));
-    log::info!(kid, published; "{what}: signing with {signer}, {published} published");
+    log::info!(event, kid, published; "{event}: signing with {signer}, {published} published");
 }

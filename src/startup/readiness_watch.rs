@@ -64,10 +64,12 @@ pub async fn watch(gateway: Arc<Gateway>, redis: RedisSettings, mut log: Readine
 
 /// Logs the calls that Redis refuses. While the node is unready, its own line tells of most of them.
 fn log_refused(redis: &RedisSettings, unready: Option<&str>) {
-    let lines = redis.link.error_replies.due_lines(Instant::now(), |reply| {
+    let due = redis.link.error_replies.due_lines(Instant::now(), |reply| {
         unready.is_some_and(|unready| !reply.is_of_rights() || unready.contains(&reply.to_string()))
     });
-    lines.iter().for_each(|line| log::warn!("{line}"));
+    for due in due {
+        log::warn!(error:% = due.reply, count = due.count; "{due}");
+    }
 }
 
 impl ReadinessLog {

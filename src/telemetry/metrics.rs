@@ -30,6 +30,11 @@ macro_rules! labels {
 
         impl $name {
             const TEXTS: &[&str] = &[$($text),+];
+
+            /// The value of the label.
+            pub fn text(self) -> &'static str {
+                Self::TEXTS[self as usize]
+            }
         }
     };
 }

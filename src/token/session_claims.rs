@@ -19,6 +19,9 @@ pub const MAX_CLAIMS_LEN: usize = 2048;
 /// Deepest nesting of a session's claims; the claims object itself is level 1.
 pub const MAX_CLAIMS_DEPTH: usize = 8;
 
+/// The problem of a text with an unpaired surrogate.
+pub const HALF_PAIR: &str = "holds half a surrogate pair, which is no text";
+
 /// The claims of a login service for one session, as stored and as signed: a JSON object in printable ASCII, so
 /// `redis-cli HGETALL` prints exactly the stored text. Whole numbers stand as they came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,8 +88,7 @@ type Members<'a> = BTreeMap<String, &'a RawValue>;
 
 /// Reads a value one level deep.
 fn read<'a, T: Deserialize<'a>>(value: &'a RawValue) -> Result<T, InvalidClaims> {
-    let problem = "holds half a surrogate pair, which is no text";
-    serde_json::from_str(value.get()).map_err(|_| InvalidClaims::value(problem))
+    serde_json::from_str(value.get()).map_err(|_| InvalidClaims::value(HALF_PAIR))
 }
 
 /// `level` is that of the value, where it is an object or a list.

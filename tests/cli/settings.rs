@@ -148,14 +148,61 @@ fn trusted_proxies_are_addresses_or_networks_and_the_error_says_so() {
             let ended =
                 run(&mut GATEWAY.command(command, &[("STORE", "embedded"), ("TRUSTED_PROXIES", wrong)]));
             assert_eq!((ended.code, ended.stderr.lines().count()), (2, 1), "{wrong}: {ended:?}");
-            for needed in ["TRUSTED_PROXIES: must be addresses or CIDRs, comma-separated, such as 10.0.0.0/8"]
-            {
-                assert!(ended.stderr.contains(needed), "{wrong}: {ended:?}");
-            }
+            let needed = "TRUSTED_PROXIES: must be addresses or CIDRs, comma-separated, such as 10.0.0.0/8";
+            assert!(ended.stderr.contains(needed), "{wrong}: {ended:?}");
         }
     }
     for right in ["10.0.0.1", "10.1.2.3/8,192.168.0.0/16", "2001:db8::/32,::1", "::ffff:10.0.0.0/104"] {
         let ended = run(&mut GATEWAY.command("check", &[("STORE", "embedded"), ("TRUSTED_PROXIES", right)]));
         assert_eq!(ended.code, 0, "{right}: {ended:?}");
+    }
+}
+
+/// The lists among the settings, and two entries of each.
+const LISTS: [(&str, [&str; 2]); 3] = [
+    ("TRUSTED_PROXIES", ["10.0.0.0/8", "192.168.0.1"]),
+    ("ME_AUDIENCES", ["api", "other"]),
+    ("TYP_JWT_AUDIENCES", ["api", "other"]),
+];
+
+#[test]
+fn a_list_may_have_blanks_behind_its_commas() {
+    for (setting, [first, second]) in LISTS {
+        let flag = format!("--{}", setting.to_lowercase().replace('_', "-"));
+        for list in [format!("{first}, {second}"), format!("{first} , {second}")] {
+            let ended = run(&mut GATEWAY.command("check", &[("STORE", "embedded"), (setting, &list)]));
+            assert_eq!(ended.code, 0, "{setting}={list}: {ended:?}");
+            let ended = run(GATEWAY.command("check", &[("STORE", "embedded")]).args([&flag, &list]));
+            assert_eq!(ended.code, 0, "{flag} {list}: {ended:?}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_entry_of_a_list_is_named_as_such() {
+    for (setting, [first, second]) in LISTS {
+        for list in [format!("{first},"), format!(",{first}"), format!("{first}, ,{second}")] {
+            let ended = run(&mut GATEWAY.command("check", &[("STORE", "embedded"), (setting, &list)]));
+            assert_eq!((ended.code, ended.stderr.lines().count()), (2, 1), "{setting}={list}: {ended:?}");
+            let needed = format!("{setting}: holds an empty entry; leave out the comma");
+            assert!(ended.stderr.contains(&needed), "{setting}={list}: {ended:?}");
+        }
+    }
+}
+
+#[test]
+fn check_warns_of_proxies_that_are_everyone() {
+    for (networks, is_everyone) in [
+        ("0.0.0.0/0", true),
+        ("10.0.0.1, ::/0", true),
+        ("::ffff:0:0/96", true),
+        ("10.0.0.0/8,fe80::/10", false),
+    ] {
+        let settings = [("STORE", "embedded"), ("TRUSTED_PROXIES", networks)];
+        let ended = run(&mut GATEWAY.command("check", &settings));
+        assert_eq!(ended.code, 0, "{networks}: {ended:?}");
+        let warning = ended.stdout.lines().find(|line| line.contains("TRUSTED_PROXIES"));
+        assert_eq!(warning.is_some(), is_everyone, "{networks}: {ended:?}");
+        assert!(warning.is_none_or(|line| line.starts_with("warning") && line.contains("/0 ")), "{ended:?}");
     }
 }

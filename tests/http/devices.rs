@@ -161,6 +161,37 @@ async fn a_broken_character_elsewhere_stays_refused() {
     assert!(api.user(Method::GET, "alice", "").await.sessions().is_empty());
 }
 
+#[tokio::test]
+async fn half_a_surrogate_pair_is_named_as_such() {
+    let gateway = GATEWAY.embedded();
+    let api = gateway.api();
+    for (body, field) in [
+        (&br#"{"sub":"alice\ud83d"}"#[..], "sub"),
+        (br#"{"sub":"\ude00alice"}"#, "sub"),
+        (br#"{"sub":"alice","aud":"\ud83d\u0041"}"#, "aud"),
+        (br#"{"sub":"alice","client_id":"\ud83d"}"#, "client_id"),
+        (br#"{"sub":"alice","scope":"\ud83dx"}"#, "scope"),
+    ] {
+        let answer = login(&api, body.to_vec()).await;
+        answer.expect_error(400, "invalid_request");
+        let needed = format!("'{field}' holds half a surrogate pair, which is no text");
+        assert!(answer.text.contains(&needed), "{}: {answer:?}", String::from_utf8_lossy(body));
+    }
+}
+
+#[tokio::test]
+async fn a_name_outside_of_printable_ascii_is_told_the_right_characters() {
+    let gateway = GATEWAY.embedded();
+    let api = gateway.api();
+    for field in ["client_id", "aud"] {
+        let answer = api.issue(&json!({"sub": "alice", field: "zo\u{eb}"})).await;
+        answer.expect_error(400, "invalid_request");
+        let needed = format!("'{field}' must be 1 to 255 printable ASCII characters");
+        assert!(answer.text.contains(&needed), "{answer:?}");
+        api.issue(&json!({"sub": "alice", field: "my api"})).await.tokens();
+    }
+}
+
 /// Redis turns a hash with one value above `hash-max-listpack-value` into a table.
 #[tokio::test]
 async fn no_description_makes_a_table_of_its_record() {

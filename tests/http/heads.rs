@@ -96,3 +96,30 @@ async fn head_of_the_stream_of_revocations_ends_at_once() {
     let bare = api.send(api.request(Method::HEAD, "/v1/revocations")).await;
     assert_eq!(bare.status, 401);
 }
+
+/// The limit is that of actix, and errors.md has it.
+#[test]
+fn a_head_may_have_96_headers() {
+    let gateway = GATEWAY.embedded();
+    let status = |head: &str| {
+        let answer =
+            gateway.say(format!("GET /livez HTTP/1.1\r\n{head}Connection: close\r\n\r\n").as_bytes());
+        answer.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    let with = |count: usize| {
+        let more: String = (2..count).map(|n| format!("X-Many-{n}: y\r\n")).collect();
+        status(&format!("Host: x\r\n{more}"))
+    };
+    assert_eq!((with(96).as_str(), with(97).as_str()), ("200", "431"));
+    let long = |length: usize| status(&format!("Host: x\r\nX-Long: {}\r\n", "y".repeat(length)));
+    assert_eq!((long(127 * 1024).as_str(), long(129 * 1024).as_str()), ("200", "431"));
+    for broken in ["", "Host: x\r\nHost: x\r\n", "Host: x\r\nno header\r\n"] {
+        assert_eq!(status(broken), "400", "{broken}");
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for page in ["README.md", "docs/errors.md", "docs/log-lines.md", "docs/verify.md"] {
+        let page = std::fs::read_to_string(root.join(page)).expect("readable");
+        assert!(page.contains("more than 96 headers") || page.contains("More than 96 headers"));
+        assert!(!page.contains("100 headers"));
+    }
+}

@@ -302,3 +302,23 @@ async fn a_refresh_with_a_client_is_one_round_trip() {
         "without: as before"
     );
 }
+
+/// A bare `&` ends the parameter.
+#[tokio::test]
+async fn a_client_that_is_cut_off_gets_a_question_about_percent_encoding() {
+    let gateway = GATEWAY.embedded();
+    let api = gateway.api();
+    let tokens = login(&api).await;
+    for (client, field, is_cut) in [
+        (r#"{"label":"a&b"}"#, "client.label", true),
+        (r#"{"label":"a"&"ip":"192.0.2.1"}"#, "client", true),
+        (r#"{"label":1}"#, "client.label", false),
+    ] {
+        let body = format!("grant_type=refresh_token&refresh_token={}&client={client}", tokens.refresh);
+        let request = api.request(Method::POST, "/oauth/token").bearer_auth(WEB.key);
+        let request = request.header("Content-Type", "application/x-www-form-urlencoded").body(body);
+        let answer = api.send(request).await;
+        expect_named(&answer, field);
+        assert_eq!(answer.text.contains("; is it percent-encoded?"), is_cut, "{answer:?}");
+    }
+}

@@ -7,9 +7,25 @@ use std::fs;
 use std::path::Path;
 
 use self::read::{Line, lines};
+use crate::GATEWAY;
 
 /// The fields of every line.
 const OF_EVERY_LINE: [&str; 5] = ["time", "level", "target", "message", "request_id"];
+
+/// The facts that a text shows in other words than its field, and that field.
+const OTHER_NAMES: [(&str, &str); 11] = [
+    ("among", "alarms"),
+    ("doubt", "warning"),
+    ("due", "error"),
+    ("lasted", "seconds"),
+    ("line", "error"),
+    ("part", "error"),
+    ("said", "error"),
+    ("sender", "address"),
+    ("session", "sid"),
+    ("signer", "kid"),
+    ("works_again", "event"),
+];
 
 fn page() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/log-lines.md")).unwrap_or_default()
@@ -60,8 +76,11 @@ fn every_fact_of_a_text_is_a_field_and_every_field_is_explained() {
     let page = page();
     let explained = |field: &str| page.lines().any(|line| line.starts_with(&format!("| `{field}` | ")));
     for line in lines() {
-        let has_facts = line.text.contains('{') && !line.is_of_elsewhere();
-        assert!(!has_facts || !line.fields.is_empty(), "a fact without a field: {}", line.row());
+        for fact in line.placeholders() {
+            let other = OTHER_NAMES.iter().find(|(name, _)| *name == fact).map(|(_, field)| *field);
+            let is_field = |field: &String| *field == fact || Some(field.as_str()) == other;
+            assert!(line.fields.iter().any(is_field), "{{{fact}}} has no field: {}", line.row());
+        }
         for field in &line.fields {
             assert!(explained(field), "the page does not explain `{field}`");
             assert!(!OF_EVERY_LINE.contains(&field.as_str()), "`{field}` is a field of every line");
@@ -82,4 +101,30 @@ fn every_field_of_the_page_is_a_field_of_some_line() {
     for (field, _) in named {
         assert!(used.contains(field) || OF_EVERY_LINE.contains(&field), "no line has the field `{field}`");
     }
+}
+
+/// An operator decides about the alarm of a theft, and must be told where the operator looks.
+#[test]
+fn the_pages_and_the_help_call_the_facts_of_the_alarm_personal_data() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |page: &str| fs::read_to_string(root.join(page)).expect("readable");
+    for (page, beginning) in [
+        (
+            "README.md",
+            "The alarm of a theft names the user, the session, the client, and the address and user agent",
+        ),
+        ("docs/log-lines.md", "The two lines with the target `token_gateway::gateway::theft` hold"),
+        ("docs/settings.md", "| `RUST_LOG` |"),
+        ("docs/settings.md", "| `TRUSTED_PROXIES` |"),
+    ] {
+        let text = read(page);
+        let (_, told) = text.split_once(beginning).unwrap_or_else(|| panic!("{page}: {beginning}"));
+        let told = told.split("\n\n").next().unwrap_or_default();
+        let told = if beginning.starts_with('|') { told.lines().next().unwrap_or_default() } else { told };
+        assert!(told.contains("personal data"), "{page}: {told}");
+    }
+    let help = GATEWAY.command("serve", &[]).arg("--help").output().expect("it runs");
+    let help = String::from_utf8(help.stdout).expect("text");
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains("the alarm of a theft, which holds personal data"), "{help}");
 }

@@ -40,9 +40,10 @@ impl Line {
         format!("{} | `{}` | `{text}` | {fields}", self.level, self.target)
     }
 
-    /// Whether its text is made elsewhere, and only passed on here.
-    pub fn is_of_elsewhere(&self) -> bool {
-        self.text.starts_with('{') && self.text.find('}') == Some(self.text.len() - 1)
+    /// The names of its placeholders.
+    pub fn placeholders(&self) -> Vec<String> {
+        let placeholder = Regex::new(r"\{(\w*)(?::[^}]*)?\}").expect("a good pattern");
+        placeholder.captures_iter(&self.text).map(|found| found[1].to_owned()).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The error replies of late, for the log and for `/readyz`.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,23 @@ struct Seen {
     logged: u64,
     logged_at: Option<Instant>,
     last: Instant,
+}
+
+/// A log line that is due.
+#[derive(Debug, Clone)]
+pub struct DueReply {
+    /// The reply, as it came last.
+    pub reply: ErrorReply,
+    /// How often it came since its last line.
+    pub count: u64,
+    is_first: bool,
+}
+
+impl fmt::Display for DueReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reply.fmt(f)?;
+        if self.is_first { Ok(()) } else { write!(f, "; {} more", self.count) }
+    }
 }
 
 impl ErrorReplies {
@@ -66,10 +84,10 @@ impl ErrorReplies {
 
     /// The log lines that are due: the first reply of a kind, and then a count of them once a minute. Replies that
     /// `is_told` knows from another line have none.
-    pub fn due_lines(&self, now: Instant, is_told: impl Fn(&ErrorReply) -> bool) -> Vec<String> {
+    pub fn due_lines(&self, now: Instant, is_told: impl Fn(&ErrorReply) -> bool) -> Vec<DueReply> {
         let mut all = self.lock();
-        let due = all.values_mut().filter_map(|seen| Some((seen.due_line(now)?, is_told(&seen.reply))));
-        let lines = due.filter(|(_, is_told)| !is_told).map(|(line, _)| line).collect();
+        let due = all.values_mut().filter_map(|seen| seen.due_line(now));
+        let lines = due.filter(|line| !is_told(&line.reply)).collect();
         all.retain(|_, seen| now.saturating_duration_since(seen.last) < REPLY_INTERVAL);
         lines
     }
@@ -88,16 +106,16 @@ impl ErrorReplies {
 }
 
 impl Seen {
-    fn due_line(&mut self, now: Instant) -> Option<String> {
-        let more = self.count - self.logged;
+    fn due_line(&mut self, now: Instant) -> Option<DueReply> {
+        let count = self.count - self.logged;
         let is_due =
             self.logged_at.is_none_or(|logged| now.saturating_duration_since(logged) >= REPLY_INTERVAL);
-        if more == 0 || !is_due {
+        if count == 0 || !is_due {
             return None;
         }
         let is_first = self.logged_at.is_none();
         (self.logged, self.logged_at) = (self.count, Some(now));
-        Some(if is_first { self.reply.to_string() } else { format!("{}; {more} more", self.reply) })
+        Some(DueReply { reply: self.reply.clone(), count, is_first })
     }
 }
 
@@ -119,11 +137,12 @@ mod tests {
         let logged = |seconds: u64| {
             let now = began + Duration::from_secs(seconds);
             error_replies.record_at(&reply, now);
-            error_replies.due_lines(now, |_| false)
+            let due = error_replies.due_lines(now, |_| false);
+            due.iter().map(|due| (due.to_string(), due.count)).collect::<Vec<_>>()
         };
-        assert_eq!(logged(0), [reply.to_string()]);
+        assert_eq!(logged(0), [(reply.to_string(), 1)]);
         let lines: Vec<_> = (1..=120).flat_map(&logged).collect();
-        assert_eq!(lines, [format!("{reply}; 60 more"), format!("{reply}; 60 more")]);
-        assert_eq!(logged(181), [reply.to_string()], "a new spell begins");
+        assert_eq!(lines, vec![(format!("{reply}; 60 more"), 60); 2]);
+        assert_eq!(logged(181), [(reply.to_string(), 1)], "a new spell begins");
     }
 }

@@ -41,7 +41,7 @@ mod wait_pool;
 mod wire;
 
 pub use self::diagnosis::Diagnosis;
-pub use self::error_replies::ErrorReplies;
+pub use self::error_replies::{DueReply, ErrorReplies};
 pub use self::error_reply::ErrorReply;
 pub use self::handshake::Handshake;
 pub use self::link_error::LinkError;

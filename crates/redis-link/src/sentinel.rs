@@ -66,7 +66,7 @@ impl Naming {
                 log::warn!(seconds = lasted.seconds(), error = said; "still, for {lasted}: {said}")
             }
             Some(Change::Over(lasted)) => {
-                log::info!(seconds = lasted.seconds(); "{works_again} after {lasted}")
+                log::info!(event = works_again, seconds = lasted.seconds(); "{works_again} after {lasted}")
             }
             None => {}
         }

@@ -2,16 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::to_value;
+use serde_json::{Value, to_value};
 use token_gateway_core::token::TokenRefusal;
 
 use super::super::request::MAX_BODY;
 use super::*;
 
-/// Read when the test runs: an image is built without the pages.
+/// A file of the repository, read when the test runs: an image is built without it.
+fn file(path: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(path).expect("a file")
+}
+
 fn page() -> String {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/errors.md");
-    std::fs::read_to_string(path).expect("the page of errors")
+    file("docs/errors.md")
 }
 
 /// Stands for a name or a value.
@@ -59,6 +63,19 @@ fn all() -> Vec<ErrorResponse> {
     errors
 }
 
+/// The rows of a section: status, code and description.
+fn rows(title: &str) -> BTreeSet<[String; 3]> {
+    let is_titled = |section: &&str| section.strip_prefix(title).is_some_and(|rest| rest.starts_with('\n'));
+    let page = page();
+    let section = page.split("\n## ").find(is_titled).expect("a section");
+    let rows = section.lines().filter(|line| line.starts_with("| ") && line.contains("| `"));
+    let rows = rows.filter_map(|line| {
+        let mut cells = line.split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).skip(1);
+        Some([cells.next()?, cells.next()?, cells.next()?])
+    });
+    rows.filter(|[status, ..]| status.parse::<u16>().is_ok()).collect()
+}
+
 /// Status, code and description.
 fn row(error: &ErrorResponse) -> [String; 3] {
     let (status, code) = error.parts();
@@ -68,16 +85,20 @@ fn row(error: &ErrorResponse) -> [String; 3] {
 
 #[test]
 fn the_page_of_errors_has_a_row_for_each_error_and_no_other() {
-    let page = page();
-    let section = page.split("\n## ").find(|section| section.starts_with("The codes\n")).expect("a section");
-    let rows = section.lines().filter(|line| line.starts_with("| ") && line.contains("| `"));
-    let rows = rows.filter_map(|line| {
-        let mut cells = line.split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).skip(1);
-        Some([cells.next()?, cells.next()?, cells.next()?])
-            .filter(|[status, ..]| status.parse::<u16>().is_ok())
+    let errors: BTreeSet<_> = all().iter().map(row).collect();
+    assert_eq!(rows("The codes"), errors);
+}
+
+#[test]
+fn the_page_of_errors_has_a_row_for_each_error_of_the_stacks_nginx_and_no_other() {
+    let template = file("ops/nginx/errors.conf.template");
+    let answers = template.lines().filter_map(|line| line.trim().strip_prefix("return ")?.split_once(' '));
+    let errors = answers.map(|(status, body)| {
+        let body: Value = serde_json::from_str(body.trim_matches([';', '\''])).expect("JSON");
+        let text = |name: &str| body[name].as_str().expect("a text").to_owned();
+        [status.to_owned(), text("error"), text("error_description")]
     });
-    let (rows, errors): (BTreeSet<_>, BTreeSet<_>) = (rows.collect(), all().iter().map(row).collect());
-    assert_eq!(rows, errors);
+    assert_eq!(rows("In the stack, from nginx"), errors.collect());
 }
 
 #[test]

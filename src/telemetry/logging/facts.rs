@@ -9,26 +9,30 @@ use serde_json::Value;
 pub(super) const MEMBERS: [&str; 4] = ["time", "level", "target", "message"];
 
 /// The facts in their order. A fact without a value is left out.
-pub(super) fn facts(source: &dyn Source) -> Vec<(Cow<'static, str>, Value)> {
+pub(super) fn facts(source: &dyn Source) -> Vec<(Cow<'_, str>, Value)> {
     let mut facts = Facts(Vec::new());
     source.visit(&mut facts).expect("no visit fails");
     facts.0
 }
 
-struct Facts(Vec<(Cow<'static, str>, Value)>);
+struct Facts<'kvs>(Vec<(Cow<'kvs, str>, Value)>);
 
-impl<'kvs> VisitSource<'kvs> for Facts {
+impl<'kvs> VisitSource<'kvs> for Facts<'kvs> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
         let mut fact = Fact(Value::Null);
         value.visit(&mut fact)?;
-        let mut name = key.as_str().to_owned();
-        if MEMBERS.contains(&name.as_str()) {
-            name.push('_');
-        }
         if !fact.0.is_null() {
-            self.0.push((name.into(), fact.0));
+            self.0.push((name(&key), fact.0));
         }
         Ok(())
+    }
+}
+
+fn name<'kvs>(key: &Key<'kvs>) -> Cow<'kvs, str> {
+    match key.to_borrowed_str() {
+        _ if MEMBERS.contains(&key.as_str()) => format!("{key}_").into(),
+        Some(name) => name.into(),
+        None => key.to_string().into(),
     }
 }
 
@@ -88,8 +92,8 @@ mod tests {
             ("level", "loud".into()),
             ("user_agent", kv::ToValue::to_value(&shown)),
         ];
-        let told: Vec<_> =
-            facts(&source.as_slice()).iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let source = source.as_slice();
+        let told: Vec<_> = facts(&source).iter().map(|(name, value)| format!("{name}={value}")).collect();
         let error = format!("error=\"{}\"", std::fmt::Error);
         let expected = ["count=5", "below=-1", "is_late=true", "name=\"a\\\"b\"", &error, "level_=\"loud\""];
         assert_eq!(told, expected);

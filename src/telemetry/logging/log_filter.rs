@@ -1,5 +1,6 @@
 //! `RUST_LOG`: the lines to be written.
 
+use std::fmt;
 use std::str::FromStr;
 
 use log::{Level, LevelFilter, Log, Metadata};
@@ -15,6 +16,16 @@ struct Directive {
     /// None for all targets without a directive of their own.
     target: Option<String>,
     level: LevelFilter,
+}
+
+impl fmt::Display for Directive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let level = self.level.as_str().to_ascii_lowercase();
+        match &self.target {
+            Some(target) => write!(f, "{target}={level}"),
+            None => f.write_str(&level),
+        }
+    }
 }
 
 /// A part of a text that is no directive.
@@ -74,13 +85,25 @@ impl LogFilter {
     pub fn doubts(&self) -> Vec<String> {
         let targets = self.0.iter().filter_map(|directive| directive.target.as_deref());
         let mut doubts: Vec<_> = targets.filter(|target| !is_known(target)).map(unknown).collect();
-        if self.mutes_alarm() {
-            doubts.push(
-                "the alarm of a theft is not logged; let the filter begin with a level, such as info"
-                    .to_owned(),
-            );
-        }
+        doubts.extend(self.mutes_alarm().then(|| self.doubt_about_alarm()));
         doubts
+    }
+
+    fn doubt_about_alarm(&self) -> String {
+        match self.directive_of(THEFT_LOG_TARGET) {
+            Some(directive) => format!(
+                "the alarm of a theft is not logged, because of '{directive}'; use the level warn or info there"
+            ),
+            None => "the alarm of a theft is not logged; let the filter begin with a level, such as info"
+                .to_owned(),
+        }
+    }
+
+    /// The directive that decides about a target: the longest that it begins with, and the last of several.
+    fn directive_of(&self, target: &str) -> Option<&Directive> {
+        let named =
+            |directive: &&Directive| directive.target.as_ref().is_none_or(|begin| target.starts_with(begin));
+        self.0.iter().filter(named).max_by_key(|directive| directive.target.as_ref().map(String::len))
     }
 
     /// The same, but a level for all that mutes the alarm is taken for a decision.
@@ -139,5 +162,22 @@ mod tests {
         for muted in ["off", "error", "access=info", "info,token_gateway=error"] {
             assert!(doubts(muted)[0].contains("theft"), "{muted}");
         }
+    }
+
+    #[test]
+    fn the_directive_that_mutes_the_alarm_is_named() {
+        for (filter, named) in [
+            ("info,token_gateway::gateway::theft=off", "'token_gateway::gateway::theft=off'"),
+            ("token_gateway::gateway::theft=OFF,info", "'token_gateway::gateway::theft=off'"),
+            ("token_gateway=error,info,token_gateway::startup=off", "'token_gateway=error'"),
+            ("info,token_gateway=warn,token_gateway::gateway=error", "'token_gateway::gateway=error'"),
+            ("info,off", "'off'"),
+            ("error,access=info", "'error'"),
+        ] {
+            let doubts = doubts(filter);
+            assert!(doubts.len() == 1 && doubts[0].contains(named), "{filter}: {doubts:?}");
+            assert!(!doubts[0].contains("begin with"), "{filter}: {doubts:?}");
+        }
+        assert!(doubts("access=info")[0].contains("begin with a level"));
     }
 }

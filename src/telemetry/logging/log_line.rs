@@ -52,9 +52,9 @@ pub(super) fn formed(level: Level, target: &str, message: Arguments<'_>, facts: 
 }
 
 /// Members in their order.
-struct Object(Vec<(Cow<'static, str>, Value)>);
+struct Object<'a>(Vec<(Cow<'a, str>, Value)>);
 
-impl Serialize for Object {
+impl Serialize for Object<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }

@@ -6,6 +6,7 @@ use std::panic::PanicHookInfo;
 
 use env_logger::Target;
 use env_logger::fmt::Formatter;
+use log::kv::ToValue;
 use log::{Level, Record};
 
 use super::backlog::Rank;
@@ -32,7 +33,7 @@ pub fn start(filter: &LogFilter, format: LogFormat) -> io::Result<()> {
                     Level::Warn,
                     LOG_TARGET,
                     format_args!("RUST_LOG: {doubt}"),
-                    &("setting", "RUST_LOG"),
+                    &[("setting", "RUST_LOG"), ("warning", doubt.as_str())].as_slice(),
                 ),
             );
         }
@@ -70,7 +71,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
                 Level::Error,
                 "panic",
                 format_args!("{line}"),
-                &("location", location.as_deref()),
+                &[("error", line.to_value()), ("location", location.to_value())].as_slice(),
             ),
         );
     }

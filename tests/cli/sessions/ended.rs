@@ -11,15 +11,15 @@ use crate::GATEWAY;
 use crate::cli::{json, json_at, operator, run, text, text_at};
 
 /// Tombstones of the subject `user-1`, one second apart.
-fn bury(redis: &Redis, count: u64) {
-    const BURY: &str = r"
+fn end_sessions(redis: &Redis, count: u64) {
+    const ENDED: &str = r"
         for n = 0, ARGV[1] - 1 do
             local key = 'tg:{user-1}:session:1' .. string.format('%018d', n)
             redis.call('HSET', key, 'state', 'ended', 'reason', 'logout', 'announced', '1',
                 'ended_at', string.format('%d', 1790000000 + n) .. '000000')
             redis.call('PEXPIRE', key, 600000)
         end";
-    redis.ask::<()>(&["EVAL", BURY, "0", &count.to_string()]);
+    redis.ask::<()>(&["EVAL", ENDED, "0", &count.to_string()]);
 }
 
 async fn logged_out(api: &Api, sub: &str) -> Tokens {
@@ -94,6 +94,34 @@ async fn ended_sessions_are_shown_beside_the_live_ones_the_latest_first() {
     assert_eq!(redis.calls("keys"), 0);
 }
 
+/// Looking writes nothing: the keys before are the keys after.
+#[tokio::test]
+async fn no_look_at_sessions_makes_a_key() {
+    let redis = Redis::start();
+    let gateway = GATEWAY.start(&redis);
+    let ended = logged_out(&gateway.api(), "alice").await.session;
+    let live = gateway.api().login("alice").await.session;
+    let keys = || {
+        let mut keys: Vec<String> = redis.ask(&["KEYS", "*"]);
+        keys.sort();
+        (redis.ask::<u64>(&["DBSIZE"]), keys)
+    };
+    let before = keys();
+    for args in [
+        &["sessions", "list", "alice", "--ended"][..],
+        &["sessions", "list", "nobody", "--ended"],
+        &["sessions", "list", "alice"],
+        &["sessions", "show", &ended, "--sub", "alice"],
+        &["sessions", "show", &live, "--sub", "alice"],
+    ] {
+        for args in [args, &[args, &["--json"]].concat()] {
+            let ended = run(&mut operator(&redis, args));
+            assert_eq!(ended.code, 0, "{args:?}: {ended:?}");
+            assert_eq!(keys(), before, "{args:?}");
+        }
+    }
+}
+
 /// A subject is no pattern, and one that begins like another is another.
 #[tokio::test]
 async fn only_that_subjects_sessions_are_shown() {
@@ -125,7 +153,7 @@ async fn an_end_that_is_not_published_yet_is_shown_too() {
 #[test]
 fn of_thousands_the_latest_are_shown_and_the_number_of_the_others() {
     let redis = Redis::start();
-    bury(&redis, 3000);
+    end_sessions(&redis, 3000);
     let args = ["sessions", "list", "user-1", "--ended"];
     let found = json(&redis, &args);
     assert_eq!((ids(&found["ended"]).len(), &found["more"]), (100, &json!(2900)));
@@ -139,7 +167,7 @@ fn of_thousands_the_latest_are_shown_and_the_number_of_the_others() {
 #[test]
 fn a_tombstone_that_cannot_be_read_is_named() {
     let redis = Redis::start();
-    bury(&redis, 2);
+    end_sessions(&redis, 2);
     redis.ask::<u64>(&["HDEL", "tg:{user-1}:session:1000000000000000001", "ended_at"]);
     let ended = run(&mut operator(&redis, &["sessions", "list", "user-1", "--ended"]));
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.lines().count()), (1, "", 1), "{ended:?}");
