@@ -125,7 +125,7 @@ impl ReadinessLog {
     }
 }
 
-/// The calls that fail though the node is ready, in words. While the node settles, its feed may lag.
+/// The calls that fail though the node is ready, in words. Just after an outage the feed may lag.
 fn failing_part(dangers: &[String], settles: bool, redis: &RedisSettings) -> Option<String> {
     let lags = |danger: &String| danger.starts_with(FEED_LAGS) && !settles;
     let is_named = |danger: &&String| inspect::is_of_outage(danger) || lags(danger);

@@ -19,7 +19,7 @@ use crate::transport_remedy;
 use crate::wire::{error_of, send, unavailable};
 use crate::{Diagnosis, LinkError};
 
-/// What servers say to `AUTH` and `SELECT`.
+/// The words of servers in replies to `AUTH` and `SELECT`.
 const LOGIN_WORDS: [&str; 14] = [
     "without any password configured",
     "invalid username-password pair or user is disabled",
