@@ -192,7 +192,7 @@ fn show_usage(error: &clap::Error, command: &clap::Command, words: &[OsString]) 
         say(error.to_string());
         return Ok(ExitCode::from(2));
     }
-    if let Some(said) = wrong_value(error) {
+    if let Some(said) = wrong_value(error, called.command) {
         say(format!("error: {said}\n"));
         return Ok(ExitCode::from(2));
     }

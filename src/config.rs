@@ -11,10 +11,12 @@ pub mod file_access;
 pub mod groups;
 mod invalid_value;
 mod lifetimes;
+mod missing_value;
 mod number;
 mod secrets;
 mod setting;
 mod settings_error;
+mod shown_value;
 mod signing_keys;
 mod store_flags;
 mod tls_files;
@@ -47,6 +49,7 @@ pub use self::secrets::{
 pub use self::setting::parted;
 use self::settings_error::Required;
 pub use self::settings_error::SettingsError;
+pub use self::shown_value::{may_hold_secret, place, shown};
 use self::signing_keys::{KeyFlags, LoadedKeys};
 pub use self::signing_keys::{KeySetSource, KeySetStamp, KeySettings, KeySource, alg_parser, read_key_set};
 use self::store_flags::{EndFlags, RedisFlags, StoreKind};
@@ -96,7 +99,7 @@ pub struct Flags {
     /// HTTP worker threads [default: one per core]
     #[arg(long, env = "WORKERS", value_parser = count(1..=1024, 4))]
     workers: Option<u64>,
-    /// Where sessions live; the embedded store forgets all at exit [default: redis; in dev embedded unless REDIS_URL is set]
+    /// Where sessions live; the embedded store forgets all at exit [default: redis; in dev embedded without REDIS_URL]
     #[arg(long, env = "STORE")]
     store: Option<StoreKind>,
     #[command(flatten)]

@@ -3,6 +3,7 @@
 mod key_watch;
 mod readiness_watch;
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use futures_util::future::join_all;
 use socket2::{Domain, Socket, Type};
 use token_gateway_core::checker::Checker;
@@ -236,7 +237,15 @@ pub fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener> {
         socket.listen(LISTEN_BACKLOG)?;
         Ok::<TcpListener, std::io::Error>(socket.into())
     };
-    listen().with_context(|| format!("{setting}: cannot listen on {address}"))
+    listen().map_err(|error| {
+        let remedy = match error.kind() {
+            ErrorKind::AddrInUse => "; stop the process that listens there, or name another port",
+            ErrorKind::AddrNotAvailable => "; name an address of this machine, or 0.0.0.0 for all of them",
+            ErrorKind::PermissionDenied => "; name a port from 1024 on",
+            _ => "",
+        };
+        anyhow!("{setting}: cannot listen on {address}: {error}{remedy}")
+    })
 }
 
 /// Also logs a warning for each danger to the gateway's promises. Returns the log of outages, in which one may have begun.

@@ -31,7 +31,7 @@ pub fn run(flags: &Flags) -> Result<ExitCode> {
 /// Prints the guide on a thread of its own, because nobody may read standard output.
 fn show(guide: String) -> Result<()> {
     let print = move || {
-        if let Err(error) = report(&(guide + "\n")) {
+        if let Err(error) = report("the node runs", &(guide + "\n")) {
             log::warn!(error = format!("{error:#}"); "cannot print the lines to paste: {error:#}");
         }
     };

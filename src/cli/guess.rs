@@ -1,12 +1,14 @@
 //! Guesses at a word of the command line that nobody knows: the command, the flag or the variable that was meant.
 
+mod aliases;
+
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Error};
 use strsim::jaro_winkler;
 
-use crate::config::secret_names;
+use crate::config::{may_hold_secret, secret_names};
 
 /// The least likeness of a word to the one that was meant.
 const LIKENESS: f64 = 0.84;
@@ -52,6 +54,9 @@ impl<'a> Called<'a> {
     }
 
     fn verb(&self, verb: &str) -> String {
+        if let Some(line) = aliases::meant(self.command.get_name(), verb) {
+            return format!("did you mean `{line}`?");
+        }
         let likeness = |it: &Command| jaro_winkler(verb, it.get_name());
         let best = verbs(self.command).map(likeness).fold(LIKENESS, f64::max);
         let here = verbs(self.command).filter(|it| likeness(it) >= LIKENESS.max(best - LIKENESS_GAP));
@@ -67,22 +72,31 @@ impl<'a> Called<'a> {
 
     fn flag(&self, flag: &str) -> Option<String> {
         let name = flag.strip_prefix("--")?;
+        if let Some(owner) = self.owner_below(name) {
+            return Some(format!("write it behind the command: {} {flag}", path(owner)));
+        }
         let variable = name.replace('-', "_").to_uppercase();
         let known = most_like(name, self.command.get_arguments().filter_map(Arg::get_long));
         let secret = most_like(&variable, secret_names());
         let likeness = known.map_or(LIKENESS, |(_, likeness)| likeness);
-        if let Some((secret, _)) = secret.filter(|(_, secret)| *secret > likeness) {
+        let is_flag = owner(self.root, name).is_some();
+        if let Some((secret, _)) = secret.filter(|(_, secret)| *secret > likeness && !is_flag) {
             return Some(format!(
                 "a secret is no flag, because flags show in `ps`: set the variable {secret}, or {secret}_FILE to the path of \
                  a file that holds it"
             ));
         }
-        if let Some((known, _)) = known {
-            return Some(format!("did you mean --{known}?"));
-        }
-        let owner = verbs(self.root).find(|it| it.get_arguments().any(|arg| arg.get_long() == Some(name)))?;
-        let is_root = self.command.get_name() == self.root.get_name();
-        is_root.then(|| format!("write it behind the command, as in {} {flag}", path(owner)))
+        known.map(|(known, _)| format!("did you mean --{known}?"))
+    }
+
+    /// The command with this flag that the rest of the line calls, or the first one.
+    fn owner_below(&self, flag: &str) -> Option<&'a Command> {
+        let next =
+            |command: &'a Command, word: &'a OsString| command.find_subcommand(word).unwrap_or(command);
+        let called = self.rest.iter().fold(self.command, next);
+        owner(called, flag)
+            .filter(|it| it.get_name() != self.command.get_name())
+            .or_else(|| owner(self.command, flag))
     }
 
     /// The guess with the next word of the line, if that is a command below it.
@@ -96,13 +110,20 @@ pub fn without_secrets(line: &str, error: &Error) -> String {
     let mut shown = line.to_owned();
     for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue] {
         let Some(ContextValue::String(word)) = error.get(kind) else { continue };
-        let is_url = word.contains("://") && word.contains('@');
-        let is_key = word.len() >= 32 && !word.starts_with("--") && kind != ContextKind::InvalidValue;
-        if is_url || is_key {
+        let is_flag = word.starts_with("--") && !word.contains("://");
+        if !is_flag && may_hold_secret(word) {
             shown = shown.replace(word.as_str(), "…");
         }
     }
     shown
+}
+
+/// The first command with this flag, from this one down.
+fn owner<'a>(command: &'a Command, flag: &str) -> Option<&'a Command> {
+    if command.get_arguments().any(|arg| arg.get_long() == Some(flag)) {
+        return Some(command);
+    }
+    verbs(command).find_map(|below| owner(below, flag))
 }
 
 /// The known word that is most like this one, if any is like it.

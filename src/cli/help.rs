@@ -13,6 +13,9 @@ use crate::config::{parted, secret_names};
 /// Longer defaults in words are left to `--help`.
 const WORDS_LEN: usize = 24;
 
+/// So much of a summary and a default of `dev` stand on one line.
+const SUMMARY_LEN: usize = 62;
+
 /// The command and those below it, with each setting under the heading of its subject.
 pub fn grouped(command: Command) -> Command {
     let command = command.mut_args(|arg| {
@@ -32,9 +35,9 @@ pub fn is_short(words: &[OsString]) -> bool {
 
 /// The text of `-h` for a command.
 pub fn short(command: &Command) -> String {
-    let end = end(command);
+    let (end, is_dev) = (end(command), command.get_name() == "dev");
     let command = command.clone().after_help(end).mut_args(|arg| {
-        let (text, default) = summary(&arg);
+        let (text, default) = summary(&arg, is_dev);
         let name = value_name(&arg);
         let arg = arg.help(text + &default).hide_env(true).hide_possible_values(true);
         if let Some(name) = name { arg.value_name(name) } else { arg }
@@ -43,19 +46,25 @@ pub fn short(command: &Command) -> String {
 }
 
 /// The help of an argument in a few words, and its default where clap knows none.
-fn summary(arg: &Arg) -> (String, String) {
+fn summary(arg: &Arg, is_dev: bool) -> (String, String) {
     let help = arg.get_help().map(StyledStr::to_string).unwrap_or_default();
     let (text, words) = if help.ends_with(']') { parted(&help) } else { (help, "none".to_owned()) };
     let known = setting(arg).and_then(|name| group_of(&name)).map(|(_, summary)| summary.to_owned());
     let text = known.unwrap_or_else(|| text.split("; ").next().unwrap_or_default().to_owned());
-    let words = words.split(';').next().unwrap_or_default();
+    let in_dev = words.split_once("; in dev ").map(|(_, words)| words).filter(|_| is_dev);
+    let words = in_dev.or(words.split(';').next()).unwrap_or_default();
     let default = match words {
         "none" => String::new(),
         "required" => " [required]".to_owned(),
-        _ if words.len() > WORDS_LEN => String::new(),
+        _ if in_dev.is_none() && words.len() > WORDS_LEN => String::new(),
         _ => format!(" [default: {words}]"),
     };
-    (text, default)
+    if in_dev.is_none() || text.len() + default.len() <= SUMMARY_LEN {
+        return (text, default);
+    }
+    let beginning = text.split(", ").next().unwrap_or_default().to_owned();
+    let fits = beginning.len() + default.len() <= SUMMARY_LEN;
+    if fits { (beginning, default) } else { (text, String::new()) }
 }
 
 /// The form of a value, where it says more than the name of the flag.
@@ -69,18 +78,21 @@ fn value_name(arg: &Arg) -> Option<String> {
     }
     let long = arg.get_long()?;
     let last = long.rsplit('-').next()?;
-    let is_path = arg.get_value_parser().type_id() == TypeId::of::<PathBuf>();
+    let value = arg.get_value_parser().type_id();
+    let is_number = [TypeId::of::<u64>(), TypeId::of::<usize>()].iter().any(|number| value == *number);
     Some(match last {
-        _ if is_path => "FILE".to_owned(),
+        _ if value == TypeId::of::<PathBuf>() => "FILE".to_owned(),
         "addr" => "IP:PORT".to_owned(),
         "seconds" | "ms" | "port" => last.to_uppercase(),
         "issuer" => "URL".to_owned(),
         "audiences" => "NAME,NAME".to_owned(),
+        "proxies" => "IP,CIDR".to_owned(),
         "audience" | "prefix" | "username" | "service" => "NAME".to_owned(),
         "log" => "FILTER".to_owned(),
         "sub" => "SUB".to_owned(),
         "except" => "ID".to_owned(),
-        _ => "N".to_owned(),
+        _ if is_number => "N".to_owned(),
+        _ => last.to_uppercase(),
     })
 }
 

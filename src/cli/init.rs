@@ -3,9 +3,9 @@
 mod env_value;
 mod environment;
 mod files;
+mod given_away;
 mod places;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,17 +15,23 @@ use token_gateway_core::token::Alg;
 
 use self::env_value::EnvValue;
 use self::environment::Values;
-use self::files::{Reader, create_folder, write_new};
+use self::files::{Owner, Reader, Written};
+use self::given_away::given_away;
 use self::places::Places;
-use super::output::report;
+use super::output::report_once;
 use super::usage::UsageError;
-use crate::config::file_access::{IMAGE_OWNER, explained, shell_word};
+use crate::config::file_access::{explained, own_user};
 use crate::config::{random_password, random_secret};
 use crate::gateway::service_keys::{NewServiceKey, sha256_hex};
+use crate::telemetry::logging::say;
 use crate::token::key_set::KeySet;
 
 /// The users of the stack's Redis, without passwords.
 const REDIS_USERS: &str = include_str!("../../ops/redis/users.acl");
+
+/// The files are of no use without a service key.
+const KEY_NOT_SHOWN: &str =
+    "the files are written, but the service key was not shown; `token-gateway service-key new` makes another";
 
 #[derive(Debug, Args)]
 pub struct Init {
@@ -49,18 +55,40 @@ impl Init {
         let issuer = self.issuer()?;
         let secrets = secrets(&key.entry);
         let places = self.places(&secrets)?;
-        let values = self.values(&places, issuer)?;
-        write(&places.key_set(), Reader::Gateway, &KeySet::generate(Alg::Es256).to_text())?;
-        create_folder(&places.secrets()).with_context(|| cannot(&places.secrets()))?;
-        for (name, reader, text) in &secrets {
-            write(&places.secret(name), *reader, text)?;
+        let mut written = Written::new([&places.keys(), &places.secrets()]);
+        self.write(&mut written, &places, &secrets, issuer)?;
+        let text = self.text(&places, written.owner(), &key.key)?;
+        written.keep();
+        match report_once(&text) {
+            Ok(true) => {}
+            Ok(false) => say(format!("{KEY_NOT_SHOWN}\n")),
+            Err(error) => return Err(error.context(KEY_NOT_SHOWN)),
         }
-        let owner = values.owner;
-        write(&places.env, Reader::Caller, &environment::text(&values))?;
-        report(&self.text(&places, owner == IMAGE_OWNER, &key.key)?).context(
-            "the files are written, but the service key was not shown; `token-gateway service-key new` makes another",
-        )?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn write(
+        &self,
+        written: &mut Written,
+        places: &Places,
+        secrets: &[NewSecret],
+        issuer: EnvValue,
+    ) -> Result<()> {
+        let folder = self.output.parent().unwrap_or(&self.output);
+        written.open_folder(folder).map_err(|error| cannot(&self.output, folder, error))?;
+        let values = self.values(places, issuer, written.owner())?;
+        for folder in [places.keys(), places.secrets()] {
+            written.closed_folder(&folder).map_err(|error| cannot(&folder, &folder, error))?;
+        }
+        let key_set = KeySet::generate(Alg::Es256).to_text();
+        let secrets = secrets.iter().map(|(name, reader, text)| (places.secret(name), *reader, text.clone()));
+        let env = (places.env.clone(), Reader::Caller, environment::text(&values));
+        for (path, reader, text) in
+            [(places.key_set(), Reader::Gateway, key_set)].into_iter().chain(secrets).chain([env])
+        {
+            written.file(&path, reader, &text).map_err(|error| cannot(&path, &path, error))?;
+        }
+        Ok(())
     }
 
     fn issuer(&self) -> Result<EnvValue, UsageError> {
@@ -71,8 +99,15 @@ impl Init {
 
     /// The places of all files. None of them exists: a second `init` must not throw away the keys of live tokens.
     fn places(&self, secrets: &[NewSecret]) -> Result<Places> {
-        let folder = self.output.parent().unwrap_or(&self.output);
-        let refused = |error| explained(folder, error, "name a path whose folders can be made");
+        let is_folder = self.output.as_os_str().as_encoded_bytes().ends_with(b"/") || self.output.is_dir();
+        if is_folder || self.output.file_name().is_none() {
+            let (folder, file) = (self.output.display(), self.output.join(".env"));
+            return Err(UsageError(format!(
+                "--output: {folder} is a folder; name a file, such as {}",
+                file.display()
+            ))
+            .into());
+        }
         let places = Places::new(&self.output);
         let others = secrets.iter().map(|(name, ..)| places.secret(name));
         for path in [places.env.clone(), places.key_set()].into_iter().chain(others) {
@@ -83,43 +118,29 @@ impl Init {
                 );
             }
         }
-        // Everybody may enter it. The folders in it are closed.
-        fs::create_dir_all(folder).map_err(refused).with_context(|| cannot(&self.output))?;
         Ok(places)
     }
 
-    /// The values of the `.env`. The folder of the keys is made, because its owner is one of them.
-    fn values(&self, places: &Places, issuer: EnvValue) -> Result<Values> {
-        let [signing_keys, refresh_secret_file, service_keys_file] =
-            places.settings().with_context(|| cannot(&places.env))?.map(|path| {
-                EnvValue::new(&path)
-                    .map_err(|error| UsageError(format!("--output: {} {error}", path.display())))
-            });
+    /// The values of the `.env`, whose folder is there.
+    fn values(&self, places: &Places, issuer: EnvValue, owner: Owner) -> Result<Values> {
+        let paths = places.settings().with_context(|| format!("--output: {}", places.env.display()))?;
+        let [signing_keys, refresh_secret_file, service_keys_file] = paths.map(|path| {
+            EnvValue::new(&path).map_err(|error| UsageError(format!("--output: {} {error}", path.display())))
+        });
         let (signing_keys, refresh_secret_file) = (signing_keys?, refresh_secret_file?);
-        let owner = create_folder(&places.keys()).with_context(|| cannot(&places.keys()))?;
         Ok(Values { issuer, signing_keys, refresh_secret_file, service_keys_file: service_keys_file?, owner })
     }
 
-    fn text(&self, places: &Places, is_given_away: bool, key: &str) -> Result<String> {
+    fn text(&self, places: &Places, owner: Owner, key: &str) -> Result<String> {
         let [env, key_set, secrets] =
             [&places.env, &places.key_set(), &places.secrets()].map(|it| it.display().to_string());
-        let given_away = if is_given_away { given_away(places)? } else { String::new() };
+        let is_root = own_user().is_some_and(|(user, _)| user == 0);
+        let given_away = if is_root { given_away(places, owner)? } else { String::new() };
         Ok(format!(
             "wrote {env}, {key_set} and {secrets}\n{given_away}service key of '{}', shown this once: {key}\n",
             self.service
         ))
     }
-}
-
-/// The owner of the files that root has given away, the reason, and the line that changes it.
-fn given_away(places: &Places) -> Result<String> {
-    let [env, keys, secrets] = places.absolute()?.map(|path| shell_word(&path));
-    Ok(format!(
-        "keys and secrets belong to user {} and are closed to all others (mode 0600), because the container image runs as \
-         that user\nto run `token-gateway serve` by hand instead, as a user of your own, give them to that user:\n  \
-         sudo chown -R \"$(id -u):$(id -g)\" {env} {keys} {secrets}\n",
-        IMAGE_OWNER.0
-    ))
 }
 
 /// Name, reader and content of a file.
@@ -148,10 +169,8 @@ fn redis_users(gateway: &str, operator: &str) -> String {
     with_hash.collect()
 }
 
-fn write(path: &Path, reader: Reader, text: &str) -> Result<()> {
-    write_new(path, reader, text).with_context(|| cannot(path))
-}
-
-fn cannot(path: &Path) -> String {
-    format!("--output: cannot create {}", path.display())
+/// An error on a path, in making this file.
+fn cannot(file: &Path, path: &Path, error: std::io::Error) -> anyhow::Error {
+    let remedy = "name a path whose folders can be made and written";
+    explained(path, error, remedy).context(format!("--output: cannot create {}", file.display()))
 }

@@ -32,6 +32,9 @@ const KEY_FILE_NOTICE: Duration = Duration::from_secs(5);
 /// The default in place of `KEY_FILE_NOTICE`, with room to spare.
 const KEY_DELAY_MARGIN: Duration = Duration::from_secs(60);
 
+/// The work that is done before its report.
+const CHANGED: &str = "the key set is changed";
+
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
     /// Make the first key of the set, and the file if need be
@@ -50,9 +53,9 @@ pub enum KeysCommand {
 
 #[derive(Debug, Args)]
 pub struct NewKey {
-    /// How it signs
-    #[arg(long, default_value = "ES256", value_parser = alg_parser())]
-    alg: Alg,
+    /// How it signs [default: ES256]
+    #[arg(long, value_parser = alg_parser())]
+    alg: Option<Alg>,
     #[command(flatten)]
     making: Making,
 }
@@ -110,7 +113,7 @@ impl KeysCommand {
 impl NewKey {
     fn run(&self) -> Result<()> {
         let signs = self.making.signs();
-        let alg = self.making.alg(Some(self.alg), self.alg);
+        let alg = self.making.alg(self.alg, Alg::Es256)?;
         let path = as_usage(self.making.settings.keys.path())?;
         let clock = KeysClock::read(&self.making.settings)?;
         let made = change(path, |set| {
@@ -124,9 +127,13 @@ impl NewKey {
                 );
             }
             let from = clock.now() + self.delay(set.keys.is_empty())?.as_secs();
-            Ok((add(set, alg, signs, from), from))
+            let is_first_ed25519 = new_alg::is_first_ed25519(set, alg);
+            Ok((add(set, alg, signs, from), from, is_first_ed25519))
         });
-        let (kid, from) = made.with_context(|| clock.reading())?;
+        let (kid, from, is_first_ed25519) = made.with_context(|| clock.reading())?;
+        if is_first_ed25519 {
+            say(new_alg::warning_of_nodes());
+        }
         self.making.report(&clock, &kid, alg, from, &[])
     }
 
@@ -149,6 +156,7 @@ impl NewKey {
 impl RotateKey {
     fn run(&self) -> Result<()> {
         let making = &self.making;
+        making.alg(self.alg, Alg::Hs256)?;
         let (path, signs) = (as_usage(making.settings.keys.path())?, making.signs());
         let (delay, clock) = (making.delay()?, KeysClock::read(&making.settings)?);
         let made = change(path, |set| {
@@ -159,12 +167,13 @@ impl RotateKey {
             }
             let Some(active) = set.active(signs, now) else {
                 bail!(
-                    "there is no key yet that signs {} tokens; make one with `token-gateway keys new`",
-                    signs.as_str()
+                    "there is no key yet that signs {} tokens; make one with `token-gateway keys new{}`",
+                    signs.as_str(),
+                    if making.refresh { " --refresh" } else { "" }
                 );
             };
             let former: Alg = active.alg().parse()?;
-            let alg = making.alg(self.alg, former);
+            let alg = making.alg(self.alg, former)?;
             if alg == Alg::Hs256 && former != Alg::Hs256 {
                 let former = former.as_str();
                 return Err(UsageError(format!(
@@ -172,13 +181,16 @@ impl RotateKey {
                 ))
                 .into());
             }
+            let is_first_ed25519 = new_alg::is_first_ed25519(set, alg);
             let is_new = new_alg::is_new(set, signs, alg);
             let retired = set.retire(now, making.settings.lifetimes());
-            Ok((add(set, alg, signs, from), alg, from, retired, is_new))
+            Ok((add(set, alg, signs, from), alg, from, retired, (is_new, is_first_ed25519)))
         });
-        let (kid, alg, from, retired, is_new) = made.with_context(|| clock.reading())?;
-        if is_new {
-            say(new_alg::warning(alg, &kid, &rfc3339_seconds(from)));
+        let (kid, alg, from, retired, news) = made.with_context(|| clock.reading())?;
+        match news {
+            (true, _) => say(new_alg::warning(alg, &kid, &rfc3339_seconds(from))),
+            (false, true) => say(new_alg::warning_of_nodes()),
+            (false, false) => {}
         }
         making.report(&clock, &kid, alg, from, &retired)
     }
@@ -208,9 +220,9 @@ impl RetireKeys {
         });
         let retired = retired.with_context(|| clock.reading())?;
         if self.json {
-            return report_json(&clock.dated(json!({ "retired": retired })));
+            return report_json(CHANGED, &clock.dated(json!({ "retired": retired })));
         }
-        report(&(text_of_retired(&retired) + &clock.line()))
+        report(CHANGED, &(text_of_retired(&retired) + &clock.line()))
     }
 }
 
@@ -240,8 +252,15 @@ impl Making {
         if self.refresh { "REFRESH_SECRET" } else { "SIGNING_SECRET" }
     }
 
-    fn alg(&self, asked: Option<Alg>, otherwise: Alg) -> Alg {
-        if self.refresh { Alg::Hs256 } else { asked.unwrap_or(otherwise) }
+    fn alg(&self, asked: Option<Alg>, otherwise: Alg) -> Result<Alg, UsageError> {
+        match asked {
+            Some(alg) if self.refresh && alg != Alg::Hs256 => Err(UsageError(format!(
+                "--alg: cannot be {} beside --refresh, because keys for refresh tokens are HS256; leave --alg out",
+                alg.as_str()
+            ))),
+            _ if self.refresh => Ok(Alg::Hs256),
+            asked => Ok(asked.unwrap_or(otherwise)),
+        }
     }
 
     /// The time before the new key signs: at least as long as a verifier may lack the key.
@@ -264,11 +283,11 @@ impl Making {
         let from = rfc3339_seconds(from);
         if self.json {
             let made = json!({ "kid": kid, "signs_from": from, "retired": retired });
-            return report_json(&clock.dated(made));
+            return report_json(CHANGED, &clock.dated(made));
         }
         let place = if alg == Alg::Hs256 { "in the set, never published" } else { "published" };
         let made = format!("key '{kid}' is {place}, and signs from {from} on\n");
-        report(&(made + &text_of_retired(retired) + &clock.line()))
+        report(CHANGED, &(made + &text_of_retired(retired) + &clock.line()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, IsTerminal, Write, stdout};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -19,16 +19,21 @@ pub fn print(text: &str) -> Result<()> {
 }
 
 /// Prints the text of a command that has changed something. The change is made, whether its report is read or not.
-pub fn report(text: &str) -> Result<()> {
-    write(text).map(drop)
+pub fn report(change: &str, text: &str) -> Result<()> {
+    write(text).map(drop).map_err(|error| anyhow!("{change}, but {error:#}"))
+}
+
+/// The same for a text that is shown this once; false where it has no reader.
+pub fn report_once(text: &str) -> Result<bool> {
+    write(text)
 }
 
 pub fn print_json(value: &impl Serialize) -> Result<()> {
     print(&json(value)?)
 }
 
-pub fn report_json(value: &impl Serialize) -> Result<()> {
-    report(&json(value)?)
+pub fn report_json(change: &str, value: &impl Serialize) -> Result<()> {
+    report(change, &json(value)?)
 }
 
 /// Writes to standard output; false where the reader of a pipe is gone.

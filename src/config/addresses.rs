@@ -16,6 +16,10 @@ pub fn socket_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn wrong_part(text: &str) -> String {
+    if let Some((scheme, _)) = text.split_once("://").filter(|(scheme, _)| ["http", "https"].contains(scheme))
+    {
+        return format!("leave {scheme}:// out");
+    }
     let is_port = |text: &str| text.parse::<u16>().is_ok();
     if is_port(text) || text.strip_prefix(':').is_some_and(is_port) {
         let port = text.trim_start_matches(':');
@@ -83,6 +87,7 @@ mod tests {
             assert!(socket_address(text).is_ok(), "{text}");
         }
         for (text, words) in [
+            ("http://127.0.0.1:8080", "leave http:// out"),
             ("8080", "write 0.0.0.0:8080"),
             (":8080", "write 0.0.0.0:8080"),
             ("0.0.0.0", "the port is missing, as in 0.0.0.0:8080"),

@@ -1,13 +1,13 @@
 //! The values of settings as they arrive, in variables and flags. They are checked before clap reads them.
 
-use std::any::TypeId;
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
 
 use clap::builder::Resettable;
 use clap::{Arg, Command};
 
 use super::invalid_value::{InvalidValue, check_list, check_value};
+use super::missing_value::{is_path, needs_value};
+use super::shown_value::no_path;
 use super::wrong_value::what_is_right;
 
 /// Its own check names the part with quotes or a comment, and what would be right.
@@ -55,6 +55,9 @@ fn wrong_value_of(setting: &Arg, variable: &OsStr, arguments: &[OsString]) -> Op
 
 /// Stray characters around a value are named before its own parser says that the value is wrong.
 fn error_of(setting: &Arg, value: &OsStr, name: &str, names: &str) -> Option<String> {
+    if let Some(error) = value.to_str().filter(|_| is_path(setting)).and_then(no_path) {
+        return Some(format!("{name}: {error}"));
+    }
     if let Err(stray) = check_characters(setting, value) {
         return Some(format!("{name}: {stray}"));
     }
@@ -62,25 +65,32 @@ fn error_of(setting: &Arg, value: &OsStr, name: &str, names: &str) -> Option<Str
     word.push(value);
     let alone = Command::new("setting").no_binary_name(true).arg(setting.clone().env(Resettable::Reset));
     let error = alone.try_get_matches_from([word]).err()?;
-    Some(format!("{names}: {}", what_is_right(&error)?))
+    let right = if value.is_empty() { needs_value(setting) } else { what_is_right(&error)? };
+    Some(format!("{names}: {right}"))
 }
 
-/// The values of a flag: `--flag value` and `--flag=value`.
+/// The values of a flag: `--flag value` and `--flag=value`; empty where there is none.
 fn flag_values<'a>(flag: &str, arguments: &'a [OsString]) -> impl Iterator<Item = &'a OsStr> {
     let flags = arguments.iter().take_while(|argument| *argument != "--");
     flags.zip(1..).filter_map(move |(argument, next)| {
         let text = argument.to_str()?;
         match text.strip_prefix(flag)? {
-            "" => arguments.get(next).map(OsString::as_os_str),
+            "" => Some(
+                arguments.get(next).filter(|next| !is_flag(next)).map_or(OsStr::new(""), OsString::as_os_str),
+            ),
             rest => rest.strip_prefix('=').map(OsStr::new),
         }
     })
 }
 
+/// A value that begins with two dashes is glued to its flag.
+fn is_flag(word: &OsStr) -> bool {
+    word.as_encoded_bytes().starts_with(b"--")
+}
+
 fn check_characters(setting: &Arg, value: &OsStr) -> Result<(), InvalidValue> {
     let Some(value) = value.to_str() else {
-        let is_path = setting.get_value_parser().type_id() == TypeId::of::<PathBuf>();
-        return if is_path { Ok(()) } else { Err(InvalidValue::NotUtf8) };
+        return if is_path(setting) { Ok(()) } else { Err(InvalidValue::NotUtf8) };
     };
     let checked = match setting.get_value_delimiter() {
         Some(delimiter) => check_list(value, delimiter),

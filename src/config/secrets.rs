@@ -8,6 +8,7 @@ use super::file_access::explained;
 use super::invalid_value::{InvalidValue, check_secret, check_value};
 use super::setting::{Setting, parted};
 use super::settings_error::SettingsError;
+use super::shown_value::{no_path, shown_path};
 
 /// A secret setting. Clap does not know these.
 pub struct SecretSetting {
@@ -137,10 +138,14 @@ fn secret_text(name: &str) -> Result<Option<String>> {
         }
         (None, None) => Ok(None),
         (None, Some(path)) => {
-            // The path is not repeated where it leads nowhere: the secret itself may stand there by mistake.
             let text = std::fs::read_to_string(&path).map_err(|error| {
+                let is_closed = error.kind() == std::io::ErrorKind::PermissionDenied;
                 let error = explained(path.as_ref(), error, "name an existing file of text by its path");
-                anyhow!("{file}: cannot be read: {error}")
+                // The secret itself may stand there by mistake.
+                let named = shown_path(path.as_ref())
+                    .filter(|path| !is_closed && path.contains('/') && !path.contains(' '));
+                let named = named.map(|path| format!("; the path is {path}")).unwrap_or_default();
+                anyhow!("{file}: cannot be read: {error}{named}")
             })?;
             if without_line_ends(&text).is_empty() {
                 bail!("{file}: the file is empty");
@@ -170,6 +175,9 @@ pub fn variable_is_set(name: &str) -> bool {
 
 fn path_variable(name: &str) -> Result<Option<String>> {
     let path = variable(name)?;
+    if let Some(error) = path.as_deref().and_then(no_path) {
+        bail!("{name}: {error}");
+    }
     path.iter().try_for_each(|path| check_value(path)).map_err(|error| anyhow!("{name}: {error}"))?;
     Ok(path)
 }

@@ -15,6 +15,7 @@ use super::lifetimes::{AccessTtl, RefreshTtl};
 use super::number::seconds;
 use super::secrets::{secret, signing_secret};
 use super::settings_error::{Required, SettingsError};
+use super::shown_value;
 use super::store_flags::{RedisFlags, StoreKind};
 use crate::store::redis::RedisSettings;
 use crate::token::key_set::{KeySet, Lifetimes};
@@ -67,14 +68,16 @@ impl KeyFlags {
             Err(error) => error,
         };
         let missing = error.downcast_ref().map_or((false, false), InvalidKeyring::missing);
-        if missing == (false, false) {
-            wrong.note(Err::<(), _>(error));
-        }
-        if missing.0 && lacks_signing {
-            wrong.miss(Required::SigningSecret);
+        match error.downcast_ref::<EmptyKeySet>() {
+            Some(empty) if missing.0 => drop(wrong.note(Err::<(), _>(anyhow!("{empty}")))),
+            _ if missing.0 && lacks_signing => wrong.miss(Required::SigningSecret),
+            _ => {}
         }
         if missing.1 && lacks_refresh {
             wrong.miss(Required::RefreshSecret);
+        }
+        if missing == (false, false) {
+            wrong.note(Err::<(), _>(error));
         }
         None
     }
@@ -146,6 +149,11 @@ pub enum KeySetSource {
 /// Changes with the file.
 pub type KeySetStamp = Option<(SystemTime, u64, u64)>;
 
+/// A file without a key, where no secret signs instead.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}: holds no key; make one with `token-gateway keys new`")]
+struct EmptyKeySet(String);
+
 /// For a file that cannot be opened.
 const KEY_SET_REMEDY: &str = "name the key set file by its path, or make one with `token-gateway keys new`";
 
@@ -159,7 +167,14 @@ impl KeySource {
             KeySetSource::File(path) => read_key_set(path)?,
             KeySetSource::Made(set) => set.clone(),
         };
-        Ok((Keyring::new(&self.secrets, &set)?, stamp))
+        let keyring = Keyring::new(&self.secrets, &set);
+        let keyring = match &self.set {
+            KeySetSource::File(path) if set.keys.is_empty() => {
+                keyring.context(EmptyKeySet(shown_value::place("SIGNING_KEYS", path)))?
+            }
+            _ => keyring?,
+        };
+        Ok((keyring, stamp))
     }
 
     pub fn stamp(&self) -> KeySetStamp {
@@ -173,7 +188,7 @@ fn inode(file: &Metadata) -> u64 {
 }
 
 pub fn read_key_set(path: &Path) -> Result<KeySet> {
-    let place = || format!("SIGNING_KEYS: {}", path.display());
+    let place = || shown_value::place("SIGNING_KEYS", path);
     let unreadable = |error| explained(path, error, KEY_SET_REMEDY).context(place());
     let length = fs::metadata(path).map_err(unreadable)?.len();
     if length > KEY_SET_MAX_LEN {

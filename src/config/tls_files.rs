@@ -10,6 +10,7 @@ use token_gateway_redis_link::pem::{InvalidPem, check_ca, check_certificate, che
 use super::file_access::explained;
 use super::invalid_value::check_beginning;
 use super::settings_error::SettingsError;
+use super::shown_value;
 
 /// The first bytes of a certificate and of a key in DER, the form behind PEM.
 const DER_BEGINNING: [u8; 2] = [0x30, 0x82];
@@ -61,13 +62,14 @@ fn lone<T>(missing: &str, why: &str) -> Result<T> {
 }
 
 fn pem(name: &str, path: &Path, check: fn(&str) -> Result<(), InvalidPem>) -> Result<String> {
-    let place = || format!("{name}: {}", path.display());
+    let place = || shown_value::place(name, path);
     if path.is_dir() {
         return Err(anyhow!("{}: is a folder; name a PEM file in it", place()));
     }
     let bytes = std::fs::read(path).map_err(|error| {
         let error = explained(path, error, "name an existing PEM file that this user may read");
-        anyhow!("{name}: cannot read {}: {error}", path.display())
+        let read = shown_value::shown_path(path).map_or("be read".to_owned(), |path| format!("read {path}"));
+        anyhow!("{name}: cannot {read}: {error}")
     })?;
     let is_der = bytes.starts_with(&DER_BEGINNING);
     let text = String::from_utf8(bytes).map_err(|_| match is_der {

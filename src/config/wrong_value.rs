@@ -1,22 +1,25 @@
 //! The error of a value in our words: the name, what would be right, and the value.
 
-use clap::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Command, Error};
 
-/// The longest value that an error repeats, in characters.
-const SHOWN_MAX_CHARS: usize = 60;
+use super::missing_value::needs_value;
+use super::shown_value::shown;
 
-/// An error about the value of a flag or an argument; `None` for other errors. Secrets are no flags, so the value is
-/// none.
-pub fn wrong_value(error: &Error) -> Option<String> {
+/// An error about the value of a flag or an argument of this command; `None` for other errors.
+pub fn wrong_value(error: &Error, command: &Command) -> Option<String> {
     let name = text(error, ContextKind::InvalidArg)?;
     let name = name.split([' ', '=']).next()?.trim_matches(['<', '>', '[', ']', '.']);
-    Some(format!("{name}: {}", what_is_right(error)?))
+    let is_missing = text(error, ContextKind::InvalidValue).is_some_and(str::is_empty);
+    let flag = name.strip_prefix("--").filter(|_| is_missing);
+    let flag = flag.and_then(|name| command.get_arguments().find(|it| it.get_long() == Some(name)));
+    let right = flag.map(needs_value).or_else(|| what_is_right(error))?;
+    Some(format!("{name}: {right}"))
 }
 
 /// The same without the name.
 pub fn what_is_right(error: &Error) -> Option<String> {
-    let shown = shown(text(error, ContextKind::InvalidValue)?);
+    let value = text(error, ContextKind::InvalidValue)?;
     let right = match (error.kind(), error.get(ContextKind::ValidValue)) {
         (ErrorKind::InvalidValue, Some(ContextValue::Strings(values))) => {
             format!("must be {}", any_of(values))
@@ -24,8 +27,11 @@ pub fn what_is_right(error: &Error) -> Option<String> {
         (ErrorKind::ValueValidation, _) => std::error::Error::source(error)?.to_string(),
         _ => return None,
     };
-    let is_said = right.contains(&format!("'{shown}'"));
-    Some(if is_said || shown.contains('@') { right } else { format!("{right}; not '{shown}'") })
+    Some(match shown(value) {
+        Some(shown) if shown.is_empty() || right.contains(&format!("'{shown}'")) => right,
+        Some(shown) => format!("{right}; not '{shown}'"),
+        None => format!("{right}; the value is not repeated, because it may hold a secret"),
+    })
 }
 
 fn text(error: &Error, kind: ContextKind) -> Option<&str> {
@@ -43,19 +49,9 @@ fn any_of(values: &[String]) -> String {
     }
 }
 
-/// A value on one line, cut where it is long.
-fn shown(value: &str) -> String {
-    let escaped = |c: char| if c == '\'' || c == '"' { c.to_string() } else { c.escape_debug().to_string() };
-    let mut shown: String = value.chars().take(SHOWN_MAX_CHARS).map(escaped).collect();
-    if value.chars().nth(SHOWN_MAX_CHARS).is_some() {
-        shown.push('\u{2026}');
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::{Arg, Command};
+    use clap::Arg;
 
     use super::*;
 
@@ -63,7 +59,8 @@ mod tests {
         let count = Arg::new("count").long("count").value_parser(crate::config::number::count(1..=9, 3));
         let color = Arg::new("color").long("color").value_parser(["red", "green", "blue"]);
         let command = Command::new("test").no_binary_name(true).args([count, color]);
-        wrong_value(&command.try_get_matches_from([value]).unwrap_err()).expect("a wrong value")
+        wrong_value(&command.clone().try_get_matches_from([value]).unwrap_err(), &command)
+            .expect("a wrong value")
     }
 
     #[test]
@@ -72,10 +69,20 @@ mod tests {
         assert_eq!(said("--count=15m"), format!("{right}; not '15m'"));
         assert_eq!(said("--count=a\nb\u{202e}"), format!("{right}; not 'a\\nb\\u{{202e}}'"));
         assert_eq!(
-            said(&format!("--count={}", "x".repeat(99))),
-            format!("{right}; not '{}\u{2026}'", "x".repeat(60))
+            said(&format!("--count={}", "x ".repeat(99))),
+            format!("{right}; not '{}\u{2026}'", "x ".repeat(30))
         );
         assert_eq!(said("--color=pink"), "--color: must be red, green or blue; not 'pink'");
+    }
+
+    #[test]
+    fn a_value_that_is_missing_is_answered_with_one_that_is_right() {
+        for missing in ["--count", "--count="] {
+            assert_eq!(said(missing), "--count: needs a value, such as 3");
+        }
+        for missing in ["--color", "--color="] {
+            assert_eq!(said(missing), "--color: needs one of red, green, blue");
+        }
     }
 
     #[test]

@@ -85,6 +85,9 @@ impl TryFrom<Members> for PrivateJwk {
 }
 
 fn check_common(common: &CommonMembers) -> Result<Alg, InvalidKey> {
+    if common.alg.is_empty() {
+        return Err(InvalidKey::NoAlg);
+    }
     let alg: Alg = common.alg.parse()?;
     if common.kty != kty(alg) {
         return Err(InvalidKey::Kty(kty(alg), alg.as_str()));

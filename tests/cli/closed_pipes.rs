@@ -103,7 +103,9 @@ fn a_command_that_changes_something_finishes_its_work() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut init = bare(&["init"]);
     init.current_dir(folder.path());
-    stops_quietly(init);
+    let (code, said) = unread(init);
+    assert!(code == 0 && said.contains("the service key was not shown"), "{said}");
+    assert!(said.contains("service-key new") && said.lines().count() == 1, "{said}");
     for file in [".env", "keys/signing.json", "secrets/redis_users.acl"] {
         assert!(folder.path().join(file).is_file(), "{file}");
     }
@@ -115,6 +117,27 @@ fn a_command_that_changes_something_finishes_its_work() {
         assert_eq!(redis.ask::<u64>(&["SCARD", &format!("tg:{{{subject}}}:sessions")]), 0);
     }
     assert_eq!(redis.ask::<u64>(&["XLEN", "tg:revocations"]), 2);
+}
+
+/// The change is made. The message says so, because a second try would be another change.
+#[test]
+fn a_report_that_cannot_be_written_is_an_error_after_the_change() {
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("the device");
+    let keys = Keys::none(GATEWAY);
+    for form in [&["new"][..], &["rotate", "--json"], &["retire"]] {
+        let output = keys.command(form).stdout(full()).output().expect("it runs");
+        let said = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let expected = "error: the key set is changed, but standard output cannot be written: No space left";
+        assert!(said.starts_with(expected), "{said}");
+    }
+    assert_eq!(count(&keys), 2);
+    let redis = Redis::start();
+    fill(&redis, 1, 1);
+    let mut end = operator(&redis, &["sessions", "end", "user-1", "--all"]);
+    let output = end.stdout(full()).output().expect("it runs");
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(said.contains("the sessions are ended, but standard output cannot be written"), "{said}");
 }
 
 fn count(keys: &Keys) -> usize {

@@ -54,7 +54,8 @@ fn with_env(env: &Path, args: &str, user: Option<u32>) -> Command {
 
 /// The line that a message ends with, after `sudo `.
 fn remedy(line: &str) -> &str {
-    line.trim_end().split_once("sudo ").unwrap_or_else(|| panic!("no line to paste: {line}")).1
+    let pasted = line.split('`').find(|part| part.starts_with("sudo "));
+    pasted.unwrap_or_else(|| panic!("no line to paste: {line}"))
 }
 
 /// Where root runs the tests; no other user can give files away.
@@ -68,9 +69,20 @@ fn what_root_has_given_to_the_image_is_explained_by_init_and_by_serve_and_the_li
     }
     let paths =
         ["tg.env", "keys", "secrets"].map(|name| folder.join(name).to_str().expect("text").to_owned());
-    let line = format!("sudo chown -R \"$(id -u):$(id -g)\" {}", paths.join(" "));
+    let files = ["refresh_secret", "service_keys", "redis_url", "redis_operator_url"];
+    let files = files.map(|name| format!("{}/{name}", paths[2])).join(" ");
+    let line = |user: &str| {
+        format!("sudo chown -R {user} {} {} {files} && sudo chown {user} {}", paths[0], paths[1], paths[2])
+    };
     assert!(ended.stdout.contains("user 10001") && ended.stdout.contains("image runs as"), "{ended:?}");
-    assert!(ended.stdout.lines().any(|it| it.trim() == line), "{line}: {ended:?}");
+    let has_line = ended.stdout.lines().any(|it| it.trim() == line("USER:GROUP"));
+    assert!(has_line && ended.stdout.contains("USER:GROUP being"), "{ended:?}");
+    assert!(ended.stdout.contains("needs GATEWAY_USER=USER:GROUP in"), "{ended:?}");
+    let other = tempfile::tempdir().expect("a folder");
+    let mut by_sudo = bare(&["init"]);
+    let ended = run(by_sudo.current_dir(other.path()).envs([("SUDO_UID", "1000"), ("SUDO_GID", "1001")]));
+    assert!(ended.stdout.contains("sudo chown -R 1000:1001 "), "{ended:?}");
+    assert!(ended.stdout.contains("needs GATEWAY_USER=1000:1001 in"), "{ended:?}");
 
     for args in ["serve", "check --json", "keys list", "keys rotate", "sessions list"] {
         let ended = run(&mut with_env(&env, args, Some(STRANGER)));
@@ -85,7 +97,9 @@ fn what_root_has_given_to_the_image_is_explained_by_init_and_by_serve_and_the_li
         {
             assert!(text.contains(part), "{args}: {part}: {text}");
         }
-        let expected = format!("chown -R {STRANGER}:{STRANGER} {} {}", paths[1], paths[2]);
+        let user = format!("{STRANGER}:{STRANGER}");
+        let expected = format!("sudo chown -R {user} {} {files} && sudo chown {user} {}", paths[1], paths[2]);
+        assert!(text.contains(&format!("GATEWAY_USER={user}")), "{args}: {text}");
         assert!(text.contains(&expected), "{args}: {expected}: {text}");
         assert_eq!(
             ended.code,
@@ -95,9 +109,82 @@ fn what_root_has_given_to_the_image_is_explained_by_init_and_by_serve_and_the_li
     }
 
     let said = run(&mut with_env(&env, "serve", Some(STRANGER)));
-    let pasted = Command::new("sh").args(["-c", remedy(&said.stderr)]).status().expect("a shell");
+    let pasted = Command::new("sh")
+        .args(["-c", &remedy(&said.stderr).replace("sudo ", "")])
+        .status()
+        .expect("a shell");
     assert!(pasted.success());
     Gateway::run(with_env(&env, "serve", Some(STRANGER)));
+}
+
+/// Redis reads its users as a user of its own.
+#[test]
+fn the_line_leaves_the_file_of_redis_alone() {
+    let (_dir, folder, ended) = initialized();
+    if !is_root(&folder) {
+        return;
+    }
+    let users = folder.join("secrets/redis_users.acl");
+    let owner = || std::fs::metadata(&users).expect("it is there").uid();
+    assert_eq!(owner(), 999);
+    let line = ended.stdout.lines().find(|line| line.contains("sudo chown")).expect("a line");
+    let pasted = line.replace("sudo ", "").replace("USER:GROUP", "12345:12345");
+    assert!(Command::new("sh").args(["-c", &pasted]).status().expect("a shell").success());
+    assert_eq!(owner(), 999);
+    Gateway::run(with_env(&folder.join("tg.env"), "serve", Some(STRANGER)));
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_explained_by_every_command_that_writes() {
+    let (_dir, folder, _) = initialized();
+    let root = is_root(&folder);
+    let closed = folder.join("closed");
+    std::fs::create_dir(&closed).expect("a folder");
+    let key_set = closed.join("keys.json");
+    std::fs::copy(folder.join("keys/signing.json"), &key_set).expect("a copy");
+    open(&key_set, 0o644);
+    open(&closed, 0o555);
+    if root {
+        chown(&key_set, Some(STRANGER), Some(STRANGER)).expect("root may");
+    }
+    let (new, env) = (closed.join("new.json"), closed.join("tg.env"));
+    for (args, path) in [
+        (&["keys", "rotate", "--signing-keys"][..], &key_set),
+        (&["keys", "new", "--signing-keys"], &new),
+        (&["init", "--output"], &env),
+    ] {
+        let mut command = Command::new(binary(&folder));
+        command.env_clear().args(args).arg(path);
+        if root {
+            command.uid(STRANGER).gid(STRANGER);
+        }
+        let ended = run(&mut command);
+        let remedy =
+            if root { "run as its owner".to_owned() } else { format!("chmod u+rwx {}", closed.display()) };
+        for part in ["Permission denied", "belongs to user", "with mode 0555", &remedy] {
+            assert!(ended.code == 1 && ended.stderr.contains(part), "{args:?}: {part}: {ended:?}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(&closed).expect("a folder").count(), 1, "nothing is left");
+}
+
+/// Only the folders of `init` are explained by it.
+#[test]
+fn a_file_of_the_images_user_elsewhere_was_not_given_away_by_init() {
+    let (_dir, folder, _) = initialized();
+    if !is_root(&folder) {
+        return;
+    }
+    let other = folder.join("other");
+    std::fs::create_dir(&other).expect("a folder");
+    let file = other.join("keys.json");
+    std::fs::write(&file, "{}").expect("a file");
+    open(&file, 0o600);
+    chown(&file, Some(10_001), Some(10_001)).expect("root may");
+    let mut list = Command::new(binary(&folder));
+    list.env_clear().args(["keys", "list", "--signing-keys"]).arg(&file).uid(STRANGER).gid(STRANGER);
+    let ended = run(&mut list);
+    assert!(!ended.stderr.contains("init") && ended.stderr.contains("sudo chown 12345:12345 "), "{ended:?}");
 }
 
 #[test]

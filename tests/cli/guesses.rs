@@ -35,6 +35,78 @@ fn an_unknown_verb_is_answered_with_the_one_that_was_meant() {
 }
 
 #[test]
+fn a_verb_of_another_tool_is_answered_with_the_command_for_it() {
+    for (args, meant) in [
+        (&["start"][..], "serve"),
+        (&["run"], "serve"),
+        (&["version"], "--version"),
+        (&["keys", "add"], "keys new"),
+        (&["keys", "remove"], "keys retire"),
+        (&["keys", "delete"], "keys retire"),
+        (&["sessions", "ls"], "sessions list"),
+        (&["sessions", "rm"], "sessions end"),
+        (&["sessions", "delete"], "sessions end"),
+        (&["sessions", "kill", "alice"], "sessions end"),
+        (&["service-key", "create", "web"], "service-key new"),
+        (&["service-key", "add", "web"], "service-key new"),
+    ] {
+        let line = guess(args);
+        assert!(line.contains(&format!("did you mean `token-gateway {meant}`?")), "{args:?}: {line}");
+    }
+}
+
+/// No secret is guessed at, and no flag that is like it.
+#[test]
+fn a_flag_in_the_wrong_place_is_answered_with_the_right_one() {
+    for (args, right) in [
+        (&["--signing-keys", "x", "keys", "list"][..], "keys list --signing-keys"),
+        (&["--signing-keys=x", "keys", "rotate"], "keys rotate --signing-keys"),
+        (&["keys", "--signing-keys", "x", "list"], "keys list --signing-keys"),
+        (&["keys", "--json", "list"], "keys list --json"),
+        (&["--redis-prefix", "x", "sessions", "list"], "sessions list --redis-prefix"),
+        (&["sessions", "--ended", "list", "alice"], "sessions list --ended"),
+        (&["--delay-seconds", "9", "keys", "rotate"], "keys rotate --delay-seconds"),
+        (&["--json", "stats"], "stats --json"),
+        (&["--output", "x", "init"], "init --output"),
+        (&["--signing-keys", "x"], "serve --signing-keys"),
+    ] {
+        let line = guess(args);
+        let right = format!("write it behind the command: token-gateway {right}");
+        assert!(line.contains(&right) && !line.contains("secret"), "{args:?}: {line}");
+    }
+    let line = guess(&["stats", "--signing-keys", "x"]);
+    assert!(!line.contains("secret"), "no secret was meant: {line}");
+}
+
+#[test]
+fn a_flag_without_its_value_is_told_one_that_would_be_right() {
+    for (args, needed) in [
+        (&["serve", "--port"][..], "needs a value, such as 8080"),
+        (&["serve", "--port="], "needs a value, such as 8080"),
+        (&["serve", "--port", "--workers", "3"], "needs a value, such as 8080"),
+        (&["serve", "--bind-addr"], "needs a value, such as 127.0.0.1:8080"),
+        (&["serve", "--issuer"], "needs a value, such as https://auth.example.com"),
+        (&["serve", "--rust-log"], "needs a value, such as info"),
+        (&["serve", "--rust-log="], "needs a value, such as info"),
+        (&["serve", "--log-format"], "needs one of text, json"),
+        (&["serve", "--log-format="], "needs one of text, json"),
+        (&["serve", "--trusted-proxies"], "needs a value, such as 10.0.0.0/8"),
+        (&["serve", "--signing-keys"], "needs the path of a file"),
+        (&["serve", "--signing-keys="], "needs the path of a file"),
+        (&["init", "--output", ""], "--output: needs a value, such as .env"),
+        (&["init", "--output"], "--output: needs a value, such as .env"),
+        (&["init", "--issuer"], "--issuer: needs a value, such as http://127.0.0.1:8080"),
+        (&["sessions", "list", "--limit"], "--limit: needs a value, such as 100"),
+        (&["sessions", "show", "1", "--sub"], "--sub: needs a value"),
+        (&["keys", "new", "--alg"], "--alg: needs one of HS256, ES256"),
+        (&["stats", "--sample", "--json"], "--sample: needs a value, such as 100"),
+    ] {
+        let line = guess(args);
+        assert!(line.contains(needed) && !line.contains("''") && !line.contains("be ;"), "{args:?}: {line}");
+    }
+}
+
+#[test]
 fn a_verb_that_is_like_none_gets_the_list_of_verbs() {
     for args in [&["banana"][..], &["keys", "banana"], &["sessions", "42"]] {
         let line = guess(args);
@@ -55,7 +127,7 @@ fn an_unknown_flag_is_answered_with_the_one_that_was_meant() {
         (&["keys", "rotate", "--algo", "EdDSA"], "did you mean --alg?"),
         (&["sessions", "end", "alice", "--al"], "did you mean --all?"),
         (&["init", "--out", "x"], "did you mean --output?"),
-        (&["--port", "80", "serve"], "write it behind the command, as in token-gateway serve --port"),
+        (&["--port", "80", "serve"], "write it behind the command: token-gateway serve --port"),
     ] {
         let line = guess(args);
         assert!(line.contains(meant), "{args:?}: {line}");

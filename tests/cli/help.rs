@@ -60,6 +60,58 @@ fn the_short_help_has_a_line_for_each_flag_and_fits_a_screen() {
     assert!(lines("-h") * 2 < lines("--help"), "{} and {}", lines("-h"), lines("--help"));
 }
 
+/// The flag and the name of its value, of each line of the short help.
+fn value_names(command: &[&str]) -> Vec<(String, String)> {
+    let short = help(command, "-h");
+    let flags = short.lines().filter_map(|line| line.trim_start().strip_prefix("--")?.split_once(" <"));
+    flags
+        .map(|(flag, rest)| (format!("--{flag}"), rest.split('>').next().unwrap_or_default().to_owned()))
+        .collect()
+}
+
+#[test]
+fn the_name_of_a_value_says_its_form() {
+    let forms = [
+        "FILE",
+        "FILTER",
+        "ID",
+        "IP,CIDR",
+        "IP:PORT",
+        "MS",
+        "NAME",
+        "NAME,NAME",
+        "PORT",
+        "SECONDS",
+        "SUB",
+        "URL",
+    ];
+    for command in COMMANDS {
+        for (flag, name) in value_names(command) {
+            if name == "N" {
+                let ended = run(&mut bare(&[command, &[&flag, "x"]].concat()));
+                assert!(ended.stderr.contains("a whole number"), "{command:?} {flag} <N>: {ended:?}");
+            } else {
+                assert!(name.contains('|') || forms.contains(&name.as_str()), "{command:?} {flag} <{name}>");
+            }
+        }
+    }
+    let proxies = value_names(&["serve"]).into_iter().find(|(flag, _)| flag == "--trusted-proxies");
+    assert_eq!(proxies.expect("the flag").1, "IP,CIDR");
+}
+
+#[test]
+fn the_short_help_of_dev_has_the_defaults_of_dev() {
+    let short = help(&["dev"], "-h");
+    for (flag, default) in
+        [("--issuer", "[default: its own address]"), ("--store", "[default: embedded without REDIS_URL]")]
+    {
+        let line = short.lines().find(|line| line.contains(flag)).expect("a line");
+        assert!(line.ends_with(default), "{line}");
+    }
+    assert!(!short.contains("[required]"), "{short}");
+    assert!(help(&["serve"], "-h").contains("[required]"));
+}
+
 #[test]
 fn the_flags_of_settings_stand_below_their_subjects() {
     for command in COMMANDS {

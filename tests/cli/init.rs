@@ -58,6 +58,71 @@ fn an_existing_file_is_never_touched() {
 }
 
 #[test]
+fn a_folder_in_place_of_the_file_is_refused_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("there")).unwrap();
+    for (output, such_as) in [
+        ("new/", "new/.env"),
+        ("there", "there/.env"),
+        ("there/", "there/.env"),
+        ("a/b/", "a/b/.env"),
+        (".", "./.env"),
+    ] {
+        let ended = run(bare(&["init", "--output", output]).current_dir(dir.path()));
+        assert_eq!(
+            (ended.code, ended.stdout.as_str(), ended.stderr.lines().count()),
+            (2, "", 1),
+            "{ended:?}"
+        );
+        let said = format!("--output: {output} is a folder; name a file, such as {such_as}");
+        assert!(ended.stderr.contains(&said), "{said}: {ended:?}");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(dir.path().join("there")).unwrap().count(), 0);
+}
+
+/// The folder of secrets is a file, so `init` fails when keys and the folders above are made.
+#[test]
+fn a_failure_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("etc");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("secrets"), "a file").unwrap();
+    let ended = init(&folder.join("tg.env"), &[]);
+    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.lines().count()), (1, "", 1), "{ended:?}");
+    let left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["secrets"]);
+    let ended = run(bare(&["init", "--output", "deep/it's $5/tg.env"]).current_dir(dir.path()));
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(!dir.path().join("deep").exists());
+}
+
+/// Where root runs the tests. The folder of another user stays theirs, and so do the files in it.
+#[test]
+fn files_of_root_go_to_the_owner_of_the_folder_that_is_there() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let dir = tempfile::tempdir().unwrap();
+    if std::fs::metadata(dir.path()).unwrap().uid() != 0 {
+        return;
+    }
+    for (n, existing) in ["keys", "secrets"].into_iter().enumerate() {
+        let root = dir.path().join(n.to_string());
+        std::fs::create_dir_all(root.join(existing)).unwrap();
+        chown(root.join(existing), Some(1234), Some(1235)).unwrap();
+        let ended = init(&root.join("tg.env"), &[]);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        for path in ["keys", "keys/signing.json", "secrets", "secrets/refresh_secret", "secrets/service_keys"]
+        {
+            let found = std::fs::metadata(root.join(path)).unwrap();
+            assert_eq!((found.uid(), found.gid()), (1234, 1235), "{path}");
+        }
+        assert_eq!(value(&root.join("tg.env"), "GATEWAY_USER"), "1234:1235");
+        let said = "keys and secrets belong to user 1234 ";
+        assert!(ended.stdout.contains(said) && !ended.stdout.contains("image"), "{ended:?}");
+    }
+}
+
+#[test]
 fn existing_keys_are_never_touched() {
     let dir = tempfile::tempdir().unwrap();
     let (path, keys) = (dir.path().join(".env"), dir.path().join("keys/signing.json"));

@@ -87,9 +87,13 @@ fn an_algorithm_that_is_new_in_the_published_set_is_warned_of_and_no_other() {
     };
     for (first, alg) in [("ES256", "EdDSA"), ("EdDSA", "Ed25519"), ("Ed25519", "EdDSA"), ("RS256", "PS256")] {
         let keys = Keys::none(GATEWAY);
-        assert_eq!(warned(&keys, &["new", "--alg", first]), "");
+        let of_nodes = warned(&keys, &["new", "--alg", first]);
+        let refuse = "refuse the whole key set file for a key with Ed25519: upgrade every node first";
+        assert_eq!(of_nodes.contains(refuse), first == "Ed25519", "{of_nodes}");
+        assert_eq!(of_nodes.is_empty(), first != "Ed25519", "{of_nodes}");
         let line = warned(&keys, &["rotate", "--json", "--alg", alg, "--delay-seconds", "6"]);
         assert_eq!(line.lines().count(), 1, "{line}");
+        assert_eq!(line.contains(refuse), alg == "Ed25519", "{line}");
         let kid = list(&keys, &[])[1]["kid"].as_str().unwrap().to_owned();
         for part in [
             format!("warning: {alg} is new"),
@@ -249,6 +253,47 @@ fn changes_at_the_same_time_lose_no_key() {
         children.into_iter().filter_map(|mut child| child.wait().ok()).filter(|status| status.success());
     assert_eq!(won.count(), 2, "one of each kind");
     assert_eq!(states(&keys).len(), 2);
+}
+
+#[test]
+fn keys_for_refresh_tokens_are_made_by_their_own_flag_and_with_hs256() {
+    let keys = Keys::none(GATEWAY);
+    keys.run(&["new"]);
+    refused(&keys, &["rotate", "--refresh"], 1, "`token-gateway keys new --refresh`");
+    for verb in ["new", "rotate"] {
+        let ended = refused(
+            &keys,
+            &[verb, "--refresh", "--alg", "ES256"],
+            2,
+            "--alg: cannot be ES256 beside --refresh",
+        );
+        assert!(ended.stderr.contains("HS256"), "{ended:?}");
+    }
+    keys.run(&["new", "--refresh", "--alg", "HS256"]);
+    let empty = Keys::none(GATEWAY);
+    refused(&empty, &["rotate"], 1, "`token-gateway keys new`");
+}
+
+#[test]
+fn a_set_without_a_key_and_a_key_without_its_algorithm_are_named() {
+    let keys = Keys::none(GATEWAY);
+    let serve = || {
+        let settings = [("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")];
+        run(&mut GATEWAY.command("serve", &settings))
+    };
+    keys.write(r#"{"keys":[]}"#);
+    let ended = serve();
+    let said = format!(
+        "error: SIGNING_KEYS: {}: holds no key; make one with `token-gateway keys new`\n",
+        keys.path()
+    );
+    assert_eq!((ended.code, ended.stderr), (2, said));
+    keys.write(r#"{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}"#);
+    let ended = serve();
+    assert!(ended.code == 2 && ended.stderr.contains("keys[0]: 'alg' is missing"), "{ended:?}");
+    keys.write(r#"{"keys":[]}"#);
+    keys.run(&["new"]);
+    assert_eq!(states(&keys), ["active"]);
 }
 
 #[test]

@@ -72,6 +72,64 @@ fn a_flag_with_a_wrong_value_is_named_too() {
     expect_refusal(&run(&mut bare(&["serv"])), "serv");
 }
 
+/// The content in place of its file, a URL with a password, or a key: no error repeats them.
+#[test]
+fn a_secret_in_place_of_another_value_is_not_repeated() {
+    let key = format!("tgk{}", "cd".repeat(32));
+    let jwk = r#"{"keys":[{"kty":"EC","d":"s3cret"}]}"#;
+    let pem = "-----BEGIN PRIVATE KEY-----\ns3cret\n-----END PRIVATE KEY-----\n";
+    let url = "redis://:s3cret@h:6379";
+    for (name, value, said) in [
+        ("SIGNING_KEYS", jwk, "takes the path of a file, and this is its content"),
+        ("SIGNING_KEYS", pem, "takes the path of a file, and this is its content"),
+        ("SIGNING_KEYS", url, "takes the path of a file, and this is a URL"),
+        ("SIGNING_KEYS", &key, "name the key set file"),
+        ("REDIS_TLS_CA", url, "takes the path of a file, and this is a URL"),
+        ("REDIS_TLS_KEY", pem, "takes the path of a file, and this is its content"),
+        ("REDIS_TLS_CERT", &key, "cannot be read"),
+        ("REFRESH_SECRET_FILE", jwk, "takes the path of a file"),
+        ("SERVICE_KEYS_FILE", url, "takes the path of a file"),
+        ("REFRESH_SECRET_FILE", &key, "cannot be read"),
+        ("RUST_LOG", url, "neither a level nor target=level"),
+        ("RUST_LOG", &key, "neither a level nor target=level"),
+        ("RUST_LOG", &format!("info,{key}"), "neither a level nor target=level"),
+        ("ISSUER", &key, "http(s) URL"),
+        ("ISSUER", "https://s3cret@host", "http(s) URL"),
+        ("BIND_ADDR", url, "IP address and a port"),
+        ("REDIS_PREFIX", &key, "must be"),
+        ("LOG_FORMAT", &key, "text or json"),
+        ("PORT", jwk, "a whole number"),
+    ] {
+        let settings = if name.ends_with("_FILE") {
+            vec![(name.trim_end_matches("_FILE"), ""), (name, value)]
+        } else {
+            vec![(name, value)]
+        };
+        let line = refuses(&settings, name);
+        assert!(line.contains(said), "{said}: {line}");
+        assert!(!line.contains("s3cret") && !line.contains("cdcdcd"), "{line}");
+    }
+    for args in [
+        &["keys", "list", "--signing-keys", jwk][..],
+        &["keys", "new", "--signing-keys", pem],
+        &["serve", jwk],
+    ] {
+        let line = expect_refusal(&run(&mut bare(args)), "error: ");
+        assert!(!line.contains("s3cret"), "{line}");
+    }
+}
+
+#[test]
+fn an_address_with_a_scheme_is_told_to_leave_it_out() {
+    for (name, value, said) in [
+        ("BIND_ADDR", "http://127.0.0.1:8080", "leave http:// out"),
+        ("ADMIN_ADDR", "https://127.0.0.1:9090", "leave https:// out"),
+    ] {
+        let line = refuses(&[(name, value)], name);
+        assert!(line.contains(said), "{line}");
+    }
+}
+
 #[test]
 fn what_is_required_and_missing_is_named() {
     for name in ["ISSUER", "SIGNING_SECRET", "REFRESH_SECRET", "SERVICE_KEYS"] {

@@ -8,16 +8,20 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::config::file_access::explained;
-use crate::config::read_key_set;
+use crate::config::{place, read_key_set};
 use crate::token::key_set::KeySet;
+
+/// For a file that cannot be made.
+const REMEDY: &str = "name a file in a folder that can be written";
 
 /// Reads the set, or begins a new one, and writes it back changed. The new file replaces the old one in one step, so a
 /// node reads either of them. A lock on the folder keeps two changes apart.
 pub fn change<T>(path: &Path, by: impl FnOnce(&mut KeySet) -> Result<T>) -> Result<T> {
-    let place = || format!("SIGNING_KEYS: {}", path.display());
+    let name = place("SIGNING_KEYS", path);
+    let place = || name.clone();
     // A symbolic link stays, and the file behind it changes.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let refused = |error| explained(path, error, "name a file in a folder that can be written");
+    let refused = |error| explained(path, error, REMEDY);
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -42,7 +46,12 @@ pub fn change<T>(path: &Path, by: impl FnOnce(&mut KeySet) -> Result<T>) -> Resu
 fn replace(path: &Path, former: Option<&Metadata>, text: &str) -> Result<()> {
     let fresh = path.with_extension("new");
     let _ = fs::remove_file(&fresh);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&fresh)
+        .map_err(|error| explained(&fresh, error, REMEDY))?;
     file.write_all(text.as_bytes())?;
     let folder = folder(path);
     let (own, around) = (file.metadata()?.uid(), fs::metadata(folder)?);

@@ -14,12 +14,27 @@ pub fn is_new(set: &KeySet, signs: Signs, alg: Alg) -> bool {
     is_published && !published.is_empty() && !published.contains(&alg.as_str())
 }
 
+/// Nodes of earlier releases refuse the file, not only the key.
+const OLDER_NODES: &str = "Gateway nodes of earlier releases refuse the whole key set file for a key with Ed25519: upgrade every node first.";
+
+/// Whether gateways find Ed25519 in the file for the first time.
+pub fn is_first_ed25519(set: &KeySet, alg: Alg) -> bool {
+    alg == Alg::Ed25519 && !set.keys.iter().any(|jwk| jwk.alg() == alg.as_str())
+}
+
+/// The warning of a key in the file of gateways that may be older, a line.
+pub fn warning_of_nodes() -> String {
+    format!("warning: {OLDER_NODES} docs/algorithms.md says more\n")
+}
+
 /// The warning for people, a line.
 pub fn warning(alg: Alg, kid: &str, from: &str) -> String {
     let other_name = if alg == Alg::Ed25519 {
-        " Others know the same signature as EdDSA alone (RFC 8037), fast-jwt and PyJWT among them."
+        format!(
+            " Others know the same signature as EdDSA alone (RFC 8037), fast-jwt and PyJWT among them. {OLDER_NODES}"
+        )
     } else {
-        ""
+        String::new()
     };
     format!(
         "warning: {alg} is new in the published set. Some verifiers refuse a whole JWK Set for one unknown algorithm, and with \

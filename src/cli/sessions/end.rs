@@ -71,9 +71,12 @@ impl EndSessions {
         let ended = on_runtime(end(&redis, policy, subject, extent))
             .context("unknown whether anything ended or was published; repeat the command")?;
         if self.json {
-            return report_json(&EndReport { ended: ids(&ended.now), published: ids(&ended.before) });
+            return report_json(
+                "the sessions are ended",
+                &EndReport { ended: ids(&ended.now), published: ids(&ended.before) },
+            );
         }
-        report(&self.text(extent, &ended))
+        report("the sessions are ended", &self.text(extent, &ended))
     }
 
     fn extent(&self) -> Result<Extent> {

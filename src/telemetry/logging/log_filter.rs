@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use log::{Level, LevelFilter, Log, Metadata};
 
+use crate::config::shown;
+
 use super::targets::{THEFT_LOG_TARGET, is_known};
 
 /// A valid `RUST_LOG`: levels, and levels of targets. A target stands for all that begin with it.
@@ -31,10 +33,16 @@ impl fmt::Display for Directive {
 /// A part of a text that is no directive.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{0}' is neither a level nor target=level; the levels are off, error, warn, info, debug or trace; write them without \
-     quotes, blanks and comments, and with commas in between"
+    "{part} is neither a level nor target=level; the levels are off, error, warn, info, debug or trace; write them without \
+     quotes, blanks and comments, and with commas in between",
+    part = named(.0)
 )]
 pub struct InvalidLogFilter(String);
+
+/// A part of a filter; a secret may stand there by mistake.
+fn named(part: &str) -> String {
+    if shown(part).is_some() { format!("'{part}'") } else { "a part of it".to_owned() }
+}
 
 impl FromStr for LogFilter {
     type Err = InvalidLogFilter;
@@ -122,8 +130,9 @@ impl LogFilter {
 }
 
 fn unknown(target: &str) -> String {
+    let target = named(target);
     format!(
-        "no line has the target '{target}'; known are access, token_gateway, token_gateway_core and \
+        "no line has the target {target}; known are access, token_gateway, token_gateway_core and \
          token_gateway_redis_link, with those of their modules that log, and crates of others such as actix_web"
     )
 }

@@ -7,6 +7,8 @@ use token_gateway_core::token::UnknownAlg;
 pub enum InvalidKey {
     #[error(transparent)]
     Alg(#[from] UnknownAlg),
+    #[error("'alg' is missing; it says how the key signs, such as ES256")]
+    NoAlg,
     #[error("'kty' must be {0}, because 'alg' is {1}")]
     Kty(&'static str, &'static str),
     #[error("'crv' must be {0}")]

@@ -25,6 +25,7 @@ pub(in crate::token) struct Members {
 #[derive(Deserialize)]
 pub(super) struct CommonMembers {
     pub kty: String,
+    #[serde(default)]
     pub alg: String,
     #[serde(rename = "use", default)]
     pub public_key_use: Option<String>,
