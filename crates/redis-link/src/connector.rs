@@ -10,7 +10,7 @@ use token_gateway_core::clock::{Clock, Timestamp};
 use crate::address::Dialer;
 use crate::server::Server;
 use crate::wire::{CONNECT_TIMEOUT, ask_time, error_of, send, unavailable};
-use crate::{Handshake, LinkError, Reply};
+use crate::{Diagnosis, Handshake, LinkError, Reply};
 
 /// How many more times a new connection is asked for the time. The first answer may have been slow, and a bound too
 /// early by a millisecond takes a theft for a late call.
@@ -86,7 +86,23 @@ async fn shake_hands(
 ) -> Result<Timestamp, LinkError> {
     let answer = send(connection, &handshake.call.eval()).await;
     let sent = |text: &str| handshake.call.sent("EVAL", text);
-    let reply = Reply::new(answer.map_err(|error| error_of(&error, server, sent))?)?;
+    let answer = answer.map_err(|error| error_of(&error, server, sent))?;
+    let reply = Reply::new(answer).map_err(|_| foreign(server))?;
     let time = reply.time;
-    (handshake.check)(reply).map(|()| time)
+    (handshake.check)(reply).map(|()| time).map_err(|error| at(server, error))
+}
+
+/// The error of a server that answers in Redis's protocol, and runs no script.
+fn foreign(server: &Arc<Server>) -> LinkError {
+    let cause = "answered a script as Redis never does";
+    let remedy = "another program or a proxy is there; let REDIS_URL lead to Redis itself";
+    Diagnosis::new(server.clone(), cause, remedy).into()
+}
+
+/// An error of the handshake, with the server.
+fn at(server: &Arc<Server>, error: LinkError) -> LinkError {
+    match error {
+        LinkError::Corrupt(cause) => LinkError::Corrupt(format!("{server}: {cause}")),
+        error => error,
+    }
 }

@@ -15,7 +15,7 @@ pub(crate) fn safe(text: &str) -> String {
     let words = without_quoted_arguments(&text);
     let words = words.split_ascii_whitespace().map(|word| if is_hash(word) { "…" } else { word });
     let line = words.collect::<Vec<_>>().join(" ");
-    let printable: String = line.chars().filter(|character| !character.is_control()).collect();
+    let printable: String = line.chars().filter(|character| is_printable(*character)).collect();
     shortened(printable.trim_end_matches(['.', ',']))
 }
 
@@ -31,6 +31,11 @@ fn without_quoted_arguments(text: &str) -> String {
         if is_quoted(place) && !names_command() { "…" } else { part }
     });
     shown.collect::<Vec<_>>().join("'")
+}
+
+/// Neither a control character nor one that hides, or turns the direction of a text.
+fn is_printable(character: char) -> bool {
+    matches!(character, '\'' | '"' | '\\') || character.escape_debug().len() == 1
 }
 
 fn is_hash(word: &str) -> bool {
@@ -61,7 +66,7 @@ mod tests {
             ("User g may not access the 'tg:{alice}' key", "User g may not access the '…' key"),
             ("unknown subcommand 'X'. Try HELP", "unknown subcommand 'X'. Try HELP"),
             ("in script 5c1d7c9d7f2a5c1d7c9d7f2a5c1d7c9d7f2a0123, yes", "in script … yes"),
-            ("two\r\n lines\u{7}", "two lines"),
+            ("two\r\n lines\u{7}\u{202e}", "two lines"),
             ("don't stop", "don't stop"),
         ] {
             assert_eq!(safe(text), shown);

@@ -144,6 +144,8 @@ fn other_programs() -> Vec<Case> {
     });
     let loading =
         Imitation::start(|_| Some("-LOADING Redis is loading the dataset in memory\r\n".to_owned()));
+    let parrot = Imitation::start(|word| Some(format!("-ERR what is {word} u {PASSWORD}, sorry\r\n")));
+    let content = Imitation::start(|_| Some("+OK\r\n".to_owned()));
     let full = Redis::start_with(&["--maxclients", "1"]);
     let only_client = full.connect();
     let at = |server: &Imitation| (url(&server.address()), server.address());
@@ -155,6 +157,21 @@ fn other_programs() -> Vec<Case> {
         case("a server that hangs up", &closing, "closed the connection", "Its log has the reason"),
         case("Redis 6.2 (an imitation)", &old, "Redis 6.2.14 is too old", "run Redis 7.0 or newer"),
         case("a protected server (an imitation)", &denied, "DENIED", "set a password or a user"),
+        Case::new(
+            "a program that repeats the password",
+            format!("redis://u:{PASSWORD}@{}", parrot.address()),
+            parrot.address(),
+            "answered ERR to AUTH",
+            "its log may have the reason",
+        )
+        .said_by_a_node(),
+        case(
+            "a program that is content with everything",
+            &content,
+            "answered a script as Redis never does",
+            "let REDIS_URL lead to Redis itself",
+        )
+        .said_by_a_node_only(),
         case("a server that loads (an imitation)", &loading, "LOADING", "wait until it has loaded its data")
             .said_by_a_node(),
         Case::new(

@@ -267,6 +267,8 @@ fn tls_files() -> (Certificates, Certificates) {
         ("changed", ca.replacen("MII", "MIA", 1).into_bytes()),
         ("request", ca.replace("CERTIFICATE", "CERTIFICATE REQUEST").into_bytes()),
         ("trusted", ca.replace("CERTIFICATE", "TRUSTED CERTIFICATE").into_bytes()),
+        ("indented", ca.replace("-----BEGIN", "  -----BEGIN").into_bytes()),
+        ("label", ca.replace("CERTIFICATE", "X509 CERTIFICATE").into_bytes()),
         ("encrypted", key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY").into_bytes()),
         ("cut.key", key.as_bytes()[..key.len() / 2].to_vec()),
     ] {
@@ -297,6 +299,8 @@ fn a_tls_file_with_other_content_is_refused_by_its_own_setting() {
         (ca("changed"), &["REDIS_TLS_CA: ", "certificate 1 in it cannot be read"]),
         (ca("request"), &["REDIS_TLS_CA: ", "a certificate request, which no CA has signed yet"]),
         (ca("trusted"), &["REDIS_TLS_CA: ", "openssl x509 -in FILE -out PEM"]),
+        (ca("indented"), &["REDIS_TLS_CA: ", "begin with white space"]),
+        (ca("label"), &["REDIS_TLS_CA: ", "another label than CERTIFICATE", "BEGIN CERTIFICATE"]),
         (ca("nowhere"), &["REDIS_TLS_CA: cannot read ", "No such file", "name an existing PEM file"]),
         (vec![("REDIS_TLS_CA", folder)], &["REDIS_TLS_CA: ", "is a folder", "name a PEM file in it"]),
         (with_key(own.path("empty")), &["REDIS_TLS_CERT: ", "is empty", "the client's certificate"]),

@@ -43,7 +43,7 @@ pub enum InvalidPem {
 impl InvalidPem {
     /// The error of a text without anything that is wanted.
     pub(super) fn without(text: &str, wanted: Wanted) -> Self {
-        Self::Other(content(text), wanted)
+        Self::Other(content(text, wanted), wanted)
     }
 }
 
@@ -61,7 +61,9 @@ impl fmt::Display for Wanted {
 }
 
 /// The content of a text, in words.
-fn content(text: &str) -> &'static str {
+fn content(text: &str, wanted: Wanted) -> &'static str {
+    let is_indented =
+        |line: &str| line.trim_start().len() < line.len() && line.trim_start().starts_with("-----");
     let labels = text.lines().filter_map(|line| line.trim().strip_prefix("-----BEGIN "));
     let labels: Vec<_> = labels.filter_map(|rest| rest.strip_suffix("-----")).collect();
     let has = |kind: &str| labels.iter().any(|label| label.ends_with(kind));
@@ -69,12 +71,16 @@ fn content(text: &str) -> &'static str {
         "the file is empty"
     } else if labels.is_empty() {
         "the file holds no PEM"
-    } else if has("PRIVATE KEY") {
+    } else if text.lines().any(is_indented) {
+        "the lines of the file begin with white space, which does not belong there"
+    } else if has("PRIVATE KEY") && wanted != Wanted::Key {
         "the file holds a private key, and no certificate"
     } else if has("CERTIFICATE REQUEST") {
         "the file holds a certificate request, which no CA has signed yet"
     } else if has("TRUSTED CERTIFICATE") {
         "the file holds a certificate in OpenSSL's own form (TRUSTED), which openssl x509 -in FILE -out PEM converts"
+    } else if has("CERTIFICATE") && wanted != Wanted::Key {
+        "the certificate in the file has another label than CERTIFICATE"
     } else if has("CERTIFICATE") {
         "the file holds a certificate, and no private key"
     } else {

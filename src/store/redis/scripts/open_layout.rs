@@ -37,7 +37,8 @@ pub fn check_version(found: &str) -> Result<(), LinkError> {
         return Ok(());
     }
     Err(LinkError::Corrupt(format!(
-        "the key layout is version '{found}', but this node knows version {LAYOUT_VERSION}; \
-         run a matching release, see migrations-notes"
+        "the key layout is version '{}', but this node knows version {LAYOUT_VERSION}; run a matching release, see \
+         migrations-notes",
+        found.escape_debug()
     )))
 }
