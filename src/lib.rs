@@ -23,6 +23,7 @@ pub mod config;
 mod copied_text;
 pub mod gateway;
 pub mod http;
+mod shown_value;
 pub mod startup;
 pub mod store;
 pub mod telemetry;

@@ -7,8 +7,8 @@ use clap::{Arg, Command};
 
 use super::invalid_value::{InvalidValue, check_list, check_value};
 use super::missing_value::{is_path, needs_value};
-use super::shown_value::no_path;
 use super::wrong_value::what_is_right;
+use crate::shown_value::no_path;
 
 /// Its own check names the part with quotes or a comment, and what would be right.
 const LOG_FILTER: &str = "RUST_LOG";

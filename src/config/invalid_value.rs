@@ -35,6 +35,9 @@ pub fn check_value(value: &str) -> Result<(), InvalidValue> {
 /// Checks a list and each of its entries.
 pub fn check_list(list: &str, delimiter: char) -> Result<(), InvalidValue> {
     check_value(list)?;
+    if list.is_empty() {
+        return Ok(()); // its parser says what a flag without a value needs
+    }
     list.split(delimiter).map(entry).try_for_each(|entry| match entry {
         "" => Err(InvalidValue::EmptyEntry),
         entry => check_value(entry),

@@ -8,7 +8,7 @@ use super::file_access::explained;
 use super::invalid_value::{InvalidValue, check_secret, check_value};
 use super::setting::{Setting, parted};
 use super::settings_error::SettingsError;
-use super::shown_value::{no_path, shown_path};
+use crate::shown_value::{no_path, shown_path};
 
 /// A secret setting. Clap does not know these.
 pub struct SecretSetting {

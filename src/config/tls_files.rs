@@ -10,7 +10,7 @@ use token_gateway_redis_link::pem::{InvalidPem, check_ca, check_certificate, che
 use super::file_access::explained;
 use super::invalid_value::check_beginning;
 use super::settings_error::SettingsError;
-use super::shown_value;
+use crate::shown_value;
 
 /// The first bytes of a certificate and of a key in DER, the form behind PEM.
 const DER_BEGINNING: [u8; 2] = [0x30, 0x82];

@@ -4,7 +4,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, Error};
 
 use super::missing_value::needs_value;
-use super::shown_value::shown;
+use crate::shown_value::shown;
 
 /// An error about the value of a flag or an argument of this command; `None` for other errors.
 pub fn wrong_value(error: &Error, command: &Command) -> Option<String> {

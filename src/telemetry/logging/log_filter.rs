@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use log::{Level, LevelFilter, Log, Metadata};
 
-use crate::config::shown;
+use crate::shown_value::shown;
 
 use super::targets::{THEFT_LOG_TARGET, is_known};
 

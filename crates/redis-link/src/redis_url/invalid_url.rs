@@ -34,7 +34,8 @@ pub enum InvalidUrl {
     ControlCharacter,
     /// A user alone. Redis asks for a password, too.
     #[error(
-        "names a user without a password; write user:password@host, or :password@host for a password alone"
+        "names a user without a password; write user:password@host, :password@host for a password alone, or the host \
+         alone where it has no password"
     )]
     NoPassword,
     /// Several servers, and several users.

@@ -21,7 +21,8 @@ pub fn check(text: &str) -> Result<(), InvalidUrl> {
 
 /// Reads a checked text, by the client library, because it decodes user and password.
 pub fn read(text: &str) -> Result<RedisConnectionInfo, InvalidUrl> {
-    if matches!(text, "" | ":") {
+    // Nobody has to log in as the user that every connection has at first.
+    if matches!(text, "" | ":" | "default" | "default:") {
         return Ok(RedisConnectionInfo::default());
     }
     let info = format!("redis://{text}@localhost").into_connection_info().map_err(|_| InvalidUrl::NotUtf8)?;

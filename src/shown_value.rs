@@ -65,7 +65,7 @@ pub fn shown_path(path: &Path) -> Option<String> {
 }
 
 fn is_content(value: &str) -> bool {
-    value.trim_start().starts_with('{') || value.contains("-----BEGIN")
+    value.trim_start().starts_with('{') && value.contains('"') || value.contains("-----BEGIN")
 }
 
 #[cfg(test)]
@@ -86,9 +86,13 @@ mod tests {
         ] {
             assert_eq!(shown(secret), None, "{secret}");
         }
-        for plain in
-            ["15m", "ftp://login.example.test/a/long/path", "token_gateway::gateway::theft=loud", "a b"]
-        {
+        for plain in [
+            "15m",
+            "{tg}",
+            "ftp://login.example.test/a/long/path",
+            "token_gateway::gateway::theft=loud",
+            "a b",
+        ] {
             assert_eq!(shown(plain).as_deref(), Some(plain));
         }
     }
