@@ -471,7 +471,7 @@ async fn what_cannot_sign_is_refused_at_the_start_by_name() {
     let keys = Keys::none(GATEWAY);
     refused(&[("SIGNING_KEYS", keys.path())], "SIGNING_KEYS");
     keys.write(r#"{"keys": []}"#);
-    refused(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")], "SIGNING_SECRET: is missing");
+    refused(&[("SIGNING_KEYS", keys.path()), ("SIGNING_SECRET", "")], "holds no key; make one with");
     keys.write(r#"{"keys": [{"kty": "EC"}]}"#);
     refused(&[("SIGNING_KEYS", keys.path())], "SIGNING_KEYS");
     let of =
