@@ -55,6 +55,7 @@ pub const LAYERS: [(&str, &str, &[&str]); 23] = [
             "core-token",
             "core-feed",
             "core",
+            "shown-value",
         ],
     ),
     (

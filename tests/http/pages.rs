@@ -126,7 +126,7 @@ fn labels(metrics: &str, metric: &str) -> String {
     let sample =
         metrics.lines().find(|line| line.starts_with(metric) && line.contains('{')).unwrap_or_default();
     let inner =
-        sample.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or("", |(inner, _)| inner);
+        sample.split_once('{').and_then(|(_, rest)| rest.rsplit_once('}')).map_or("", |(inner, _)| inner);
     let names = inner.split("\",").filter_map(|label| Some(label.split_once('=')?.0));
     names.filter(|name| *name != "le").collect::<Vec<_>>().join(", ")
 }
