@@ -103,7 +103,8 @@ pub struct Flags {
     store: Option<StoreKind>,
     #[command(flatten)]
     redis: RedisFlags,
-    /// Store calls in flight; beyond it a request waits at most 100 ms, then 503
+    /// Store calls in flight; beyond it a request waits at most 100 ms, then 503. Half of them is for refreshes and logouts
+    /// alone
     #[arg(long, env = "REDIS_MAX_IN_FLIGHT", default_value_t = 1024, value_parser = count(1..=1_000_000, 1024))]
     redis_max_in_flight: u64,
     /// `iss` of all tokens: an http(s) URL without query and fragment [required; in dev its own address]
@@ -137,7 +138,8 @@ pub struct Flags {
     /// The sessions that end when a superseded refresh token comes back
     #[arg(long, env = "REUSE_SCOPE", default_value = "subject")]
     reuse_scope: ReuseScope,
-    /// Live sessions of one subject (1-1000); a further one ends the least recently refreshed
+    /// Live sessions of one subject (1-1000); a further one ends the least recently refreshed. Above 64 sessions, that is the
+    /// one among 64 drawn at random
     #[arg(long, env = "MAX_SESSIONS_PER_SUBJECT", default_value_t = 100, value_parser = count(1..=1000, 100))]
     max_sessions_per_subject: u64,
     /// Seconds that requests in flight have to finish when the node is told to stop

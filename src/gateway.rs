@@ -10,36 +10,46 @@
 //! - [`introspect`](Gateway::introspect): whether a token is good now.
 //! - [`verify`](Gateway::verify): the same by the denylist, for proxies.
 //! - `manage_sessions`: reading sessions, and changing their claims.
+//! - `admission`: bounds on requests at once, so that refreshes keep their places. `turns`: one at a time for a subject.
+//! - `readiness`: whether the node can serve; `shared_answer`: one question for all who ask at once.
 //!
 //! A use case that judges a token answers with a [`Verdict`], and `verify` with its three outcomes. An unknown
 //! outcome of the others is a [`GatewayError`], or a [`StoreError`] of the ender.
 
+mod admission;
 mod bearer;
+mod deadline;
 pub mod ender;
 mod introspect;
 pub mod issue;
 mod log_out;
 mod manage_sessions;
+pub mod readiness;
 pub mod refresh;
 pub mod repair;
 pub mod service_keys;
+mod shared_answer;
 pub mod theft;
+mod turns;
 mod verify;
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use token_gateway_core::checker::Checker;
 use token_gateway_core::clock::Timestamp;
-use token_gateway_core::feed::{Denylist, timing};
+use token_gateway_core::feed::Denylist;
 use token_gateway_core::session::{SessionId, Subject};
 use token_gateway_core::token::TokenRefusal;
-use tokio::time::timeout_at;
 
+use self::admission::Admission;
+pub use self::admission::NodeBounds;
+pub use self::deadline::Deadline;
 use self::service_keys::ServiceKeys;
+use self::shared_answer::SharedAnswer;
 use crate::store::{Ends, Store, StoreError};
 use crate::telemetry::metrics::{Metrics, Operation};
+use crate::telemetry::overloads::Bound;
 use crate::token::{CorruptClaims, Pair, Tokens};
 
 /// Everything a worker needs to serve.
@@ -50,7 +60,28 @@ pub struct Gateway {
     pub(crate) services: Arc<ServiceKeys>,
     pub(crate) denylist: Arc<Denylist>,
     pub(crate) checker: Arc<Checker>,
+    readiness: Arc<Readiness>,
+    admission: Admission,
     pub(crate) settings: GatewaySettings,
+}
+
+/// The answers about the readiness of a node, as its workers share them.
+#[derive(Default)]
+pub struct Readiness {
+    dangers: SharedAnswer<Result<Vec<String>, GatewayError>>,
+    when_unready: SharedAnswer<Vec<String>>,
+}
+
+/// The parts that all workers of a node share.
+#[derive(Clone)]
+pub struct NodeParts {
+    pub tokens: Arc<Tokens>,
+    pub metrics: Arc<Metrics>,
+    pub services: Arc<ServiceKeys>,
+    pub denylist: Arc<Denylist>,
+    pub checker: Arc<Checker>,
+    pub readiness: Arc<Readiness>,
+    pub bounds: Arc<NodeBounds>,
 }
 
 #[derive(Debug, Clone)]
@@ -68,7 +99,7 @@ pub struct GatewaySettings {
 }
 
 /// A use case gives no verdict: the outcome is unknown, and the request may be repeated.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum GatewayError {
     /// The store gave no usable answer in time.
     #[error(transparent)]
@@ -76,6 +107,15 @@ pub enum GatewayError {
     /// Another request of the same session overtook this one, which proves nothing.
     #[error("overtaken by another request of the same session")]
     Overtaken,
+    /// As many requests as allowed are in progress.
+    #[error("too many requests at once: '{}'", .0.text())]
+    Overloaded(Bound),
+}
+
+impl From<Bound> for GatewayError {
+    fn from(bound: Bound) -> Self {
+        Self::Overloaded(bound)
+    }
 }
 
 impl From<CorruptClaims> for GatewayError {
@@ -118,16 +158,11 @@ pub struct Issued {
 }
 
 impl Gateway {
-    pub fn new(
-        store: Arc<dyn Store>,
-        tokens: Arc<Tokens>,
-        metrics: Arc<Metrics>,
-        services: Arc<ServiceKeys>,
-        denylist: Arc<Denylist>,
-        checker: Arc<Checker>,
-        settings: GatewaySettings,
-    ) -> Self {
-        Self { store, tokens, metrics, services, denylist, checker, settings }
+    /// `places` are the store calls that this worker may have in flight.
+    pub fn new(store: Arc<dyn Store>, node: NodeParts, places: usize, settings: GatewaySettings) -> Self {
+        let NodeParts { tokens, metrics, services, denylist, checker, readiness, bounds } = node;
+        let admission = Admission::new(bounds, places, metrics.clone());
+        Self { store, tokens, metrics, services, denylist, checker, readiness, admission, settings }
     }
 
     /// Begins the store part of a request that arrived at `arrived`: its one deadline runs from now.
@@ -164,76 +199,5 @@ impl Gateway {
             Some(now) => Ok(now),
             None => self.in_time(deadline, Operation::Read, self.store.now(subject)).await,
         }
-    }
-
-    /// Checks whether this node can serve. Returns dangers to its promises, in words.
-    ///
-    /// # Errors
-    ///
-    /// The reason why the store cannot serve.
-    pub async fn ready(&self) -> Result<Vec<String>, GatewayError> {
-        let deadline = self.begin(Instant::now());
-        let mut dangers = self.in_time(deadline, Operation::Ready, self.store.ready()).await?;
-        let stale = self.denylist.lag();
-        if stale > timing::LAG_WARNING {
-            dangers.push(format!(
-                "{FEED_LAGS} {} s: sessions that a failover brings back are not repaired; `token-gateway check` says what \
-                 hinders its reader",
-                stale.as_secs()
-            ));
-        }
-        Ok(dangers)
-    }
-
-    /// The dangers to a node that is not ready, in words.
-    pub async fn dangers_when_unready(&self) -> Vec<String> {
-        self.store.dangers_when_unready().await
-    }
-}
-
-/// The beginning of the danger of a stale denylist.
-pub const FEED_LAGS: &str = "the revocation feed lags by";
-
-/// The deadline of a request's store part.
-#[derive(Debug, Clone, Copy)]
-pub struct Deadline {
-    /// When the request arrived.
-    pub arrived: Instant,
-    /// When its store part began.
-    began: Instant,
-    ends: Instant,
-}
-
-impl Deadline {
-    /// The store part begins now, and may take as long as `timeout`.
-    pub fn new(arrived: Instant, timeout: Duration) -> Self {
-        let began = Instant::now();
-        Self { arrived, began, ends: began + timeout }
-    }
-
-    /// Runs a part that asks this store, or gives it up at the deadline.
-    async fn in_time<T>(
-        self,
-        store: &dyn Store,
-        part: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        let late = || store.late(self.ends - self.began);
-        timeout_at(self.ends.into(), part).await.unwrap_or_else(|_| Err(late()))
-    }
-
-    /// The same, as a store call in flight of the metrics.
-    async fn counted<T>(
-        self,
-        store: &dyn Store,
-        metrics: &Metrics,
-        operation: Operation,
-        part: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        let _in_flight = metrics.store_call(operation);
-        let outcome = self.in_time(store, pin!(part)).await; // pinned here, or each layer would copy it
-        outcome.inspect_err(|error| {
-            let operation = operation.text();
-            log::debug!(operation, error:% = error; "{operation}: {error}");
-        })
     }
 }

@@ -40,6 +40,7 @@ mod me;
 mod metadata;
 mod observe;
 mod openapi;
+mod page;
 mod query;
 mod request;
 mod request_id;

@@ -24,7 +24,7 @@ use tokio::time::{sleep, timeout};
 
 use self::readiness_watch::ReadinessLog;
 use crate::config::{Settings, StoreSettings, line_end_warnings};
-use crate::gateway::{Gateway, GatewayError, repair};
+use crate::gateway::{Gateway, GatewayError, NodeParts, repair};
 use crate::http::{self, EventLoopLag, Lifecycle, TrustedProxies};
 use crate::store::memory::MemoryStore;
 use crate::store::redis::RedisStore;
@@ -82,17 +82,17 @@ impl Application {
             hangups,
             settings.keys,
             settings.keys_stamp,
-            node.tokens.clone(),
-            node.metrics.clone(),
+            node.parts.tokens.clone(),
+            node.parts.metrics.clone(),
             clock_of_keys(gateway.store.clone())?,
         ));
         let repair = repair::run(
             gateway.store.clone(),
-            node.denylist.clone(),
+            node.parts.denylist.clone(),
             gateway.ender(),
             settings.gateway.store_timeout,
         );
-        let checker = node.checker.clone();
+        let checker = node.parts.checker.clone();
         let subscriber = actix_web::rt::spawn(async move { tokio::join!(repair, checker.drop_ended()).0 });
         let watch = match &settings.store {
             StoreSettings::Redis(redis) => {
@@ -157,10 +157,7 @@ impl Application {
 #[derive(Clone)]
 struct Node {
     settings: Arc<Settings>,
-    metrics: Arc<Metrics>,
-    tokens: Arc<Tokens>,
-    denylist: Arc<Denylist>,
-    checker: Arc<Checker>,
+    parts: NodeParts,
     embedded: Option<Arc<MemoryStore>>,
 }
 
@@ -173,37 +170,32 @@ impl Node {
         let tokens = Arc::new(Tokens::new(&settings.tokens, settings.keyring.clone()));
         let denylist = Arc::new(Denylist::new(settings.policy.feed_retention));
         let checker = Checker::new(tokens.clone(), settings.verify.clone(), denylist.clone());
-        Ok(Self {
-            settings: Arc::new(settings.clone()),
+        let parts = NodeParts {
             metrics: Metrics::new(),
             tokens,
+            services: settings.services.clone(),
             denylist,
             checker: Arc::new(checker),
-            embedded,
-        })
+            readiness: Arc::default(),
+            bounds: Arc::default(),
+        };
+        Ok(Self { settings: Arc::new(settings.clone()), parts, embedded })
     }
 
     /// A gateway for one of `sharers`. They share the process's limit of store calls in flight.
     fn gateway(&self, sharers: usize) -> Result<Gateway> {
         let settings = &self.settings;
-        let store: Arc<dyn Store> = match (&settings.store, &self.embedded) {
+        let (store, places): (Arc<dyn Store>, usize) = match (&settings.store, &self.embedded) {
             (StoreSettings::Redis(redis), _) => {
                 let mut redis = redis.clone();
                 redis.link.max_in_flight = redis.link.max_in_flight.div_ceil(sharers);
-                Arc::new(RedisStore::new(&redis, settings.policy.clone())?)
+                let places = redis.link.max_in_flight;
+                (Arc::new(RedisStore::new(&redis, settings.policy.clone())?), places)
             }
-            (StoreSettings::Embedded, Some(store)) => store.clone(),
+            (StoreSettings::Embedded, Some(store)) => (store.clone(), usize::MAX), // it answers at once
             (StoreSettings::Embedded, None) => bail!("the embedded store is missing"),
         };
-        Ok(Gateway::new(
-            store,
-            self.tokens.clone(),
-            self.metrics.clone(),
-            settings.services.clone(),
-            self.denylist.clone(),
-            self.checker.clone(),
-            settings.gateway.clone(),
-        ))
+        Ok(Gateway::new(store, self.parts.clone(), places, settings.gateway.clone()))
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod answers;
 pub mod memory;
+mod page;
 mod policy;
 pub mod redis;
 
@@ -23,6 +24,7 @@ use token_gateway_core::feed::{EndedSession, Listener};
 use token_gateway_core::session::{Jti, Reason, SessionId, Subject};
 
 pub use self::answers::{Created, EndOutcome, Ends, Lookup, Rotated, SessionRecord, StoreError, Successor};
+pub use self::page::{MAX_PAGE, Page, PageRequest};
 pub use self::policy::{Policy, ReuseScope, absolute_end};
 
 /// The calls on the store. Each change of state is atomic, and any call may be repeated when its outcome is unknown.
@@ -57,8 +59,8 @@ pub trait Store: Send + Sync {
     /// One session, from the authority: a deposed primary refuses to answer.
     async fn get(&self, subject: &Subject, session: SessionId) -> Result<Lookup, StoreError>;
 
-    /// The subject's live sessions, the most recently refreshed first.
-    async fn list(&self, subject: &Subject) -> Result<Vec<SessionRecord>, StoreError>;
+    /// A page of the subject's live sessions.
+    async fn list(&self, subject: &Subject, asked: PageRequest) -> Result<Page, StoreError>;
 
     /// Replaces the claims carried from the next refresh on, in one session or in all the subject's live ones. Returns
     /// the changed sessions.

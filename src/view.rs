@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
 use utoipa::openapi::{Ref, Schema};
 
-use crate::store::{Lookup, SessionRecord};
+use crate::store::{Lookup, Page, SessionRecord};
 
 /// The live sessions of one subject.
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,7 +26,12 @@ use crate::store::{Lookup, SessionRecord};
     "client_id": "web"
 }]}))]
 pub struct SessionList {
+    /// The most recently refreshed first.
     pub sessions: Vec<ListedSession>,
+    /// `after` of the next page. Not there on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = schema::SessionIdSchema, required = false)]
+    next: Option<SessionId>,
 }
 
 impl SessionList {
@@ -36,7 +41,12 @@ impl SessionList {
             current: current.map(|current| current == record.session),
             ..ListedSession::new(record)
         };
-        Self { sessions: records.iter().map(item).collect() }
+        Self { sessions: records.iter().map(item).collect(), next: None }
+    }
+
+    /// The same for one page of several.
+    pub fn of_page(page: &Page, current: Option<SessionId>) -> Self {
+        Self { next: page.next, ..Self::new(&page.sessions, current) }
     }
 }
 

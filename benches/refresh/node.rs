@@ -13,14 +13,13 @@ use clap::{Args, ValueEnum};
 use redis::aio::MultiplexedConnection;
 use secrecy::ExposeSecret;
 use token_gateway::config::{Flags, Settings, StoreSettings};
-use token_gateway::gateway::Gateway;
+use token_gateway::gateway::{Gateway, NodeParts};
 use token_gateway::http::{self, EventLoopLag, Lifecycle};
 use token_gateway::store::redis::RedisStore;
 use token_gateway::store::redis::layout::Layout;
 use token_gateway::store::redis::scripts::rotate;
 use token_gateway::store::{
-    Created, EndOutcome, Ends, Lookup, NewSession, Rotated, Rotation, SessionRecord, Store, StoreError,
-    Successor,
+    Created, EndOutcome, Ends, Lookup, NewSession, Page, PageRequest, Rotated, Rotation, Store, StoreError, Successor,
 };
 use token_gateway::telemetry::logging::{self, LogFormat};
 use token_gateway::telemetry::metrics::Metrics;
@@ -109,15 +108,16 @@ fn gateway(kind: Kind, settings: &Settings) -> Result<Gateway> {
     };
     let tokens = Arc::new(Tokens::new(&settings.tokens, settings.keyring.clone()));
     let denylist = Arc::new(Denylist::new(settings.policy.feed_retention));
-    Ok(Gateway::new(
-        Arc::new(store),
-        tokens.clone(),
-        Metrics::new(),
-        settings.services.clone(),
-        denylist.clone(),
-        Arc::new(Checker::new(tokens, settings.verify.clone(), denylist)),
-        settings.gateway.clone(),
-    ))
+    let parts = NodeParts {
+        tokens: tokens.clone(),
+        metrics: Metrics::new(),
+        services: settings.services.clone(),
+        denylist: denylist.clone(),
+        checker: Arc::new(Checker::new(tokens, settings.verify.clone(), denylist)),
+        readiness: Arc::default(),
+        bounds: Arc::default(),
+    };
+    Ok(Gateway::new(Arc::new(store), parts, usize::MAX, settings.gateway.clone()))
 }
 
 enum Way {
@@ -219,8 +219,8 @@ impl Store for Other {
         self.inner.get(subject, session).await
     }
 
-    async fn list(&self, subject: &Subject) -> Result<Vec<SessionRecord>, StoreError> {
-        self.inner.list(subject).await
+    async fn list(&self, subject: &Subject, asked: PageRequest) -> Result<Page, StoreError> {
+        self.inner.list(subject, asked).await
     }
 
     async fn set_claims(

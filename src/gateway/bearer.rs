@@ -22,6 +22,9 @@ pub(super) enum Bearer {
     },
 }
 
+/// The subject and the session that a valid access token names.
+pub(super) type Named = (Subject, SessionId);
+
 /// The session of a signed token.
 pub(super) enum Standing {
     /// `jti` is the id of the current refresh token.
@@ -42,6 +45,18 @@ impl Gateway {
         deadline: Deadline,
         token: &str,
     ) -> Result<Verdict<Bearer>, GatewayError> {
+        match self.named_by(deadline, token).await? {
+            Ok(named) => self.bearer_named(deadline, named).await,
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    /// Checks an access token for one of `ME_AUDIENCES`. Its session may have ended.
+    pub(super) async fn named_by(
+        &self,
+        deadline: Deadline,
+        token: &str,
+    ) -> Result<Verdict<Named>, GatewayError> {
         let audiences = Audiences::Only(&self.settings.me_audiences);
         let token = match self.tokens.open_access(token, audiences) {
             Ok(token) => token,
@@ -51,7 +66,15 @@ impl Gateway {
         if let Err(refusal) = token.check_live_at(now) {
             return Ok(Err(GrantRefusal::Token(refusal)));
         }
-        let (subject, session) = (token.subject, token.session);
+        Ok(Ok((token.subject, token.session)))
+    }
+
+    /// Asks the store whether the session is live.
+    pub(super) async fn bearer_named(
+        &self,
+        deadline: Deadline,
+        (subject, session): Named,
+    ) -> Result<Verdict<Bearer>, GatewayError> {
         Ok(match self.standing(deadline, &subject, session).await? {
             Standing::Live { .. } => Ok(Bearer::Live { subject, session }),
             Standing::Ended { published } if published.is_empty() => Err(GrantRefusal::Ended),

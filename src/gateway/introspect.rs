@@ -9,6 +9,7 @@ impl Gateway {
     /// rotated, and for one whose session has ended or is unknown.
     pub async fn introspect(&self, deadline: Deadline, token: &str) -> Result<Option<Vec<u8>>, GatewayError> {
         let Ok(opened) = self.tokens.open(token) else { return Ok(None) };
+        let _admitted = self.admission.other(deadline).await?;
         let now = self.now(deadline, opened.kind.subject()).await?;
         let (live, jti) = match opened.kind {
             Kind::Access(token) => (token.live_at(now).map(|it| (it.subject, it.session)), None),

@@ -26,6 +26,7 @@ pub struct Login {
 
 impl Gateway {
     pub async fn issue(&self, deadline: Deadline, login: &Login) -> Result<Issued, GatewayError> {
+        let _admitted = self.admission.login(deadline, &login.subject).await?;
         let session = SessionId::random();
         let jti = Jti::first(session);
         let audience = login.audience.as_deref().unwrap_or(&self.settings.audience);

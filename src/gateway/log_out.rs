@@ -5,7 +5,7 @@ use token_gateway_core::token::Audiences;
 
 use super::bearer::Bearer;
 use super::{Deadline, Gateway, GatewayError, GrantRefusal, Verdict, is_another};
-use crate::store::SessionRecord;
+use crate::store::{Page, PageRequest};
 
 impl Gateway {
     /// RFC 7009: ends the session of a refresh or access token for any audience, expired ones included. A token of another
@@ -30,14 +30,22 @@ impl Gateway {
         Ok(Ok(()))
     }
 
-    /// The sessions of the bearer's subject, and the bearer's own session.
+    /// A page of the sessions of the bearer's subject, and the bearer's own session. Nothing is asked of the store before
+    /// it is the subject's turn.
     pub async fn own_sessions(
         &self,
         deadline: Deadline,
         access_token: &str,
-    ) -> Result<Verdict<(Vec<SessionRecord>, SessionId)>, GatewayError> {
-        Ok(match self.bearer(deadline, access_token).await? {
-            Ok(Bearer::Live { subject, session }) => Ok((self.list(deadline, &subject).await?, session)),
+        asked: PageRequest,
+    ) -> Result<Verdict<(Page, SessionId)>, GatewayError> {
+        let named = match self.named_by(deadline, access_token).await? {
+            Ok(named) => named,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let subject = named.0.clone();
+        let _admitted = self.admission.list(deadline, &subject).await?;
+        Ok(match self.bearer_named(deadline, named).await? {
+            Ok(Bearer::Live { subject, session }) => Ok((self.page(deadline, &subject, asked).await?, session)),
             Ok(Bearer::JustPublished { .. }) => Err(GrantRefusal::Ended),
             Err(refusal) => Err(refusal),
         })
@@ -58,7 +66,8 @@ impl Gateway {
             }
             // A call repeated after a 503 gets its 200, if only the publishing was left to do.
             Ok(Bearer::JustPublished { subject, published }) => {
-                let all_ended = !spares_own && self.list(deadline, &subject).await?.is_empty();
+                let left = self.page(deadline, &subject, PageRequest::default()).await?;
+                let all_ended = !spares_own && left.sessions.is_empty() && left.next.is_none();
                 if all_ended { Ok(published) } else { Err(GrantRefusal::Ended) }
             }
             Err(refusal) => Err(refusal),

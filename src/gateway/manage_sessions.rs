@@ -3,23 +3,35 @@
 use token_gateway_core::session::{SessionId, Subject};
 
 use super::{Deadline, Gateway, GatewayError};
-use crate::store::{Lookup, SessionRecord};
+use crate::store::{Lookup, Page, PageRequest};
 use crate::telemetry::metrics::Operation;
 use crate::token::session_claims::SessionClaims;
 
 impl Gateway {
-    /// The live sessions of the subject.
+    /// A page of the subject's live sessions.
     pub async fn list(
         &self,
         deadline: Deadline,
         subject: &Subject,
-    ) -> Result<Vec<SessionRecord>, GatewayError> {
-        let mut listed = self.in_time(deadline, Operation::Read, self.store.list(subject)).await?;
-        for record in &listed {
+        asked: PageRequest,
+    ) -> Result<Page, GatewayError> {
+        let _admitted = self.admission.list(deadline, subject).await?;
+        self.page(deadline, subject, asked).await
+    }
+
+    /// The same for a request that is admitted already, or is a logout.
+    pub(super) async fn page(
+        &self,
+        deadline: Deadline,
+        subject: &Subject,
+        asked: PageRequest,
+    ) -> Result<Page, GatewayError> {
+        let mut page = self.in_time(deadline, Operation::Read, self.store.list(subject, asked)).await?;
+        for record in &page.sessions {
             self.repair_revoked(deadline, subject, record.session).await?;
         }
-        listed.retain(|record| self.denylist.reason(subject, record.session).is_none());
-        Ok(listed)
+        page.sessions.retain(|record| self.denylist.reason(subject, record.session).is_none());
+        Ok(page)
     }
 
     /// One session, live or ended.
@@ -29,6 +41,7 @@ impl Gateway {
         subject: &Subject,
         session: SessionId,
     ) -> Result<Lookup, GatewayError> {
+        let _admitted = self.admission.other(deadline).await?;
         self.repair_revoked(deadline, subject, session).await?;
         self.in_time(deadline, Operation::Read, self.store.get(subject, session)).await
     }
@@ -41,6 +54,7 @@ impl Gateway {
         session: SessionId,
         claims: &SessionClaims,
     ) -> Result<Lookup, GatewayError> {
+        let _admitted = self.admission.other(deadline).await?;
         self.repair_revoked(deadline, subject, session).await?;
         let part = async {
             let updated = self.store.set_claims(subject, Some(session), claims.as_str()).await?;
@@ -56,6 +70,7 @@ impl Gateway {
         subject: &Subject,
         claims: &SessionClaims,
     ) -> Result<Vec<SessionId>, GatewayError> {
+        let _admitted = self.admission.other(deadline).await?;
         let part = self.store.set_claims(subject, None, claims.as_str());
         self.in_time(deadline, Operation::Write, part).await
     }

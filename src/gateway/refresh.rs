@@ -33,7 +33,7 @@ impl Gateway {
     ) -> Result<Verdict<Issued>, GatewayError> {
         let answer = self.exchange(deadline, request).await;
         let outcome = match &answer {
-            Err(GatewayError::Store(_)) => RefreshOutcome::Unavailable,
+            Err(GatewayError::Store(_) | GatewayError::Overloaded(_)) => RefreshOutcome::Unavailable,
             Err(GatewayError::Overtaken) => RefreshOutcome::Late,
             // Counted on detection: the answer may be lost, and still the reuse happened.
             Ok(Err(GrantRefusal::Reused)) | Ok(Ok(_)) => return answer,

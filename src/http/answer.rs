@@ -11,7 +11,7 @@ use token_gateway_core::session::SessionId;
 use utoipa::ToSchema;
 
 use crate::gateway::Issued;
-use crate::store::{Lookup, SessionRecord};
+use crate::store::{Lookup, Page};
 use crate::token::Pair;
 use crate::view::{self, schema};
 
@@ -77,8 +77,8 @@ pub fn tokens(status: StatusCode, issued: &Issued) -> HttpResponse {
 }
 
 /// `current` is the session of the caller, where the caller has one.
-pub fn list(records: &[SessionRecord], current: Option<SessionId>) -> HttpResponse {
-    json(StatusCode::OK, &view::SessionList::new(records, current))
+pub fn list(page: &Page, current: Option<SessionId>) -> HttpResponse {
+    json(StatusCode::OK, &view::SessionList::of_page(page, current))
 }
 
 /// One session, live or ended; `None` when it is neither.

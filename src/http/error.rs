@@ -31,6 +31,7 @@ use utoipa::ToSchema;
 
 use crate::gateway::{GatewayError, GrantRefusal};
 use crate::store::StoreError;
+use crate::telemetry::overloads::Bound;
 
 /// Seconds until a client may repeat a call answered with 503.
 const RETRY_AFTER_SECONDS: &str = "1";
@@ -65,6 +66,8 @@ pub enum ErrorResponse {
     Unavailable,
     #[error("too many requests are in flight; repeat the request")]
     Overloaded,
+    #[error("too many requests for this user are in flight; repeat the request")]
+    SubjectOverloaded,
     #[error("another request of the same session came in between; repeat the request")]
     Overtaken,
     #[error("{}", grant_description(*.0))]
@@ -106,6 +109,8 @@ impl From<GatewayError> for ErrorResponse {
         match error {
             GatewayError::Store(error) => error.into(),
             GatewayError::Overtaken => Self::Overtaken,
+            GatewayError::Overloaded(Bound::SubjectLists | Bound::SubjectLogins) => Self::SubjectOverloaded,
+            GatewayError::Overloaded(Bound::Store | Bound::Others | Bound::Lists) => Self::Overloaded,
         }
     }
 }
@@ -136,7 +141,7 @@ impl ErrorResponse {
             Self::Role(_) | Self::LacksScope => (StatusCode::FORBIDDEN, Code::InsufficientScope),
             Self::NoAccessToken => (StatusCode::UNAUTHORIZED, Code::InvalidToken),
             Self::GrantType => (StatusCode::BAD_REQUEST, Code::UnsupportedGrantType),
-            Self::Unavailable | Self::Overloaded | Self::Overtaken => {
+            Self::Unavailable | Self::Overloaded | Self::SubjectOverloaded | Self::Overtaken => {
                 (StatusCode::SERVICE_UNAVAILABLE, Code::TemporarilyUnavailable)
             }
             Self::Grant(GrantRefusal::Scope) => (StatusCode::BAD_REQUEST, Code::InvalidScope),

@@ -1,7 +1,8 @@
 //! `/livez`, `/readyz`, `/metrics`.
 //!
 //! Alive means the process answers; it never looks at the store. Ready means it can serve: the store is
-//! reachable and writable, and the node is not draining.
+//! reachable and writable, and the node is not draining. Redis is asked once for all who ask within a quarter of a second,
+//! so questions about readiness cost the refreshes nothing. Draining shows at once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -65,7 +66,7 @@ pub async fn ready(gateway: Data<Gateway>, lifecycle: Data<Lifecycle>) -> HttpRe
     if lifecycle.is_draining() {
         return word(StatusCode::SERVICE_UNAVAILABLE, "draining");
     }
-    match gateway.ready().await {
+    match gateway.shared_ready().await {
         Ok(_) => word(StatusCode::OK, "ready"),
         Err(_) => word(StatusCode::SERVICE_UNAVAILABLE, "unready"),
     }
@@ -74,9 +75,9 @@ pub async fn ready(gateway: Data<Gateway>, lifecycle: Data<Lifecycle>) -> HttpRe
 /// Readiness for the admin address, with the reasons in words.
 pub async fn ready_in_full(gateway: Data<Gateway>, lifecycle: Data<Lifecycle>) -> HttpResponse {
     let draining = lifecycle.is_draining();
-    let (store, warnings) = match gateway.ready().await {
+    let (store, warnings) = match gateway.shared_ready().await {
         Ok(warnings) => ("ok".to_owned(), warnings),
-        Err(error) => (error.to_string(), gateway.dangers_when_unready().await),
+        Err(error) => (error.to_string(), gateway.shared_dangers_when_unready().await),
     };
     let ready = store == "ok" && !draining;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

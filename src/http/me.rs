@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::arrival::Arrived;
 use super::error::ErrorResponse;
+use super::page::{self, PageParameters};
 use super::query::{self, Query};
 use super::request::AnySession;
 use super::{answer, credentials, request};
@@ -33,7 +34,8 @@ pub fn spares_current(http: &HttpRequest) -> Result<bool, ErrorResponse> {
     path = "/v1/me/sessions",
     tag = "Own sessions",
     operation_id = "list_own_sessions",
-    responses((status = 200, description = "The live sessions of the subject", body = view::SessionList)),
+    params(PageParameters),
+    responses((status = 200, description = "Live sessions of the subject", body = view::SessionList)),
     security(("access_token" = [])),
 )]
 pub async fn list(
@@ -43,10 +45,11 @@ pub async fn list(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ErrorResponse> {
     let token = credentials::access_token(&http)?;
-    query::nothing(&http, payload).await?;
-    let (sessions, own) =
-        gateway.own_sessions(gateway.begin(arrived), token).await?.map_err(|_| ErrorResponse::Access)?;
-    Ok(answer::list(&sessions, Some(own)))
+    let asked = page::asked(&http)?;
+    request::no_members(&http, payload).await?;
+    let listed = gateway.own_sessions(gateway.begin(arrived), token, asked).await?;
+    let (page, own) = listed.map_err(|_| ErrorResponse::Access)?;
+    Ok(answer::list(&page, Some(own)))
 }
 
 /// Log out everywhere, or everywhere else

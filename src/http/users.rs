@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::arrival::Arrived;
 use super::error::ErrorResponse;
 use super::openapi::refusals::NoSession;
+use super::page::{self, PageParameters};
 use super::query::{self, Query};
 use super::request::AnySession;
 use super::{answer, credentials, login, request};
@@ -36,8 +37,8 @@ pub struct Patch {
     path = "/v1/users/{sub}/sessions",
     tag = "Users",
     operation_id = "list_sessions",
-    params(("sub" = schema::SubjectSchema, Path)),
-    responses((status = 200, description = "The live sessions of the subject", body = view::SessionList)),
+    params(("sub" = schema::SubjectSchema, Path), PageParameters),
+    responses((status = 200, description = "Live sessions of the subject", body = view::SessionList)),
     security(("service_key" = ["manage"]), ("service_basic" = ["manage"])),
 )]
 pub async fn list(
@@ -47,8 +48,9 @@ pub async fn list(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ErrorResponse> {
     let subject = managed(&http, &gateway)?;
-    query::nothing(&http, payload).await?;
-    Ok(answer::list(&gateway.list(gateway.begin(arrived), &subject).await?, None))
+    let asked = page::asked(&http)?;
+    request::no_members(&http, payload).await?;
+    Ok(answer::list(&gateway.list(gateway.begin(arrived), &subject, asked).await?, None))
 }
 
 /// Log a user out everywhere, or everywhere but on one device

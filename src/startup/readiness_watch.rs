@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use token_gateway_core::outage::{Change, Outage};
 use tokio::time::sleep;
 
-use crate::gateway::{FEED_LAGS, Gateway, GatewayError};
+use crate::gateway::readiness::FEED_LAGS;
+use crate::gateway::{Gateway, GatewayError};
 use crate::store::redis::{RedisSettings, inspect};
 
 /// Time between two looks.

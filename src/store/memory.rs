@@ -21,7 +21,7 @@ use self::memory_feed::MemoryFeed;
 use self::record::Record;
 use self::transitions::Sessions;
 use super::{
-    Created, EndOutcome, Ends, Lookup, NewSession, Policy, Rotated, Rotation, SessionRecord, Store,
+    Created, EndOutcome, Ends, Lookup, NewSession, Page, PageRequest, Policy, Rotated, Rotation, Store,
     StoreError,
 };
 
@@ -165,13 +165,11 @@ impl Store for MemoryStore {
         })
     }
 
-    async fn list(&self, subject: &Subject) -> Result<Vec<SessionRecord>, StoreError> {
+    async fn list(&self, subject: &Subject, asked: PageRequest) -> Result<Page, StoreError> {
         self.with(subject, |sessions, now, policy| {
             let live = transitions::live(sessions);
-            let mut records: Vec<_> =
-                live.filter_map(|(session, live)| live.record(session, now, policy)).collect();
-            SessionRecord::sort(&mut records);
-            records
+            let records = live.filter_map(|(session, live)| live.record(session, now, policy));
+            Page::of(records.collect(), asked)
         })
     }
 

@@ -10,6 +10,7 @@
 
 pub mod inspect;
 pub mod layout;
+mod page_reading;
 mod redis_settings;
 pub mod scripts;
 pub mod store_time;
@@ -26,13 +27,14 @@ use token_gateway_redis_link::{Links, feed_reader};
 
 use self::inspect::Requirements;
 use self::layout::Layout;
+use self::page_reading::PageReading;
 pub use self::redis_settings::RedisSettings;
 use self::scripts::{
     create, end_session, end_subject, get_session, list_sessions, list_unpublished, mark_published,
     open_layout, publish, rotate, set_claims,
 };
 use super::{
-    Created, EndOutcome, Ends, Lookup, NewSession, Policy, Rotated, Rotation, SessionRecord, Store,
+    Created, EndOutcome, Ends, Lookup, NewSession, Page, PageRequest, Policy, Rotated, Rotation, Store,
     StoreError,
 };
 
@@ -130,10 +132,14 @@ impl Store for RedisStore {
         get_session::decode(reply, session, self.policy.session_max_age)
     }
 
-    async fn list(&self, subject: &Subject) -> Result<Vec<SessionRecord>, StoreError> {
+    async fn list(&self, subject: &Subject, asked: PageRequest) -> Result<Page, StoreError> {
         let sessions = self.keys.sessions(subject);
-        let reply = self.links.call(&sessions, |_| list_sessions::call(&sessions)).await?;
-        list_sessions::decode(reply, self.policy.session_max_age)
+        let mut reading = PageReading::new(asked, self.policy.session_max_age);
+        while let Some(ids) = reading.wanted() {
+            let reply = self.links.call(&sessions, |_| list_sessions::call(&sessions, ids)).await?;
+            reading.take(reply)?;
+        }
+        Ok(reading.page())
     }
 
     async fn set_claims(

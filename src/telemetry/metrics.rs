@@ -14,30 +14,14 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use token_gateway_core::session::Reason;
 
+use super::labels::labels;
 use super::logging;
+use super::overloads::{Bound, Overloads};
 
 /// Upper bounds in seconds: the store answers within a millisecond, and is given up after half a second unless set
 /// otherwise.
 const STORE_SECONDS_BUCKETS: [f64; 12] =
     [0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
-
-/// A closed set of label values, one metric each, resolved once at start-up.
-macro_rules! labels {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name { $($variant),+ }
-
-        impl $name {
-            const TEXTS: &[&str] = &[$($text),+];
-
-            /// The value of the label.
-            pub fn text(self) -> &'static str {
-                Self::TEXTS[self as usize]
-            }
-        }
-    };
-}
 
 labels!(
     /// How a refresh went.
@@ -83,6 +67,8 @@ pub struct Metrics {
     pub key_set_failures: Counter,
     refreshes: Vec<Counter>,
     ended: Vec<Counter>,
+    /// Requests that waited in vain at a bound.
+    pub overloads: Overloads,
     store_seconds: Vec<Histogram>,
     store_in_flight: Gauge,
     feed_stale: Gauge<f64, AtomicU64>,
@@ -102,6 +88,8 @@ impl Metrics {
             family(&mut registry, "refreshes", "Refreshes by outcome", "outcome", RefreshOutcome::TEXTS);
         let reasons: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         let ended = family(&mut registry, "sessions_ended", "Sessions ended by reason", "reason", &reasons);
+        let help = "Requests that got 503 because a bound on requests at once was reached";
+        let overloads = family(&mut registry, "overloads", help, "bound", Bound::TEXTS);
         let store =
             Family::<[(&str, &str); 1], Histogram, fn() -> Histogram>::new_with_constructor(histogram);
         registry.register_with_unit("store", "Store part of a request", Unit::Seconds, store.clone());
@@ -120,6 +108,7 @@ impl Metrics {
             key_set_failures,
             refreshes,
             ended,
+            overloads: Overloads::new(overloads),
             store_seconds,
             store_in_flight,
             feed_stale,

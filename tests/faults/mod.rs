@@ -1,5 +1,6 @@
 //! Races, late and doubled calls, Redis gone: several gateway processes on one real Redis.
 
+mod bounds;
 mod cluster;
 mod crowd;
 mod drain;

@@ -12,6 +12,7 @@ mod introspect;
 mod jwt;
 mod key_set;
 mod lowered_settings;
+mod lists;
 mod me;
 mod metadata;
 mod numbers;

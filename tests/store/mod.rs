@@ -4,13 +4,16 @@ mod contract;
 mod layout;
 mod memory;
 mod model;
+mod pages;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use token_gateway::store::memory::MemoryStore;
 use token_gateway::store::redis::{RedisSettings, RedisStore};
-use token_gateway::store::{Created, NewSession, Policy, ReuseScope, Rotated, Rotation, Store};
+use token_gateway::store::{
+    Created, NewSession, PageRequest, Policy, ReuseScope, Rotated, Rotation, SessionRecord, Store,
+};
 use token_gateway_core::clock::{Moment, Timestamp};
 use token_gateway_core::session::{Jti, SessionId, Subject};
 use token_gateway_testkit::redis::Redis;
@@ -99,6 +102,11 @@ impl Bench {
                 return now;
             }
         }
+    }
+
+    /// The first page of a list.
+    pub async fn list(&self, subject: &Subject) -> Vec<SessionRecord> {
+        self.store.list(subject, PageRequest::default()).await.expect("the store answers").sessions
     }
 
     pub async fn create(&self, subject: &Subject) -> Jti {

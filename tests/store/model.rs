@@ -261,7 +261,7 @@ impl Story {
         let mut state = String::new();
         let now = client.nodes[0].moment().await;
         for (node, name) in client.nodes.iter().flat_map(|node| SUBJECTS.map(|name| (node, name))) {
-            let mut live = node.store.list(&subject(name)).await.unwrap();
+            let mut live = node.list(&subject(name)).await;
             live.sort_by_key(|record| record.session);
             for record in &live {
                 state.push_str(&told_record(record, now));

@@ -96,6 +96,16 @@ impl Links {
         self.with_retries(key, |primary, asking| async move { primary.call_once(make, asking).await }).await
     }
 
+    /// The same without a place in flight: for a question about the server, which must not wait for calls, nor they for it.
+    ///
+    /// # Errors
+    ///
+    /// When the outcome is unknown.
+    pub async fn call_beside(&self, key: &str, make: impl Fn(&Clock) -> Call) -> Result<Reply, LinkError> {
+        let make = &make;
+        self.with_retries(key, |primary, asking| async move { primary.call_beside(make, asking).await }).await
+    }
+
     /// Calls a script and, where configured, waits until enough replicas have what it wrote.
     ///
     /// # Errors

@@ -58,10 +58,25 @@ impl Primary {
     /// Calls a script over the shared connection, dated by the server's clock.
     pub async fn call_once(&self, make: &impl Fn(&Clock) -> Call, asking: bool) -> Result<Reply, Failure> {
         let mut handle = self.handle().await?;
+        self.send(&mut handle, make, asking).await
+    }
+
+    /// The same without a place in flight.
+    pub async fn call_beside(&self, make: &impl Fn(&Clock) -> Call, asking: bool) -> Result<Reply, Failure> {
+        let mut handle = self.link.handle().await.map_err(Failure::Final)?;
+        self.send(&mut handle, make, asking).await
+    }
+
+    async fn send(
+        &self,
+        handle: &mut Handle,
+        make: &impl Fn(&Clock) -> Call,
+        asking: bool,
+    ) -> Result<Reply, Failure> {
         let (call, asked) = (make(&handle.clock), Instant::now());
-        let answer = self.link.send_call(&mut handle, &call, asking).await;
-        let value = answer.map_err(|error| self.link.judge(&handle, &error, Some(&call)))?;
-        self.link.require_current(&handle)?;
+        let answer = self.link.send_call(handle, &call, asking).await;
+        let value = answer.map_err(|error| self.link.judge(handle, &error, Some(&call)))?;
+        self.link.require_current(handle)?;
         let reply = Reply::new(value).map_err(Failure::Final)?;
         handle.clock.observe(reply.time, asked, Instant::now());
         Ok(reply)
@@ -92,9 +107,10 @@ impl Primary {
         answer.map_err(|error| self.link.judge(&handle, &error, None))
     }
 
-    /// The same for several in one round trip; `None` also where the server does not know the question.
+    /// The same for several in one round trip, without a place in flight; `None` also where the server does not know the
+    /// question.
     pub async fn ask_all(&self, questions: &Pipeline) -> Result<Vec<Option<String>>, Failure> {
-        let mut handle = self.handle().await?;
+        let mut handle = self.link.handle().await.map_err(Failure::Final)?;
         let answers = self.link.send_all(&mut handle, questions).await;
         let answers = answers.and_then(|answers| answers.into_iter().map(optional_text).collect());
         answers.map_err(|error| self.link.judge(&handle, &error, None))

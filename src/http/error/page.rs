@@ -46,6 +46,7 @@ fn all() -> Vec<ErrorResponse> {
         GrantType,
         Unavailable,
         Overloaded,
+        SubjectOverloaded,
         Overtaken,
         Access,
         LacksScope,
@@ -57,7 +58,7 @@ fn all() -> Vec<ErrorResponse> {
         match error {
             Field { .. } | Request(_) | Slow | TooLarge(_) | MediaType(_) | MethodNotAllowed(_) => {}
             UnknownPath | Service(_) | Role(_) | NoAccessToken | GrantType | Unavailable | Overloaded => {}
-            Overtaken | Grant(_) | Access | LacksScope | NoSession => {}
+            SubjectOverloaded | Overtaken | Grant(_) | Access | LacksScope | NoSession => {}
         }
     }
     errors

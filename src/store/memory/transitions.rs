@@ -1,7 +1,8 @@
 //! The transitions of the embedded store, pure: each changes the sessions of one subject at one moment. They are the
 //! specification of the scripts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 
 use token_gateway_core::clock::Timestamp;
 use token_gateway_core::feed::EndedSession;
@@ -13,6 +14,9 @@ use crate::store::{Created, EndOutcome, Ends, NewSession, Policy, ReuseScope, Ro
 /// A refresh token at most this many generations behind may have been late rather than stolen, though its call came
 /// straight through.
 const LATE_GENERATIONS: u64 = 4;
+
+/// A login reads at most so many of the subject's sessions, so that it costs the same however many there are.
+const LOGIN_READS: usize = 64;
 
 /// The sessions of one subject.
 pub(super) type Sessions = HashMap<SessionId, Record>;
@@ -109,21 +113,22 @@ pub(super) fn create(
     now: Timestamp,
     policy: &Policy,
 ) -> Created {
+    let members = Members::of(sessions);
     match sessions.get(&new.jti.session()) {
         Some(Record::Live(live)) if live.jti == new.jti && live.generation == 0 => {
             let (created_at, absolute_expires_at) = (live.created_at, live.absolute_end(policy));
             return Created::Created {
                 created_at,
                 absolute_expires_at,
-                ended: end_where(sessions, Reason::Evicted, now, policy, |_, _| false),
+                ended: members.end(sessions, &[], now, policy),
             };
         }
         Some(_) => return Created::Exists,
         None if now > deadline => return Created::Late,
         None => {}
     }
-    let evicted = surplus(sessions, now, policy);
-    let ended = end_where(sessions, Reason::Evicted, now, policy, |sid, _| evicted.contains(&sid));
+    let evicted = members.surplus(sessions, now, policy);
+    let ended = members.end(sessions, &evicted, now, policy);
     let absolute_expires_at = policy.session_max_age.map(|age| now.plus(age));
     let record = Live {
         jti: new.jti,
@@ -145,13 +150,48 @@ pub(super) fn create(
     Created::Created { created_at: now, absolute_expires_at, ended }
 }
 
-/// The sessions to evict for one more: first those that are over, then those refreshed the longest ago.
-fn surplus(sessions: &Sessions, now: Timestamp, policy: &Policy) -> Vec<SessionId> {
-    let rank = |(session, live): (SessionId, &Live)| (!live.is_over(now, policy), live.rotated_at, session);
-    let mut live: Vec<_> = live(sessions).map(rank).collect();
-    live.sort_unstable();
-    let surplus = (live.len() + 1).saturating_sub(policy.max_sessions);
-    live[..surplus].iter().map(|(.., session)| *session).collect()
+/// The members of the subject's set, as a login reads them: live sessions, and ended ones until they are published.
+struct Members {
+    count: usize,
+    /// All of them, or as many as a login reads, drawn at random.
+    read: HashSet<SessionId>,
+}
+
+impl Members {
+    fn of(sessions: &Sessions) -> Self {
+        let ended = unpublished(sessions).map(|one| one.session);
+        let mut all: Vec<_> = live(sessions).map(|(session, _)| session).chain(ended).collect();
+        let (count, shuffled) = (all.len(), RandomState::new());
+        all.sort_unstable_by_key(|session| shuffled.hash_one(session));
+        all.truncate(LOGIN_READS);
+        Self { count, read: all.into_iter().collect() }
+    }
+
+    /// The sessions to evict for one more: first those that are over, then those refreshed the longest ago.
+    fn surplus(&self, sessions: &Sessions, now: Timestamp, policy: &Policy) -> Vec<SessionId> {
+        let rank =
+            |(session, live): (SessionId, &Live)| (!live.is_over(now, policy), live.rotated_at, session);
+        let mut live: Vec<_> =
+            live(sessions).filter(|(session, _)| self.read.contains(session)).map(rank).collect();
+        live.sort_unstable();
+        let others = self.count - (self.read.len() - live.len());
+        let surplus = (others + 1).saturating_sub(policy.max_sessions).min(live.len());
+        live[..surplus].iter().map(|(.., session)| *session).collect()
+    }
+
+    /// Ends these; returns them, and earlier ends not yet published, as far as they were read.
+    fn end(
+        &self,
+        sessions: &mut Sessions,
+        evicted: &[SessionId],
+        now: Timestamp,
+        policy: &Policy,
+    ) -> Ends {
+        let mut ended =
+            end_where(sessions, Reason::Evicted, now, policy, |session, _| evicted.contains(&session));
+        ended.before.retain(|one| self.read.contains(&one.session));
+        ended
+    }
 }
 
 /// Ends one session, live or not.

@@ -142,6 +142,6 @@ async fn require_layout(links: &Links, keys: &Layout, patience: Duration) -> Res
 
 async fn open_layout(links: &Links, keys: &Layout) -> Result<(), StoreError> {
     let layout = keys.layout();
-    let reply = links.call(&layout, |_| open_layout::call(&layout)).await?;
+    let reply = links.call_beside(&layout, |_| open_layout::call(&layout)).await?;
     Ok(open_layout::decode(reply)?)
 }

@@ -3,6 +3,9 @@
 --
 -- Atomic because a doubled or late create must not revive a session ended in between. The cap on a subject's
 -- sessions must hold under parallel logins, too.
+-- Reads at most 64 members of the set, so that a login costs the same however many sessions there are. Above 64 they
+-- are drawn at random. Then the session to end is the least recently refreshed of those drawn, and a member that
+-- does not live any more counts as live while it is not drawn.
 --
 -- KEYS[1]  the session's record              tg:{alice}:session:4830719265501837429
 -- KEYS[2]  the subject's sessions            tg:{alice}:sessions
@@ -20,7 +23,7 @@
 --
 -- Returns {word, time, ...}, time being this server's in microseconds:
 --   created  created_at, absolute_expires_at or empty, the number of evicted sessions, sid and reason of
---            each, then sid and reason of earlier ends not yet published
+--            each, then sid and reason of earlier ends not yet published, as far as they were read
 --   exists   the id has a record or a tombstone already
 --   late     the deadline has passed; nothing was written
 local time = redis.call('TIME')
@@ -43,7 +46,14 @@ local function is_over(created_at, stored_end)
   local by_setting = ARGV[4] ~= '0' and created_at and created_at + tonumber(ARGV[4]) * 1000
   return (stored_end and now_us >= stored_end) or (by_setting and now_us >= by_setting) or false
 end
-for _, sid in ipairs(redis.call('SMEMBERS', KEYS[2])) do
+local count = redis.call('SCARD', KEYS[2])
+local members
+if count > 64 then
+  members = redis.call('SRANDMEMBER', KEYS[2], '64')
+else
+  members = redis.call('SMEMBERS', KEYS[2])
+end
+for _, sid in ipairs(members) do
   local other = redis.call('HMGET', prefix .. sid, 'state', 'rotated_at', 'reason', 'announced',
     'created_at', 'absolute_expires_at')
   if other[1] == 'live' then
@@ -80,7 +90,8 @@ local function leave_tombstone(key)
   redis.call('PEXPIRE', key, ARGV[6])
 end
 
-local evicted = math.max(0, #live + 1 - tonumber(ARGV[5]))
+local others = count - #dead - #before / 2
+local evicted = math.min(#live, math.max(0, others + 1 - tonumber(ARGV[5])))
 local ttl, absolute = tonumber(ARGV[3]), ''
 if ARGV[4] ~= '0' then
   ttl = math.min(ttl, tonumber(ARGV[4]))

@@ -2,22 +2,34 @@
 
 use std::time::Duration;
 
+use token_gateway_core::session::SessionId;
 use token_gateway_redis_link::{Call, Reply};
 
 use super::get_session::decode_record;
 use super::store_script::StoreScript;
-use crate::store::{SessionRecord, StoreError};
+use crate::store::{MAX_PAGE, SessionRecord, StoreError};
 
 pub static SCRIPT: StoreScript =
-    StoreScript::new("list_sessions", &["sessions"], include_str!("list_sessions.lua"));
+    StoreScript::new("list_sessions", &["sessions", "ids"], include_str!("list_sessions.lua"));
 
-/// `sessions` is the key of the subject's sessions.
-pub fn call(sessions: &str) -> Call {
-    Call::new(&SCRIPT.lua, &[sessions])
+/// The most records that one call reads: a quarter of the largest page and of the session after it.
+pub const MAX_SLICE: usize = MAX_PAGE / 4 + 1;
+
+/// What one call has read.
+pub enum Listing {
+    Sessions(Vec<SessionRecord>),
+    /// The ids of the whole set, in no order.
+    Ids(Vec<SessionId>),
 }
 
-/// The most recently refreshed session first. `max_age` is the setting of the absolute lifetime.
-pub fn decode(mut reply: Reply, max_age: Option<Duration>) -> Result<Vec<SessionRecord>, StoreError> {
+/// `sessions` is the key of the subject's sessions. `ids` are those to read; none of them stands for the whole set.
+pub fn call(sessions: &str, ids: &[SessionId]) -> Call {
+    let call = Call::new(&SCRIPT.lua, &[sessions]).arg(MAX_SLICE);
+    ids.iter().fold(call, |call, session| call.arg(session.as_str()))
+}
+
+/// `max_age` is the setting of the absolute lifetime.
+pub fn decode(mut reply: Reply, max_age: Option<Duration>) -> Result<Listing, StoreError> {
     match reply.word() {
         "sessions" => {
             let mut records = Vec::new();
@@ -25,8 +37,14 @@ pub fn decode(mut reply: Reply, max_age: Option<Duration>) -> Result<Vec<Session
                 let session = reply.parse("sid")?;
                 records.extend(decode_record(&mut reply, session)?.within(max_age, reply.time));
             }
-            SessionRecord::sort(&mut records);
-            Ok(records)
+            Ok(Listing::Sessions(records))
+        }
+        "ids" => {
+            let mut ids = Vec::new();
+            while !reply.is_empty() {
+                ids.push(reply.parse("sid")?);
+            }
+            Ok(Listing::Ids(ids))
         }
         _ => reply.unexpected(),
     }

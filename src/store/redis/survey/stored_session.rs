@@ -6,8 +6,9 @@ use token_gateway_core::session::{Jti, SessionId, Subject};
 
 use super::reader::{Cursor, SCAN_BATCH, Survey, failed};
 use crate::store::redis::layout::Key;
+use crate::store::redis::page_reading::PageReading;
 use crate::store::redis::scripts::{get_session, list_sessions};
-use crate::store::{Lookup, SessionRecord, StoreError};
+use crate::store::{Lookup, Page, PageRequest, SessionRecord, StoreError};
 
 /// One session, with facts only for operators.
 pub struct Found {
@@ -37,8 +38,30 @@ impl Survey {
         subject: &Subject,
         max_age: Option<Duration>,
     ) -> Result<Vec<SessionRecord>, StoreError> {
-        let key = self.keys.sessions(subject);
-        list_sessions::decode(self.call(&key, &list_sessions::call(&key)).await?, max_age)
+        let (mut sessions, mut asked) = (Vec::new(), PageRequest::default());
+        loop {
+            let page = self.page(subject, asked, max_age).await?;
+            sessions.extend(page.sessions);
+            asked.after = page.next;
+            if page.next.is_none() {
+                SessionRecord::sort(&mut sessions);
+                return Ok(sessions);
+            }
+        }
+    }
+
+    async fn page(
+        &mut self,
+        subject: &Subject,
+        asked: PageRequest,
+        max_age: Option<Duration>,
+    ) -> Result<Page, StoreError> {
+        let (key, mut reading) = (self.keys.sessions(subject), PageReading::new(asked, max_age));
+        while let Some(ids) = reading.wanted() {
+            let call = list_sessions::call(&key, ids);
+            reading.take(self.call(&key, &call).await?)?;
+        }
+        Ok(reading.page())
     }
 
     pub async fn session(

@@ -45,6 +45,8 @@ const OF_SUBJECTS_LOST: &str =
     "every login, and each list, logout and change of claims of all sessions of a user is 503";
 const SLOTS_LOST: &str = "once no primary tells of the slots, every call of a node is 503";
 const ENDS_LOST: &str = "every logout is 503";
+const LOGINS_LOST: &str = "every login is 503";
+const MANY_LOST: &str = "every login of a user with more than 64 sessions is 503";
 const SETS_LOST: &str = "every login and each logout of one session is 503";
 const FEED_LOST: &str = "no node reads the feed, and /verify is 503";
 
@@ -62,7 +64,7 @@ const fn needed(need: Need, right: Right) -> Right {
 }
 
 /// Every command of the gateway. Tests compare it with the scripts, with `ops/redis/users.acl` and with `docs/redis.md`.
-pub const RIGHTS: [Right; 22] = [
+pub const RIGHTS: [Right; 24] = [
     right("EVAL", ALL_KEYS, &["EVAL", "", "1", KEY], CONNECTS_LOST),
     right("EVALSHA", ALL_KEYS, &["EVALSHA", "", "1", KEY], ALL_LOST),
     right("TIME", &[], &["TIME"], ALL_LOST),
@@ -81,6 +83,8 @@ pub const RIGHTS: [Right; 22] = [
     right("PEXPIRE", OF_SUBJECT, &["PEXPIRE", KEY, "1"], CHANGES_LOST),
     right("PEXPIRETIME", SESSION, &["PEXPIRETIME", KEY], READS_LOST),
     right("SADD", SESSIONS, &["SADD", KEY, "1"], SETS_LOST),
+    right("SCARD", SESSIONS, &["SCARD", KEY], LOGINS_LOST),
+    right("SRANDMEMBER", SESSIONS, &["SRANDMEMBER", KEY, "1"], MANY_LOST),
     right("SREM", SESSIONS, &["SREM", KEY, "1"], ENDS_LOST),
     right("SMEMBERS", SESSIONS, &["SMEMBERS", KEY], OF_SUBJECTS_LOST),
     right("XADD", FEED, &["XADD", KEY, "*", "sid", "1"], ENDS_LOST),

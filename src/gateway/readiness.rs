@@ -1,0 +1,52 @@
+//! Whether this node can serve.
+
+use std::time::Instant;
+
+use token_gateway_core::feed::timing;
+
+use super::{Gateway, GatewayError};
+use crate::telemetry::metrics::Operation;
+
+/// The beginning of the danger of a stale denylist.
+pub const FEED_LAGS: &str = "the revocation feed lags by";
+
+impl Gateway {
+    /// Checks whether this node can serve, for many who ask at once: an answer holds for a moment. Returns dangers to its
+    /// promises, in words.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the store cannot serve.
+    pub async fn shared_ready(&self) -> Result<Vec<String>, GatewayError> {
+        self.readiness.dangers.get_or_ask(self.ready()).await
+    }
+
+    /// The same, asked anew.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the store cannot serve.
+    pub async fn ready(&self) -> Result<Vec<String>, GatewayError> {
+        let deadline = self.begin(Instant::now());
+        let mut dangers = self.in_time(deadline, Operation::Ready, self.store.ready()).await?;
+        let stale = self.denylist.lag();
+        if stale > timing::LAG_WARNING {
+            dangers.push(format!(
+                "{FEED_LAGS} {} s: sessions that a failover brings back are not repaired; `token-gateway check` says what \
+                 hinders its reader",
+                stale.as_secs()
+            ));
+        }
+        Ok(dangers)
+    }
+
+    /// The dangers to a node that is not ready, in words.
+    pub async fn dangers_when_unready(&self) -> Vec<String> {
+        self.store.dangers_when_unready().await
+    }
+
+    /// The same, for many who ask at once.
+    pub async fn shared_dangers_when_unready(&self) -> Vec<String> {
+        self.readiness.when_unready.get_or_ask(self.dangers_when_unready()).await
+    }
+}
