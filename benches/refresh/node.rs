@@ -19,7 +19,8 @@ use token_gateway::store::redis::RedisStore;
 use token_gateway::store::redis::layout::Layout;
 use token_gateway::store::redis::scripts::rotate;
 use token_gateway::store::{
-    Created, EndOutcome, Ends, Lookup, NewSession, Page, PageRequest, Rotated, Rotation, Store, StoreError, Successor,
+    Created, EndOutcome, Ends, Lookup, NewSession, Page, PageRequest, Rotated, Rotation, Store, StoreError,
+    Successor,
 };
 use token_gateway::telemetry::logging::{self, LogFormat};
 use token_gateway::telemetry::metrics::Metrics;

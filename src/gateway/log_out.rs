@@ -45,7 +45,9 @@ impl Gateway {
         let subject = named.0.clone();
         let _admitted = self.admission.list(deadline, &subject).await?;
         Ok(match self.bearer_named(deadline, named).await? {
-            Ok(Bearer::Live { subject, session }) => Ok((self.page(deadline, &subject, asked).await?, session)),
+            Ok(Bearer::Live { subject, session }) => {
+                Ok((self.page(deadline, &subject, asked).await?, session))
+            }
             Ok(Bearer::JustPublished { .. }) => Err(GrantRefusal::Ended),
             Err(refusal) => Err(refusal),
         })

@@ -144,7 +144,8 @@ async fn half_of_the_places_in_flight_is_for_refreshes_and_logouts() {
     let api = node.api();
     let (alice, bob) = (api.login("alice").await, api.login("bob").await);
     redis.freeze();
-    let session = |user: &str, sid: &str| api.service(Method::GET, &format!("/v1/users/{user}/sessions/{sid}"));
+    let session =
+        |user: &str, sid: &str| api.service(Method::GET, &format!("/v1/users/{user}/sessions/{sid}"));
     let introspect = || {
         let form = api.form("/oauth/introspect", &[("token", &alice.access)]);
         form.bearer_auth(token_gateway_testkit::service_key::WEB.key)

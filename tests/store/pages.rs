@@ -172,7 +172,11 @@ async fn a_login_at_a_cap_of_a_thousand_reads_65_records() {
         login(&bench, &alice).await;
     }
     assert_eq!(redis.calls("hmget") - before, 10 * (1 + LOGIN_READS as u64));
-    assert_eq!(redis.ask::<u64>(&["SCARD", "tg:{alice}:sessions"]), 1010, "the ended ones wait to be published");
+    assert_eq!(
+        redis.ask::<u64>(&["SCARD", "tg:{alice}:sessions"]),
+        1010,
+        "the ended ones wait to be published"
+    );
 }
 
 #[tokio::test]
@@ -182,7 +186,11 @@ async fn a_page_of_a_thousand_sessions_reads_101_records_in_slices() {
     let (records, (_, calls)) = (redis.calls("hmget"), cost(redis, "evalsha"));
     let page = page(&bench, &alice, None, 100).await;
     assert_eq!(page.sessions.len(), 100);
-    assert_eq!(redis.calls("hmget") - records, 101, "the page, and the session that says that there are more");
+    assert_eq!(
+        redis.calls("hmget") - records,
+        101,
+        "the page, and the session that says that there are more"
+    );
     let slices = 101u64.div_ceil(SLICE);
     assert!(cost(redis, "evalsha").1 - calls <= 1 + slices, "the set, then {slices} slices");
 }

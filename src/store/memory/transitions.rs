@@ -180,13 +180,7 @@ impl Members {
     }
 
     /// Ends these; returns them, and earlier ends not yet published, as far as they were read.
-    fn end(
-        &self,
-        sessions: &mut Sessions,
-        evicted: &[SessionId],
-        now: Timestamp,
-        policy: &Policy,
-    ) -> Ends {
+    fn end(&self, sessions: &mut Sessions, evicted: &[SessionId], now: Timestamp, policy: &Policy) -> Ends {
         let mut ended =
             end_where(sessions, Reason::Evicted, now, policy, |session, _| evicted.contains(&session));
         ended.before.retain(|one| self.read.contains(&one.session));

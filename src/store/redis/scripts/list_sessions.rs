@@ -15,7 +15,7 @@ pub static SCRIPT: StoreScript =
 /// The most records that one call reads: a quarter of the largest page and of the session after it.
 pub const MAX_SLICE: usize = MAX_PAGE / 4 + 1;
 
-/// What one call has read.
+/// The records or ids that one call has read.
 pub enum Listing {
     Sessions(Vec<SessionRecord>),
     /// The ids of the whole set, in no order.
