@@ -405,7 +405,7 @@ async fn a_key_that_holds_something_foreign_is_logged_once_with_the_command() {
             .await
             .expect_error(503, "temporarily_unavailable");
     }
-    is_warned_once(&node, "answered WRONGTYPE to SMEMBERS");
+    is_warned_once(&node, "answered WRONGTYPE to SCARD");
     assert_eq!(node.api().login("bob").await.session.len(), 19);
 }
 

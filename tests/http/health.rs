@@ -39,8 +39,11 @@ async fn without_redis_a_node_is_alive_but_unready_and_the_admin_address_says_wh
         json!({"ready": true, "draining": false, "store": "ok", "warnings": []})
     );
     redis.stop();
-    let answer = get(&api, "/readyz").await;
-    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (503, "unready"));
+    eventually("the last answer holds no longer", Duration::from_secs(5), async || {
+        let answer = get(&api, "/readyz").await;
+        (answer.status == 503 && answer.text == "unready").then_some(())
+    })
+    .await;
     assert_eq!(get(&api, "/livez").await.status, 200);
     let full = get(&admin, "/readyz").await;
     assert_eq!((full.status.as_u16(), &full.json()["ready"]), (503, &json!(false)));

@@ -174,9 +174,12 @@ impl Members {
         let mut live: Vec<_> =
             live(sessions).filter(|(session, _)| self.read.contains(session)).map(rank).collect();
         live.sort_unstable();
-        let others = self.count - (self.read.len() - live.len());
-        let surplus = (others + 1).saturating_sub(policy.max_sessions).min(live.len());
-        live[..surplus].iter().map(|(.., session)| *session).collect()
+        let ended = self.read.len() - live.len();
+        let surplus = (self.count - ended + 1).saturating_sub(policy.max_sessions);
+        // Ended ones that were not read count as live. Where some turn up, the count is too high.
+        let is_too_high = self.count > self.read.len() && ended > 0;
+        let most = if is_too_high { live.len().min(1) } else { live.len() };
+        live[..surplus.min(most)].iter().map(|(.., session)| *session).collect()
     }
 
     /// Ends these; returns them, and earlier ends not yet published, as far as they were read.

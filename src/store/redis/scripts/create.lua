@@ -4,8 +4,9 @@
 -- Atomic because a doubled or late create must not revive a session ended in between. The cap on a subject's
 -- sessions must hold under parallel logins, too.
 -- Reads at most 64 members of the set, so that a login costs the same however many sessions there are. Above 64 they
--- are drawn at random. Then the session to end is the least recently refreshed of those drawn, and a member that
--- does not live any more counts as live while it is not drawn.
+-- are drawn at random. Then the session to end is the least recently refreshed of those drawn. A member that does
+-- not live any more counts as live while it is not drawn. Where such members turn up, the count is known to be too
+-- high, so one session ends at most.
 --
 -- KEYS[1]  the session's record              tg:{alice}:session:4830719265501837429
 -- KEYS[2]  the subject's sessions            tg:{alice}:sessions
@@ -90,8 +91,12 @@ local function leave_tombstone(key)
   redis.call('PEXPIRE', key, ARGV[6])
 end
 
-local others = count - #dead - #before / 2
-local evicted = math.min(#live, math.max(0, others + 1 - tonumber(ARGV[5])))
+local surplus = count - (#members - #live) + 1 - tonumber(ARGV[5])
+local most = #live
+if count > #members and #live < #members then
+  most = math.min(1, #live)
+end
+local evicted = math.min(most, math.max(0, surplus))
 local ttl, absolute = tonumber(ARGV[3]), ''
 if ARGV[4] ~= '0' then
   ttl = math.min(ttl, tonumber(ARGV[4]))
