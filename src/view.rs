@@ -13,7 +13,8 @@ use utoipa::openapi::{Ref, Schema};
 
 use crate::store::{Lookup, Page, SessionRecord};
 
-/// The live sessions of one subject.
+/// A page of the live sessions of one subject. Pages go by session id, so a refresh meanwhile neither hides a session nor
+/// shows it twice. They are not of one moment.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"sessions": [{
     "session_id": "4830719265501837429",

@@ -50,7 +50,7 @@ impl Overloads {
         let due = lines.lock().expect("no panic while it is held").note(Instant::now());
         if let Some(count) = due {
             let (bound, hint) = (bound.text(), bound.hint());
-            log::warn!(bound, count; "{count} requests got 503 at the bound '{bound}': {hint}");
+            log::warn!(bound, count, hint; "{count} requests got 503 at the bound '{bound}': {hint}");
         }
     }
 }

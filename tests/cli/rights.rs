@@ -50,7 +50,7 @@ fn missing(url: &str, settings: &[(&str, &str)]) -> Vec<String> {
 fn check_is_content_with_the_rights_of_the_rule() {
     let (_redis, url) = server_with(&[], |word| Some(word.to_owned()));
     assert_eq!(missing(&url, &[("REDIS_WAIT_REPLICAS", "0")]), [""; 0]);
-    assert!(check(&url, &[], false).stdout.contains("user 'gateway' may run all 18 commands of a node"));
+    assert!(check(&url, &[], false).stdout.contains("user 'gateway' may run all 20 commands of a node"));
 }
 
 /// Every command of docs/redis.md, one after the other.
