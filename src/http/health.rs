@@ -2,7 +2,8 @@
 //!
 //! Alive means the process answers; it never looks at the store. Ready means it can serve: the store is
 //! reachable and writable, and the node is not draining. Redis is asked once for all who ask within a quarter of a second,
-//! so questions about readiness cost the refreshes nothing. Draining shows at once.
+//! so questions about readiness cost the refreshes nothing. A flood of them waits for the next answer. Draining shows at
+//! once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

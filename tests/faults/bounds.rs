@@ -192,3 +192,16 @@ async fn readiness_is_asked_of_redis_once_for_all_who_ask_at_the_same_time() {
     let questions = redis.calls("eval") - before;
     assert!(questions <= most, "{questions} questions in {:?}", began.elapsed());
 }
+
+/// Each answer serves 32 callers without delay, so the 97th needs the fourth answer. The first one may be a quarter of a
+/// second old.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_questions_about_readiness_waits_for_the_next_answer() {
+    let redis = Redis::start();
+    let node = GATEWAY.start(&redis);
+    let (api, began) = (node.api(), Instant::now());
+    for _ in 0..97 {
+        assert_eq!(api.send(api.request(Method::GET, "/readyz")).await.status, 200);
+    }
+    assert!(began.elapsed() >= Duration::from_millis(500), "{:?}", began.elapsed());
+}
