@@ -32,6 +32,7 @@ use self::output::{ReaderGone, print};
 use self::process::flushed;
 use self::usage::UsageError;
 use crate::config::{Flags, redis_url_help, secrets_help, wrong_value, wrong_values};
+use crate::shown_value::printable;
 use crate::telemetry::logging::say;
 
 /// Sessions for services with their own login: access and refresh tokens, logout everywhere.
@@ -134,7 +135,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
     if error.is::<ReaderGone>() {
         return ExitCode::SUCCESS;
     }
-    say(format!("error: {}\n", format!("{error:#}").replace('\n', " ")));
+    say(format!("error: {}\n", printable(&format!("{error:#}").replace('\n', " "))));
     ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
 }
 
@@ -193,7 +194,7 @@ fn show_usage(error: &clap::Error, command: &clap::Command, words: &[OsString]) 
         return Ok(ExitCode::from(2));
     }
     if let Some(said) = wrong_value(error, called.command) {
-        say(format!("error: {said}\n"));
+        say(format!("error: {}\n", printable(&said)));
         return Ok(ExitCode::from(2));
     }
     let text = error.to_string();
@@ -201,7 +202,7 @@ fn show_usage(error: &clap::Error, command: &clap::Command, words: &[OsString]) 
     let line = without_secrets(&lines.collect::<Vec<_>>().join(" "), error);
     let hints = [called.hint(error), as_value(error).filter(|_| called.takes_values())];
     let hints: String = hints.into_iter().flatten().map(|hint| format!("; {hint}")).collect();
-    say(line + &hints + "\n");
+    say(printable(&(line + &hints)) + "\n");
     Ok(ExitCode::from(2))
 }
 

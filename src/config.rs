@@ -5,8 +5,10 @@
 //! start with one line. The line names the setting, and never repeats a secret.
 
 mod addresses;
+mod api_docs;
 mod arrival;
 pub mod catalog;
+mod exposed_files;
 pub mod file_access;
 pub mod groups;
 mod invalid_value;
@@ -34,7 +36,10 @@ use token_gateway_core::checker::Rules;
 use token_gateway_core::token::{Alg, Secret};
 
 pub use self::addresses::{issuer, issuer_doubt, socket_address};
+pub use self::api_docs::ApiDocs;
+use self::api_docs::ApiDocsFlag;
 pub use self::arrival::wrong_values;
+pub use self::exposed_files::exposed_file_warnings;
 use self::invalid_value::entry;
 pub use self::invalid_value::{InvalidValue, check_value};
 pub use self::lifetimes::KnownMaxAge;
@@ -92,6 +97,8 @@ pub struct Flags {
     /// Address of /metrics and of /readyz in full [default: none; in dev a free port on loopback]
     #[arg(long, env = "ADMIN_ADDR", value_parser = socket_address)]
     admin_addr: Option<SocketAddr>,
+    #[command(flatten)]
+    api_docs: ApiDocsFlag,
     /// Proxies, as addresses or CIDRs, comma-separated, whose X-Forwarded-For names the address of a client. The alarm of a theft shows it: personal data
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',', value_parser = trusted_proxy)]
     trusted_proxies: Vec<IpNet>,
@@ -158,6 +165,7 @@ pub struct Flags {
 pub struct Settings {
     pub workers: usize,
     pub admin: Option<SocketAddr>,
+    pub api_docs: ApiDocs,
     /// Their `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     pub store: StoreSettings,
@@ -254,6 +262,7 @@ impl Flags {
         let mut settings =
             self.assemble(issuer, store, services, LoadedKeys { source: keys, keyring, stamp });
         settings.admin = settings.admin.or(Some((Ipv4Addr::LOCALHOST, 0).into()));
+        settings.api_docs = self.api_docs.or(ApiDocs::Public);
         settings.unready_first = Duration::ZERO; // there is no load balancer
         let services = own.iter().flat_map(ServiceKeys::names).map(str::to_owned).collect();
         Ok(DevSettings { settings, key: fresh.key, services })
@@ -304,6 +313,7 @@ impl Flags {
                 None => std::thread::available_parallelism().map_or(1, usize::from),
             },
             admin: self.admin_addr,
+            api_docs: self.api_docs.or(ApiDocs::Admin),
             trusted_proxies: self.trusted_proxies.clone(),
             store,
             policy: self.policy(),

@@ -5,6 +5,7 @@
 //! - [`ender`]: sessions end, their ends are published, and lost ends are repaired.
 //! - `log_out`: the holder of a token ends sessions.
 //! - [`theft`]: the alarm, when a superseded refresh token comes back.
+//! - `caller`: whether a client may use a token.
 //! - `bearer`: the session of an access token, asked of the store.
 //! - [`repair`]: a subscriber finds ends that a failover lost.
 //! - [`introspect`](Gateway::introspect): whether a token is good now.
@@ -18,6 +19,7 @@
 
 mod admission;
 mod bearer;
+pub mod caller;
 mod deadline;
 pub mod ender;
 mod introspect;
@@ -134,6 +136,9 @@ pub enum GrantRefusal {
     Token(TokenRefusal),
     #[error("issued to another client")]
     Client,
+    /// Its client is confidential (RFC 6749 section 2.1).
+    #[error("its client has not shown its key")]
+    NoKey,
     #[error("more scope than the session was granted")]
     Scope,
     #[error("session unknown or expired")]
@@ -142,11 +147,6 @@ pub enum GrantRefusal {
     Ended,
     #[error("already used")]
     Reused,
-}
-
-/// Whether a client that may mean one of these names is another than the token's. A client without a name is not.
-fn is_another(client_ids: &[String], issued_to: &str) -> bool {
-    !client_ids.is_empty() && client_ids.iter().all(|client_id| client_id != issued_to)
 }
 
 /// The answer to a login or a refresh.

@@ -91,6 +91,10 @@ const PUBLIC_ROUTES: &[Route] = &[
     at("/verify", ANY_METHOD, |r| r.to(verify_endpoint::verify)),
     LIVEZ_ROUTE,
     at("/readyz", "GET, HEAD", |r| r.route(read().to(health::ready))),
+];
+
+/// The documentation of the API, on the listener that `API_DOCS` names.
+const DOCS_ROUTES: &[Route] = &[
     at("/openapi.json", "GET, HEAD", |r| r.route(read().to(openapi::document))),
     at("/docs", "GET, HEAD", |r| r.route(read().to(docs::entrance))),
     at("/docs/", "GET, HEAD", |r| r.route(read().to(docs::page))),
@@ -113,31 +117,40 @@ const LIVEZ_ROUTE: Route = at("/livez", "GET, HEAD", |r| r.route(read().to(healt
 ///
 /// The endpoints of an issuer with a path are below this path, for proxies that pass it on. They are at the root, too,
 /// for proxies that take it off. The metadata are also where RFC 8414 section 3 puts them.
-pub fn routes(issuer: &str) -> impl FnOnce(&mut ServiceConfig) + use<> {
+pub fn routes(issuer: &str, with_docs: bool) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let base = Url::parse(issuer).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default();
     move |config| {
         // The root first: a scope answers every path with its beginning, and an issuer's path may begin like ours.
-        register(PUBLIC_ROUTES, config);
-        register(&[VERIFY_BELOW_ROUTE], config);
+        register_public(config, with_docs);
         if !base.is_empty() {
             for route in
                 PUBLIC_ROUTES.iter().filter(|route| metadata::METADATA_PATHS.contains(&route.pattern))
             {
                 config.service(route.resource(&format!("{}{base}", route.pattern)));
             }
-            config.service(scope(&base).configure(|config| {
-                register(PUBLIC_ROUTES, config);
-                register(&[VERIFY_BELOW_ROUTE], config);
-            }));
+            config.service(scope(&base).configure(|config| register_public(config, with_docs)));
         }
         config.default_service(to(observe::unknown_path));
     }
 }
 
+fn register_public(config: &mut ServiceConfig, with_docs: bool) {
+    register(PUBLIC_ROUTES, config);
+    register(&[VERIFY_BELOW_ROUTE], config);
+    if with_docs {
+        register(DOCS_ROUTES, config);
+    }
+}
+
 /// Registers the routes of the admin listener.
-pub fn admin_routes(config: &mut ServiceConfig) {
-    register(ADMIN_ROUTES, config);
-    config.default_service(to(observe::unknown_path));
+pub fn admin_routes(with_docs: bool) -> impl FnOnce(&mut ServiceConfig) {
+    move |config| {
+        register(ADMIN_ROUTES, config);
+        if with_docs {
+            register(DOCS_ROUTES, config);
+        }
+        config.default_service(to(observe::unknown_path));
+    }
 }
 
 fn register(routes: &[Route], config: &mut ServiceConfig) {
@@ -197,7 +210,7 @@ mod tests {
 
     #[test]
     fn every_route_is_documented_and_nothing_else() {
-        let methods = PUBLIC_ROUTES.iter().flat_map(|route| {
+        let methods = PUBLIC_ROUTES.iter().chain(DOCS_ROUTES).flat_map(|route| {
             let allow = if route.allow == ANY_METHOD { "GET" } else { route.allow };
             allow.split(", ").map(|method| (route.pattern.to_owned(), method.to_owned()))
         });
@@ -211,7 +224,7 @@ mod tests {
     #[test]
     fn the_document_allows_the_methods_of_the_route() {
         let document = document();
-        for route in PUBLIC_ROUTES {
+        for route in PUBLIC_ROUTES.iter().chain(DOCS_ROUTES) {
             let operations = document["paths"][route.pattern].as_object().expect("a path item");
             for operation in operations.values() {
                 let allow = &operation["responses"]["405"]["headers"]["Allow"]["schema"]["examples"][0];

@@ -1,4 +1,5 @@
-//! The values that an error may repeat. A secret may stand where another value belongs, by mistake.
+//! The texts of others that people read on a terminal, and the values that an error may repeat. A secret may stand where another
+//! value belongs, by mistake.
 
 use std::path::Path;
 
@@ -10,6 +11,19 @@ const PATH_MAX_CHARS: usize = 200;
 
 /// A word of so many characters may be a key.
 const KEY_MIN_CHARS: usize = 32;
+
+/// Foreign text, made safe for a terminal: characters that end a line, move the cursor, hide, or turn the direction of the
+/// text are spelled out.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' | '\'' | '\\' => shown.push(c),
+            _ => shown.extend(c.escape_debug()),
+        }
+    }
+    shown
+}
 
 /// A wrong value on one line, cut where it is long; `None` where it may hold a secret.
 pub fn shown(value: &str) -> Option<String> {
@@ -71,6 +85,19 @@ fn is_content(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_that_could_play_tricks_on_a_terminal_is_spelled_out_and_all_else_is_not() {
+        assert_eq!(printable("Zoë's \"phone\" \\ 電話 🦊"), "Zoë's \"phone\" \\ 電話 🦊");
+        assert_eq!(printable("a\u{1b}[31mb\nc\u{202e}d\u{9b}"), "a\\u{1b}[31mb\\nc\\u{202e}d\\u{9b}");
+        let controls = ('\0'..'\u{a0}').filter(|c| c.is_control());
+        let marks = ['\u{61c}', '\u{200e}', '\u{200f}', '\u{2028}', '\u{2029}', '\u{feff}'];
+        let turns = ('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}');
+        for c in controls.chain(marks).chain(turns) {
+            let shown = printable(&c.to_string());
+            assert!(shown.starts_with('\\') && shown.is_ascii(), "{c:?}: {shown}");
+        }
+    }
 
     #[test]
     fn a_value_that_may_hold_a_secret_is_not_shown() {

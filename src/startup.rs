@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use self::readiness_watch::ReadinessLog;
-use crate::config::{Settings, StoreSettings, line_end_warnings};
+use crate::config::{ApiDocs, Settings, StoreSettings, exposed_file_warnings, line_end_warnings};
 use crate::gateway::{Gateway, GatewayError, NodeParts, repair};
 use crate::http::{self, EventLoopLag, Lifecycle, TrustedProxies};
 use crate::store::memory::MemoryStore;
@@ -64,6 +64,7 @@ impl Application {
     /// error: the node starts, is not ready, and answers 503 until Redis is there.
     pub async fn build(settings: Settings, listener: TcpListener) -> Result<Self> {
         warn_of_each(&line_end_warnings());
+        warn_of_each(&exposed_file_warnings(&settings.keys.set));
         let hangups = key_watch::hangups().context("cannot listen for SIGHUP")?;
         let lifecycle = Data::new(Lifecycle::default());
         let node = Node::new(&settings)?;
@@ -102,13 +103,14 @@ impl Application {
             StoreSettings::Embedded => None,
         };
         let (state, issuer) = (lifecycle.clone(), settings.gateway.issuer);
+        let with_docs = settings.api_docs == ApiDocs::Public;
         let proxies = Data::new(TrustedProxies::new(settings.trusted_proxies));
         let server = HttpServer::new(move || {
             // One gateway per worker, because a link lives on the worker's own runtime.
             let gateway = node.gateway(workers).expect("built once already");
             let app = App::new().app_data(Data::new(gateway)).app_data(state.clone());
             let app = app.app_data(proxies.clone());
-            app.app_data(EventLoopLag::start()).configure(http::routes(&issuer))
+            app.app_data(EventLoopLag::start()).configure(http::routes(&issuer, with_docs))
         })
         .workers(workers)
         .keep_alive(HTTP_KEEP_ALIVE)
@@ -212,9 +214,11 @@ fn admin_server(
     lifecycle: Data<Lifecycle>,
     grace: Duration,
 ) -> Result<Server> {
+    let with_docs = node.settings.api_docs == ApiDocs::Admin;
     let server = HttpServer::new(move || {
         let gateway = node.gateway(1).expect("built once already");
-        App::new().app_data(Data::new(gateway)).app_data(lifecycle.clone()).configure(http::admin_routes)
+        let app = App::new().app_data(Data::new(gateway)).app_data(lifecycle.clone());
+        app.configure(http::admin_routes(with_docs))
     });
     let server = server.workers(1).disable_signals().shutdown_timeout(grace.as_secs());
     Ok(server.listen(listener)?.run())

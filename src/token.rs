@@ -2,7 +2,7 @@
 //!
 //! - [`jwk`]: private keys. [`key_set`]: the file with these keys.
 //! - `signing_key`: a key at work. [`keyring`]: all keys of a node at work.
-//! - `mint`: minting a pair. [`session_claims`]: the claims of the login service in it.
+//! - `mint`: minting a pair. `payload`: the claims of a token in their order. [`session_claims`]: the claims of the login service in it.
 //!
 //! The checks are in [`token_gateway_core::token`]: signatures, and the one place where a string becomes trusted claims.
 //!
@@ -17,6 +17,7 @@ pub mod jwk;
 pub mod key_set;
 pub mod keyring;
 mod mint;
+mod payload;
 pub mod session_claims;
 mod signing_key;
 
@@ -31,7 +32,8 @@ use token_gateway_core::token::{
 
 pub use keyring::Keyring;
 use mint::Minter;
-pub use mint::{CorruptClaims, Grant, Pair, TokenSettings};
+pub use mint::{Grant, Pair, TokenSettings};
+pub use payload::CorruptClaims;
 
 /// Mints and checks tokens with keys prepared once. Shared by all workers.
 pub struct Tokens {

@@ -70,7 +70,7 @@ async fn serve(kind: Kind, settings: Settings, listener: TcpListener) -> Result<
                     .app_data(gateway)
                     .app_data(Data::new(Lifecycle::default()))
                     .app_data(EventLoopLag::start());
-                http::routes(&settings.gateway.issuer)(config);
+                http::routes(&settings.gateway.issuer, false)(config);
             }
         })
     });

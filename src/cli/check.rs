@@ -8,7 +8,8 @@ use ipnet::IpNet;
 
 use super::output::{print, print_json};
 use super::process::on_runtime;
-use crate::config::{Flags, Settings, issuer_doubt, line_end_warnings};
+use crate::config::{ApiDocs, Flags, Settings, exposed_file_warnings, issuer_doubt, line_end_warnings};
+use crate::shown_value::printable;
 use crate::store::redis::inspect::{Finding, Severity, inspect};
 
 #[derive(Debug, Args)]
@@ -41,8 +42,9 @@ impl Check {
         let finding = |severity, message: String| Finding::new(severity, "settings", message);
         match self.flags.settings() {
             Ok(settings) => {
-                let warnings = line_end_warnings();
-                let warnings = warnings.into_iter().map(|warning| finding(Severity::Warning, warning));
+                let exposed = exposed_file_warnings(&settings.keys.set);
+                let warnings = line_end_warnings().into_iter().chain(exposed);
+                let warnings = warnings.map(|warning| finding(Severity::Warning, warning));
                 let complete = std::iter::once(finding(Severity::Ok, "complete".to_owned()));
                 complete.chain(warnings).chain(doubts(&settings)).collect()
             }
@@ -66,9 +68,12 @@ fn doubts(settings: &Settings) -> Vec<Finding> {
     let warning = |subject: &'static str, message| Finding::new(Severity::Warning, subject, message);
     let issuer = issuer_doubt(&settings.tokens.issuer).map(|doubt| warning("ISSUER", doubt));
     let admin = settings.admin.is_none().then(|| {
-        let why = "is not set: there are no metrics, and /readyz gives no reasons; set it to an address that only your own \
-                   network reaches, such as 127.0.0.1:9090";
-        warning("ADMIN_ADDR", why.to_owned())
+        let docs = if settings.api_docs == ApiDocs::Admin { ", and no /docs" } else { "" };
+        let why = format!(
+            "is not set: there are no metrics{docs}, and /readyz gives no reasons; set it to an address that only your own \
+             network reaches, such as 127.0.0.1:9090"
+        );
+        warning("ADMIN_ADDR", why)
     });
     let idle = settings.services.reserved_only().into_iter().map(|name| {
         warning(
@@ -87,7 +92,7 @@ fn doubts(settings: &Settings) -> Vec<Finding> {
 
 fn text(findings: &[Finding]) -> String {
     let line = |finding: &Finding| {
-        format!("{:7} {:24} {}\n", label(finding.severity), finding.subject, finding.message)
+        format!("{:7} {:24} {}\n", label(finding.severity), finding.subject, printable(&finding.message))
     };
     findings.iter().map(line).collect()
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use super::output::report;
 use super::process::start_logging;
 use super::usage::as_usage;
-use crate::config::{DevSettings, Flags, StoreSettings};
+use crate::config::{ApiDocs, DevSettings, Flags, StoreSettings};
 use crate::startup::{Application, bind};
 
 pub fn run(flags: &Flags) -> Result<ExitCode> {
@@ -17,12 +17,16 @@ pub fn run(flags: &Flags) -> Result<ExitCode> {
     let listener = bind(flags.address(), "BIND_ADDR")?;
     let DevSettings { settings, key, services } =
         as_usage(flags.dev_settings(reachable(listener.local_addr()?)))?;
-    let embedded = matches!(settings.store, StoreSettings::Embedded);
+    let (embedded, docs) = (matches!(settings.store, StoreSettings::Embedded), settings.api_docs);
     actix_web::rt::System::new().block_on(async {
         let application = Application::build(settings, listener).await?;
-        show(
-            heading(application.address(), &key, &services, embedded) + &story(application.address(), &key),
-        )?;
+        let address = application.address();
+        let docs = match docs {
+            ApiDocs::Public => Some(address),
+            ApiDocs::Admin => application.admin_address(),
+            ApiDocs::Off => None,
+        };
+        show(heading(address, &key, &services, embedded) + &docs_line(docs) + &story(address, &key))?;
         application.run_until_stopped().await
     })?;
     Ok(ExitCode::SUCCESS)
@@ -53,10 +57,14 @@ store: {store}
 service key (for this run only): {key}
 {taken_over}
 public keys of access tokens: {url}/.well-known/jwks.json
-API documentation, for a browser: {url}/docs
-
 "
     )
+}
+
+/// Where the documentation of the API is, and the end of the heading.
+fn docs_line(docs: Option<SocketAddr>) -> String {
+    let line = |at| format!("API documentation, for a browser: http://{}/docs\n", reachable(at));
+    docs.map(line).unwrap_or_default() + "\n"
 }
 
 /// Lines for a shell, in the order of a story. Each `curl` keeps its answer in a variable, and the next one takes its

@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::output::print;
 use crate::config::{port, socket_address};
+use crate::shown_value::printable;
 use crate::telemetry::logging::say;
 
 #[derive(Debug, Args)]
@@ -43,14 +44,14 @@ impl Healthcheck {
             Ok(mut answer) => {
                 let word = answer.body_mut().read_to_string().unwrap_or_default();
                 if answer.status().is_success() {
-                    print(&format!("{word}\n"))?;
+                    print(&format!("{}\n", printable(&word)))?;
                     return Ok(ExitCode::SUCCESS);
                 }
                 word
             }
             Err(error) => error.to_string(),
         };
-        say(format!("{url}: {word}\n"));
+        say(format!("{url}: {}\n", printable(&word)));
         Ok(ExitCode::FAILURE)
     }
 }

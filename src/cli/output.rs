@@ -63,18 +63,6 @@ pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [
     table.trim_fmt() + "\n"
 }
 
-/// Foreign text, made safe for a terminal: characters that move the cursor, or hide, are spelled out.
-pub fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '"' | '\'' | '\\' => shown.push(c),
-            _ => shown.extend(c.escape_debug()),
-        }
-    }
-    shown
-}
-
 /// A progress bar for a walk over `length` keys; the caller reports each number of keys passed. The bar shows on a
 /// terminal only, and disappears on drop.
 pub fn progress(length: u64) -> impl FnMut(u64) {
@@ -82,15 +70,4 @@ pub fn progress(length: u64) -> impl FnMut(u64) {
         ProgressStyle::with_template("looking at keys {bar:40} {percent:>3} %").expect("a valid template");
     let bar = ProgressBar::new(length).with_style(style);
     move |passed| bar.inc(passed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_could_play_tricks_on_a_terminal_is_spelled_out_and_all_else_is_not() {
-        assert_eq!(printable("Zoë's \"phone\" \\ 電話"), "Zoë's \"phone\" \\ 電話");
-        assert_eq!(printable("a\u{1b}[31mb\nc\u{202e}d\u{9b}"), "a\\u{1b}[31mb\\nc\\u{202e}d\\u{9b}");
-    }
 }

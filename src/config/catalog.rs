@@ -61,6 +61,15 @@ Everything else that got into a value on its way stops the start, by the name of
 
 A secret of your choice that breaks these rules can be written as `base64:`, or percent-encoded in `REDIS_URL`.
 
+## Secrets that others know
+
+An entry of `SERVICE_KEYS` stops the start if its hash is that of a text which anybody can guess: the empty text, a line end, the service's own name, or a word such as
+`changeme` or `secret`. A line end behind such a text makes no difference. An empty key is nobody's.
+
+The key set and the files of secrets must not be open to every user of the machine. If one is, the start and `token-gateway check` warn, with the line that closes it. Docker
+opens its secrets below `/run/secrets` to everybody in the container, and to nobody else: files of secrets there are no warning. In Kubernetes, set `defaultMode: 0440`
+and `fsGroup`.
+
 ## All settings
 
 | setting | default | meaning |

@@ -15,6 +15,7 @@ pub const GROUPS: [Group; 7] = [
             ("BIND_ADDR", "Listening address"),
             ("PORT", "Without BIND_ADDR: listen on 0.0.0.0:PORT"),
             ("ADMIN_ADDR", "Address of /metrics and of /readyz in full"),
+            ("API_DOCS", "The address with /docs and /openapi.json"),
             ("TRUSTED_PROXIES", "Proxies whose X-Forwarded-For is believed"),
             ("WORKERS", "HTTP worker threads"),
             ("SHUTDOWN_GRACE_SECONDS", "Time for requests in flight at the end"),

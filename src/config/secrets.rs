@@ -1,5 +1,7 @@
 //! Secret settings: from the environment or from a file, never from a flag.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, anyhow, bail};
 use base64_simd::STANDARD;
 use token_gateway_core::token::{Secret, without_line_ends};
@@ -63,8 +65,9 @@ pub const SECRET_SETTINGS: [SecretSetting; 6] = [
     SecretSetting {
         name: "SERVICE_KEYS",
         help: &[
-            "name[+role+role]=<sha256 of the key, hex>, comma-separated; the roles are issue, introspect, manage,",
-            "feed and events (reserved: nothing serves it yet); none means all [required]",
+            "name[+role+role][+confidential]=<sha256 of the key, hex>, comma-separated; the roles are issue,",
+            "introspect, manage, feed and events (reserved: nothing serves it yet); none means all. The mark",
+            "confidential: sessions of this client are refreshed and revoked with its key alone [required]",
         ],
         reaches_redis: false,
     },
@@ -154,6 +157,13 @@ fn secret_text(name: &str) -> Result<Option<String>> {
             Ok(Some(text))
         }
     }
+}
+
+/// The files that hold secrets, each with the setting that names it.
+pub fn secret_files() -> Vec<(String, PathBuf)> {
+    let names = SECRET_SETTINGS.iter().map(|secret| format!("{}_FILE", secret.name));
+    let named = names.map(|name| (path_variable(&name), name));
+    named.filter_map(|(path, name)| Some((name, path.ok()??.into()))).collect()
 }
 
 /// Checks the characters of all secrets, whether anything needs them or not.

@@ -4,6 +4,7 @@ use token_gateway_core::session::{Reason, SessionId, Subject};
 use token_gateway_core::token::Audiences;
 
 use super::bearer::Bearer;
+use super::caller::Caller;
 use super::{Deadline, Gateway, GatewayError, GrantRefusal, Verdict, is_another};
 use crate::store::{Page, PageRequest};
 
@@ -14,7 +15,7 @@ impl Gateway {
         &self,
         deadline: Deadline,
         token: &str,
-        client_ids: &[String],
+        caller: &Caller,
     ) -> Result<Verdict<()>, GatewayError> {
         let (subject, session, issued_to) = if let Ok(token) = self.tokens.open_refresh(token) {
             (token.subject, token.jti.session(), token.client_id)
@@ -23,8 +24,8 @@ impl Gateway {
         } else {
             return Ok(Ok(()));
         };
-        if is_another(client_ids, &issued_to) {
-            return Ok(Err(GrantRefusal::Client));
+        if let Err(refusal) = self.check_caller(caller, &issued_to) {
+            return Ok(Err(refusal));
         }
         self.ender().end_proven(deadline, subject, session).await?;
         Ok(Ok(()))

@@ -5,8 +5,9 @@ use token_gateway_core::feed::EndedSession;
 use token_gateway_core::session::{Attempt, Reason};
 use token_gateway_core::token::RefreshToken;
 
+use super::caller::Caller;
 use super::theft::{self, Sender};
-use super::{Deadline, Gateway, GatewayError, GrantRefusal, Issued, Verdict, is_another};
+use super::{Deadline, Gateway, GatewayError, GrantRefusal, Issued, Verdict};
 use crate::store::{Rotated, Rotation, StoreError, Successor};
 use crate::telemetry::metrics::{Operation, RefreshOutcome};
 use crate::token::Grant;
@@ -14,8 +15,7 @@ use crate::token::Grant;
 /// A request for RFC 6749 section 6.
 pub struct Refresh<'a> {
     pub token: &'a str,
-    /// The client ids that the client may mean; empty where it does not name itself.
-    pub client_ids: &'a [String],
+    pub caller: &'a Caller,
     /// A narrower scope for the access token.
     pub scope: Option<&'a str>,
     /// The device as a service describes it: a JSON object, or empty.
@@ -39,9 +39,9 @@ impl Gateway {
             Ok(Err(GrantRefusal::Reused)) | Ok(Ok(_)) => return answer,
             Ok(Err(GrantRefusal::Ended)) => RefreshOutcome::Ended,
             Ok(Err(GrantRefusal::NoSession)) => RefreshOutcome::Unknown,
-            Ok(Err(GrantRefusal::Token(_) | GrantRefusal::Client | GrantRefusal::Scope)) => {
-                RefreshOutcome::Refused
-            }
+            Ok(Err(
+                GrantRefusal::Token(_) | GrantRefusal::Client | GrantRefusal::NoKey | GrantRefusal::Scope,
+            )) => RefreshOutcome::Refused,
         };
         self.metrics.refreshed(outcome);
         answer
@@ -89,14 +89,14 @@ impl Gateway {
             Ok(token) => token,
             Err(refusal) => return Ok(Err(GrantRefusal::Token(refusal))),
         };
+        if let Err(refusal) = self.check_caller(request.caller, &token.client_id) {
+            return Ok(Err(refusal));
+        }
         let now = self.now(deadline, &token.subject).await?;
         let token = match token.live_at(now) {
             Ok(token) => token,
             Err(refusal) => return Ok(Err(GrantRefusal::Token(refusal))),
         };
-        if is_another(request.client_ids, &token.client_id) {
-            return Ok(Err(GrantRefusal::Client));
-        }
         Ok(narrowed(request.scope, token.scope.as_deref()).map(|scope| (token, scope)))
     }
 

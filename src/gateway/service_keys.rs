@@ -1,53 +1,20 @@
 //! Access to the service endpoints: keys of trusted backends, stored as hashes.
 
-use std::fmt::Write as _;
+mod guessable;
+mod hash;
+mod invalid_service_keys;
+mod new_service_key;
+mod words;
+
 use std::str::FromStr;
 
-use aws_lc_rs::{digest, rand};
 use subtle::ConstantTimeEq;
 
-/// A permission of a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Create sessions.
-    Issue,
-    /// Introspect tokens (RFC 7662).
-    Introspect,
-    /// See, change and end users' sessions.
-    Manage,
-    /// Read the revocation feed.
-    Feed,
-    /// Read the security events. It is reserved: no endpoint asks for this role yet.
-    Events,
-}
-
-impl Role {
-    pub const ALL: [Self; 5] = [Self::Issue, Self::Introspect, Self::Manage, Self::Feed, Self::Events];
-
-    /// Whether nothing serves it yet.
-    pub fn is_reserved(self) -> bool {
-        self == Self::Events
-    }
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Issue => "issue",
-            Self::Introspect => "introspect",
-            Self::Manage => "manage",
-            Self::Feed => "feed",
-            Self::Events => "events",
-        }
-    }
-}
-
-impl FromStr for Role {
-    type Err = InvalidServiceKeys;
-
-    fn from_str(text: &str) -> Result<Self, InvalidServiceKeys> {
-        let role = Self::ALL.into_iter().find(|role| role.as_str() == text);
-        role.ok_or_else(|| InvalidServiceKeys::Role(text.to_owned()))
-    }
-}
+pub use self::hash::sha256_hex;
+use self::hash::{KeyHash, parse_hash, sha256};
+pub use self::invalid_service_keys::InvalidServiceKeys;
+pub use self::new_service_key::NewServiceKey;
+pub use self::words::{CONFIDENTIAL, Role, check_name};
 
 /// A backend that holds a valid key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,33 +30,16 @@ impl Service {
     }
 }
 
-/// The parsed `SERVICE_KEYS`: `name[+role+role]=<SHA-256 of the key in hex>`, comma-separated. A name may
+/// The parsed `SERVICE_KEYS`: `name[+role+role][+confidential]=<SHA-256 of the key in hex>`, comma-separated. A name may
 /// repeat while its key is replaced.
 #[derive(Debug, Clone)]
-pub struct ServiceKeys(Vec<(Service, [u8; 32])>);
+pub struct ServiceKeys(Vec<Entry>);
 
-/// Why a text is no [`ServiceKeys`], or no part of one. It repeats nothing of `SERVICE_KEYS`, not even a name: a secret
-/// may have got there by mistake.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum InvalidServiceKeys {
-    #[error(
-        "needs at least one entry `name[+role+role]=<sha256 of the key, hex>`; see `token-gateway service-key new`"
-    )]
-    Empty,
-    #[error("entry {0} lacks '='; expected `name[+role+role]=<sha256 of the key, hex>`")]
-    Form(usize),
-    #[error("entry {0}: the hash must be 64 hex digits, the SHA-256 of the key")]
-    Hash(usize),
-    #[error("entry {0}: the name must be 1 to 64 of A-Z a-z 0-9 . _ -")]
-    EntryName(usize),
-    #[error("entry {0}: a role must be issue, introspect, manage or feed; events is reserved")]
-    EntryRole(usize),
-    #[error("'{0}' is no service name; use 1 to 64 of A-Z a-z 0-9 . _ -")]
-    Name(String),
-    #[error(
-        "'{0}' is no role; use issue, introspect, manage or feed; events is reserved, and nothing serves it yet"
-    )]
-    Role(String),
+#[derive(Debug, Clone)]
+struct Entry {
+    service: Service,
+    hash: KeyHash,
+    is_confidential: bool,
 }
 
 impl ServiceKeys {
@@ -103,9 +53,15 @@ impl ServiceKeys {
         self.matching(key, |service| service.name == name)
     }
 
+    /// Whether sessions of this client are refreshed and revoked with its key alone. While a key is replaced, the mark on one
+    /// entry of the name counts.
+    pub fn is_confidential(&self, client_id: &str) -> bool {
+        self.0.iter().any(|entry| entry.is_confidential && entry.service.name == client_id)
+    }
+
     /// The names of the services, each once.
     pub fn names(&self) -> Vec<&str> {
-        let mut names: Vec<_> = self.0.iter().map(|(service, _)| service.name.as_str()).collect();
+        let mut names: Vec<_> = self.0.iter().map(|entry| entry.service.name.as_str()).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -115,15 +71,19 @@ impl ServiceKeys {
     pub fn reserved_only(&self) -> Vec<&str> {
         let is_idle =
             |service: &Service| !service.roles.is_empty() && service.roles.iter().all(|it| it.is_reserved());
-        let services = self.0.iter().map(|(service, _)| service);
+        let services = self.0.iter().map(|entry| &entry.service);
         services.filter(|it| is_idle(it)).map(|it| it.name.as_str()).collect()
     }
 
+    /// An empty key is nobody's, whatever the entries say.
     fn matching(&self, key: &str, admits: impl Fn(&Service) -> bool) -> Option<&Service> {
-        let hash = sha256(key);
-        self.0.iter().fold(None, |found, (service, expected)| {
-            let same: bool = expected.ct_eq(&hash).into();
-            if same && admits(service) { Some(service) } else { found }
+        if key.is_empty() {
+            return None;
+        }
+        let hash = sha256(key.as_bytes());
+        self.0.iter().fold(None, |found, entry| {
+            let same: bool = entry.hash.ct_eq(&hash).into();
+            if same && admits(&entry.service) { Some(&entry.service) } else { found }
         })
     }
 }
@@ -139,76 +99,19 @@ impl FromStr for ServiceKeys {
     }
 }
 
-fn parse_entry(number: usize, entry: &str) -> Result<(Service, [u8; 32]), InvalidServiceKeys> {
+fn parse_entry(number: usize, entry: &str) -> Result<Entry, InvalidServiceKeys> {
     let (service, hash) = entry.split_once('=').ok_or(InvalidServiceKeys::Form(number))?;
     let mut parts = service.split('+');
     let name = check_name(parts.next().unwrap_or_default());
     let name = name.map_err(|_| InvalidServiceKeys::EntryName(number))?;
-    let roles = parts.map(str::parse).collect::<Result<Vec<Role>, _>>();
+    let (marks, roles): (Vec<_>, Vec<_>) = parts.partition(|part| *part == CONFIDENTIAL);
+    let roles = roles.into_iter().map(str::parse).collect::<Result<Vec<Role>, _>>();
     let roles = roles.map_err(|_| InvalidServiceKeys::EntryRole(number))?;
     let hash = parse_hash(hash).ok_or(InvalidServiceKeys::Hash(number))?;
-    Ok((Service { name, roles }, hash))
-}
-
-/// A service name, of characters that need no escapes in Basic credentials and in `SERVICE_KEYS`.
-pub fn check_name(name: &str) -> Result<String, InvalidServiceKeys> {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
-        Ok(name.to_owned())
-    } else {
-        Err(InvalidServiceKeys::Name(name.chars().take(64).collect()))
+    if let Some(known) = guessable::known(&hash, &name) {
+        return Err(InvalidServiceKeys::Guessable { entry: number, known });
     }
-}
-
-fn parse_hash(hex: &str) -> Option<[u8; 32]> {
-    let mut hash = [0; 32];
-    if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (byte, digits) in hash.iter_mut().zip(hex.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(hash)
-}
-
-/// A fresh service key. No `Debug`: it is a secret until only its hash is kept.
-pub struct NewServiceKey {
-    /// The key, to be sent by the service: `tgk` and 256 random bits in hex.
-    pub key: String,
-    /// The entry for `SERVICE_KEYS`.
-    pub entry: String,
-}
-
-impl NewServiceKey {
-    pub fn generate(name: &str, roles: &[Role]) -> Result<Self, InvalidServiceKeys> {
-        let mut entry = check_name(name)?;
-        let mut random = [0; 32];
-        rand::fill(&mut random).expect("the operating system gives random bytes");
-        let key = format!("tgk{}", hex(&random));
-        for role in roles {
-            write!(entry, "+{}", role.as_str()).expect("strings take all that is written");
-        }
-        write!(entry, "={}", sha256_hex(&key)).expect("strings take all that is written");
-        Ok(Self { key, entry })
-    }
-}
-
-/// In lower case, as `SERVICE_KEYS` and Redis's files of users have it.
-pub fn sha256_hex(text: &str) -> String {
-    hex(&sha256(text))
-}
-
-fn sha256(text: &str) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
-    hash
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("strings take all that is written");
-        hex
-    })
+    Ok(Entry { service: Service { name, roles }, hash, is_confidential: !marks.is_empty() })
 }
 
 #[cfg(test)]
@@ -242,5 +145,24 @@ mod tests {
             assert!(!error.contains(&hash), "{error}");
         }
         assert_eq!("web=zz".parse::<ServiceKeys>().unwrap_err(), InvalidServiceKeys::Hash(1));
+    }
+    #[test]
+    fn the_mark_of_a_confidential_client_is_no_role_and_counts_on_any_entry_of_the_name() {
+        let entry = |name: &str, digit: &str| format!("{name}={}", digit.repeat(64));
+        let text = [entry("web", "1"), entry("web+confidential", "2"), entry("app+issue+confidential", "3")];
+        let keys: ServiceKeys = format!("{},{}", text.join(","), entry("open", "4")).parse().unwrap();
+        assert!(keys.is_confidential("web") && keys.is_confidential("app"));
+        assert!(!keys.is_confidential("open") && !keys.is_confidential("Web"));
+        let key = NewServiceKey::generate("web", &[]).unwrap().confidential();
+        assert!(key.entry.starts_with("web+confidential="), "{}", key.entry);
+        let keys: ServiceKeys = key.entry.parse().unwrap();
+        assert!(Role::ALL.iter().all(|role| keys.find(&key.key).unwrap().may(*role)));
+    }
+
+    #[test]
+    fn an_empty_key_is_nobodys() {
+        let service = Service { name: "web".to_owned(), roles: Vec::new() };
+        let keys = ServiceKeys(vec![Entry { service, hash: sha256(b""), is_confidential: false }]);
+        assert_eq!((keys.find(""), keys.find_named("web", "")), (None, None));
     }
 }

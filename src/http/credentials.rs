@@ -6,6 +6,7 @@ use base64_simd::STANDARD;
 
 use super::error::{Challenge, ErrorResponse};
 use super::form::Form;
+use crate::gateway::caller::Caller;
 use crate::gateway::service_keys::{Role, Service, ServiceKeys};
 
 /// The content of the `Authorization` header. No `Debug`: all of it is secret.
@@ -89,24 +90,6 @@ fn authorized<'a>(
     found.map(Some).ok_or(ErrorResponse::Service(challenge))
 }
 
-/// The client of a refresh or a revocation.
-pub struct Caller {
-    /// All client ids that its name may stand for; none where it has no name.
-    pub client_ids: Vec<String>,
-    /// Whether it is a service, by its key.
-    pub is_service: bool,
-}
-
-impl Caller {
-    fn service(service: &Service) -> Self {
-        Self { client_ids: vec![service.name.clone()], is_service: true }
-    }
-
-    fn public(client_ids: Vec<String>) -> Self {
-        Self { client_ids, is_service: false }
-    }
-}
-
 /// The client of a refresh or a revocation, where it names itself: by the header, by `client_id` and `client_secret` in
 /// the body, or by a name alone, as public clients do (RFC 6749 sections 2.3.1 and 3.2.1). Such a name stands in
 /// `client_id`, or in the header with an empty password. A stray Bearer in the header counts as none: it must not keep a
@@ -120,15 +103,20 @@ pub fn client(http: &HttpRequest, form: &Form<'_>, keys: &ServiceKeys) -> Result
         }
         header => header,
     };
-    let named = || Caller::public(form.get("client_id").map(str::to_owned).into_iter().collect());
-    Ok(authenticated(header, form, keys)?.map_or_else(named, Caller::service))
+    let service = authenticated(header, form, keys)?;
+    let named = client_id(form)?.map(str::to_owned).into_iter().collect();
+    Ok(service.map_or_else(|| Caller::public(named), Caller::service))
 }
 
 /// A public client that names itself in the header, as it stands or form-encoded. The body may only repeat the name.
 fn public(name: String, form: &Form<'_>) -> Result<Vec<String>, ErrorResponse> {
     check_secret(form)?;
-    let names = vec![form_decoded(&name), name];
-    match form.get("client_id") {
+    let names = [form_decoded(&name), name].into_iter().filter(|name| check_ends(name).is_ok());
+    let names: Vec<_> = names.collect();
+    if names.is_empty() {
+        return Err(outer_space());
+    }
+    match client_id(form)? {
         None => Ok(names),
         Some(id) if names.iter().any(|name| name == id) => Ok(vec![id.to_owned()]),
         Some(_) => Err(another_client()),
@@ -156,7 +144,7 @@ fn authenticated<'a>(
     form: &Form<'_>,
     keys: &'a ServiceKeys,
 ) -> Result<Option<&'a Service>, ErrorResponse> {
-    let (id, secret) = (form.get("client_id"), form.get("client_secret"));
+    let (id, secret) = (client_id(form)?, form.get("client_secret"));
     if let Some(service) = authorized(header, keys)? {
         check_secret(form)?;
         return if id.is_none_or(|id| id == service.name) {
@@ -172,6 +160,20 @@ fn authenticated<'a>(
         (None, Some(_)) => Err(ErrorResponse::field("client_id", "is missing")),
         (_, None) => Ok(None),
     }
+}
+
+fn client_id<'a>(form: &'a Form<'_>) -> Result<Option<&'a str>, ErrorResponse> {
+    let id = form.get("client_id");
+    id.map_or(Ok(()), check_ends).map(|()| id)
+}
+
+/// Refuses a client id with a space at an end: `X-Auth-Client` would lose it on its way, and name another client.
+pub fn check_ends(client_id: &str) -> Result<(), ErrorResponse> {
+    if client_id.trim() == client_id { Ok(()) } else { Err(outer_space()) }
+}
+
+fn outer_space() -> ErrorResponse {
+    ErrorResponse::field("client_id", "must not begin or end with a space")
 }
 
 /// Refuses a second way of authentication (RFC 6749 section 2.3).

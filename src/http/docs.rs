@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION};
 use actix_web::{HttpRequest, HttpResponse};
 use utoipa_swagger_ui::{Config, SwaggerFile};
 
@@ -74,8 +74,6 @@ fn file(name: &str) -> Option<SwaggerFile<'static>> {
 fn served(file: SwaggerFile<'static>) -> HttpResponse {
     let mut answer = HttpResponse::Ok();
     answer.insert_header((CACHE_CONTROL, "max-age=3600"));
-    answer
-        .insert_header((CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_VALUE))
-        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    answer.insert_header((CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_VALUE));
     answer.content_type(file.content_type).body(file.bytes)
 }

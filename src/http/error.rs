@@ -10,7 +10,7 @@
 //! | refresh token malformed, expired, unknown, ended, reused, another client's | 400 | `invalid_grant` |
 //! | grant type other than `refresh_token` | 400 | `unsupported_grant_type` |
 //! | malformed scope at a refresh, or more than granted | 400 | `invalid_scope` |
-//! | bad or missing service key | 401 | `invalid_client` |
+//! | bad or missing service key, also of a confidential client | 401 | `invalid_client` |
 //! | bad or missing access token | 401 | `invalid_token` |
 //! | service key without the role, access token without the scope | 403 | `insufficient_scope` |
 //! | no such path, or no such session | 404 | `not_found` |
@@ -96,6 +96,7 @@ fn grant_description(refusal: GrantRefusal) -> &'static str {
     match refusal {
         GrantRefusal::Token(_) => "the refresh token is malformed, expired or not issued here",
         GrantRefusal::Client => "the refresh token was issued to another client",
+        GrantRefusal::NoKey => "the client of this token must show its service key",
         GrantRefusal::Scope => "the scope is malformed, or exceeds what the session was granted",
         GrantRefusal::NoSession | GrantRefusal::Ended => "the session has ended or expired; sign in again",
         GrantRefusal::Reused => {
@@ -144,6 +145,7 @@ impl ErrorResponse {
             Self::Unavailable | Self::Overloaded | Self::SubjectOverloaded | Self::Overtaken => {
                 (StatusCode::SERVICE_UNAVAILABLE, Code::TemporarilyUnavailable)
             }
+            Self::Grant(GrantRefusal::NoKey) => (StatusCode::UNAUTHORIZED, Code::InvalidClient),
             Self::Grant(GrantRefusal::Scope) => (StatusCode::BAD_REQUEST, Code::InvalidScope),
             Self::Grant(_) => (StatusCode::BAD_REQUEST, Code::InvalidGrant),
             Self::Access => (StatusCode::UNAUTHORIZED, Code::InvalidToken),
@@ -160,7 +162,9 @@ impl ErrorResponse {
                 Some(r#"Bearer realm="token-gateway", error="invalid_token""#)
             }
             Self::LacksScope => Some(r#"Bearer realm="token-gateway", error="insufficient_scope""#),
-            Self::Service(Challenge::Basic) => Some(r#"Basic realm="token-gateway""#),
+            Self::Service(Challenge::Basic) | Self::Grant(GrantRefusal::NoKey) => {
+                Some(r#"Basic realm="token-gateway""#)
+            }
             _ => None,
         }
     }

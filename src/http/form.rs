@@ -16,6 +16,15 @@ pub const MEDIA_TYPE: &str = "application/x-www-form-urlencoded";
 #[expect(dead_code, reason = "it documents what `is_readable` demands")]
 pub struct Text(String);
 
+/// Text without control characters, and without a space at an end.
+#[derive(ToSchema)]
+#[schema(
+    as = FormClientId,
+    pattern = r"^([^\s\u0000-\u001f\u007f-\u009f\ufffd]([^\u0000-\u001f\u007f-\u009f\ufffd]*[^\s\u0000-\u001f\u007f-\u009f\ufffd])?)?$"
+)]
+#[expect(dead_code, reason = "it documents what `credentials` demands")]
+pub struct ClientId(String);
+
 /// The form of an introspection. Unknown parameters are ignored, empty ones count as absent; none belongs in the URI.
 #[derive(ToSchema)]
 #[schema(example = json!({"token": "eyJ0eXAiOiJydCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2ln"}))]
@@ -28,7 +37,7 @@ pub struct TokenForm {
     #[schema(value_type = Option<Text>, nullable = false)]
     token_type_hint: Option<String>,
     /// The client, where it does not use the Authorization header; alone, it names a public client.
-    #[schema(value_type = Option<Text>, nullable = false)]
+    #[schema(value_type = Option<ClientId>, nullable = false)]
     client_id: Option<String>,
     /// The service key, as RFC 6749 section 2.3.1 lets clients send it; needs `client_id`.
     #[schema(value_type = Option<Text>, nullable = false)]

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::arrival::Arrived;
 use super::audience::Audience;
 use super::client::Client;
+use super::credentials::check_ends;
 use super::error::ErrorResponse;
 use super::query::Query;
 use super::request::{self, Object};
@@ -17,7 +18,7 @@ use super::{answer, credentials};
 use crate::gateway::Gateway;
 use crate::gateway::issue::Login;
 use crate::gateway::service_keys::Role;
-use crate::token::session_claims::{InvalidClaims, SessionClaims};
+use crate::token::session_claims::{InvalidClaims, SessionClaims, reserved_problem};
 use crate::view::schema;
 
 /// Longest client id and audience, in bytes.
@@ -39,15 +40,15 @@ const MAX_SCOPE_LEN: usize = 1024;
 pub struct LoginBody {
     #[schema(value_type = schema::SubjectSchema)]
     sub: String,
-    /// Ride in every access token of the session: at most 2048 bytes of JSON, 8 levels deep. Reserved: iss, sub,
-    /// aud, exp, nbf, iat, jti, sid, gen, type, client_id, scope, cnf. Whole numbers are exact, from
+    /// Ride in every access token of the session: at most 2048 bytes of JSON, 8 levels deep. Reserved in any case: iss, sub,
+    /// aud, exp, nbf, iat, jti, sid, gen, type, client_id, scope, cnf, act, acr, amr, auth_time, ref. Whole numbers are exact, from
     /// -9223372036854775808 to 18446744073709551615; a number with a point or an exponent is an IEEE double.
     #[schema(value_type = Option<Object>)]
     claims: Option<Box<RawValue>>,
     #[schema(value_type = Option<Client>)]
     client: Option<Object<Client>>,
-    /// The client that may refresh the session; the name of the service unless given.
-    #[schema(pattern = "^[ -~]*$", max_length = 255)]
+    /// The client that may refresh the session; the name of the service unless given. No space at an end.
+    #[schema(pattern = "^([!-~]([ -~]*[!-~])?)?$", max_length = 255)]
     client_id: Option<String>,
     #[schema(value_type = Option<Scope>)]
     scope: Option<String>,
@@ -96,6 +97,7 @@ pub fn login(body: LoginBody, service: &str, issuer: &str) -> Result<Login, Erro
     }
     let client_id = body.client_id.filter(|id| !id.is_empty()).unwrap_or_else(|| service.to_owned());
     check_identifier("client_id", &client_id)?;
+    check_ends(&client_id)?;
     let scope = body.scope.filter(|scope| !scope.is_empty());
     if let Some(scope) = &scope {
         check_scope(scope)?;
@@ -112,8 +114,9 @@ pub fn login(body: LoginBody, service: &str, issuer: &str) -> Result<Login, Erro
 
 pub fn claims(claims: &RawValue) -> Result<SessionClaims, ErrorResponse> {
     SessionClaims::read(claims).map_err(|error| match error {
-        InvalidClaims::Reserved(name) => {
-            ErrorResponse::field(format!("claims.{name}"), "is reserved; the gateway sets it")
+        InvalidClaims::Reserved { name, reserved } => {
+            let problem = reserved_problem(&name, reserved);
+            ErrorResponse::field(request::shortened(format!("claims.{name}")), problem)
         }
         InvalidClaims::Value { path, problem } => {
             ErrorResponse::field(request::shortened(format!("claims{path}")), problem)

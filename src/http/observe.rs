@@ -1,12 +1,14 @@
 //! One access line and one count per request, under the route's pattern: never the path, never the query. Successful
 //! health checks are counted and leave no line: those of a container come every few seconds.
 //!
-//! Each request has an id. Its answer and all lines that are logged while it is served carry it.
+//! Each request has an id. Its answer and all lines that are logged while it is served carry it. No browser guesses at the
+//! type of an answer: `nosniff` is on every one.
 
 use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{HttpServiceFactory, Service, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::web::Data;
 use actix_web::{Error, HttpRequest, HttpResponse, Resource, ResponseError};
@@ -17,6 +19,9 @@ use super::request_id::{self, X_REQUEST_ID};
 use crate::gateway::Gateway;
 use crate::telemetry::logging::ACCESS_LOG_TARGET;
 use crate::telemetry::metrics::Request;
+
+/// The content type counts as it is said.
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// The resource, with each of its requests observed under the route's pattern.
 pub fn observed(route: &'static str, resource: Resource) -> impl HttpServiceFactory {
@@ -44,7 +49,7 @@ where
             record(&gateway, route, method, answer.status(), began.elapsed());
         }
         let head = answer.response_mut().head_mut();
-        head.headers_mut().insert(X_REQUEST_ID.clone(), name);
+        add_headers(head.headers_mut(), name);
         if lifecycle.is_some_and(|lifecycle| lifecycle.is_draining()) {
             head.set_connection_type(ConnectionType::Close);
         }
@@ -56,9 +61,15 @@ where
 pub async fn unknown_path(http: HttpRequest, gateway: Data<Gateway>) -> HttpResponse {
     let id = request_id::of(http.headers());
     let mut answer = ErrorResponse::UnknownPath.error_response();
-    answer.headers_mut().insert(X_REQUEST_ID.clone(), request_id::value(&id));
+    add_headers(answer.headers_mut(), request_id::value(&id));
     id.sync_scope(|| record(&gateway, "unmatched", label(http.method()), answer.status(), Duration::ZERO));
     answer
+}
+
+/// The headers of every answer.
+fn add_headers(headers: &mut HeaderMap, id: HeaderValue) {
+    headers.insert(X_REQUEST_ID.clone(), id);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
 }
 
 fn record(gateway: &Gateway, route: &'static str, method: &'static str, status: StatusCode, took: Duration) {

@@ -17,7 +17,7 @@ use utoipa::{IntoResponses, ToSchema};
 
 use super::arrival::Arrived;
 use super::error::ErrorResponse;
-use super::form::{self, Form, Text};
+use super::form::{self, ClientId, Form, Text};
 use super::openapi::refusals;
 use super::{answer, credentials, request};
 use crate::copied_text::{QUOTES, is_invisible};
@@ -35,7 +35,7 @@ pub struct RevocationForm {
     #[schema(value_type = Option<Text>, nullable = false)]
     token_type_hint: Option<String>,
     /// The client, where it does not use the Authorization header; alone, it names a public client.
-    #[schema(value_type = Option<Text>, nullable = false)]
+    #[schema(value_type = Option<ClientId>, nullable = false)]
     client_id: Option<String>,
     /// The service key, as RFC 6749 section 2.3.1 lets clients send it; needs `client_id`.
     #[schema(value_type = Option<Text>, nullable = false)]
@@ -47,12 +47,12 @@ pub struct RevocationForm {
 #[schema(example = json!({}))]
 struct Revoked {}
 
-/// The error of a revocation alone.
+/// The errors of a revocation alone.
 struct RevocationRefusals;
 
 impl IntoResponses for RevocationRefusals {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        refusals::document([ErrorResponse::Grant(GrantRefusal::Client)])
+        refusals::document([GrantRefusal::Client, GrantRefusal::NoKey].map(ErrorResponse::Grant))
     }
 }
 
@@ -79,9 +79,9 @@ pub async fn revoke(
     let body = request::body(&http, payload, form::MEDIA_TYPE).await?;
     let text = form::text(&body);
     let form = Form::read_with_any(&http, &text, "token")?;
-    let client_ids = credentials::client(&http, &form, &gateway.services)?.client_ids;
+    let caller = credentials::client(&http, &form, &gateway.services)?;
     let token = bare(form.required("token")?);
-    let revoked = gateway.revoke(gateway.begin(arrived), token, &client_ids).await?;
+    let revoked = gateway.revoke(gateway.begin(arrived), token, &caller).await?;
     revoked.map_err(ErrorResponse::Grant)?;
     Ok(answer::json(StatusCode::OK, &Revoked {}))
 }

@@ -12,13 +12,13 @@ use utoipa::{IntoResponses, ToSchema};
 
 use super::arrival::Arrived;
 use super::client::Client;
-use super::credentials::Caller;
 use super::error::ErrorResponse;
 use super::form::{self, Form};
 use super::login::{Scope, check_scope};
 use super::openapi::refusals;
 use super::request::{self, Object};
 use super::{answer, credentials};
+use crate::gateway::caller::Caller;
 use crate::gateway::refresh::Refresh;
 use crate::gateway::{Gateway, GrantRefusal};
 
@@ -35,7 +35,7 @@ struct RefreshForm {
     #[schema(value_type = Option<Scope>, nullable = false)]
     scope: Option<String>,
     /// The client, where it does not use the Authorization header; alone, it names a public client.
-    #[schema(value_type = Option<form::Text>, nullable = false)]
+    #[schema(value_type = Option<form::ClientId>, nullable = false)]
     client_id: Option<String>,
     /// The service key, as RFC 6749 section 2.3.1 lets clients send it; needs `client_id`.
     #[schema(value_type = Option<form::Text>, nullable = false)]
@@ -57,6 +57,7 @@ impl IntoResponses for RefreshRefusals {
         let refusals = [
             GrantRefusal::Token(TokenRefusal::Malformed),
             GrantRefusal::Client,
+            GrantRefusal::NoKey,
             GrantRefusal::Ended,
             GrantRefusal::Reused,
         ];
@@ -112,7 +113,7 @@ pub async fn refresh(
         .map_err(|_| ErrorResponse::Grant(GrantRefusal::Scope))?;
     let refresh = Refresh {
         token: form.required("refresh_token")?,
-        client_ids: &caller.client_ids,
+        caller: &caller,
         scope,
         client: &device(&form, &caller)?,
         attempt: request::attempt(&http)?,

@@ -24,8 +24,8 @@ use crate::view::{self, schema};
 #[serde(deny_unknown_fields)]
 #[schema(as = Claims, example = json!({"claims": {"roles": ["guest"]}}))]
 pub struct Patch {
-    /// Claims that are left out are gone. At most 2048 bytes of JSON, 8 levels deep. Reserved: iss, sub, aud, exp, nbf, iat, jti, sid, gen, type,
-    /// client_id, scope, cnf. Whole numbers are exact, from -9223372036854775808 to 18446744073709551615; a number
+    /// Claims that are left out are gone. At most 2048 bytes of JSON, 8 levels deep. Reserved in any case: iss, sub, aud, exp, nbf, iat, jti, sid,
+    /// gen, type, client_id, scope, cnf, act, acr, amr, auth_time, ref. Whole numbers are exact, from -9223372036854775808 to 18446744073709551615; a number
     /// with a point or an exponent is an IEEE double.
     #[schema(value_type = Object)]
     pub claims: Box<RawValue>,

@@ -15,7 +15,8 @@ use super::error::ErrorResponse;
 use super::openapi::refusals;
 use crate::gateway::Gateway;
 
-/// The subject of the request, percent-encoded as in paths.
+/// The subject of the request, percent-encoded as in paths, and `+` as `%2B`: readers that decode forms would make a
+/// space of it, and so another user.
 const SUBJECT_HEADER: HeaderName = HeaderName::from_static("x-auth-subject");
 const SESSION_HEADER: HeaderName = HeaderName::from_static("x-auth-session");
 const CLIENT_HEADER: HeaderName = HeaderName::from_static("x-auth-client");
@@ -49,7 +50,7 @@ impl utoipa::IntoResponses for LacksScope {
     )),
     responses(
         (status = 200, description = "It may", headers(
-            ("X-Auth-Subject" = String, description = "`sub`, percent-encoded as in paths"),
+            ("X-Auth-Subject" = String, description = "`sub`, percent-encoded as in paths, and `+` as `%2B`"),
             ("X-Auth-Session" = String, description = "`sid`"),
             ("X-Auth-Client" = String, description = "`client_id`"),
             ("X-Auth-Scope" = String, description = "`scope`; absent where there is none"),
@@ -82,7 +83,8 @@ fn required(query: &str) -> impl Iterator<Item = String> {
 fn identity(access: &Access) -> Result<HttpResponse, ErrorResponse> {
     let value = |text: &str| HeaderValue::from_str(text).map_err(|_| ErrorResponse::Access);
     let mut answer = answer::empty();
-    answer.insert_header((SUBJECT_HEADER, value(&access.subject().encoded().to_string())?));
+    answer
+        .insert_header((SUBJECT_HEADER, value(&access.subject().encoded().to_string().replace('+', "%2B"))?));
     answer.insert_header((SESSION_HEADER, value(access.session().as_str())?));
     answer.insert_header((CLIENT_HEADER, value(access.client_id())?));
     if let Some(scope) = access.scope() {

@@ -1,19 +1,13 @@
 //! Minting: a pair of tokens out of a session's record. The same record mints the same claims.
-//!
-//! Each kind of token begins with constant members, written once, at start-up. The names of the others are ours and
-//! need no escape; a derived serializer would look for one in each name.
 
 use std::time::Duration;
 
-use aws_lc_rs::digest::{Context, SHA256};
-use base64_simd::URL_SAFE_NO_PAD;
-use serde::Serialize;
-use serde::de::IgnoredAny;
 use token_gateway_core::clock::Timestamp;
 use token_gateway_core::session::{Jti, Subject};
 use token_gateway_core::token::{AccessToken, RefreshToken, Typ};
 
 use super::keyring::Keyring;
+use super::payload::{Beginning, CorruptClaims, Payload};
 
 /// Beyond this age, a replay of the refresh mints the access token anew. `expires_in` counts from the `iat`, so the
 /// client would overestimate the rest of an older token's life by more than this.
@@ -88,20 +82,19 @@ impl Minter {
         if is_listed { Typ::Jwt } else { Typ::AtJwt }
     }
 
-    /// The claims of RFC 9068 section 2.2, then the session's own, at top level. The `jti` comes last, because it names all
-    /// the others.
+    /// The session's own claims, at top level, then those of RFC 9068 section 2.2: a reader that ignores case, and believes the
+    /// last of two equal names, believes ours. The `jti` comes last, because it names all the others.
     fn mint_access(&self, keys: &Keyring, grant: &Grant<'_>) -> Result<(String, u64), CorruptClaims> {
         let issued_at = self.lifetimes_from(grant);
         let (iat, exp) = lifetime(issued_at, self.settings.access_ttl, grant.absolute_expires_at);
-        let payload = Payload::new(&self.access_beginning)
+        let payload = Payload::behind(grant.claims, &self.access_beginning)?
             .member("sub", grant.subject)
             .member("aud", grant.audience)
             .member("exp", exp)
             .member("iat", iat)
             .id("sid", &[grant.jti.session().as_str()])
             .member("client_id", grant.client_id)
-            .optional("scope", grant.narrowed.or(grant.scope))
-            .claims(grant.claims)?;
+            .optional("scope", grant.narrowed.or(grant.scope));
         let typ = self.typ(grant.audience);
         let name = payload.name(typ);
         let payload = payload.id("jti", &[grant.jti.as_str(), ".", &name]);
@@ -140,138 +133,4 @@ fn lifetime(issued_at: Timestamp, ttl: Duration, absolute: Option<Timestamp>) ->
     let exp = iat + ttl.as_secs();
     let exp = absolute.map_or(exp, |end| exp.min(end.seconds()).max(iat));
     (iat, exp)
-}
-
-/// The common first members of all tokens of one kind.
-pub(super) struct Beginning(Vec<u8>);
-
-impl Beginning {
-    pub fn new(iss: &str, kind: &'static str) -> Self {
-        let mut json = b"{".to_vec();
-        write_member(&mut json, "iss", &iss);
-        json.push(b',');
-        write_member(&mut json, "type", &kind);
-        Self(json)
-    }
-}
-
-/// A JSON object in the making.
-struct Payload(Vec<u8>);
-
-/// The stored claims are no JSON object: somebody has changed the record by hand.
-#[derive(Debug, thiserror::Error)]
-#[error("the session's stored claims are not a JSON object")]
-pub struct CorruptClaims;
-
-impl Payload {
-    fn new(beginning: &Beginning) -> Self {
-        let mut json = Vec::with_capacity(512);
-        json.extend_from_slice(&beginning.0);
-        Self(json)
-    }
-
-    fn member(mut self, name: &'static str, value: impl Serialize) -> Self {
-        self.0.push(b',');
-        write_member(&mut self.0, name, &value);
-        self
-    }
-
-    /// A member with a value of our own ids: nothing in these needs an escape.
-    fn id(mut self, name: &'static str, parts: &[&str]) -> Self {
-        self.0.push(b',');
-        write_name(&mut self.0, name);
-        self.0.push(b'"');
-        parts.iter().for_each(|part| self.0.extend_from_slice(part.as_bytes()));
-        self.0.push(b'"');
-        self
-    }
-
-    fn optional(self, name: &'static str, value: Option<impl Serialize>) -> Self {
-        match value {
-            Some(value) => self.member(name, value),
-            None => self,
-        }
-    }
-
-    /// The members of a session's claims, as stored. Reserved names were refused before they could be stored.
-    fn claims(mut self, stored: &str) -> Result<Self, CorruptClaims> {
-        let members =
-            stored.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or(CorruptClaims)?;
-        if members.trim_ascii().is_empty() {
-            return Ok(self);
-        }
-        serde_json::from_str::<IgnoredAny>(stored).map_err(|_| CorruptClaims)?;
-        self.0.push(b',');
-        self.0.extend_from_slice(members.as_bytes());
-        Ok(self)
-    }
-
-    /// A name for this content: 128 bits of SHA-256 over the `typ` and the members so far. The same content has the same
-    /// name on every node, so a replay is the same token.
-    fn name(&self, typ: Typ) -> String {
-        let mut content = Context::new(&SHA256);
-        content.update(typ.as_str().as_bytes());
-        content.update(&self.0);
-        URL_SAFE_NO_PAD.encode_to_string(&content.finish().as_ref()[..16])
-    }
-
-    fn finish(mut self) -> Vec<u8> {
-        self.0.push(b'}');
-        self.0
-    }
-}
-
-fn write_member(json: &mut Vec<u8>, name: &'static str, value: &impl Serialize) {
-    write_name(json, name);
-    serde_json::to_writer(json, value).expect("numbers and strings serialize into memory");
-}
-
-fn write_name(json: &mut Vec<u8>, name: &'static str) {
-    json.push(b'"');
-    json.extend_from_slice(name.as_bytes());
-    json.extend_from_slice(b"\":");
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn payload() -> Payload {
-        Payload::new(&Beginning::new("https://a.example/\"x\"", "access"))
-    }
-
-    fn read(payload: Payload) -> Value {
-        serde_json::from_slice(&payload.finish()).expect("JSON")
-    }
-
-    #[test]
-    fn members_are_escaped_and_keep_their_types() {
-        let payload = payload().member("sub", "Zoë\n\"").member("exp", 7).optional("scope", Some("a"));
-        let payload = payload.id("jti", &["1", ".", "2"]);
-        let expected = json!({"iss": "https://a.example/\"x\"", "type": "access", "sub": "Zoë\n\"", "exp": 7, "scope": "a", "jti": "1.2"});
-        assert_eq!(read(payload.optional("none", None::<&str>)), expected);
-    }
-
-    #[test]
-    fn a_name_follows_from_typ_and_members() {
-        let name = |typ, scope| payload().optional("scope", scope).name(typ);
-        assert_eq!(name(Typ::AtJwt, Some("a")), name(Typ::AtJwt, Some("a")));
-        assert_eq!(name(Typ::AtJwt, Some("a")).len(), 22);
-        for other in [name(Typ::AtJwt, None), name(Typ::AtJwt, Some("b")), name(Typ::Jwt, Some("a"))] {
-            assert_ne!(name(Typ::AtJwt, Some("a")), other);
-        }
-    }
-
-    #[test]
-    fn stored_claims_are_spliced_in_or_refused() {
-        assert_eq!(read(payload().claims(r#"{"a":{"b":[1]}}"#).unwrap())["a"], json!({"b": [1]}));
-        for empty in ["{}", "{ }"] {
-            assert_eq!(read(payload().claims(empty).unwrap()).as_object().unwrap().len(), 2);
-        }
-        for broken in ["", "{", "{ }x", "[1]", r#"{"a":1"#, r#"{"a":1},{"b":2}"#, r#"{"a"}"#] {
-            assert!(payload().claims(broken).is_err(), "{broken}");
-        }
-    }
 }

@@ -3,15 +3,16 @@
 //! They are read from their text, member by member: a JSON library would make a double of a whole number that has no
 //! room in 64 bits.
 
+mod reserved;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use token_gateway_core::ascii_json::to_ascii_json;
 
-/// Names that a session's own claims must not use: only the gateway sets them.
-pub const RESERVED_CLAIMS: [&str; 13] =
-    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "gen", "type", "client_id", "scope", "cnf"];
+use self::reserved::reserved;
+pub use self::reserved::{RESERVED_CLAIMS, reserved_problem};
 
 /// Largest size of a session's claims, as stored, in bytes.
 pub const MAX_CLAIMS_LEN: usize = 2048;
@@ -32,8 +33,8 @@ pub struct SessionClaims(String);
 pub enum InvalidClaims {
     #[error("must be a JSON object")]
     NoObject,
-    #[error("'{0}' is reserved; the gateway sets it")]
-    Reserved(&'static str),
+    #[error("'{name}' {}", reserved_problem(name, reserved))]
+    Reserved { name: String, reserved: &'static str },
     #[error("may take at most {MAX_CLAIMS_LEN} bytes of JSON, not {0}")]
     TooLarge(usize),
     #[error("may be nested at most {MAX_CLAIMS_DEPTH} levels deep")]
@@ -64,8 +65,9 @@ impl SessionClaims {
             return Err(InvalidClaims::NoObject);
         }
         let members: Members<'_> = read(claims)?;
-        if let Some(name) = RESERVED_CLAIMS.into_iter().find(|name| members.contains_key(*name)) {
-            return Err(InvalidClaims::Reserved(name));
+        let reserved = members.keys().find_map(|name| Some((name.clone(), reserved(name)?)));
+        if let Some((name, reserved)) = reserved {
+            return Err(InvalidClaims::Reserved { name, reserved });
         }
         let mut text = String::with_capacity(claims.get().len());
         write_object(&mut text, &members, 1)?;
@@ -193,7 +195,27 @@ mod tests {
     #[test]
     fn every_reserved_name_is_refused_by_name() {
         for name in RESERVED_CLAIMS {
-            assert_eq!(claims(json!({ name: 1 })), Err(InvalidClaims::Reserved(name)));
+            let error = claims(json!({ name: 1 })).unwrap_err();
+            assert_eq!(error.to_string(), format!("'{name}' is reserved; the gateway sets it"));
+        }
+    }
+
+    #[test]
+    fn a_name_that_folds_to_a_reserved_one_is_refused_and_names_both() {
+        for (name, reserved) in [
+            ("Sub", "sub"),
+            ("EXP", "exp"),
+            ("Client_Id", "client_id"),
+            ("\u{17f}ub", "sub"),
+            ("i\u{17f}\u{17f}", "iss"),
+            ("Auth_Time", "auth_time"),
+        ] {
+            let error = claims(json!({ "role": "a", name: 1 })).unwrap_err();
+            assert_eq!(error, InvalidClaims::Reserved { name: name.to_owned(), reserved });
+            assert!(error.to_string().contains(&format!("'{name}'")) && error.to_string().contains(reserved));
+        }
+        for free in ["subject", "su b", "sub\u{301}", "roles", "Sid2"] {
+            assert!(claims(json!({ free: {"sub": 1} })).is_ok(), "{free}");
         }
     }
 

@@ -145,6 +145,18 @@ async fn the_guide_says_where_the_documentation_of_the_api_is() {
     assert!(page.status().is_success() && page.text().await.expect("text").contains("swagger"));
 }
 
+#[test]
+fn the_guide_follows_the_setting_of_the_documentation() {
+    for (place, is_there) in [("admin", true), ("off", false)] {
+        let mut command = bare(&["dev"]);
+        command.env("API_DOCS", place);
+        let dev = Dev::start(command);
+        let line = dev.guide.lines().find(|line| line.contains("documentation"));
+        assert_eq!(line.is_some(), is_there, "{}", dev.guide);
+        assert!(line.is_none_or(|line| !line.contains(dev.address())), "{}", dev.guide);
+    }
+}
+
 /// The examples of API nodes read the same claim.
 #[test]
 fn the_first_login_has_the_claim_that_the_examples_read() {

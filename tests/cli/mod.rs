@@ -7,6 +7,7 @@ mod cluster_member;
 mod dashes;
 mod denied;
 mod dev;
+mod exposed_files;
 mod findings;
 mod guesses;
 mod healthcheck;
@@ -29,6 +30,7 @@ mod sessions;
 mod settings;
 mod stats;
 mod stray;
+mod terminal;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

@@ -3,6 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use token_gateway::gateway::service_keys::sha256_hex;
+use token_gateway_testkit::service_key::WEB;
+
 use super::{bare, run};
 use crate::GATEWAY;
 
@@ -60,4 +63,45 @@ fn a_bad_name_or_role_is_exit_code_2() {
         assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{args:?} {ended:?}");
         assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
     }
+}
+
+/// `echo -n "" | sha256sum` and its like: a hash that somebody made of no key at all.
+#[test]
+fn the_hash_of_a_known_text_is_refused_with_the_text() {
+    for (text, said) in [
+        ("", "the empty text"),
+        ("\n", "a line end"),
+        ("\r\n", "a line end"),
+        ("changeme", "'changeme'"),
+        ("secret", "'secret'"),
+        ("secret\n", "'secret' and a line end"),
+        ("password\r\n", "'password' and a line end"),
+        ("test", "'test'"),
+        ("token", "'token'"),
+        ("shop", "the service's own name"),
+        ("shop\n", "the service's own name and a line end"),
+    ] {
+        let entry = format!("{},shop={}", WEB.entry, sha256_hex(text));
+        let ended = run(&mut GATEWAY.command("serve", &[("STORE", "embedded"), ("SERVICE_KEYS", &entry)]));
+        assert_eq!((ended.code, ended.stderr.lines().count()), (2, 1), "{text:?}: {ended:?}");
+        let wanted =
+            format!("SERVICE_KEYS: entry 2: the hash is the SHA-256 of {said}, which anybody can guess");
+        assert!(ended.stderr.contains(&wanted) && ended.stderr.contains("service-key new"), "{ended:?}");
+        assert!(!ended.stderr.contains(&sha256_hex(text)), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_confidential_key_has_the_mark_in_its_entry_and_all_roles_with_it_alone() {
+    for (words, beginning) in [
+        (&["confidential"][..], "web+confidential="),
+        (&["issue", "confidential"], "web+issue+confidential="),
+        (&["confidential", "issue"], "web+issue+confidential="),
+    ] {
+        let ended = run(bare(&["service-key", "new", "web"]).args(words).arg("--json"));
+        let made: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+        assert!(made["entry"].as_str().is_some_and(|entry| entry.starts_with(beginning)), "{ended:?}");
+    }
+    let help = run(&mut bare(&["service-key", "new", "--help"])).stdout.replace('\n', " ");
+    assert!(help.contains("confidential"), "{help}");
 }

@@ -228,3 +228,40 @@ async fn an_old_token_shown_by_another_client_raises_no_alarm() {
     refresh_by(&api, &first.refresh, &stranger).await.expect_error(400, "invalid_grant");
     assert_eq!(api.refresh(&second.refresh).await.status, 200);
 }
+
+/// `X-Auth-Client` would lose the space on its way, and name another client.
+#[tokio::test]
+async fn a_client_id_with_a_space_at_an_end_is_refused_wherever_it_is_read() {
+    let gateway = GATEWAY.embedded();
+    let api = gateway.api();
+    let token = api.login("alice").await.refresh;
+    for id in [" app", "app ", " ", " the app "] {
+        let login = api.issue(&json!({"sub": "alice", "client_id": id})).await;
+        let refresh = refresh_by(&api, &token, &[("client_id", id)]).await;
+        let revoke = api.send(api.form("/oauth/revoke", &[("token", &token), ("client_id", id)])).await;
+        let form = [("token", token.as_str()), ("client_id", id), ("client_secret", "x")];
+        let introspect = api.send(api.form("/oauth/introspect", &form)).await;
+        let header = api.send(basic(api.refresh_request(&token), &format!("{id}:"))).await;
+        for answer in [login, refresh, revoke, introspect, header] {
+            answer.expect_error(400, "invalid_request");
+            assert!(answer.text.contains("'client_id' must not begin or end with a space"), "{answer:?}");
+        }
+        let keyed = api.send(basic(api.refresh_request(&token), &format!("{id}:x"))).await;
+        keyed.expect_error(401, "invalid_client");
+    }
+    assert_eq!(api.issue(&json!({"sub": "alice", "client_id": "the app"})).await.status, 201);
+    assert_eq!(api.refresh(&token).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_empty_key_is_nobodys() {
+    let gateway = GATEWAY.embedded();
+    let api = gateway.api();
+    for empty in ["Bearer ", "Bearer", "Basic d2ViOg=="] {
+        for (method, path) in [(Method::POST, "/v1/sessions"), (Method::GET, "/v1/users/alice/sessions")] {
+            let request =
+                api.request(method, path).header("Authorization", empty).json(&json!({"sub": "alice"}));
+            api.send(request).await.expect_error(401, "invalid_client");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use token_gateway_testkit::api::{Answer, Api};
+use token_gateway_testkit::gateway::PUBLIC_DOCS;
 
 use crate::GATEWAY;
 
@@ -17,7 +18,7 @@ fn attributes<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
 
 #[tokio::test]
 async fn the_page_and_its_files_come_from_the_node_and_name_no_other_host() {
-    let gateway = GATEWAY.embedded();
+    let gateway = GATEWAY.embedded_with(&[PUBLIC_DOCS]);
     let api = gateway.api();
     for path in ["/docs", "/docs/"] {
         let page = get(&api, path).await; // the client follows a redirect
@@ -42,7 +43,7 @@ async fn the_page_and_its_files_come_from_the_node_and_name_no_other_host() {
 
 #[tokio::test]
 async fn the_page_shows_the_document_and_asks_nobody_else() {
-    let gateway = GATEWAY.embedded();
+    let gateway = GATEWAY.embedded_with(&[PUBLIC_DOCS]);
     let api = gateway.api();
     let start = get(&api, "/docs/swagger-initializer.js").await;
     assert!(start.text.contains(r#""url": "../openapi.json""#), "{}", start.text);
@@ -55,7 +56,7 @@ async fn the_page_shows_the_document_and_asks_nobody_else() {
 
 #[tokio::test]
 async fn what_is_not_there_is_404_or_405_in_our_json_and_all_is_observed() {
-    let gateway = GATEWAY.embedded_with(&[("ADMIN_ADDR", "127.0.0.1:0")]);
+    let gateway = GATEWAY.embedded_with(&[PUBLIC_DOCS, ("ADMIN_ADDR", "127.0.0.1:0")]);
     let api = gateway.api();
     for path in ["/docs/nothing", "/docs/..%2fopenapi.json", "/docs/%FF", "/docs/a/b", "/docs//"] {
         get(&api, path).await.expect_error(404, "not_found");
@@ -76,5 +77,35 @@ async fn what_is_not_there_is_404_or_405_in_our_json_and_all_is_observed() {
     ] {
         let count = format!("{{route=\"{route}\",method=\"{method}\",status=\"{status}\"}}");
         assert!(metrics.contains(&count), "{count} is not in:\n{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn the_documentation_is_where_api_docs_says_and_nowhere_else() {
+    let admin_address = ("ADMIN_ADDR", "127.0.0.1:0");
+    for (place, public, admin) in
+        [(None, 404, 200), (Some("admin"), 404, 200), (Some("public"), 200, 404), (Some("off"), 404, 404)]
+    {
+        let settings: Vec<_> =
+            place.map(|place| ("API_DOCS", place)).into_iter().chain([admin_address]).collect();
+        let gateway = GATEWAY.embedded_with(&settings);
+        for path in ["/docs", "/docs/", "/docs/index.css", "/openapi.json"] {
+            let status = async |address: &str| get(&Api::new(address), path).await.status.as_u16();
+            let found = (status(gateway.address()).await, status(&gateway.admin()).await);
+            assert_eq!(found, (public, admin), "{place:?} {path}");
+        }
+    }
+    let nowhere = GATEWAY.embedded();
+    get(&nowhere.api(), "/docs").await.expect_error(404, "not_found");
+}
+
+#[tokio::test]
+async fn below_an_issuers_path_the_documentation_follows_the_same_setting() {
+    let issuer = ("ISSUER", "https://auth.example.test/tenant");
+    for (settings, status) in [(&[issuer, PUBLIC_DOCS][..], 200), (&[issuer], 404)] {
+        let gateway = GATEWAY.embedded_with(settings);
+        for path in ["/tenant/docs/", "/tenant/openapi.json", "/docs/"] {
+            assert_eq!(get(&gateway.api(), path).await.status, status, "{path}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use reqwest::{Method, RequestBuilder};
 use token_gateway_testkit::api::{Answer, Api};
-use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::gateway::{Gateway, PUBLIC_DOCS};
 use token_gateway_testkit::service_key::WEB;
 
 use crate::GATEWAY;
@@ -59,7 +59,7 @@ async fn readable(gateway: &Gateway) -> Vec<String> {
 
 #[tokio::test]
 async fn every_route_that_answers_get_answers_head() {
-    let gateway = GATEWAY.embedded();
+    let gateway = GATEWAY.embedded_with(&[PUBLIC_DOCS]);
     let api = gateway.api();
     let tokens = api.login("alice").await;
     let paths = readable(&gateway).await;

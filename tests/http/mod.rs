@@ -3,9 +3,11 @@
 mod access_token_ids;
 mod audiences;
 mod clients;
+mod confidential;
 pub mod craft;
 mod devices;
 mod docs;
+mod every_answer;
 mod heads;
 mod health;
 mod introspect;

@@ -1,7 +1,7 @@
 //! `POST /v1/sessions`. Its traces in Redis are in `state`.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -121,13 +121,64 @@ async fn an_invalid_subject_is_refused_by_name() {
     }
 }
 
+/// Go's `encoding/json` takes `Sub` for `sub`, by Unicode's simple case folding, and the last of both counts.
+#[tokio::test]
+async fn a_claim_that_reads_as_a_reserved_one_where_case_is_ignored_is_refused() {
+    let gateway = GATEWAY.embedded();
+    let api = gateway.api();
+    let session = api.login("alice").await.session;
+    for (name, shown, reserved) in [
+        ("Sub", "Sub", "sub"),
+        ("EXP", "EXP", "exp"),
+        ("Scope", "Scope", "scope"),
+        ("Client_Id", "Client_Id", "client_id"),
+        ("\u{17f}ub", "%C5%BFub", "sub"),
+    ] {
+        let problem = format!(
+            "'claims.{shown}' is reserved: readers that ignore case take it for '{reserved}', which the gateway sets"
+        );
+        let body = json!({"sub": "alice", "claims": {"role": "a", name: 1}});
+        let patch = api.service(Method::PATCH, &format!("/v1/users/alice/sessions/{session}"));
+        let patched = api.send(patch.json(&json!({"claims": {name: 1}}))).await;
+        for answer in [api.issue(&body).await, patched] {
+            answer.expect_error(400, "invalid_request");
+            assert_eq!(answer.json()["error_description"], problem);
+        }
+    }
+    let nested = json!({"sub": "alice", "claims": {"profile": {"Sub": 1}}});
+    assert_eq!(api.issue(&nested).await.status, 201);
+}
+
+/// Sessions of earlier releases may hold such claims. They go on, and the gateway's own claims have the last word.
+#[tokio::test]
+async fn a_stored_claim_with_a_name_that_is_reserved_now_is_kept_and_stands_before_ours() {
+    let redis = Redis::start();
+    let gateway = GATEWAY.start(&redis);
+    let api = gateway.api();
+    let tokens = api.login("alice").await;
+    let key = format!("tg:{{alice}}:session:{}", tokens.session);
+    let stored = r#"{"Exp":9999999999,"Sub":"mallory","act":{"sub":"x"},"role":"admin"}"#;
+    redis.ask::<()>(&["HSET", &key, "claims", stored]);
+    let access = api.refresh(&tokens.refresh).await.tokens().access;
+    assert_eq!((&claims(&access)["act"], &claims(&access)["sub"]), (&json!({"sub": "x"}), &json!("alice")));
+    let payload = URL_SAFE_NO_PAD.decode(access.split('.').nth(1).expect("a payload")).expect("base64url");
+    let payload = String::from_utf8(payload).expect("text");
+    let members = &stored[1..stored.len() - 1];
+    assert!(payload.starts_with(&format!("{{{members},\"iss\":")), "{payload}");
+    let last = |name: &str| payload.to_lowercase().rfind(&format!("\"{name}\":")).expect("it is there");
+    for own in ["iss", "type", "aud", "exp", "iat", "sid", "client_id", "jti"] {
+        assert!(last(own) > members.len(), "{own}: {payload}");
+    }
+    assert!(payload.contains(r#""sub":"alice""#), "{payload}");
+}
+
 #[tokio::test]
 async fn invalid_claims_are_refused_by_name() {
     let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let reserved =
         ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "gen", "type", "client_id", "scope", "cnf"];
-    for name in reserved {
+    for name in reserved.into_iter().chain(["act", "acr", "amr", "auth_time", "ref"]) {
         refuses(&api, &format!("claims.{name}"), &json!({"sub": "a", "claims": {name: 1}})).await;
     }
     let sized = |len: usize| json!({"sub": "a", "claims": {"k": "x".repeat(len - 8)}});
@@ -140,7 +191,7 @@ async fn invalid_claims_are_refused_by_name() {
     for value in [json!("text"), json!([]), json!(1), json!(true)] {
         refuses(&api, "claims", &json!({"sub": "a", "claims": value})).await;
     }
-    for good in [sized(2048), nested(8), json!({"sub": "a", "claims": {"Sub": 1, "roles": [], "": 1}})] {
+    for good in [sized(2048), nested(8), json!({"sub": "a", "claims": {"Subject": 1, "roles": [], "": 1}})] {
         assert_eq!(api.issue(&good).await.status, 201, "{good}");
     }
 }

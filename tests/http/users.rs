@@ -7,7 +7,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use token_gateway_testkit::api::{Answer, Api, claims};
-use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::gateway::{Gateway, PUBLIC_DOCS};
 use token_gateway_testkit::redis::Redis;
 use token_gateway_testkit::service_key::WEB;
 
@@ -61,7 +61,7 @@ async fn a_live_session_shows_its_state_and_claims() {
 async fn a_patch_replaces_all_claims_and_pages_say_so() {
     const README: &str = include_str!("../../README.md");
     assert!(README.contains("A `PATCH` replaces all claims"), "README");
-    let gateway = GATEWAY.embedded();
+    let gateway = GATEWAY.embedded_with(&[PUBLIC_DOCS]);
     let api = gateway.api();
     let document = api.send(api.request(Method::GET, "/openapi.json")).await.json();
     for path in ["/v1/users/{sub}/sessions", "/v1/users/{sub}/sessions/{sid}"] {

@@ -41,6 +41,24 @@ async fn whose_request_it_is_is_told_in_headers_whatever_the_method_and_the_path
     assert_eq!(identity(&answer), [Some("alice"), Some(plain.session.as_str()), Some("web"), None]);
 }
 
+/// A reader that decodes forms would make `john doe` of a bare `+`. Keys, feed and paths keep it, because they are in use.
+#[tokio::test]
+async fn a_plus_in_a_subject_is_encoded_in_the_header_and_nowhere_else() {
+    let redis = Redis::start();
+    let gateway = GATEWAY.start(&redis);
+    let api = gateway.api();
+    let tokens = api.login("john+doe").await;
+    let answer = verify(&api, Method::GET, "/verify", &tokens.access).await;
+    assert_eq!(answer.header("x-auth-subject"), Some("john%2Bdoe"));
+    let key = format!("tg:{{john+doe}}:session:{}", tokens.session);
+    assert!(redis.ask::<bool>(&["EXISTS", &key]), "the key has the bare form");
+    assert_eq!(api.user(Method::GET, "john+doe", "").await.sessions(), [tokens.session.as_str()]);
+    assert_eq!(api.user(Method::GET, "john%2Bdoe", "").await.sessions(), [tokens.session.as_str()]);
+    assert_eq!(api.revoke(&tokens.refresh).await.status, 200);
+    let feed = redis.ask::<Vec<(String, Vec<String>)>>(&["XRANGE", "tg:revocations", "-", "+"]);
+    assert!(feed.iter().any(|(_, fields)| fields.iter().any(|field| field == "john+doe")), "{feed:?}");
+}
+
 #[tokio::test]
 async fn an_issuer_with_a_path_has_it_below_that_path_too() {
     let gateway = GATEWAY.embedded_with(&[("ISSUER", "https://auth.example.test/tenant")]);

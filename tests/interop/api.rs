@@ -4,7 +4,7 @@
 use reqwest::Method;
 use serde_json::Value;
 use token_gateway_testkit::api::decided;
-use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::gateway::{Gateway, PUBLIC_DOCS};
 use token_gateway_testkit::redis::Redis;
 use token_gateway_testkit::service_key::WEB;
 
@@ -42,7 +42,7 @@ fn is_for_users(path: &str) -> bool {
 #[tokio::test]
 async fn a_service_gets_no_answer_that_is_not_described() {
     let redis = Redis::start();
-    let gateway = GATEWAY.start(&redis);
+    let gateway = GATEWAY.start_with(&redis, &[PUBLIC_DOCS]);
     let (api, login) = (gateway.api(), gateway.api().login("alice").await);
     let ask = || api.send(api.request(Method::GET, "/verify").bearer_auth(&login.access));
     assert_eq!(decided(ask).await.status, 200, "it hears the feed of a server that has just started");
@@ -53,7 +53,7 @@ async fn a_service_gets_no_answer_that_is_not_described() {
 /// Apart from services, which end the sessions of anybody.
 #[tokio::test]
 async fn a_user_gets_no_answer_that_is_not_described() {
-    let gateway = GATEWAY.embedded();
+    let gateway = GATEWAY.embedded_with(&[PUBLIC_DOCS]);
     let access = gateway.api().login("alice").await.access;
     let mut document = without(document(&gateway).await, |path| !is_for_users(path));
     // A call here would end the session of the other calls.
@@ -64,6 +64,6 @@ async fn a_user_gets_no_answer_that_is_not_described() {
 
 #[tokio::test]
 async fn callers_without_credentials_get_no_answer_that_is_not_described() {
-    let gateway = GATEWAY.embedded();
+    let gateway = GATEWAY.embedded_with(&[PUBLIC_DOCS]);
     finds_nothing(&gateway, &[], &document(&gateway).await).await;
 }

@@ -9,6 +9,7 @@ mod image;
 mod journey;
 mod loss;
 mod nginx;
+mod nosniff;
 mod parts;
 mod restart;
 mod retry;

@@ -17,6 +17,9 @@ pub const ISSUER: &str = "https://auth.example.test";
 pub const SIGNING_SECRET: &str = "signing-secret-of-the-tests-0123456789";
 pub const REFRESH_SECRET: &str = "refresh-secret-of-the-tests-0123456789";
 
+/// For tests that read the documentation of the API over the public address.
+pub const PUBLIC_DOCS: (&str, &str) = ("API_DOCS", "public");
+
 /// The gateway's binary. Cargo tells its path only to the tests of the package that builds it.
 #[derive(Debug, Clone, Copy)]
 pub struct Binary(pub &'static str);

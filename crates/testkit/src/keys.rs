@@ -1,5 +1,7 @@
 //! A key set file in a folder of its own, and the real command for its changes.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -36,10 +38,11 @@ impl Keys {
         std::fs::read_to_string(&self.path).expect("it is there")
     }
 
-    /// As an editor does it: another file takes its place.
+    /// As an editor does it: another file takes its place. Nobody else reads it.
     pub fn write(&self, text: &str) {
         let fresh = self.path.with_extension("tmp");
         std::fs::write(&fresh, text).expect("it can be written");
+        std::fs::set_permissions(&fresh, Permissions::from_mode(0o600)).expect("its owner may");
         std::fs::rename(&fresh, &self.path).expect("it can be renamed");
     }
 

@@ -11,12 +11,13 @@ use token_gateway_core::feed::{Denylist, EndedSession};
 use token_gateway_core::session::{Reason, SessionId, Subject};
 
 use super::argument::{subject, wanted};
-use crate::cli::output::{printable, report, report_json};
+use crate::cli::output::{report, report_json};
 use crate::cli::process::on_runtime;
 use crate::cli::usage::{UsageError, as_usage};
 use crate::config::OperatorEndFlags;
 use crate::gateway::Deadline;
 use crate::gateway::ender::Ender;
+use crate::shown_value::printable;
 use crate::store::redis::{RedisSettings, RedisStore};
 use crate::store::{Ends, Policy, StoreError};
 use crate::telemetry::logging::{flush, say};

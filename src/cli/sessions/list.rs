@@ -7,10 +7,11 @@ use token_gateway_core::session::Subject;
 
 use super::argument::subject;
 use super::of_subject::{EndedSessions, OfSubject};
-use crate::cli::output::{print, print_json, printable, progress, table};
+use crate::cli::output::{print, print_json, progress, table};
 use crate::cli::process::on_runtime;
 use crate::cli::usage::{UsageError, as_usage};
 use crate::config::{KnownMaxAge, OperatorFlags, count};
+use crate::shown_value::printable;
 use crate::store::redis::survey::{Census, EndedRecord, Survey};
 use crate::telemetry::logging::say;
 use crate::view::{SessionList, Tombstone};

@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 use token_gateway_core::session::Subject;
 
-use crate::cli::output::{printable, table};
+use crate::cli::output::table;
+use crate::shown_value::printable;
 use crate::view::{ListedSession, SessionList, Tombstone};
 
 /// The longest text for a device in a table, in characters.

@@ -9,10 +9,11 @@ use serde_json::Value;
 use token_gateway_core::session::{Jti, SessionId, Subject};
 
 use super::argument::{Wanted, subject, wanted};
-use crate::cli::output::{print, print_json, printable, progress};
+use crate::cli::output::{print, print_json, progress};
 use crate::cli::process::on_runtime;
 use crate::cli::usage::as_usage;
 use crate::config::{KnownMaxAge, OperatorFlags};
+use crate::shown_value::printable;
 use crate::store::Lookup;
 use crate::store::redis::survey::{CurrentToken, Found, Survey};
 use crate::view;

@@ -3,8 +3,8 @@
 use indicatif::HumanBytes;
 use serde::Serialize;
 
-use crate::cli::output::printable;
 use crate::cli::sessions::list::{Counted, counted, subjects_table};
+use crate::shown_value::printable;
 use crate::store::redis::survey::{Census, Feed, Memory, Sample};
 use crate::view::rfc3339;
 
@@ -97,7 +97,7 @@ impl<'a> StatsReport<'a> {
     }
 
     pub fn text(&self) -> String {
-        let known = |text: Option<&str>| text.unwrap_or("-").to_owned();
+        let known = |text: Option<&str>| printable(text.unwrap_or("-"));
         let measured = |of: &Option<Measured>| {
             of.as_ref().map_or("-".to_owned(), |it| {
                 format!("{} bytes (largest of {}: {})", it.mean, it.sampled, it.max)

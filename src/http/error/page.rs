@@ -27,6 +27,7 @@ fn all() -> Vec<ErrorResponse> {
     let grants = [
         GrantRefusal::Token(TokenRefusal::Malformed),
         GrantRefusal::Client,
+        GrantRefusal::NoKey,
         GrantRefusal::Scope,
         GrantRefusal::NoSession,
         GrantRefusal::Ended,

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use actix_web::http::header::X_CONTENT_TYPE_OPTIONS;
 use token_gateway_core::session::InvalidSubject;
 use utoipa::Modify;
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
@@ -125,11 +126,12 @@ fn of_path(operation: &Operation) -> Vec<ErrorResponse> {
     errors
 }
 
-/// Every answer names its request.
+/// Every answer names its request, and forbids guesses at its type.
 fn name_the_request(responses: &mut Responses) {
     for answer in responses.values_mut() {
         if let RefOr::T(answer) = answer {
             add_header(answer, X_REQUEST_ID.as_str(), "4bf92f3577b34da6a3ce929d0e0e4736");
+            add_header(answer, X_CONTENT_TYPE_OPTIONS.as_str(), "nosniff");
         }
     }
 }

@@ -12,6 +12,7 @@ use token_gateway_core::ascii_json::to_ascii_json;
 
 use super::facts::{self, MEMBERS};
 use super::request_id::RequestId;
+use crate::shown_value::printable;
 
 /// How log lines look (`LOG_FORMAT`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -34,7 +35,7 @@ pub(super) fn formed(level: Level, target: &str, message: Arguments<'_>, facts: 
     match LOG_FORMAT.get() {
         None | Some(LogFormat::Text) => {
             let id = id.map(|id| format!(" request_id={id}")).unwrap_or_default();
-            format!("{now:.3} {level:5} {target} {}{id}\n", one_line(&message.to_string()))
+            format!("{now:.3} {level:5} {target} {}{id}\n", one_line(message.to_string()))
         }
         Some(LogFormat::Json) => {
             let [time, level_name, target_name, message_name] = MEMBERS.map(Cow::Borrowed);
@@ -60,17 +61,9 @@ impl Serialize for Object<'_> {
     }
 }
 
-/// A text with its control characters and all that Unicode takes for the end of a line spelled out.
-fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
-            line.extend(c.escape_default());
-        } else {
-            line.push(c);
-        }
-    }
-    line
+/// A text on one line. Most lines are plain, and are not copied.
+fn one_line(text: String) -> String {
+    if text.bytes().all(|b| (b' '..=b'~').contains(&b)) { text } else { printable(&text) }
 }
 
 #[cfg(test)]
@@ -79,7 +72,15 @@ mod tests {
 
     #[test]
     fn what_ends_a_line_or_moves_a_cursor_is_spelled_out_and_all_else_is_not() {
-        assert_eq!(one_line("a\nb\u{85}\u{b}\u{1b}[1m\u{2028}"), r"a\nb\u{85}\u{b}\u{1b}[1m\u{2028}");
-        assert_eq!(one_line("Zoë's \"phone\" 🦊"), "Zoë's \"phone\" 🦊");
+        for (text, line) in [
+            (
+                "a\nb\u{85}\u{b}\u{1b}[1m\u{2028}\u{202e}\u{7f}",
+                r"a\nb\u{85}\u{b}\u{1b}[1m\u{2028}\u{202e}\u{7f}",
+            ),
+            ("Zoë's \"phone\" 🦊", "Zoë's \"phone\" 🦊"),
+            ("GET /livez 200 \\", "GET /livez 200 \\"),
+        ] {
+            assert_eq!(one_line(text.to_owned()), line);
+        }
     }
 }

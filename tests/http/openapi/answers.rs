@@ -3,7 +3,7 @@
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use token_gateway_testkit::api::{Answer, Api, Tokens};
-use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::gateway::{Gateway, PUBLIC_DOCS};
 use token_gateway_testkit::redis::Redis;
 use token_gateway_testkit::service_key::{ISSUE_ONLY, WEB};
 
@@ -78,7 +78,7 @@ impl Witness {
 
 #[tokio::test]
 async fn answers_of_calls_that_go_well_are_documented() {
-    let gateway = GATEWAY.embedded();
+    let gateway = GATEWAY.embedded_with(&[PUBLIC_DOCS]);
     let witness = Witness::of(&gateway).await;
     let first = witness.login(&json!({"sub": "alice"})).await;
     let device = json!({"ip": "2001:db8::1", "user_agent": "Example/1.0", "label": "phone"});
@@ -131,7 +131,7 @@ async fn answers_of_calls_that_go_well_are_documented() {
 
 #[tokio::test]
 async fn refusals_of_callers_are_documented() {
-    let gateway = GATEWAY.embedded();
+    let gateway = GATEWAY.embedded_with(&[PUBLIC_DOCS]);
     let witness = Witness::of(&gateway).await;
     for operation in witness.document.operations() {
         let Some(required) = operation.json["security"].as_array() else { continue };
@@ -161,7 +161,7 @@ async fn refusals_of_callers_are_documented() {
 
 #[tokio::test]
 async fn refusals_of_bodies_are_documented() {
-    let gateway = GATEWAY.embedded();
+    let gateway = GATEWAY.embedded_with(&[PUBLIC_DOCS]);
     let witness = Witness::of(&gateway).await;
     for operation in witness.document.operations() {
         let (method, path) = (operation.method.to_uppercase(), operation.path);
@@ -198,7 +198,7 @@ async fn refused_without_a_body(witness: &Witness, method: &str, path: &str) {
 
 #[tokio::test]
 async fn refusals_of_parameters_are_documented() {
-    let gateway = GATEWAY.embedded();
+    let gateway = GATEWAY.embedded_with(&[PUBLIC_DOCS]);
     let witness = Witness::of(&gateway).await;
     for (pattern, path) in [(ALL, "/v1/users/%0A/sessions"), (ONE, "/v1/users/%FF/sessions/1")] {
         let answer = witness.api.send(witness.api.service(Method::GET, path)).await;
@@ -230,7 +230,7 @@ async fn refusals_of_parameters_are_documented() {
 #[tokio::test]
 async fn answers_without_redis_are_documented() {
     let mut redis = Redis::start();
-    let gateway = GATEWAY.start(&redis);
+    let gateway = GATEWAY.start_with(&redis, &[PUBLIC_DOCS]);
     let witness = Witness::of(&gateway).await;
     let tokens = witness.login(&json!({"sub": "alice"})).await;
     redis.stop();

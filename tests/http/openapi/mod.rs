@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use reqwest::Method;
 use serde_json::Value;
-use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::gateway::{Gateway, PUBLIC_DOCS};
 
 use self::schema::{Document, Operation};
 use crate::GATEWAY;
@@ -27,7 +27,7 @@ const TAKES_ANY: &str = "/verify";
 
 #[tokio::test]
 async fn the_document_is_openapi_3_1_of_this_release_with_a_relative_server() {
-    let document = document(&GATEWAY.embedded()).await;
+    let document = document(&GATEWAY.embedded_with(&[PUBLIC_DOCS])).await;
     let json = document.json();
     assert!(json["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")), "{json}");
     assert_eq!(json["info"]["version"], env!("CARGO_PKG_VERSION"));
@@ -37,7 +37,7 @@ async fn the_document_is_openapi_3_1_of_this_release_with_a_relative_server() {
 /// Services may be given it, so that their keys open the events once there are any.
 #[tokio::test]
 async fn the_role_events_is_shown_as_reserved_and_no_operation_asks_for_it() {
-    let document = document(&GATEWAY.embedded()).await;
+    let document = document(&GATEWAY.embedded_with(&[PUBLIC_DOCS])).await;
     let schemes = &document.json()["components"]["securitySchemes"];
     let description = schemes["service_key"]["description"].as_str().expect("a description");
     assert!(description.contains("the role `events` is reserved"), "{description}");
@@ -56,7 +56,7 @@ async fn every_reference_resolves() {
             _ => {}
         }
     }
-    let document = document(&GATEWAY.embedded()).await;
+    let document = document(&GATEWAY.embedded_with(&[PUBLIC_DOCS])).await;
     let mut found = Vec::new();
     references(document.json(), &mut found);
     assert!(found.len() > 100, "only {} references", found.len());
@@ -67,7 +67,7 @@ async fn every_reference_resolves() {
 
 #[tokio::test]
 async fn every_operation_names_itself_its_callers_and_its_errors() {
-    let document = document(&GATEWAY.embedded()).await;
+    let document = document(&GATEWAY.embedded_with(&[PUBLIC_DOCS])).await;
     let schemes = &document.json()["components"]["securitySchemes"];
     let mut ids = BTreeSet::new();
     for operation in document.operations() {
@@ -92,7 +92,7 @@ async fn every_operation_names_itself_its_callers_and_its_errors() {
 
 #[tokio::test]
 async fn every_answer_is_described_and_every_json_body_has_an_example_that_fits_its_schema() {
-    let document = document(&GATEWAY.embedded()).await;
+    let document = document(&GATEWAY.embedded_with(&[PUBLIC_DOCS])).await;
     for operation in document.operations() {
         for (status, answer) in operation.answers() {
             let described = answer["description"].as_str().is_some_and(|text| !text.is_empty());
@@ -117,7 +117,7 @@ fn expect_examples(document: &Document, operation: &Operation, content: &Value) 
 
 #[tokio::test]
 async fn the_methods_of_each_path_are_those_that_allow_names() {
-    let gateway = GATEWAY.embedded();
+    let gateway = GATEWAY.embedded_with(&[PUBLIC_DOCS]);
     let (api, document) = (gateway.api(), document(&gateway).await);
     for (path, item) in document.json()["paths"].as_object().expect("paths") {
         let documented: BTreeSet<_> =
