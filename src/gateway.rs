@@ -23,6 +23,7 @@ mod manage_sessions;
 pub mod refresh;
 pub mod repair;
 pub mod service_keys;
+mod store_failure;
 pub mod theft;
 mod verify;
 
@@ -232,6 +233,7 @@ impl Deadline {
         let _in_flight = metrics.store_call(operation);
         let outcome = self.in_time(store, pin!(part)).await; // pinned here, or each layer would copy it
         outcome.inspect_err(|error| {
+            store_failure::of(error).into_iter().for_each(|failure| metrics.store_failed(failure));
             let operation = operation.text();
             log::debug!(operation, error:% = error; "{operation}: {error}");
         })

@@ -19,6 +19,7 @@ mod log_filter;
 mod log_text;
 mod outside;
 mod redis_url;
+mod refused_writes;
 mod refusals;
 mod remedies;
 mod rights;

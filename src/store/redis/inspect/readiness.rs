@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join;
 use redis::Pipeline;
 use token_gateway_redis_link::Links;
 use tokio::time::timeout;
@@ -9,7 +10,7 @@ use tokio::time::timeout;
 use super::cluster_member::Membership;
 use super::finding::{Finding, Severity};
 use super::requirements::Requirements;
-use super::{cluster_member, inspect, primary_findings, rights};
+use super::{capacity, cluster_member, inspect, primary_findings, rights};
 use crate::store::StoreError;
 use crate::store::redis::RedisSettings;
 use crate::store::redis::layout::Layout;
@@ -21,9 +22,12 @@ const OF_ONE_PRIMARY: &str = "the users of one primary get 503: ";
 /// The beginning of the danger of Sentinels without an answer.
 const OF_SENTINELS: &str = "sentinels: ";
 
-/// Whether a danger is that of a server which cannot be reached. Others come from the settings of Redis.
+/// Whether a danger is that of a server which cannot be reached, or refuses writes. Others come from the settings of
+/// Redis.
 pub fn is_of_outage(danger: &str) -> bool {
-    danger.starts_with(OF_ONE_PRIMARY) || danger.starts_with(OF_SENTINELS)
+    danger.starts_with(OF_ONE_PRIMARY)
+        || danger.starts_with(OF_SENTINELS)
+        || capacity::is_of_refused_writes(danger)
 }
 
 /// The answers of all primaries, understood.
@@ -58,18 +62,28 @@ pub async fn ready(
 
 async fn ask(links: &Links, keys: &Layout, requirements: &Requirements, patience: Duration) -> Answers {
     let mut all = Answers::default();
-    let questions = primary_findings::questions(keys, requirements);
-    for (address, answers) in links.ask_primaries(&questions, patience).await {
+    let (questions, question) = (primary_findings::questions(keys, requirements), capacity::question());
+    let asked = links.ask_primaries(&questions, patience);
+    let (answers, writes) = join(asked, links.call_primaries(&question, patience)).await;
+    let mut answering = Vec::new();
+    for (address, answers) in answers {
         match answers {
             Ok(answers) => {
                 let found = primary_findings::findings(&answers, keys, requirements);
-                all.findings.extend(found.into_iter().map(|finding| finding.at(address.as_ref())));
+                let named = address.as_ref().filter(|_| links.is_cluster());
+                all.findings.extend(found.into_iter().map(|finding| finding.at(named)));
                 let info = primary_findings::info_of(answers.first().and_then(Option::as_deref));
+                let memory = info.as_ref().zip(address.as_ref());
+                all.findings.extend(memory.and_then(|(info, address)| capacity::memory(info, address)));
                 all.membership = Some(cluster_member::membership(info.as_ref(), requirements));
+                answering.push(address);
             }
             Err(error) => all.failures.push(error.into()),
         }
     }
+    // The failure of a primary without any answer is known already.
+    let writes = writes.into_iter().filter(|(address, _)| answering.contains(address));
+    all.findings.extend(writes.filter_map(|(_, taken)| capacity::writes(taken)));
     all
 }
 

@@ -4,6 +4,8 @@
 -- Atomic because a doubled or late create must not revive a session ended in between. The cap on a subject's
 -- sessions must hold under parallel logins, too.
 --
+-- Redis refuses it when out of memory: each login needs more.
+--
 -- KEYS[1]  the session's record              tg:{alice}:session:4830719265501837429
 -- KEYS[2]  the subject's sessions            tg:{alice}:sessions
 -- ARGV[1]  jti of the first refresh token    4830719265501837429.0hVbT8yqk1rJ2mWcPA5QzX
