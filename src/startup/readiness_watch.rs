@@ -1,8 +1,8 @@
 //! A node logs its outages: one line when it becomes unready, one a minute while it lasts, and one when it is ready again.
 //! The same for a lasting failure of some of its calls.
 //!
-//! While all is well, Redis is asked every ten seconds, so that memory that becomes scarce has a line, too. After a
-//! failure that no success follows, `/readyz`'s question decides, and is repeated once a second until the outage is over.
+//! While all is well, Redis is asked for its memory alone, every ten seconds. After a failure that no success follows,
+//! `/readyz`'s question decides, and is repeated once a second until the outage is over.
 
 mod scarce_memory;
 
@@ -19,8 +19,8 @@ use crate::store::redis::{RedisSettings, inspect};
 /// Time between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// While all is well, one look of so many asks.
-const QUIET_LOOKS: u32 = 10;
+/// One look of so many asks for the memory.
+const LOOKS_PER_MEMORY: u32 = 10;
 
 /// A failure this old without a success since is no blip.
 const BLIP: Duration = Duration::from_millis(500);
@@ -58,25 +58,22 @@ pub async fn watch(gateway: Arc<Gateway>, redis: RedisSettings, mut log: Readine
     let mut failed_looks = 0;
     for look in 1_u32.. {
         sleep(LOOK_INTERVAL).await;
+        if look.is_multiple_of(LOOKS_PER_MEMORY)
+            && let Some(scarce) = gateway.scarce_memory().await
+        {
+            log.note_memory(&scarce);
+        }
         let has_failed = redis.link.health.failure_within(LOOK_INTERVAL).is_some();
         failed_looks = if has_failed { failed_looks + 1 } else { 0 };
         let is_old = redis.link.health.is_failing() && redis.link.health.failure_within(BLIP).is_none();
-        let is_pressed = redis.link.error_replies.tell_of_pressure();
+        let is_pressed = redis.link.error_replies.any_of_pressure();
         if failed_looks == 1 && !is_old && !is_pressed && !log.is_open() {
             continue; // a blip, or the beginning of an outage
         }
-        let (fails, is_due) = (failed_looks > 0 || is_old || is_pressed, look % QUIET_LOOKS == 0);
         let mut unready = None;
-        if fails || is_due || log.is_open() {
+        if failed_looks > 0 || is_old || is_pressed || log.is_open() {
             let ready = gateway.ready().await;
-            if fails || ready.is_ok() || log.is_open() {
-                log.note(ready.as_deref(), &redis, Instant::now());
-            }
-            if let Ok(dangers) = &ready
-                && is_due
-            {
-                log.note_memory(dangers);
-            }
+            log.note(ready.as_deref(), &redis, Instant::now());
             unready = ready.err().map(|error| error.to_string());
         }
         log_refused(&redis, &log, unready.as_deref());
@@ -103,7 +100,7 @@ impl ReadinessLog {
 
     /// The warnings of a node that starts: they have lines already.
     pub fn starts_with(&mut self, warnings: &[String]) {
-        self.memory.note(scarce(warnings).count());
+        self.memory.note(warnings.iter().filter(|warning| inspect::is_of_scarce_memory(warning)).count());
     }
 
     fn tells_of_refused_writes(&self) -> bool {
@@ -138,9 +135,9 @@ impl ReadinessLog {
         }
     }
 
-    fn note_memory(&mut self, dangers: &[String]) {
-        match self.memory.note(scarce(dangers).count()) {
-            Some(Supply::Scarce) => scarce(dangers).for_each(|warning| log::warn!(warning; "{warning}")),
+    fn note_memory(&mut self, scarce: &[String]) {
+        match self.memory.note(scarce.len()) {
+            Some(Supply::Scarce) => scarce.iter().for_each(|warning| log::warn!(warning; "{warning}")),
             Some(Supply::Plenty) => log::info!("Redis has memory to spare again"),
             None => {}
         }
@@ -166,11 +163,6 @@ impl ReadinessLog {
             None => {}
         }
     }
-}
-
-/// The dangers of primaries whose memory is scarce.
-fn scarce(dangers: &[String]) -> impl Iterator<Item = &String> {
-    dangers.iter().filter(|danger| inspect::is_of_scarce_memory(danger))
 }
 
 /// The calls that fail though the node is ready, in words. Just after an outage the feed may lag.

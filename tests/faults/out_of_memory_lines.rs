@@ -55,7 +55,10 @@ async fn a_want_of_memory_has_a_line_at_each_end_a_warning_and_a_count() {
     let (server, log) = (redis.address(), node.log());
     for words in [&*server, "OOM", "logins and changes of claims get 503", "raise maxmemory"] {
         assert!(warnings.contains(words), "{words}: {warnings}");
-        assert!(log.lines().any(|line| line.contains("partly ready: ") && line.contains(words)), "{words}: {log}");
+        assert!(
+            log.lines().any(|line| line.contains("partly ready: ") && line.contains(words)),
+            "{words}: {log}"
+        );
     }
     assert!(count(&node, "answered OOM to EVALSHA of create") <= 1, "{log}");
     assert_eq!(api.refresh(&tokens.refresh).await.status, 200);
@@ -107,4 +110,20 @@ async fn from_four_fifths_of_maxmemory_on_readyz_and_a_starting_node_warn_with_b
     }
     redis.limit_memory(used * 2);
     assert!(!readiness(&node).await["warnings"].to_string().contains("maxmemory"));
+}
+
+/// The node asks by itself: nobody looks at `/readyz` here, and no call fails.
+#[tokio::test]
+async fn memory_that_becomes_scarce_has_a_line_within_seconds() {
+    let redis = Redis::start();
+    let node = GATEWAY.start_with(&redis, &SETTINGS);
+    node.api().login("alice").await;
+    assert_eq!(count(&node, "maxmemory"), 0, "{}", node.log());
+    redis.limit_memory(redis.used_memory() * 10 / 9);
+    wait_for("it has its line", Duration::from_secs(30), || {
+        (count(&node, "% of maxmemory") == 1).then_some(())
+    });
+    let line = node.log().lines().find(|line| line.contains("% of maxmemory")).map(str::to_owned);
+    let line = line.expect("the line");
+    assert!(line.contains("WARN") && line.contains(&redis.address()), "{line}");
 }

@@ -73,7 +73,7 @@ impl ErrorReplies {
     }
 
     /// Whether a server was full within the last minute, or could not write to its disk.
-    pub fn tell_of_pressure(&self) -> bool {
+    pub fn any_of_pressure(&self) -> bool {
         self.lock().values().any(|seen| seen.reply.may_pass() && seen.last.elapsed() < REPLY_INTERVAL)
     }
 

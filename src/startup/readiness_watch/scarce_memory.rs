@@ -15,9 +15,9 @@ pub struct ScarceMemory {
 /// A reason for a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Supply {
-    /// Of one primary more than at the last look.
+    /// One primary more than at the last look has little left.
     Scarce,
-    /// Of no primary any more.
+    /// Every primary has enough again.
     Plenty,
 }
 

@@ -22,7 +22,7 @@ pub use self::capacity::{is_of_refused_writes, is_of_scarce_memory};
 use self::cluster_member::Membership;
 pub use self::finding::{Finding, Severity};
 use self::info::Info;
-pub use self::readiness::{dangers_when_unready, is_of_outage, ready};
+pub use self::readiness::{dangers_when_unready, is_of_outage, ready, scarce_memory};
 pub use self::requirements::Requirements;
 use super::layout::{LAYOUT_VERSION, Layout};
 use super::redis_settings::RedisSettings;
@@ -141,7 +141,7 @@ async fn findings_of(
 /// The findings that name their server themselves. The question about writes comes last: a paused server keeps the
 /// connection waiting.
 async fn capacity_of(primary: &mut Primary) -> Result<Vec<Finding>, LinkError> {
-    let answer = ask(primary, redis::pipe().cmd("INFO").arg("memory")).await?.pop().flatten();
+    let answer = ask(primary, &capacity::memory_question()).await?.pop().flatten();
     let memory = answer.and_then(|info| capacity::memory(&Info(info), &primary.0.address));
     let writes = capacity::writes(eval(&mut primary.1, &primary.0, &capacity::question()).await);
     Ok(memory.into_iter().chain(writes).collect())

@@ -26,9 +26,7 @@ impl Links {
         questions: &Pipeline,
         within: Duration,
     ) -> Vec<(Option<Address>, Result<Vec<Option<String>>, LinkError>)> {
-        let ask = async |primary: Arc<Primary>| {
-            in_time(&primary, within, primary.ask_all(questions)).await
-        };
+        let ask = async |primary: Arc<Primary>| in_time(&primary, within, primary.ask_all(questions)).await;
         join_all(self.deployment.primaries().into_iter().map(ask)).await
     }
 

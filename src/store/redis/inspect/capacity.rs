@@ -1,5 +1,6 @@
 //! Whether a primary takes what is new, and how much memory it has left for that.
 
+use redis::Pipeline;
 use token_gateway_redis_link::address::Address;
 use token_gateway_redis_link::{Call, LinkError, Script};
 
@@ -14,7 +15,8 @@ const MEMORY_CHECK: &str = "maxmemory";
 /// From this share of `maxmemory` on, in percent, there is a warning.
 const SCARCE_PERCENT: u64 = 80;
 
-const REMEDY: &str = "raise maxmemory, or end sessions; docs/redis.md says how to find the service that makes them";
+const REMEDY: &str =
+    "raise maxmemory, or end sessions; docs/redis.md says how to find the service that makes them";
 
 /// Whether a danger is that of a primary which refuses writes.
 pub fn is_of_refused_writes(danger: &str) -> bool {
@@ -30,6 +32,13 @@ fn is_of(check: &str, danger: &str) -> bool {
     danger.strip_prefix(check).is_some_and(|rest| rest.starts_with(": "))
 }
 
+/// The question for its memory.
+pub fn memory_question() -> Pipeline {
+    let mut all = redis::pipe();
+    all.cmd("INFO").arg("memory");
+    all
+}
+
 /// The question whether a primary takes logins.
 pub fn question() -> Call {
     Call::new(&SCRIPT, &[])
@@ -40,10 +49,13 @@ pub fn writes<T>(answer: Result<T, LinkError>) -> Option<Finding> {
     let problem = |lost, cause| Finding::new(Severity::Problem, WRITES_CHECK, format!("{lost}: {cause}"));
     Some(match answer {
         Ok(_) => Finding::new(Severity::Ok, WRITES_CHECK, "taken"),
-        Err(LinkError::Replied(reply)) if reply.is_of_rights() || reply.is_of_unknown_command() => return None,
-        Err(LinkError::Replied(reply)) if reply.is_of_memory() => {
-            problem("logins and changes of claims get 503, while refreshes and logouts go on", reply.to_string())
+        Err(LinkError::Replied(reply)) if reply.is_of_rights() || reply.is_of_unknown_command() => {
+            return None;
         }
+        Err(LinkError::Replied(reply)) if reply.is_of_memory() => problem(
+            "logins and changes of claims get 503, while refreshes and logouts go on",
+            reply.to_string(),
+        ),
         Err(error) => problem("every login, refresh and logout gets 503", error.cause()),
     })
 }

@@ -5,10 +5,12 @@ use std::time::Duration;
 use futures_util::future::join;
 use redis::Pipeline;
 use token_gateway_redis_link::Links;
+use token_gateway_redis_link::address::Address;
 use tokio::time::timeout;
 
 use super::cluster_member::Membership;
 use super::finding::{Finding, Severity};
+use super::info::Info;
 use super::requirements::Requirements;
 use super::{capacity, cluster_member, inspect, primary_findings, rights};
 use crate::store::StoreError;
@@ -69,12 +71,11 @@ async fn ask(links: &Links, keys: &Layout, requirements: &Requirements, patience
     for (address, answers) in answers {
         match answers {
             Ok(answers) => {
-                let found = primary_findings::findings(&answers, keys, requirements);
                 let named = address.as_ref().filter(|_| links.is_cluster());
+                let found = primary_findings::findings(&answers, keys, requirements);
                 all.findings.extend(found.into_iter().map(|finding| finding.at(named)));
                 let info = primary_findings::info_of(answers.first().and_then(Option::as_deref));
-                let memory = info.as_ref().zip(address.as_ref());
-                all.findings.extend(memory.and_then(|(info, address)| capacity::memory(info, address)));
+                all.findings.extend(memory(info.as_ref(), address.as_ref()));
                 all.membership = Some(cluster_member::membership(info.as_ref(), requirements));
                 answering.push(address);
             }
@@ -85,6 +86,10 @@ async fn ask(links: &Links, keys: &Layout, requirements: &Requirements, patience
     let writes = writes.into_iter().filter(|(address, _)| answering.contains(address));
     all.findings.extend(writes.filter_map(|(_, taken)| capacity::writes(taken)));
     all
+}
+
+fn memory(info: Option<&Info>, address: Option<&Address>) -> Option<Finding> {
+    capacity::memory(info?, address?)
 }
 
 /// In words, with the error replies of the last minute. Those for want of rights are over once no right is missing.
@@ -100,6 +105,17 @@ async fn dangers(answers: Answers, links: &Links) -> Vec<String> {
     dangers.sort();
     dangers.dedup();
     dangers
+}
+
+/// The primaries whose memory is scarce, in words; `None` where one gives no answer. Runs no script: operators count
+/// scripts as refreshes.
+pub async fn scarce_memory(links: &Links, patience: Duration) -> Option<Vec<String>> {
+    let mut scarce = Vec::new();
+    for (address, answers) in links.ask_primaries(&capacity::memory_question(), patience).await {
+        let info = Info(answers.ok()?.pop()??);
+        scarce.extend(capacity::memory(&info, &address?).filter(|finding| finding.severity != Severity::Ok));
+    }
+    Some(scarce.iter().map(Finding::to_string).collect())
 }
 
 fn refused(links: &Links) -> impl Iterator<Item = String> {
