@@ -51,8 +51,11 @@ pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, StoreErro
             let is_named = several || finding.is_of_another_server();
             finding.at(is_named.then_some(address))
         };
+        let is_right = !found.iter().any(Finding::is_of_another_server);
         findings.extend(found.into_iter().map(named));
-        findings.extend(capacity_of(primary).await?);
+        if is_right {
+            findings.extend(capacity_of(primary).await?);
+        }
     }
     Ok(findings)
 }

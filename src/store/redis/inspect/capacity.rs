@@ -44,11 +44,13 @@ pub fn question() -> Call {
     Call::new(&SCRIPT, &[])
 }
 
-/// The finding from the answer. A missing right has findings of its own.
+/// The finding from the answer. There is none where the node sent no question, and a missing right has findings of its
+/// own.
 pub fn writes<T>(answer: Result<T, LinkError>) -> Option<Finding> {
     let problem = |lost, cause| Finding::new(Severity::Problem, WRITES_CHECK, format!("{lost}: {cause}"));
     Some(match answer {
         Ok(_) => Finding::new(Severity::Ok, WRITES_CHECK, "taken"),
+        Err(LinkError::Overloaded) => return None,
         Err(LinkError::Replied(reply)) if reply.is_of_rights() || reply.is_of_unknown_command() => {
             return None;
         }
