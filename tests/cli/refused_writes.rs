@@ -44,8 +44,7 @@ fn a_full_server_is_a_problem_with_a_remedy_until_there_is_room() {
 #[test]
 fn from_four_fifths_of_maxmemory_on_there_is_a_warning_with_both_numbers() {
     let redis = Redis::start();
-    let limit = redis.used_memory() * 10 / 9;
-    redis.limit_memory(limit);
+    let limit = redis.fill_nearly("filler");
     let ended = check(&redis.url(), &[], true);
     let message = warning(&ended, "maxmemory");
     for words in [&*redis.address(), " % of maxmemory", &format!(" of {limit} bytes"), "raise maxmemory"] {

@@ -97,18 +97,17 @@ async fn a_node_that_starts_without_memory_says_so_at_once() {
 #[tokio::test]
 async fn from_four_fifths_of_maxmemory_on_readyz_and_a_starting_node_warn_with_both_numbers() {
     let redis = Redis::start();
-    let used = redis.used_memory();
-    redis.limit_memory(used * 10 / 9);
+    let limit = redis.fill_nearly(FILLER);
     let node = GATEWAY.start_with(&redis, &SETTINGS);
     let said = readiness(&node).await;
     let warnings = said["warnings"].to_string();
     assert_eq!(said["ready"], true);
-    let limit = format!("of {} bytes", used * 10 / 9);
-    for words in [&*redis.address(), "% of maxmemory", &limit, "raise maxmemory"] {
+    let both = format!("of {limit} bytes");
+    for words in [&*redis.address(), "% of maxmemory", &both, "raise maxmemory"] {
         assert!(warnings.contains(words), "{words}: {warnings}");
         assert!(count(&node, words) > 0, "{words}: {}", node.log());
     }
-    redis.limit_memory(used * 2);
+    redis.limit_memory(limit * 2);
     assert!(!readiness(&node).await["warnings"].to_string().contains("maxmemory"));
 }
 
@@ -119,7 +118,7 @@ async fn memory_that_becomes_scarce_has_a_line_within_seconds() {
     let node = GATEWAY.start_with(&redis, &SETTINGS);
     node.api().login("alice").await;
     assert_eq!(count(&node, "maxmemory"), 0, "{}", node.log());
-    redis.limit_memory(redis.used_memory() * 10 / 9);
+    redis.fill_nearly(FILLER);
     wait_for("it has its line", Duration::from_secs(30), || {
         (count(&node, "% of maxmemory") == 1).then_some(())
     });
