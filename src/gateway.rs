@@ -31,6 +31,7 @@ pub mod refresh;
 pub mod repair;
 pub mod service_keys;
 mod shared_answer;
+mod store_failure;
 pub mod theft;
 mod turns;
 mod verify;

@@ -253,7 +253,10 @@ async fn refuse_unknown_layout(gateway: &Gateway) -> Result<ReadinessLog> {
             log.starts_unready(&error);
             warn_of_each(&gateway.dangers_when_unready().await);
         }
-        Some(Ok(warnings)) => warn_of_each(&warnings),
+        Some(Ok(warnings)) => {
+            log.starts_with(&warnings);
+            warn_of_each(&warnings);
+        }
         None => {}
     }
     Ok(log)

@@ -95,6 +95,11 @@ pub trait Store: Send + Sync {
     /// dangers to the promises, in words.
     async fn ready(&self) -> Result<Vec<String>, StoreError>;
 
+    /// The servers whose memory is scarce, in words; `None` where one gives no answer. Asks for nothing else.
+    async fn scarce_memory(&self) -> Option<Vec<String>> {
+        Some(Vec::new())
+    }
+
     /// The dangers to a node that is not ready, in words, as far as they can be found out.
     async fn dangers_when_unready(&self) -> Vec<String> {
         Vec::new()

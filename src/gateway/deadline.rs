@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 
+use super::store_failure;
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::{Metrics, Operation};
 use crate::telemetry::overloads::Bound;
@@ -50,6 +51,7 @@ impl Deadline {
             if *error == StoreError::Overloaded {
                 metrics.overloads.note(Bound::Store);
             }
+            store_failure::of(error).into_iter().for_each(|failure| metrics.store_failed(failure));
             let operation = operation.text();
             log::debug!(operation, error:% = error; "{operation}: {error}");
         })

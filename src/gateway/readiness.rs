@@ -40,6 +40,11 @@ impl Gateway {
         Ok(dangers)
     }
 
+    /// The servers of the store whose memory is scarce, in words; `None` where one gives no answer.
+    pub async fn scarce_memory(&self) -> Option<Vec<String>> {
+        self.store.scarce_memory().await
+    }
+
     /// The dangers to a node that is not ready, in words.
     pub async fn dangers_when_unready(&self) -> Vec<String> {
         self.store.dangers_when_unready().await

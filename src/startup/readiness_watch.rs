@@ -1,8 +1,10 @@
 //! A node logs its outages: one line when it becomes unready, one a minute while it lasts, and one when it is ready again.
 //! The same for a lasting failure of some of its calls.
 //!
-//! While all is well, nothing is asked of Redis. After a failure that no success follows, `/readyz`'s question decides, and
-//! is repeated once a second until the outage is over.
+//! While all is well, Redis is asked for its memory alone, every ten seconds. After a failure that no success follows,
+//! `/readyz`'s question decides, and is repeated once a second until the outage is over.
+
+mod scarce_memory;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,12 +12,16 @@ use std::time::{Duration, Instant};
 use token_gateway_core::outage::{Change, Outage};
 use tokio::time::sleep;
 
+use self::scarce_memory::{ScarceMemory, Supply};
 use crate::gateway::readiness::FEED_LAGS;
 use crate::gateway::{Gateway, GatewayError};
 use crate::store::redis::{RedisSettings, inspect};
 
 /// Time between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// One look of so many asks for the memory.
+const LOOKS_PER_MEMORY: u32 = 10;
 
 /// A failure this old without a success since is no blip.
 const BLIP: Duration = Duration::from_millis(500);
@@ -26,7 +32,8 @@ const READY_LOOKS: u32 = 2;
 /// The reader of the feed may pause for so many looks after an outage. Meanwhile a lag of the feed is the tail of it.
 const SETTLING_LOOKS: u32 = 35;
 
-/// A node that serves in part for so many looks has a log line. Servers seldom go, or come back, all at once.
+/// A node that serves in part for so many looks has a log line, and after so many good ones another. Servers seldom go,
+/// or come back, all at once, and a full one now and then takes a login.
 const PARTIAL_LOOKS: u32 = 5;
 
 /// A node's outages, as its log knows them.
@@ -40,33 +47,45 @@ pub struct ReadinessLog {
     settling: u32,
     /// The looks in a row that found a part of the node's calls failing.
     partial_looks: u32,
+    /// The good looks in a row of a node that serves in part.
+    whole_looks: u32,
+    /// The calls that failed last.
+    failing: String,
+    memory: ScarceMemory,
 }
 
 /// Looks for outages, for as long as it is polled.
 pub async fn watch(gateway: Arc<Gateway>, redis: RedisSettings, mut log: ReadinessLog) {
     let mut failed_looks = 0;
-    loop {
+    for look in 1_u32.. {
         sleep(LOOK_INTERVAL).await;
+        if look.is_multiple_of(LOOKS_PER_MEMORY)
+            && let Some(scarce) = gateway.scarce_memory().await
+        {
+            log.note_memory(&scarce);
+        }
         let has_failed = redis.link.health.failure_within(LOOK_INTERVAL).is_some();
         failed_looks = if has_failed { failed_looks + 1 } else { 0 };
         let is_old = redis.link.health.is_failing() && redis.link.health.failure_within(BLIP).is_none();
-        if failed_looks == 1 && !is_old && !log.is_open() {
+        let is_pressed = redis.link.error_replies.any_of_pressure();
+        if failed_looks == 1 && !is_old && !is_pressed && !log.is_open() {
             continue; // a blip, or the beginning of an outage
         }
         let mut unready = None;
-        if failed_looks > 0 || is_old || log.is_open() {
+        if failed_looks > 0 || is_old || is_pressed || log.is_open() {
             let ready = gateway.ready().await;
             log.note(ready.as_deref(), &redis, Instant::now());
             unready = ready.err().map(|error| error.to_string());
         }
-        log_refused(&redis, unready.as_deref());
+        log_refused(&redis, &log, unready.as_deref());
     }
 }
 
-/// Logs the calls that Redis refuses. While the node is unready, its own line tells of most of them.
-fn log_refused(redis: &RedisSettings, unready: Option<&str>) {
+/// Logs the calls that Redis refuses. While the node is unready, or a server is full, another line tells of most of them.
+fn log_refused(redis: &RedisSettings, log: &ReadinessLog, unready: Option<&str>) {
     let due = redis.link.error_replies.due_lines(Instant::now(), |reply| {
         unready.is_some_and(|unready| !reply.is_of_rights() || unready.contains(&reply.to_string()))
+            || reply.may_pass() && log.tells_of_refused_writes()
     });
     for due in due {
         log::warn!(error:% = due.reply, count = due.count; "{due}");
@@ -78,6 +97,15 @@ impl ReadinessLog {
     pub fn starts_unready(&mut self, error: &GatewayError) {
         self.whole.note(true, Instant::now());
         log::warn!(error:%; "starting, but not ready: {error}");
+    }
+
+    /// The warnings of a node that starts: they have lines already.
+    pub fn starts_with(&mut self, warnings: &[String]) {
+        self.memory.note(warnings.iter().filter(|warning| inspect::is_of_scarce_memory(warning)).count());
+    }
+
+    fn tells_of_refused_writes(&self) -> bool {
+        self.part.is_present() && inspect::is_of_refused_writes(&self.failing)
     }
 
     fn is_open(&self) -> bool {
@@ -108,12 +136,24 @@ impl ReadinessLog {
         }
     }
 
+    fn note_memory(&mut self, scarce: &[String]) {
+        match self.memory.note(scarce.len()) {
+            Some(Supply::Scarce) => scarce.iter().for_each(|warning| log::warn!(warning; "{warning}")),
+            Some(Supply::Plenty) => log::info!("Redis has memory to spare again"),
+            None => {}
+        }
+    }
+
     fn note_part(&mut self, part: Option<String>, now: Instant) {
-        self.partial_looks = if part.is_some() { self.partial_looks + 1 } else { 0 };
-        let has_lasted = self.partial_looks >= PARTIAL_LOOKS;
-        let fails = part.is_some() && (has_lasted || self.part.is_present());
-        let part = part.unwrap_or_default();
-        match self.part.note(fails, now) {
+        match part {
+            Some(part) => {
+                (self.partial_looks, self.whole_looks, self.failing) = (self.partial_looks + 1, 0, part)
+            }
+            None => (self.partial_looks, self.whole_looks) = (0, self.whole_looks + 1),
+        }
+        let lasts = self.part.is_present() && self.whole_looks < PARTIAL_LOOKS;
+        let part = &self.failing;
+        match self.part.note(lasts || self.partial_looks >= PARTIAL_LOOKS, now) {
             Some(Change::Began) => log::warn!(error = part; "partly ready: {part}"),
             Some(Change::Lasts(lasted)) => {
                 log::warn!(seconds = lasted.seconds(), error = part; "still partly ready, for {lasted}: {part}")
@@ -197,10 +237,11 @@ mod tests {
         (124..127).for_each(|second| assert_eq!(at(second, Ok(&partial)), none, "{second}"));
         assert_eq!(at(127, Ok(&partial)), [format!("partly ready: {}", partial[0])], "it lasts");
         assert_eq!(at(187, Ok(&partial)), [format!("still partly ready, for 60 s: {}", partial[0])]);
-        assert_eq!(at(188, Ok(&[])), ["ready in all parts again after 61 s"]);
+        (188..192).for_each(|second| assert_eq!(at(second, Ok(&[])), none, "{second}: it may come back"));
+        assert_eq!(at(192, Ok(&[])), ["ready in all parts again after 65 s"]);
         let lag = [format!("{FEED_LAGS} 70 s")];
-        let settling = 189 + u64::from(SETTLING_LOOKS) - 7; // looks since then
-        for second in 189..settling {
+        let settling = 193 + u64::from(SETTLING_LOOKS) - 11; // looks since then
+        for second in 193..settling {
             assert_eq!(at(second, Ok(&lag)), none, "{second}: the tail of the outage");
         }
         let lines: Vec<_> = (settling..settling + 9).flat_map(|second| at(second, Ok(&lag))).collect();

@@ -189,6 +189,10 @@ impl Store for RedisStore {
         inspect::ready(&self.links, &self.keys, &self.requirements, self.timeout / 3).await
     }
 
+    async fn scarce_memory(&self) -> Option<Vec<String>> {
+        inspect::scarce_memory(&self.links, self.timeout / 3).await
+    }
+
     async fn dangers_when_unready(&self) -> Vec<String> {
         inspect::dangers_when_unready(&self.settings, &self.links).await
     }

@@ -50,6 +50,16 @@ labels!(
     }
 );
 
+labels!(
+    /// Why the store part of a request failed.
+    StoreFailure {
+        Unavailable = "unavailable",
+        OutOfMemory = "out_of_memory",
+        Refused = "refused",
+        Unreadable = "unreadable",
+    }
+);
+
 /// Labels of one counted request. `route` is the route's pattern, never a path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Request {
@@ -71,6 +81,7 @@ pub struct Metrics {
     pub overloads: Overloads,
     store_seconds: Vec<Histogram>,
     store_in_flight: Gauge,
+    store_errors: Vec<Counter>,
     feed_stale: Gauge<f64, AtomicU64>,
 }
 
@@ -96,6 +107,8 @@ impl Metrics {
         let store_seconds = resolve(&store, "operation", Operation::TEXTS);
         let store_in_flight = Gauge::default();
         registry.register("store_in_flight", "Store parts of requests in flight", store_in_flight.clone());
+        let help = "Store parts of requests that failed, by cause";
+        let store_errors = family(&mut registry, "store_errors", help, "error", StoreFailure::TEXTS);
         let help = "Log lines dropped because standard error was not read in time";
         registry.register("log_lines_dropped", help, logging::dropped_lines());
         let feed_stale = Gauge::default();
@@ -111,6 +124,7 @@ impl Metrics {
             overloads: Overloads::new(overloads),
             store_seconds,
             store_in_flight,
+            store_errors,
             feed_stale,
         })
     }
@@ -126,6 +140,10 @@ impl Metrics {
     pub fn session_ended(&self, reason: Reason) {
         let index = Reason::ALL.iter().position(|one| *one == reason).expect("ALL holds every reason");
         self.ended[index].inc();
+    }
+
+    pub fn store_failed(&self, failure: StoreFailure) {
+        self.store_errors[failure as usize].inc();
     }
 
     /// Counts a store call as in flight, and its duration, until the guard is dropped.
@@ -189,6 +207,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.refreshed(RefreshOutcome::RolledBack);
         metrics.session_ended(Reason::Evicted);
+        metrics.store_failed(StoreFailure::OutOfMemory);
         drop(metrics.store_call(Operation::Refresh));
         let text = metrics.render(Duration::from_millis(1500));
         for line in [
@@ -197,6 +216,8 @@ mod tests {
             "token_gateway_sessions_ended_total{reason=\"evicted\"} 1",
             "token_gateway_store_seconds_count{operation=\"refresh\"} 1",
             "token_gateway_store_in_flight 0",
+            "token_gateway_store_errors_total{error=\"out_of_memory\"} 1",
+            "token_gateway_store_errors_total{error=\"refused\"} 0",
             "token_gateway_feed_stale_seconds 1.5",
         ] {
             assert!(text.contains(line), "{line} is not in:\n{text}");

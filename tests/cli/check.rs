@@ -42,7 +42,7 @@ fn a_sound_redis_is_exit_code_0() {
     let redis = Redis::start();
     let (text, json) = (check(&redis.url(), &[], false), check(&redis.url(), &[], true));
     assert_eq!((text.code, json.code), (0, 0), "{text:?}");
-    assert!(!text.stdout.contains("PROBLEM") && text.stdout.lines().count() == 10, "{text:?}");
+    assert!(!text.stdout.contains("PROBLEM") && text.stdout.lines().count() == 11, "{text:?}");
     for subject in [
         "settings",
         "version",
@@ -53,6 +53,7 @@ fn a_sound_redis_is_exit_code_0() {
         "layout",
         "rights",
         "hash-max-listpack-value",
+        "writes",
     ] {
         assert_eq!(severity(&json, subject), "ok", "{subject}");
         assert!(text.stdout.contains(subject), "{text:?}");
@@ -113,7 +114,7 @@ fn wrong_settings_are_a_problem_and_redis_is_looked_at_all_the_same() {
 }
 
 /// The message of the first finding about a subject that is no problem and not ok.
-fn warning(ended: &Ended, subject: &str) -> String {
+pub(super) fn warning(ended: &Ended, subject: &str) -> String {
     let all = findings(ended);
     let is_it = |finding: &&Value| finding["subject"] == subject && finding["severity"] == "warning";
     let found = all.iter().find(is_it).unwrap_or_else(|| panic!("no warning of {subject}: {ended:?}"));

@@ -21,6 +21,7 @@ mod log_text;
 mod outside;
 mod redis_url;
 mod refusals;
+mod refused_writes;
 mod remedies;
 mod rights;
 mod secrets;

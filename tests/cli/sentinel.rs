@@ -45,8 +45,9 @@ fn a_primary_without_replicas_and_sentinels_that_do_not_answer_are_problems() {
     });
     let lonely = check(&url, &[("REDIS_WAIT_REPLICAS", "1")], true);
     assert_eq!(lonely.code, 1, "{lonely:?}");
-    let [(subject, message)] = problems(&lonely).try_into().expect("one");
+    let [(subject, message), (writes, refused)] = problems(&lonely).try_into().expect("two");
     assert!(subject == "replicas" && message.starts_with("0, but REDIS_WAIT_REPLICAS is 1"), "{message}");
+    assert!(writes == "writes" && refused.contains("answered NOREPLICAS"), "{refused}");
 
     sentinel.stop_watcher(0);
     (1..3).for_each(|n| sentinel.freeze_watcher(n));

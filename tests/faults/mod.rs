@@ -10,6 +10,8 @@ mod frames;
 mod late;
 mod log;
 mod lost;
+mod out_of_memory;
+mod out_of_memory_lines;
 mod outage;
 mod outage_lines;
 mod passwords;

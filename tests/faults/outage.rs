@@ -148,25 +148,6 @@ async fn a_token_that_was_rotated_stays_refused_after_a_restart_of_gateway_and_r
     gateway.api().refresh(&second.refresh).await.expect_error(400, "invalid_grant");
 }
 
-#[tokio::test]
-async fn with_redis_out_of_memory_logins_and_refreshes_are_503_and_logouts_still_work() {
-    let redis = Redis::start();
-    let gateway = GATEWAY.start(&redis);
-    let api = gateway.api();
-    let (one, two, three) = (api.login("alice").await, api.login("alice").await, api.login("bob").await);
-    redis.ask::<String>(&["CONFIG", "SET", "maxmemory", "1"]);
-    api.issue(&json!({"sub": "alice"})).await.expect_error(503, "temporarily_unavailable");
-    api.refresh(&one.refresh).await.expect_error(503, "temporarily_unavailable");
-    assert_eq!(api.revoke(&one.refresh).await.status, 200);
-    assert_eq!(api.me(Method::GET, "", &two.access).await.sessions(), [two.session.as_str()]);
-    assert_eq!(api.user(Method::DELETE, "alice", "").await.ended(), [two.session]);
-    redis.ask::<String>(&["CONFIG", "SET", "maxmemory", "0"]);
-    api.refresh(&two.refresh).await.expect_error(400, "invalid_grant");
-    assert_eq!(api.refresh(&three.refresh).await.status, 200);
-    let published: u64 = redis.ask(&["XLEN", "tg:revocations"]);
-    assert_eq!(published, 2);
-}
-
 /// Ids of the server's connections, except the one for this question; `which` gets the server's description of each.
 pub fn connections(redis: &Redis, which: impl Fn(&str) -> bool) -> BTreeSet<String> {
     let list: String = redis.ask(&["CLIENT", "LIST", "TYPE", "normal"]);

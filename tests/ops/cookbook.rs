@@ -21,7 +21,7 @@ const fn ask(heading: &'static str, about: fn(&Seeds) -> &Seed, expect: fn(&Seed
     Question { heading, about, expect }
 }
 
-const QUESTIONS: [Question; 15] = [
+const QUESTIONS: [Question; 16] = [
     ask("Once per shell", hostile, |_, out| assert_eq!(out, "PONG\nalice@example.com\n")),
     ask("Which layout is this?", hostile, |_, out| assert_eq!(out, "1\n")),
     ask("Who has sessions?", hostile, |seeds, out| {
@@ -46,6 +46,11 @@ const QUESTIONS: [Question; 15] = [
             let bytes = line.unwrap_or_else(|| panic!("{kind}: {out}")).trim();
             assert!(bytes.parse::<u64>().is_ok_and(|bytes| bytes > 50), "{out}");
         }
+    }),
+    ask("Which services make the sessions?", hostile, |_, out| {
+        let numbers: Vec<u64> =
+            out.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect();
+        assert_eq!((numbers.iter().sum(), numbers.contains(&2)), (16, true), "two have ended: {out}");
     }),
     ask("Which sessions has this user?", hostile, |seeds, out| {
         assert!(out.starts_with("sessions\n"), "{out}");

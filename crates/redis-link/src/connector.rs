@@ -9,7 +9,7 @@ use token_gateway_core::clock::{Clock, Timestamp};
 
 use crate::address::Dialer;
 use crate::server::Server;
-use crate::wire::{CONNECT_TIMEOUT, ask_time, error_of, send, unavailable};
+use crate::wire::{CONNECT_TIMEOUT, ask_time, eval, unavailable};
 use crate::{Diagnosis, Handshake, LinkError, Reply};
 
 /// How many more times a new connection is asked for the time. The first answer may have been slow, and a bound too
@@ -84,9 +84,7 @@ async fn shake_hands(
     connection: &mut MultiplexedConnection,
     server: &Arc<Server>,
 ) -> Result<Timestamp, LinkError> {
-    let answer = send(connection, &handshake.call.eval()).await;
-    let sent = |text: &str| handshake.call.sent("EVAL", text);
-    let answer = answer.map_err(|error| error_of(&error, server, sent))?;
+    let answer = eval(connection, server, &handshake.call).await?;
     let reply = Reply::new(answer).map_err(|_| foreign(server))?;
     let time = reply.time;
     (handshake.check)(reply).map(|()| time).map_err(|error| at(server, error))

@@ -72,6 +72,11 @@ impl ErrorReplies {
         }
     }
 
+    /// Whether a server was full within the last minute, or could not write to its disk.
+    pub fn any_of_pressure(&self) -> bool {
+        self.lock().values().any(|seen| seen.reply.may_pass() && seen.last.elapsed() < REPLY_INTERVAL)
+    }
+
     /// A line for each reply of the last minute.
     pub fn lines(&self) -> Vec<String> {
         let mut seen = self.lock();

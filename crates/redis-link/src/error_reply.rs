@@ -96,6 +96,11 @@ impl ErrorReply {
         self.cause == Cause::Pressure
     }
 
+    /// Whether the server is out of memory.
+    pub fn is_of_memory(&self) -> bool {
+        self.code == "OOM"
+    }
+
     /// Whether the server knows no such command.
     pub fn is_of_unknown_command(&self) -> bool {
         self.cause == Cause::Unknown
@@ -159,7 +164,9 @@ impl ErrorReply {
             Cause::Record => {
                 "a key holds something foreign; move away what another program wrote below REDIS_PREFIX"
             }
-            Cause::Pressure if self.code == "OOM" => "raise maxmemory, or make room",
+            Cause::Pressure if self.is_of_memory() => {
+                "raise maxmemory, or end sessions; docs/redis.md says how to find the service that makes them"
+            }
             Cause::Pressure => "its log has the reason; make room on its disk",
             Cause::Other => "its log may have the reason; run Redis 7.0 or Valkey 7.2, or newer",
         };

@@ -52,4 +52,4 @@ pub use self::primaries::Primaries;
 pub use self::script::{Call, Reply, Script};
 pub use self::server::Server;
 pub use self::slots::{SLOT_COUNT, own_slots, tags};
-pub use self::wire::{optional_text, send, unavailable};
+pub use self::wire::{eval, optional_text, send, unavailable};

@@ -9,7 +9,7 @@ use token_gateway_core::clock::Timestamp;
 
 use crate::sent::Sent;
 use crate::server::Server;
-use crate::{Diagnosis, ErrorReply, LinkError};
+use crate::{Call, Diagnosis, ErrorReply, LinkError};
 
 /// The longest that opening a connection may take, its first call included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -44,6 +44,20 @@ pub async fn send(connection: &mut MultiplexedConnection, command: &Cmd) -> Resu
         Value::ServerError(error) => Err(error.into()),
         value => Ok(value),
     }
+}
+
+/// Sends a script by its source, so the server need not know it.
+///
+/// # Errors
+///
+/// When the connection fails, or the server refuses the script.
+pub async fn eval(
+    connection: &mut MultiplexedConnection,
+    server: &Arc<Server>,
+    call: &Call,
+) -> Result<Value, LinkError> {
+    let answer = send(connection, &call.eval()).await;
+    answer.map_err(|error| error_of(&error, server, |text| call.sent("EVAL", text)))
 }
 
 /// An answer; `None` where the user may not ask, or the server does not know the question.

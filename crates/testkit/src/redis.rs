@@ -1,5 +1,7 @@
 //! A real redis-server, empty, with its data in a folder of its own.
 
+mod memory;
+
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;

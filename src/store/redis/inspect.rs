@@ -1,5 +1,6 @@
 //! The checks of `token-gateway check` and `/readyz`: whether this Redis can carry the gateway's promises.
 
+mod capacity;
 mod cluster_member;
 mod config;
 mod default_user;
@@ -15,12 +16,13 @@ use std::sync::Arc;
 
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisError};
-use token_gateway_redis_link::{LinkError, Primaries, Server, optional_text, send, unavailable};
+use token_gateway_redis_link::{LinkError, Primaries, Server, eval, optional_text, send, unavailable};
 
+pub use self::capacity::{is_of_refused_writes, is_of_scarce_memory};
 use self::cluster_member::Membership;
 pub use self::finding::{Finding, Severity};
 use self::info::Info;
-pub use self::readiness::{dangers_when_unready, is_of_outage, ready};
+pub use self::readiness::{dangers_when_unready, is_of_outage, ready, scarce_memory};
 pub use self::requirements::Requirements;
 use super::layout::{LAYOUT_VERSION, Layout};
 use super::redis_settings::RedisSettings;
@@ -49,7 +51,11 @@ pub async fn inspect(settings: &RedisSettings) -> Result<Vec<Finding>, StoreErro
             let is_named = several || finding.is_of_another_server();
             finding.at(is_named.then_some(address))
         };
+        let is_right = !found.iter().any(Finding::is_of_another_server);
         findings.extend(found.into_iter().map(named));
+        if is_right {
+            findings.extend(capacity_of(primary).await?);
+        }
     }
     Ok(findings)
 }
@@ -133,6 +139,15 @@ async fn findings_of(
         findings.extend(config::coverage(&mut primary.1).await);
     }
     Ok(findings)
+}
+
+/// The findings that name their server themselves. The question about writes comes last: a paused server keeps the
+/// connection waiting.
+async fn capacity_of(primary: &mut Primary) -> Result<Vec<Finding>, LinkError> {
+    let answer = ask(primary, &capacity::memory_question()).await?.pop().flatten();
+    let memory = answer.and_then(|info| capacity::memory(&Info(info), &primary.0.address));
+    let writes = capacity::writes(eval(&mut primary.1, &primary.0, &capacity::question()).await);
+    Ok(memory.into_iter().chain(writes).collect())
 }
 
 /// The finding about one server of a Cluster, where the settings know of no Cluster.

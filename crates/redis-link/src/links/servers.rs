@@ -7,31 +7,40 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use redis::Pipeline;
 use redis::aio::MultiplexedConnection;
+use token_gateway_core::clock::Clock;
 use tokio::time::timeout;
 
 use super::{Destination, Links};
 use crate::address::Address;
 use crate::deployment::Deployment;
 use crate::failure::Failure;
+use crate::primary::Primary;
 use crate::server::Server;
 use crate::slots::{SLOT_COUNT, slot_of};
-use crate::{Diagnosis, ErrorReplies, LinkError, LinkHealth};
+use crate::{Call, Diagnosis, ErrorReplies, LinkError, LinkHealth, Reply};
 
 impl Links {
-    /// The answers of each primary to questions, `None` where the user may not ask. In a Cluster beside its address.
+    /// The answers of each primary to questions, `None` where the user may not ask. Beside them its address, where known.
     pub async fn ask_primaries(
         &self,
         questions: &Pipeline,
         within: Duration,
     ) -> Vec<(Option<Address>, Result<Vec<Option<String>>, LinkError>)> {
-        let answers = self.deployment.primaries().into_iter().map(async |primary| {
-            let answers = timeout(within, primary.ask_all(questions)).await;
-            let late = |_| Err(Failure::Final(Diagnosis::late(primary.link.server(), within).into()));
-            let server = primary.link.endpoint.first_server().filter(|_| self.is_cluster());
-            let address = server.map(|server| server.address.clone());
-            (address, answers.unwrap_or_else(late).map_err(Failure::into_error))
-        });
-        join_all(answers).await
+        let ask = async |primary: Arc<Primary>| in_time(&primary, within, primary.ask_all(questions)).await;
+        join_all(self.deployment.primaries().into_iter().map(ask)).await
+    }
+
+    /// The answer of each primary to a call, likewise.
+    pub async fn call_primaries(
+        &self,
+        call: &Call,
+        within: Duration,
+    ) -> Vec<(Option<Address>, Result<Reply, LinkError>)> {
+        let ask = async |primary: Arc<Primary>| {
+            let make = |_: &Clock| call.clone();
+            in_time(&primary, within, primary.call_once(&make, false)).await
+        };
+        join_all(self.deployment.primaries().into_iter().map(ask)).await
     }
 
     /// One of `others` on the same primary as `key`; where there is none, the one of its range of slots.
@@ -131,4 +140,16 @@ impl Links {
     pub fn refresh_slots(&self) {
         self.deployment.refresh_soon();
     }
+}
+
+/// An answer of a primary, beside its address.
+async fn in_time<T>(
+    primary: &Primary,
+    within: Duration,
+    answer: impl Future<Output = Result<T, Failure>>,
+) -> (Option<Address>, Result<T, LinkError>) {
+    let address = primary.link.server().map(|server| server.address.clone());
+    let answer = timeout(within, answer).await;
+    let late = |_| Err(Failure::Final(Diagnosis::late(primary.link.server(), within).into()));
+    (address, answer.unwrap_or_else(late).map_err(Failure::into_error))
 }

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use futures_util::future::join;
 use redis::Pipeline;
 use token_gateway_redis_link::Links;
+use token_gateway_redis_link::address::Address;
 use tokio::time::timeout;
 
 use super::cluster_member::Membership;
 use super::finding::{Finding, Severity};
+use super::info::Info;
 use super::requirements::Requirements;
-use super::{cluster_member, inspect, primary_findings, rights};
+use super::{capacity, cluster_member, inspect, primary_findings, rights};
 use crate::store::StoreError;
 use crate::store::redis::RedisSettings;
 use crate::store::redis::layout::Layout;
@@ -21,9 +24,12 @@ const OF_ONE_PRIMARY: &str = "the users of one primary get 503: ";
 /// The beginning of the danger of Sentinels without an answer.
 const OF_SENTINELS: &str = "sentinels: ";
 
-/// Whether a danger is that of a server which cannot be reached. Others come from the settings of Redis.
+/// Whether a danger is that of a server which cannot be reached, or refuses writes. Others come from the settings of
+/// Redis.
 pub fn is_of_outage(danger: &str) -> bool {
-    danger.starts_with(OF_ONE_PRIMARY) || danger.starts_with(OF_SENTINELS)
+    danger.starts_with(OF_ONE_PRIMARY)
+        || danger.starts_with(OF_SENTINELS)
+        || capacity::is_of_refused_writes(danger)
 }
 
 /// The answers of all primaries, understood.
@@ -58,19 +64,32 @@ pub async fn ready(
 
 async fn ask(links: &Links, keys: &Layout, requirements: &Requirements, patience: Duration) -> Answers {
     let mut all = Answers::default();
-    let questions = primary_findings::questions(keys, requirements);
-    for (address, answers) in links.ask_primaries(&questions, patience).await {
+    let (questions, question) = (primary_findings::questions(keys, requirements), capacity::question());
+    let asked = links.ask_primaries(&questions, patience);
+    let (answers, writes) = join(asked, links.call_primaries(&question, patience)).await;
+    let mut answering = Vec::new();
+    for (address, answers) in answers {
         match answers {
             Ok(answers) => {
+                let named = address.as_ref().filter(|_| links.is_cluster());
                 let found = primary_findings::findings(&answers, keys, requirements);
-                all.findings.extend(found.into_iter().map(|finding| finding.at(address.as_ref())));
+                all.findings.extend(found.into_iter().map(|finding| finding.at(named)));
                 let info = primary_findings::info_of(answers.first().and_then(Option::as_deref));
+                all.findings.extend(memory(info.as_ref(), address.as_ref()));
                 all.membership = Some(cluster_member::membership(info.as_ref(), requirements));
+                answering.push(address);
             }
             Err(error) => all.failures.push(error.into()),
         }
     }
+    // The failure of a primary without any answer is known already.
+    let writes = writes.into_iter().filter(|(address, _)| answering.contains(address));
+    all.findings.extend(writes.filter_map(|(_, taken)| capacity::writes(taken)));
     all
+}
+
+fn memory(info: Option<&Info>, address: Option<&Address>) -> Option<Finding> {
+    capacity::memory(info?, address?)
 }
 
 /// In words, with the error replies of the last minute. Those for want of rights are over once no right is missing.
@@ -86,6 +105,17 @@ async fn dangers(answers: Answers, links: &Links) -> Vec<String> {
     dangers.sort();
     dangers.dedup();
     dangers
+}
+
+/// The primaries whose memory is scarce, in words; `None` where one gives no answer. Runs no script: operators count
+/// scripts as refreshes.
+pub async fn scarce_memory(links: &Links, patience: Duration) -> Option<Vec<String>> {
+    let mut scarce = Vec::new();
+    for (address, answers) in links.ask_primaries(&capacity::memory_question(), patience).await {
+        let info = Info(answers.ok()?.pop()??);
+        scarce.extend(capacity::memory(&info, &address?).filter(|finding| finding.severity != Severity::Ok));
+    }
+    Some(scarce.iter().map(Finding::to_string).collect())
 }
 
 fn refused(links: &Links) -> impl Iterator<Item = String> {

@@ -8,6 +8,8 @@
 -- not live any more counts as live while it is not drawn. Where such members turn up, the count is known to be too
 -- high, so one session ends at most.
 --
+-- Redis refuses it when out of memory: each login needs more.
+--
 -- KEYS[1]  the session's record              tg:{alice}:session:4830719265501837429
 -- KEYS[2]  the subject's sessions            tg:{alice}:sessions
 -- ARGV[1]  jti of the first refresh token    4830719265501837429.0hVbT8yqk1rJ2mWcPA5QzX

@@ -1,9 +1,13 @@
-#!lua
+#!lua flags=allow-oom
 -- rotate: exchanges a refresh token for its successor, or says why not.
 --
 -- Atomic because two parallel refreshes must never get two successors, and because reuse must end every session
 -- before anything else can happen. One Redis round trip. The lines below are tried in this order. Each is there
 -- because leaving it out produced a counterexample (ARCHITECTURE.md, "Transitions").
+--
+-- Works when Redis is out of memory: a refresh replaces values and adds none. Exceptions, each once per session: `prev`
+-- at the first rotation, the end of a lowered absolute lifetime, and the first last client, which only a service sends.
+-- `rolled_back` may add the same fields to a record that a failover threw back.
 --
 -- KEYS[1]  the session's record              tg:{alice}:session:4830719265501837429
 -- KEYS[2]  the subject's sessions            tg:{alice}:sessions

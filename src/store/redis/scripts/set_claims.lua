@@ -2,6 +2,7 @@
 -- set_claims: from the next refresh on, replaces the claims of one session or of all a subject's live ones.
 --
 -- Atomic because a session ending at the same time must not come back as a record with claims.
+-- Redis refuses it when out of memory: the new claims may be longer.
 --
 -- KEYS[1]  the subject's sessions            tg:{alice}:sessions
 -- ARGV[1]  claims, a JSON object             {"role":"admin"}
