@@ -39,6 +39,10 @@ macro_rules! labels {
     };
 }
 
+mod connection_metrics;
+
+pub use connection_metrics::{Closed, ConnectionMetrics};
+
 labels!(
     /// How a refresh went.
     RefreshOutcome {
@@ -86,6 +90,7 @@ pub struct Metrics {
     store_seconds: Vec<Histogram>,
     store_in_flight: Gauge,
     feed_stale: Gauge<f64, AtomicU64>,
+    pub connections: ConnectionMetrics,
 }
 
 impl Metrics {
@@ -113,6 +118,7 @@ impl Metrics {
         let feed_stale = Gauge::default();
         let help = "Lag of the revocation feed";
         registry.register_with_unit("feed_stale", help, Unit::Seconds, feed_stale.clone());
+        let connections = ConnectionMetrics::registered(&mut registry);
         Arc::new(Self {
             registry,
             requests,
@@ -123,6 +129,7 @@ impl Metrics {
             store_seconds,
             store_in_flight,
             feed_stale,
+            connections,
         })
     }
 
