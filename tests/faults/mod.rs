@@ -1,6 +1,7 @@
 //! Races, late and doubled calls, Redis gone: several gateway processes on one real Redis.
 
 mod cluster;
+mod connections;
 mod crowd;
 mod drain;
 mod feed;
