@@ -207,8 +207,11 @@ impl Node {
 
 fn log_capacity(capacity: Capacity) {
     let Capacity { descriptors, connections } = capacity;
-    let level = if capacity.is_low() { log::Level::Warn } else { log::Level::Info };
-    log::log!(level, connections, descriptors; "{capacity}");
+    if capacity.is_low() {
+        log::warn!(connections, descriptors; "only {connections} connections of clients, of {descriptors} file descriptors; raise the hard limit of open files");
+    } else {
+        log::info!(connections, descriptors; "up to {connections} connections of clients, of {descriptors} file descriptors");
+    }
 }
 
 /// The store's clock decides which key signs; this machine's, while the store has not answered. In a Cluster any primary

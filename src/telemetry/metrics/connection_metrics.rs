@@ -7,8 +7,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::resolve;
-
 labels!(
     /// Why a node closed a connection.
     Closed {
@@ -32,12 +30,14 @@ pub struct ConnectionMetrics {
 
 impl ConnectionMetrics {
     pub(super) fn registered(registry: &mut Registry) -> Self {
-        let (open, limit, closed) = (Gauge::default(), Gauge::default(), Family::default());
+        let (open, limit) = (Gauge::default(), Gauge::default());
+        let closed = Family::<[(&str, &str); 1], Counter>::default();
         registry.register("connections_open", "Connections of clients that are open", open.clone());
         registry.register("connections_limit", "Connections of clients that may be open", limit.clone());
         let help = "Connections of clients closed by the node, by cause";
         registry.register("connections_closed", help, closed.clone());
-        Self { open, limit, closed: resolve(&closed, "cause", Closed::TEXTS).into() }
+        let of_cause = |cause: &&'static str| closed.get_or_create(&[("cause", *cause)]).clone();
+        Self { open, limit, closed: Closed::TEXTS.iter().map(of_cause).collect() }
     }
 
     pub fn opened(&self) {

@@ -63,7 +63,7 @@ async fn connections_that_send_nothing_whole_shut_nobody_out() {
     .await;
     let log = node.log();
     assert!(
-        log.contains(&format!("up to {CONNECTIONS} connections of clients, of {DESCRIPTORS} file descr")),
+        log.contains(&format!("only {CONNECTIONS} connections of clients, of {DESCRIPTORS} file descr")),
         "{log}"
     );
     assert_eq!(log.matches("too many connections").count(), 1, "{log}");
