@@ -9,6 +9,7 @@
 //! - [`view`]: sessions as shown over HTTP and by the commands.
 //! - [`gateway`]: the use cases, one file per verb.
 //! - [`http`]: the route table, the error table, one file per resource.
+//! - [`transport`]: connections, their number and their deadlines.
 //! - [`telemetry`], [`config`], [`startup`], [`cli`]: everything else in a process.
 //!
 //! API nodes check access tokens with a crate of their own, `token-gateway-verify`.
@@ -28,4 +29,5 @@ pub mod startup;
 pub mod store;
 pub mod telemetry;
 pub mod token;
+pub mod transport;
 pub mod view;

@@ -1,5 +1,6 @@
 //! A node: built from settings and a listener, run until it is told to stop.
 
+mod connection_watch;
 mod key_watch;
 mod readiness_watch;
 
@@ -8,9 +9,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actix_web::App;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
 use anyhow::{Context, Result, anyhow, bail};
 use futures_util::future::join_all;
 use socket2::{Domain, Socket, Type};
@@ -31,12 +32,10 @@ use crate::store::redis::RedisStore;
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
 use crate::token::Tokens;
+use crate::transport::{self, ADMIN_CONNECTIONS, Bounds, Capacity};
 
 /// Connections allowed to wait for their acceptance.
 const LISTEN_BACKLOG: i32 = 1024;
-
-/// Idle connections are kept this long. Load balancers usually keep theirs for less, so they close first.
-const HTTP_KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Time limit at start-up for Redis's answer about its layout. Without an answer the node starts all the same.
 const LAYOUT_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -105,22 +104,21 @@ impl Application {
         let (state, issuer) = (lifecycle.clone(), settings.gateway.issuer);
         let with_docs = settings.api_docs == ApiDocs::Public;
         let proxies = Data::new(TrustedProxies::new(settings.trusted_proxies));
-        let server = HttpServer::new(move || {
+        let metrics = node.metrics.connections.clone();
+        let capacity = Capacity::raised(workers);
+        metrics.limit.set(capacity.connections as i64);
+        log_capacity(capacity);
+        let watch_connections = actix_web::rt::spawn(connection_watch::watch(metrics.clone()));
+        let bounds = Bounds { workers, connections: capacity.connections, grace };
+        let server = transport::serve(listener, &bounds, metrics, move || {
             // One gateway per worker, because a link lives on the worker's own runtime.
             let gateway = node.gateway(workers).expect("built once already");
             let app = App::new().app_data(Data::new(gateway)).app_data(state.clone());
             let app = app.app_data(proxies.clone());
             app.app_data(EventLoopLag::start()).configure(http::routes(&issuer, with_docs))
-        })
-        .workers(workers)
-        .keep_alive(HTTP_KEEP_ALIVE)
-        .h1_allow_half_closed(false) // a half-closed connection counts as hung up: see `Gateway::rotate`
-        .tcp_nodelay(true)
-        .disable_signals()
-        .shutdown_timeout(grace.as_secs())
-        .listen(listener)?
-        .run();
-        let tasks = [Some(keys), Some(subscriber), watch].into_iter().flatten().collect();
+        })?;
+        let tasks =
+            [Some(keys), Some(subscriber), Some(watch_connections), watch].into_iter().flatten().collect();
         Ok(Self { server, admin, address, admin_address, lifecycle, unready_first, tasks })
     }
 
@@ -201,6 +199,15 @@ impl Node {
     }
 }
 
+fn log_capacity(capacity: Capacity) {
+    let Capacity { descriptors, connections } = capacity;
+    if capacity.is_low() {
+        log::warn!(connections, descriptors; "only {connections} connections of clients, of {descriptors} file descriptors; raise the hard limit of open files");
+    } else {
+        log::info!(connections, descriptors; "up to {connections} connections of clients, of {descriptors} file descriptors");
+    }
+}
+
 /// The store's clock decides which key signs; this machine's, while the store has not answered. In a Cluster any primary
 /// will do, because the clock is for log lines.
 fn clock_of_keys(store: Arc<dyn Store>) -> Result<impl Fn() -> Timestamp> {
@@ -215,13 +222,14 @@ fn admin_server(
     grace: Duration,
 ) -> Result<Server> {
     let with_docs = node.settings.api_docs == ApiDocs::Admin;
-    let server = HttpServer::new(move || {
+    let bounds = Bounds { workers: 1, connections: ADMIN_CONNECTIONS, grace };
+    let metrics = node.metrics.connections.clone();
+    let server = transport::serve(listener, &bounds, metrics, move || {
         let gateway = node.gateway(1).expect("built once already");
         let app = App::new().app_data(Data::new(gateway)).app_data(lifecycle.clone());
         app.configure(http::admin_routes(with_docs))
-    });
-    let server = server.workers(1).disable_signals().shutdown_timeout(grace.as_secs());
-    Ok(server.listen(listener)?.run())
+    })?;
+    Ok(server)
 }
 
 /// Listens on `address`. An error names it by `setting`.
@@ -229,6 +237,7 @@ pub fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener> {
     let listen = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
+        transport::prepare_listener(&socket)?;
         socket.bind(&address.into())?;
         socket.listen(LISTEN_BACKLOG)?;
         Ok::<TcpListener, std::io::Error>(socket.into())

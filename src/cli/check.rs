@@ -11,6 +11,7 @@ use super::process::on_runtime;
 use crate::config::{ApiDocs, Flags, Settings, exposed_file_warnings, issuer_doubt, line_end_warnings};
 use crate::shown_value::printable;
 use crate::store::redis::inspect::{Finding, Severity, inspect};
+use crate::transport::Capacity;
 
 #[derive(Debug, Args)]
 pub struct Check {
@@ -46,7 +47,11 @@ impl Check {
                 let warnings = line_end_warnings().into_iter().chain(exposed);
                 let warnings = warnings.map(|warning| finding(Severity::Warning, warning));
                 let complete = std::iter::once(finding(Severity::Ok, "complete".to_owned()));
-                complete.chain(warnings).chain(doubts(&settings)).collect()
+                complete
+                    .chain(std::iter::once(connections(&settings)))
+                    .chain(warnings)
+                    .chain(doubts(&settings))
+                    .collect()
             }
             Err(wrong) => wrong.each().into_iter().map(|error| finding(Severity::Problem, error)).collect(),
         }
@@ -61,6 +66,13 @@ impl Check {
         Ok(on_runtime(inspect(&settings))
             .unwrap_or_else(|error| vec![Finding::new(Severity::Problem, "redis", error.to_string())]))
     }
+}
+
+/// The connections that a node takes with the limits of this process.
+fn connections(settings: &Settings) -> Finding {
+    let capacity = Capacity::raised(settings.workers);
+    let severity = if capacity.is_low() { Severity::Warning } else { Severity::Ok };
+    Finding::new(severity, "connections", capacity.to_string())
 }
 
 /// Settings with which a node starts, and which are likely mistakes.

@@ -23,6 +23,10 @@ use super::overloads::{Bound, Overloads};
 const STORE_SECONDS_BUCKETS: [f64; 12] =
     [0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
 
+mod connection_metrics;
+
+pub use connection_metrics::{Closed, ConnectionMetrics};
+
 labels!(
     /// How a refresh went.
     RefreshOutcome {
@@ -83,6 +87,7 @@ pub struct Metrics {
     store_in_flight: Gauge,
     store_errors: Vec<Counter>,
     feed_stale: Gauge<f64, AtomicU64>,
+    pub connections: ConnectionMetrics,
 }
 
 impl Metrics {
@@ -114,6 +119,7 @@ impl Metrics {
         let feed_stale = Gauge::default();
         let help = "Lag of the revocation feed";
         registry.register_with_unit("feed_stale", help, Unit::Seconds, feed_stale.clone());
+        let connections = ConnectionMetrics::registered(&mut registry);
         Arc::new(Self {
             registry,
             requests,
@@ -126,6 +132,7 @@ impl Metrics {
             store_in_flight,
             store_errors,
             feed_stale,
+            connections,
         })
     }
 

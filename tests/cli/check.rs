@@ -45,6 +45,7 @@ fn a_sound_redis_is_exit_code_0() {
     assert!(!text.stdout.contains("PROBLEM") && text.stdout.lines().count() == 11, "{text:?}");
     for subject in [
         "settings",
+        "connections",
         "version",
         "role",
         "maxmemory-policy",

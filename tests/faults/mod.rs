@@ -2,6 +2,7 @@
 
 mod bounds;
 mod cluster;
+mod connections;
 mod crowd;
 mod drain;
 mod feed;

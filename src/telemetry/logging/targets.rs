@@ -10,7 +10,7 @@ pub const THEFT_LOG_TARGET: &str = "token_gateway::gateway::theft";
 pub(super) const LOG_TARGET: &str = "token_gateway::telemetry::logging";
 
 /// The targets of our lines. A test compares them with the sources.
-const OUR_TARGETS: [&str; 20] = [
+const OUR_TARGETS: [&str; 21] = [
     ACCESS_LOG_TARGET,
     THEFT_LOG_TARGET,
     "token_gateway::cli::dev",
@@ -19,6 +19,7 @@ const OUR_TARGETS: [&str; 20] = [
     "token_gateway::gateway::refresh",
     "token_gateway::gateway::repair",
     "token_gateway::startup",
+    "token_gateway::startup::connection_watch",
     "token_gateway::startup::key_watch",
     "token_gateway::startup::readiness_watch",
     LOG_TARGET,

@@ -1,0 +1,61 @@
+//! The connections of clients: how many are open, and those that the node has closed.
+
+use std::sync::Arc;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::telemetry::labels::labels;
+
+labels!(
+    /// Why a node closed a connection.
+    Closed {
+        Idle = "idle",
+        Head = "head",
+        Body = "body",
+        NoProgress = "no_progress",
+        Answer = "answer",
+        Room = "room",
+        Refused = "refused",
+    }
+);
+
+/// Shared by all workers.
+#[derive(Clone)]
+pub struct ConnectionMetrics {
+    open: Gauge,
+    pub limit: Gauge,
+    closed: Arc<[Counter]>,
+}
+
+impl ConnectionMetrics {
+    pub(super) fn registered(registry: &mut Registry) -> Self {
+        let (open, limit) = (Gauge::default(), Gauge::default());
+        let closed = Family::<[(&str, &str); 1], Counter>::default();
+        registry.register("connections_open", "Connections of clients that are open", open.clone());
+        registry.register("connections_limit", "Connections of clients that may be open", limit.clone());
+        let help = "Connections of clients closed by the node, by cause";
+        registry.register("connections_closed", help, closed.clone());
+        let of_cause = |cause: &&'static str| closed.get_or_create(&[("cause", *cause)]).clone();
+        Self { open, limit, closed: Closed::TEXTS.iter().map(of_cause).collect() }
+    }
+
+    pub fn opened(&self) {
+        self.open.inc();
+    }
+
+    pub fn ended(&self) {
+        self.open.dec();
+    }
+
+    pub fn closed(&self, cause: Closed) {
+        self.closed[cause as usize].inc();
+    }
+
+    /// How many were closed for this cause.
+    pub fn count(&self, cause: Closed) -> u64 {
+        self.closed[cause as usize].get()
+    }
+}

@@ -1,0 +1,219 @@
+//! Which bytes of a client are handed on: one request, and the next one after its answer.
+//!
+//! A piece goes as far as one complete request can be in it. So it ends before the second blank line, or with a chunked
+//! body. The bytes behind a head may be its body already, as in most requests with one: they come along.
+
+use super::chunks::Chunks;
+use super::head_end::BlankLine;
+
+/// How far a connection has read its present request.
+#[derive(Debug, Default)]
+pub struct Exchange {
+    stage: Stage,
+    lines: BlankLine,
+    /// Bytes handed on behind the head, and these bytes read as chunks.
+    behind_head: u64,
+    chunks: Chunks,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Stage {
+    /// Between two requests.
+    #[default]
+    Idle,
+    Head,
+    /// The dispatcher has the whole head, and has not called for its answer yet.
+    HeadEnd,
+    Sized {
+        left: u64,
+    },
+    Chunked,
+    /// A body without an end, as after an offered upgrade.
+    Endless {
+        left: u64,
+    },
+    /// The whole request is handed on.
+    Whole,
+}
+
+/// The end of a request's body, as its head declares it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyLength {
+    None,
+    Sized(u64),
+    Chunked,
+    Endless,
+}
+
+/// The bytes of a body without an end that are handed on. No handler reads more.
+const ENDLESS_BYTES: u64 = 128 * 1024;
+
+impl Exchange {
+    /// Takes bytes off a client's stream. Returns how many of them may be handed on now.
+    pub fn pass(&mut self, bytes: &[u8]) -> usize {
+        match self.stage {
+            Stage::Idle if bytes.is_empty() => 0,
+            Stage::Idle | Stage::Head => self.pass_head(bytes),
+            Stage::HeadEnd | Stage::Whole => 0,
+            Stage::Sized { left } => {
+                let (length, left) = up_to(left, bytes);
+                self.stage = if left == 0 { Stage::Whole } else { Stage::Sized { left } };
+                length
+            }
+            Stage::Endless { left } => {
+                let (length, left) = up_to(left, bytes);
+                self.stage = Stage::Endless { left };
+                length
+            }
+            Stage::Chunked => self.pass_chunks(bytes),
+        }
+    }
+
+    fn pass_head(&mut self, bytes: &[u8]) -> usize {
+        self.stage = Stage::Head;
+        let Some(head) = self.lines.find(bytes) else { return bytes.len() };
+        let behind = &bytes[head..];
+        self.stage = Stage::HeadEnd;
+        self.chunks = Chunks::default();
+        let chunked = self.chunks.read(behind);
+        let mut lines = self.lines;
+        let length = match lines.find(behind) {
+            _ if self.chunks.is_whole() => chunked,
+            Some(second) => second - 1,
+            None => behind.len(),
+        };
+        let _ = self.lines.find(&behind[..length]);
+        self.behind_head = length as u64;
+        head + length
+    }
+
+    fn pass_chunks(&mut self, bytes: &[u8]) -> usize {
+        let length = self.chunks.read(bytes);
+        if self.chunks.is_whole() {
+            self.stage = Stage::Whole;
+        }
+        length
+    }
+
+    /// The dispatcher calls for the answer to the request whose head was handed on.
+    pub fn begin(&mut self, body: BodyLength) {
+        let behind = self.behind_head;
+        (self.stage, self.behind_head) = match body {
+            BodyLength::None => (Stage::Whole, behind),
+            BodyLength::Sized(length) if length <= behind => (Stage::Whole, behind - length),
+            BodyLength::Sized(length) => (Stage::Sized { left: length - behind }, 0),
+            BodyLength::Chunked if self.chunks.is_whole() => (Stage::Whole, 0),
+            BodyLength::Chunked => (Stage::Chunked, 0),
+            BodyLength::Endless => (Stage::Endless { left: ENDLESS_BYTES }, 0),
+        };
+    }
+
+    /// Goes on to the next request, if the whole present one was handed on. The beginning of its head may have come along.
+    pub fn end(&mut self) -> bool {
+        if self.stage != Stage::Whole {
+            return false;
+        }
+        if self.behind_head == 0 {
+            *self = Self::default();
+        } else {
+            (self.stage, self.behind_head) = (Stage::Head, 0);
+        }
+        true
+    }
+
+    /// The dispatcher made no request of the head, so it waits for more, or reads no more at all.
+    pub fn retry_head(&mut self) -> bool {
+        let is_missed = self.stage == Stage::HeadEnd;
+        if is_missed {
+            *self = Self { stage: Stage::Head, ..Self::default() };
+        }
+        is_missed
+    }
+
+    /// Whether bytes are handed on at present.
+    pub fn is_open(&self) -> bool {
+        match self.stage {
+            Stage::HeadEnd | Stage::Whole => false,
+            Stage::Endless { left } => left > 0,
+            Stage::Chunked => !self.chunks.is_over(),
+            Stage::Idle | Stage::Head | Stage::Sized { .. } => true,
+        }
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.stage == Stage::Idle
+    }
+
+    pub fn is_whole(&self) -> bool {
+        self.stage == Stage::Whole
+    }
+}
+
+/// How many of these bytes are among the next `left`, and how many are left afterwards.
+fn up_to(left: u64, bytes: &[u8]) -> (usize, u64) {
+    let length = left.min(bytes.len() as u64);
+    (length as usize, left - length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+    /// The length of the first piece.
+    fn first(text: &str) -> usize {
+        Exchange::default().pass(text.as_bytes())
+    }
+
+    #[test]
+    fn a_piece_never_holds_two_requests() {
+        assert_eq!(first(&HEAD.repeat(9)), 2 * HEAD.len() - 1);
+        assert_eq!(first(&format!("{HEAD}a=b")), HEAD.len() + 3);
+        let chunked = format!("{HEAD}3\r\na=b\r\n0\r\n\r\n");
+        assert_eq!(first(&format!("{chunked}{HEAD}")), chunked.len());
+    }
+
+    #[test]
+    fn the_next_request_waits_for_the_answer() {
+        let mut exchange = Exchange::default();
+        let pipelined = HEAD.repeat(2);
+        let passed = exchange.pass(pipelined.as_bytes());
+        assert_eq!(exchange.pass(&pipelined.as_bytes()[passed..]), 0);
+        exchange.begin(BodyLength::None);
+        assert_eq!(exchange.pass(&pipelined.as_bytes()[passed..]), 0);
+        assert!(exchange.end() && !exchange.is_idle(), "its beginning has come along");
+        assert_eq!(exchange.pass(&pipelined.as_bytes()[passed..]), 1);
+        exchange.begin(BodyLength::None);
+        assert!(exchange.end() && exchange.is_idle());
+    }
+
+    #[test]
+    fn a_body_is_handed_on_to_its_end() {
+        for (body, length, text) in [
+            (BodyLength::Sized(5), 5, "hello"),
+            (BodyLength::Sized(5), 5, "a\n\n\n\n"),
+            (BodyLength::Chunked, 15, "5\r\nhello\r\n0\r\n\r\n"),
+        ] {
+            for cut in 0..text.len() {
+                let mut exchange = Exchange::default();
+                let head = format!("{HEAD}{}", &text[..cut]);
+                let early = exchange.pass(head.as_bytes()) - HEAD.len();
+                exchange.begin(body);
+                let rest = format!("{}{HEAD}", &text[early..]);
+                assert_eq!(early + exchange.pass(rest.as_bytes()), length, "{text:?} {cut}");
+                assert!(exchange.end() && exchange.is_idle(), "{text:?} {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_without_an_end_is_cut() {
+        let mut exchange = Exchange::default();
+        exchange.pass(HEAD.as_bytes());
+        exchange.begin(BodyLength::Endless);
+        let much = vec![b'x'; 3 * ENDLESS_BYTES as usize];
+        assert_eq!(exchange.pass(&much) as u64, ENDLESS_BYTES);
+        assert!(!exchange.is_open() && !exchange.end());
+    }
+}

@@ -1,0 +1,81 @@
+//! Answers that nobody reads are bounded in memory and in time.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::{eventually, wait_for};
+
+use super::raw_client::RawClient;
+use crate::GATEWAY;
+
+/// Clients of one kind at once.
+const CLIENTS: usize = 20;
+
+/// All that one client may cost the node.
+const MOST: u64 = 1 << 20;
+
+/// Bytes in the kernel's queues of the node's connections: sent but unread, and arrived but unread.
+fn queued(gateway: &Gateway) -> u64 {
+    let (_, port) = gateway.address().rsplit_once(':').expect("a port");
+    let port = format!(":{:04X}", port.parse::<u16>().expect("a number"));
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux tells");
+    let sizes = table.lines().skip(1).filter_map(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let (sent, arrived) = fields[4].split_once(':')?;
+        let size = |text| u64::from_str_radix(text, 16).expect("a number");
+        (fields[1].ends_with(&port) && fields[3] == "01").then(|| size(sent) + size(arrived))
+    });
+    sizes.sum()
+}
+
+/// Lets clients send `text` without reading, until nothing more is taken or `most` bytes are sent.
+async fn cost(text: String, most: usize) {
+    let node = GATEWAY.embedded_with(&[("WORKERS", "1"), ("ADMIN_ADDR", "127.0.0.1:0")]);
+    let mut first = RawClient::of(&node);
+    first.say("GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n");
+    first.answer(); // once, as any node has served it
+    let before = node.resident();
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| RawClient::of(&node)).collect();
+    for client in &mut clients {
+        client.say_until_blocked(&text, most);
+    }
+    let grown = node.resident().saturating_sub(before);
+    let each = (grown + queued(&node)) / CLIENTS as u64;
+    assert!(each < MOST, "{each} bytes a client; {grown} in the node");
+    let line = format!("token_gateway_connections_closed_total{{cause=\"no_progress\"}} {CLIENTS}\n");
+    eventually("they are closed", Duration::from_secs(25), async || {
+        node.metrics().await.contains(&line).then_some(())
+    })
+    .await;
+    assert_eq!(queued(&node), 0, "the kernel keeps nothing");
+    wait_for("the log tells", Duration::from_secs(5), || node.log().contains("slow clients: ").then_some(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pipelined_requests_whose_answers_nobody_reads_cost_little_and_end() {
+    cost("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2000), 100_000_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_answers_that_nobody_reads_cost_little_and_end() {
+    cost("GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n".repeat(4), 200).await;
+}
+
+/// The node is done with such an answer, and keeps the idle connection for longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_kernel_has_of_an_answer_that_nobody_reads_is_gone_in_time() {
+    let node = GATEWAY.embedded_with(&[("WORKERS", "1"), ("ADMIN_ADDR", "127.0.0.1:0")]);
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small buffer");
+    let address: SocketAddr = node.address().parse().expect("an address");
+    socket.connect(&address.into()).expect("it listens");
+    let mut client = RawClient(socket.into());
+    client.say("GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n");
+    wait_for("the answer is with the kernel", Duration::from_secs(5), || {
+        (queued(&node) > 20_000).then_some(())
+    });
+    wait_for("the kernel has given up", Duration::from_secs(40), || (queued(&node) == 0).then_some(()));
+    assert!(!node.metrics().await.contains("{cause=\"idle\"} 1"));
+}
