@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 
 use token_gateway_core::checker::Checker;
 use token_gateway_core::clock::Timestamp;
+use token_gateway_core::feed::limits::MOST_ENDS;
 use token_gateway_core::feed::{Denylist, timing};
 use token_gateway_core::session::{SessionId, Subject};
 use token_gateway_core::token::TokenRefusal;
@@ -39,7 +40,7 @@ use tokio::time::timeout_at;
 
 use self::service_keys::ServiceKeys;
 use crate::store::{Ends, Store, StoreError};
-use crate::telemetry::metrics::{Metrics, Operation};
+use crate::telemetry::metrics::{FeedState, Metrics, Operation};
 use crate::token::{CorruptClaims, Pair, Tokens};
 
 /// Everything a worker needs to serve.
@@ -174,6 +175,7 @@ impl Gateway {
     pub async fn ready(&self) -> Result<Vec<String>, GatewayError> {
         let deadline = self.begin(Instant::now());
         let mut dangers = self.in_time(deadline, Operation::Ready, self.store.ready()).await?;
+        dangers.extend(self.denylist_dangers());
         let stale = self.denylist.lag();
         if stale > timing::LAG_WARNING {
             dangers.push(format!(
@@ -183,6 +185,25 @@ impl Gateway {
             ));
         }
         Ok(dangers)
+    }
+
+    /// The dangers of a denylist that fills up, in words.
+    fn denylist_dangers(&self) -> Option<String> {
+        let held = self.denylist.held();
+        if self.denylist.lacks_ends() {
+            return Some(format!(
+                "the denylist was full: {held} ended sessions; no access token is accepted by /verify, see who ends so many"
+            ));
+        }
+        self.denylist.holds_many().then(|| {
+            format!("the denylist holds {held} ended sessions, and {MOST_ENDS} fill it; see who ends so many")
+        })
+    }
+
+    /// The state of the feed and the denylist, for the metrics.
+    pub fn feed_state(&self) -> FeedState {
+        let (stale, ends) = (self.denylist.lag(), self.denylist.held());
+        FeedState { stale, ends, lacks_ends: self.denylist.lacks_ends() }
     }
 
     /// The dangers to a node that is not ready, in words.

@@ -47,6 +47,7 @@ fn all() -> Vec<ErrorResponse> {
         Unavailable,
         Overloaded,
         Overtaken,
+        TooManyStreams,
         Access,
         LacksScope,
         NoSession,
@@ -57,7 +58,7 @@ fn all() -> Vec<ErrorResponse> {
         match error {
             Field { .. } | Request(_) | Slow | TooLarge(_) | MediaType(_) | MethodNotAllowed(_) => {}
             UnknownPath | Service(_) | Role(_) | NoAccessToken | GrantType | Unavailable | Overloaded => {}
-            Overtaken | Grant(_) | Access | LacksScope | NoSession => {}
+            Overtaken | TooManyStreams | Grant(_) | Access | LacksScope | NoSession => {}
         }
     }
     errors
