@@ -22,8 +22,8 @@ use serde::Serialize;
 use sse_stream::Sse;
 use token_gateway_core::ascii_json::to_ascii_json;
 use token_gateway_core::clock::Timestamp;
-use token_gateway_core::feed::sse::{self, FreshEvent};
 use token_gateway_core::feed::limits::{ENDS_AT_ONCE, STREAM_PIECE_BYTES};
+use token_gateway_core::feed::sse::{self, FreshEvent};
 use token_gateway_core::feed::{Denylist, EventCursor, NextEvent, RevocationEvent, timing};
 use tokio::sync::watch;
 use tokio::task::yield_now;
@@ -33,6 +33,7 @@ use utoipa::ToSchema;
 use self::open_streams::OpenStream;
 use super::error::ErrorResponse;
 use super::health::Lifecycle;
+use super::openapi::refusals;
 use super::{credentials, query};
 use crate::gateway::Gateway;
 use crate::gateway::service_keys::Role;
@@ -52,6 +53,15 @@ pub struct EndedEventSchema {
     at: u64,
 }
 
+/// The error of a node with the most open streams.
+pub struct TooManyStreams;
+
+impl utoipa::IntoResponses for TooManyStreams {
+    fn responses() -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Response>> {
+        refusals::document([ErrorResponse::TooManyStreams])
+    }
+}
+
 /// Follow the feed of ended sessions
 ///
 /// Server-sent events. `ended` tells of a session that has ended, its data is a JSON object. `fresh` comes at least once a
@@ -63,7 +73,7 @@ pub struct EndedEventSchema {
     tag = "Verification",
     operation_id = "follow_revocations",
     params(("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event `fresh` that was heard", pattern = "^[0-9]{1,16}$", nullable = false, example = "1790000000000")),
-    responses((status = 200, description = "A stream that ends when the node stops or the client is too slow", content_type = "text/event-stream", body = serde_json::Value, example = "event: ended\ndata: {\"sub\":\"alice\",\"sid\":\"4830719265501837429\",\"reason\":\"logout\",\"at\":1790000000000}\n\nevent: fresh\nid: 1790000000000\ndata: {\"stale_ms\":12,\"now_ms\":86400000}\n\n")),
+    responses(TooManyStreams, (status = 200, description = "A stream that ends when the node stops or the client is too slow", content_type = "text/event-stream", body = serde_json::Value, example = "event: ended\ndata: {\"sub\":\"alice\",\"sid\":\"4830719265501837429\",\"reason\":\"logout\",\"at\":1790000000000}\n\nevent: fresh\nid: 1790000000000\ndata: {\"stale_ms\":12,\"now_ms\":86400000}\n\n")),
     security(("service_key" = ["feed"]), ("service_basic" = ["feed"])),
 )]
 pub async fn stream(
@@ -120,12 +130,7 @@ struct EventStream {
 }
 
 impl EventStream {
-    fn new(
-        gateway: Data<Gateway>,
-        lifecycle: Data<Lifecycle>,
-        open: OpenStream,
-        since: Timestamp,
-    ) -> Self {
+    fn new(gateway: Data<Gateway>, lifecycle: Data<Lifecycle>, open: OpenStream, since: Timestamp) -> Self {
         let (cursor, changes) = (gateway.denylist.events_since(since), gateway.denylist.event_changes());
         Self { gateway, lifecycle, cursor, changes, heartbeat_at: Instant::now(), fresh: None, _open: open }
     }

@@ -33,13 +33,14 @@ pub fn admit(metrics: &Metrics) -> Result<OpenStream, ErrorResponse> {
 
 fn log_crowd(refuses: bool) {
     static CROWD: LazyLock<Mutex<Outage>> = LazyLock::new(Mutex::default);
+    let most = MOST_STREAMS;
     let change = CROWD.lock().expect("no panic while it is held").note(refuses, Instant::now());
     match change {
         Some(Change::Began) => {
-            log::warn!("refusing streams of the feed: {MOST_STREAMS} are open; add nodes, or see who opens so many");
+            log::warn!(most; "refusing streams of the feed: {most} are open; add nodes, or see who opens so many");
         }
         Some(Change::Lasts(lasted)) => {
-            log::warn!(seconds = lasted.seconds(); "still refusing streams of the feed, for {lasted}: {MOST_STREAMS} are open");
+            log::warn!(most, seconds = lasted.seconds(); "still refusing streams of the feed, for {lasted}: {most} are open");
         }
         Some(Change::Over(lasted)) => {
             log::info!(seconds = lasted.seconds(); "admitting streams of the feed again after {lasted}");

@@ -83,7 +83,8 @@ impl Denylist {
         Self::with_limits(retention, Limits::default())
     }
 
-    pub(crate) fn with_limits(retention: Duration, limits: Limits) -> Self {
+    /// The same with other bounds.
+    pub fn with_limits(retention: Duration, limits: Limits) -> Self {
         Self {
             retention,
             began: Instant::now(),
@@ -152,9 +153,8 @@ impl Denylist {
 
     /// The lag. Before there is a watermark it counts from the start; before the feed is opened it is zero.
     pub fn lag(&self) -> Duration {
-        self.stale().unwrap_or_else(|| {
-            if self.partitions.are_open() { self.began.elapsed() } else { Duration::ZERO }
-        })
+        self.stale()
+            .unwrap_or_else(|| if self.partitions.are_open() { self.began.elapsed() } else { Duration::ZERO })
     }
 
     /// Adds ends by this node; the store has them already.

@@ -19,9 +19,9 @@ pub const MOST_STREAMS: usize = 1024;
 /// The bytes after which a piece of a stream is full. One more event may follow: at most a kilobyte.
 pub const STREAM_PIECE_BYTES: usize = 32 * 1024;
 
-/// The bounds of one denylist.
+/// The bounds of one denylist. A test can set smaller ones.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// With so many ends there is a warning.
     pub many: usize,
     /// No more ends are stored.

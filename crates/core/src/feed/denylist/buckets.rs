@@ -46,8 +46,7 @@ impl Buckets {
 
     /// Takes a place for one more end in this bucket, where there is one.
     pub fn take_place(&self, bucket: &Bucket) -> bool {
-        let has_place =
-            !bucket.is_full() && self.held.fetch_add(1, Ordering::Relaxed) < self.most;
+        let has_place = !bucket.is_full() && self.held.fetch_add(1, Ordering::Relaxed) < self.most;
         if !has_place && !bucket.is_full() {
             self.held.fetch_sub(1, Ordering::Relaxed);
         }

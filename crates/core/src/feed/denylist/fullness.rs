@@ -54,7 +54,7 @@ impl Fullness {
 fn log_many(change: Option<Change>, held: usize, most: usize) {
     match change {
         Some(Change::Began) => {
-            log::warn!(held; "the denylist holds {held} ended sessions, and {most} fill it; see who ends so many");
+            log::warn!(held, most; "the denylist holds {held} ended sessions, and {most} fill it; see who ends so many");
         }
         Some(Change::Lasts(lasted)) => {
             log::warn!(held, seconds = lasted.seconds(); "the denylist holds {held} ended sessions, still many after {lasted}");

@@ -103,7 +103,10 @@ fn a_session_under_two_subjects_has_an_event_for_each() {
     let both = [event(1, 0), other];
     denylist.events(0, both.to_vec(), None);
     assert_eq!(read(&denylist, &mut denylist.events_since(Timestamp::default())), both);
-    assert!(denylist.reason(&subject(2), session(1)).is_some() && denylist.reason(&subject(3), session(1)).is_none());
+    assert!(
+        denylist.reason(&subject(2), session(1)).is_some()
+            && denylist.reason(&subject(3), session(1)).is_none()
+    );
 }
 
 #[test]
@@ -113,7 +116,9 @@ fn an_own_end_is_no_event_before_it_is_published() {
     denylist.add(&subject(2), &[ended(2)]);
     let mut cursor = denylist.events_since(Timestamp::default());
     assert_eq!(read(&denylist, &mut cursor), []);
-    assert!(denylist.reason(&subject(1), session(1)).is_some() && !denylist.is_published(&subject(1), session(1)));
+    assert!(
+        denylist.reason(&subject(1), session(1)).is_some() && !denylist.is_published(&subject(1), session(1))
+    );
     let event = event(1, 0);
     denylist.events(0, vec![event.clone()], None);
     assert_eq!(read(&denylist, &mut cursor), [event]);
