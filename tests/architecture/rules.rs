@@ -25,7 +25,7 @@ const CRATES: [(&str, &[&str]); 12] = [
             "src/store/redis",
             "src/telemetry/logging/request_id.rs",
             "crates/core/src/checker",
-            "crates/core/src/feed/denylist.rs",
+            "crates/core/src/feed/denylist",
         ],
     ),
     ("utoipa", &["src/http", "src/view"]),

@@ -31,12 +31,17 @@ async fn metric(gateway: &Gateway, name: &str) -> f64 {
     value.unwrap_or_else(|| panic!("{name} is not in {metrics}")).parse().expect("a number")
 }
 
-/// Waits until the denylist holds so many ends.
+/// Waits until the denylist holds so many ends, and the node is fresh.
 async fn holds(gateway: &Gateway, ends: usize) {
     eventually("the feed is read", LIMIT, async || {
         (metric(gateway, "token_gateway_denylist_ends").await == ends as f64).then_some(())
     })
     .await;
+    eventually("it is fresh", LIMIT, async || {
+        head(&mut BufReader::new(ask_for_stream(gateway))).starts_with("HTTP/1.1 200 ").then_some(())
+    })
+    .await;
+    are_open(gateway, 0).await;
 }
 
 /// Waits until a number of streams is open.

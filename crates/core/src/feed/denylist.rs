@@ -7,6 +7,7 @@
 
 mod bucket;
 mod buckets;
+mod chunked;
 mod event_log;
 mod fullness;
 mod partitions;

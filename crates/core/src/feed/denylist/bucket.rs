@@ -2,6 +2,7 @@
 
 use super::super::limits::ENDS_AT_ONCE;
 use super::super::{EndedSession, RevocationEvent};
+use super::chunked::Chunked;
 use crate::clock::Timestamp;
 use crate::session::{Reason, SessionId, Subject};
 
@@ -47,32 +48,32 @@ impl Published {
 
 #[derive(Debug, Default)]
 pub(super) struct Bucket {
-    ends: Vec<End>,
+    ends: Chunked<End, 4>,
     /// The subjects.
-    text: Vec<u8>,
+    text: Chunked<u8, 128>,
 }
 
 impl Bucket {
     /// The end of a session of this subject. Several subjects have the same session only where the holder of a signing
     /// key has made one up.
     pub fn find(&self, session: u64, subject: &Subject) -> Option<&End> {
-        self.of_session(session).find(|end| self.subject(end) == subject.as_str().as_bytes())
+        self.of_session(session).find(|end| self.is_of(end, subject))
     }
 
     pub fn find_mut(&mut self, session: u64, subject: &Subject) -> Option<&mut End> {
         let first = self.first_of(session);
-        let same = self.of_session(session);
-        let nth = same.take_while(|end| self.subject(end) != subject.as_str().as_bytes()).count();
-        self.ends.get_mut(first + nth).filter(|end| end.session == session)
+        let nth = self.of_session(session).position(|end| self.is_of(end, subject))?;
+        Some(self.ends.get_mut(first + nth))
     }
 
     /// The ends of a session.
     pub fn of_session(&self, session: u64) -> impl Iterator<Item = &End> {
-        self.ends[self.first_of(session)..].iter().take_while(move |end| end.session == session)
+        let from_first = self.ends.range(self.first_of(session)..self.ends.len());
+        from_first.take_while(move |end| end.session == session)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &End> {
-        self.ends.iter()
+        self.ends.range(0..self.ends.len())
     }
 
     pub fn is_full(&self) -> bool {
@@ -93,23 +94,20 @@ impl Bucket {
             text_len: bytes.len() as u8,
             reason,
         };
-        grow(&mut self.text, bytes.len());
-        self.text.extend_from_slice(bytes);
-        grow(&mut self.ends, 1);
+        bytes.iter().for_each(|byte| self.text.push(*byte));
         self.ends.insert(self.first_of(session), end);
     }
 
     /// Drops the ends learnt before this second. Returns their number.
     pub fn sweep(&mut self, before: u32) -> usize {
-        let old = self.ends.iter().filter(|end| end.learnt < before).count();
+        let old = self.iter().filter(|end| end.learnt < before).count();
         if old > 0 {
-            let mut kept = Self { ends: Vec::with_capacity(self.ends.len() - old), text: Vec::new() };
-            for end in self.ends.iter().filter(|end| end.learnt >= before) {
+            let mut kept = Self::default();
+            for end in self.iter().filter(|end| end.learnt >= before) {
                 let text = kept.text.len() as u16;
-                kept.text.extend_from_slice(self.subject(end));
+                self.subject(end).for_each(|byte| kept.text.push(byte));
                 kept.ends.push(End { text, ..*end });
             }
-            kept.text.shrink_to_fit();
             *self = kept;
         }
         old
@@ -117,9 +115,9 @@ impl Bucket {
 
     /// The subject and the end, as they came.
     pub fn named(&self, end: &End) -> (Subject, EndedSession) {
-        let text = std::str::from_utf8(self.subject(end)).expect("it was the text of a subject");
+        let text = String::from_utf8(self.subject(end).collect()).expect("it was the text of a subject");
         let ended = EndedSession { session: SessionId::of_number(end.session), reason: end.reason() };
-        (text.parse().expect("it was a subject"), ended)
+        (text.try_into().expect("it was a subject"), ended)
     }
 
     /// The latest event of an end.
@@ -128,9 +126,13 @@ impl Bucket {
         RevocationEvent { subject, ended, at: end.published.at() }
     }
 
-    fn subject(&self, end: &End) -> &[u8] {
+    fn is_of(&self, end: &End, subject: &Subject) -> bool {
+        usize::from(end.text_len) == subject.as_str().len() && self.subject(end).eq(subject.as_str().bytes())
+    }
+
+    fn subject(&self, end: &End) -> impl Iterator<Item = u8> {
         let begin = usize::from(end.text);
-        &self.text[begin..begin + usize::from(end.text_len)]
+        self.text.range(begin..begin + usize::from(end.text_len)).copied()
     }
 
     fn first_of(&self, session: u64) -> usize {
@@ -155,12 +157,5 @@ impl End {
             self.seen = snapshot;
         }
         is_first
-    }
-}
-
-/// Makes room for `more`. A vector grows by an eighth and not to its double, because all buckets fill up alike.
-fn grow<T>(vector: &mut Vec<T>, more: usize) {
-    if vector.capacity() - vector.len() < more {
-        vector.reserve_exact(more.max(vector.len() / 8));
     }
 }
