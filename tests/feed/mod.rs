@@ -15,7 +15,7 @@ use token_gateway_testkit::redis::Redis;
 use token_gateway_testkit::service_key::WEB;
 
 /// Long enough for any wait, on a busy machine.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Publishes so many ends of users with UUIDs for names, as many nodes would.
 fn publish(redis: &Redis, ends: usize) {
