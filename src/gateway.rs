@@ -51,7 +51,7 @@ pub use self::deadline::Deadline;
 use self::service_keys::ServiceKeys;
 use self::shared_answer::SharedAnswer;
 use crate::store::{Ends, Store, StoreError};
-use crate::telemetry::metrics::{Metrics, Operation};
+use crate::telemetry::metrics::{FeedState, Metrics, Operation};
 use crate::telemetry::overloads::Bound;
 use crate::token::{CorruptClaims, Pair, Tokens};
 
@@ -200,5 +200,11 @@ impl Gateway {
             Some(now) => Ok(now),
             None => self.in_time(deadline, Operation::Read, self.store.now(subject)).await,
         }
+    }
+
+    /// The state of the feed and the denylist, for the metrics.
+    pub fn feed_state(&self) -> FeedState {
+        let (stale, ends) = (self.denylist.lag(), self.denylist.held());
+        FeedState { stale, ends, lacks_ends: self.denylist.lacks_ends() }
     }
 }

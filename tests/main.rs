@@ -21,6 +21,7 @@ mod checklist;
 mod cli;
 mod durability;
 mod faults;
+mod feed;
 mod footprint;
 mod http;
 mod interop;

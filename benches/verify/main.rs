@@ -169,7 +169,7 @@ impl Bare {
 fn checker(keys: Arc<Tokens>) -> Checker {
     let denylist = Arc::new(Denylist::new(Duration::from_secs(1800)));
     denylist.opened(1);
-    denylist.snapshot(0, Vec::new(), Some(Instant::now()));
+    denylist.events(0, Vec::new(), Some(Instant::now()));
     let rules = Rules {
         issuer: ISSUER.to_owned(),
         audiences: vec!["api".to_owned()],

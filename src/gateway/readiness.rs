@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use token_gateway_core::feed::limits::MOST_ENDS;
 use token_gateway_core::feed::timing;
 
 use super::{Gateway, GatewayError};
@@ -29,6 +30,7 @@ impl Gateway {
     pub async fn ready(&self) -> Result<Vec<String>, GatewayError> {
         let deadline = self.begin(Instant::now());
         let mut dangers = self.in_time(deadline, Operation::Ready, self.store.ready()).await?;
+        dangers.extend(self.denylist_dangers());
         let stale = self.denylist.lag();
         if stale > timing::LAG_WARNING {
             dangers.push(format!(
@@ -38,6 +40,19 @@ impl Gateway {
             ));
         }
         Ok(dangers)
+    }
+
+    /// The dangers of a denylist that fills up, in words.
+    fn denylist_dangers(&self) -> Option<String> {
+        let held = self.denylist.held();
+        if self.denylist.lacks_ends() {
+            return Some(format!(
+                "the denylist was full: {held} ended sessions; no access token is accepted by /verify, see who ends so many"
+            ));
+        }
+        self.denylist.holds_many().then(|| {
+            format!("the denylist holds {held} ended sessions, and {MOST_ENDS} fill it; see who ends so many")
+        })
     }
 
     /// The servers of the store whose memory is scarce, in words; `None` where one gives no answer.

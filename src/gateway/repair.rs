@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use token_gateway_core::feed::{Denylist, EndedSession, Listener, RevocationEvent, timing};
 use token_gateway_core::session::{SessionId, Subject};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::Deadline;
@@ -21,17 +22,28 @@ use crate::store::{Store, StoreError};
 /// How many repairs run at once.
 const REPAIRS_AT_ONCE: usize = 32;
 
+/// So many pieces of the denylist are searched before other tasks have their turn: most are small.
+const PIECES_PER_TURN: usize = 64;
+
 /// Subscribes to the feed and repairs lost ends, for as long as it is polled.
 pub async fn run(store: Arc<dyn Store>, denylist: Arc<Denylist>, ender: Ender, call_timeout: Duration) {
     let (lost, to_repair) = unbounded_channel();
-    let subscriber = Subscriber { denylist, lost, repairs: Repairs::default() };
-    tokio::join!(store.subscribe(&subscriber), repair_all(to_repair, &subscriber, ender, call_timeout));
+    let subscriber = Subscriber { denylist: denylist.clone(), lost };
+    tokio::join!(store.subscribe(&subscriber), repair_all(to_repair, &denylist, ender, call_timeout));
 }
 
 struct Subscriber {
     denylist: Arc<Denylist>,
-    lost: UnboundedSender<(Subject, EndedSession)>,
-    repairs: Repairs,
+    lost: UnboundedSender<Lost>,
+}
+
+/// A reason to look for lost ends.
+enum Lost {
+    /// An own end did not come back through the feed.
+    Own(Subject, EndedSession),
+    /// A snapshot of this partition was read. The ends that it lacks are looked for as they are repaired, so any number of
+    /// them takes no memory.
+    Snapshot(usize),
 }
 
 /// The sessions under repair. `true` where a session was missing once more meanwhile: the awaited answer may come from
@@ -60,12 +72,8 @@ impl Repairs {
 }
 
 impl Subscriber {
-    fn repair(&self, lost: Vec<(Subject, EndedSession)>) {
-        for (subject, ended) in lost {
-            if self.repairs.begin(&(subject.clone(), ended.session)) {
-                let _ = self.lost.send((subject, ended)); // its receiver lives as long as this
-            }
-        }
+    fn repair(&self, lost: Lost) {
+        let _ = self.lost.send(lost); // its receiver lives as long as this
     }
 }
 
@@ -74,32 +82,64 @@ impl Listener for Subscriber {
         self.denylist.opened(partitions);
     }
 
-    fn snapshot(&self, partition: usize, events: Vec<RevocationEvent>, watermark: Option<Instant>) {
-        self.repair(self.denylist.missing(partition, &events));
-        self.denylist.snapshot(partition, events, watermark);
+    fn snapshot_begins(&self, partition: usize) {
+        self.denylist.snapshot_begins(partition);
     }
 
     fn events(&self, partition: usize, events: Vec<RevocationEvent>, watermark: Option<Instant>) {
         self.denylist.events(partition, events, watermark);
-        self.repair(self.denylist.unpublished(timing::PUBLISHED_WITHIN));
+        let unpublished = self.denylist.unpublished(timing::PUBLISHED_WITHIN);
+        unpublished.into_iter().for_each(|(subject, ended)| self.repair(Lost::Own(subject, ended)));
     }
+
+    fn snapshot_ends(&self, partition: usize, watermark: Option<Instant>) {
+        self.denylist.snapshot_ends(partition, watermark);
+        self.repair(Lost::Snapshot(partition));
+    }
+}
+
+/// The lost ends for these reasons, found when they are asked for.
+fn lost_ends(
+    lost: UnboundedReceiver<Lost>,
+    denylist: &Denylist,
+) -> impl Stream<Item = (Subject, EndedSession)> + '_ {
+    let lost = stream::unfold(lost, |mut lost| async { lost.recv().await.map(|one| (one, lost)) });
+    lost.flat_map(move |lost| match lost {
+        Lost::Own(subject, ended) => stream::iter(vec![(subject, ended)]).left_stream(),
+        Lost::Snapshot(partition) => missing(denylist, partition).right_stream(),
+    })
+}
+
+/// The ends that a snapshot lacks. Other tasks have their turn between its pieces.
+fn missing(denylist: &Denylist, partition: usize) -> impl Stream<Item = (Subject, EndedSession)> + '_ {
+    let pieces = stream::iter(denylist.missing(partition).enumerate());
+    let pieces = pieces.then(async |(number, piece)| {
+        if number % PIECES_PER_TURN == 0 {
+            yield_now().await;
+        }
+        piece
+    });
+    pieces.flat_map(stream::iter)
 }
 
 /// Tries each repair until it is done, or until every access token of the session has expired.
 async fn repair_all(
-    lost: UnboundedReceiver<(Subject, EndedSession)>,
-    subscriber: &Subscriber,
+    lost: UnboundedReceiver<Lost>,
+    denylist: &Denylist,
     ender: Ender,
     call_timeout: Duration,
 ) {
-    let lost = stream::unfold(lost, |mut lost| async { lost.recv().await.map(|one| (one, lost)) });
-    let retention = subscriber.denylist.retention();
-    let repairing = lost.for_each_concurrent(REPAIRS_AT_ONCE, |(subject, ended)| {
-        let ender = ender.clone();
+    let (repairs, retention) = (Repairs::default(), denylist.retention());
+    let repairing = lost_ends(lost, denylist).for_each_concurrent(REPAIRS_AT_ONCE, |(subject, ended)| {
+        let (ender, repairs) = (ender.clone(), &repairs);
         async move {
+            let whose = (subject, ended.session);
+            if !repairs.begin(&whose) {
+                return; // it is done once more
+            }
             loop {
-                repair_one(&ender, &subject, &ended, call_timeout, retention).await;
-                if !subscriber.repairs.done(&(subject.clone(), ended.session)) {
+                repair_one(&ender, &whose.0, &ended, call_timeout, retention).await;
+                if !repairs.done(&whose) {
                     break;
                 }
             }

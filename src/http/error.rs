@@ -70,6 +70,8 @@ pub enum ErrorResponse {
     SubjectOverloaded,
     #[error("another request of the same session came in between; repeat the request")]
     Overtaken,
+    #[error("too many streams of the feed are open here; ask another node, or ask again later")]
+    TooManyStreams,
     #[error("{}", grant_description(*.0))]
     Grant(GrantRefusal),
     #[error("the access token is not valid, or its session has ended")]
@@ -142,7 +144,11 @@ impl ErrorResponse {
             Self::Role(_) | Self::LacksScope => (StatusCode::FORBIDDEN, Code::InsufficientScope),
             Self::NoAccessToken => (StatusCode::UNAUTHORIZED, Code::InvalidToken),
             Self::GrantType => (StatusCode::BAD_REQUEST, Code::UnsupportedGrantType),
-            Self::Unavailable | Self::Overloaded | Self::SubjectOverloaded | Self::Overtaken => {
+            Self::Unavailable
+            | Self::Overloaded
+            | Self::SubjectOverloaded
+            | Self::Overtaken
+            | Self::TooManyStreams => {
                 (StatusCode::SERVICE_UNAVAILABLE, Code::TemporarilyUnavailable)
             }
             Self::Grant(GrantRefusal::NoKey) => (StatusCode::UNAUTHORIZED, Code::InvalidClient),

@@ -91,7 +91,7 @@ pub async fn ready_in_full(gateway: Data<Gateway>, lifecycle: Data<Lifecycle>) -
 pub async fn metrics(gateway: Data<Gateway>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(gateway.metrics.render(gateway.denylist.lag()))
+        .body(gateway.metrics.render(gateway.feed_state()))
 }
 
 fn word(status: StatusCode, word: &'static str) -> HttpResponse {

@@ -11,6 +11,8 @@
 //!
 //! Events are ASCII: a subscriber that takes U+2028 for the end of a line would lose the logout of such a subject.
 
+mod open_streams;
+
 use actix_web::http::Method;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Bytes, Data, Payload};
@@ -20,15 +22,18 @@ use serde::Serialize;
 use sse_stream::Sse;
 use token_gateway_core::ascii_json::to_ascii_json;
 use token_gateway_core::clock::Timestamp;
+use token_gateway_core::feed::limits::{ENDS_AT_ONCE, STREAM_PIECE_BYTES};
 use token_gateway_core::feed::sse::{self, FreshEvent};
-use token_gateway_core::feed::{Denylist, RevocationEvent, timing};
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use token_gateway_core::feed::{Denylist, EventCursor, NextEvent, RevocationEvent, timing};
+use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
+use self::open_streams::OpenStream;
 use super::error::ErrorResponse;
 use super::health::Lifecycle;
+use super::openapi::refusals;
 use super::{credentials, query};
 use crate::gateway::Gateway;
 use crate::gateway::service_keys::Role;
@@ -48,6 +53,15 @@ pub struct EndedEventSchema {
     at: u64,
 }
 
+/// The error of a node with the most open streams.
+pub struct TooManyStreams;
+
+impl utoipa::IntoResponses for TooManyStreams {
+    fn responses() -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Response>> {
+        refusals::document([ErrorResponse::TooManyStreams])
+    }
+}
+
 /// Follow the feed of ended sessions
 ///
 /// Server-sent events. `ended` tells of a session that has ended, its data is a JSON object. `fresh` comes at least once a
@@ -59,7 +73,7 @@ pub struct EndedEventSchema {
     tag = "Verification",
     operation_id = "follow_revocations",
     params(("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event `fresh` that was heard", pattern = "^[0-9]{1,16}$", nullable = false, example = "1790000000000")),
-    responses((status = 200, description = "A stream that ends when the node stops or the client is too slow", content_type = "text/event-stream", body = serde_json::Value, example = "event: ended\ndata: {\"sub\":\"alice\",\"sid\":\"4830719265501837429\",\"reason\":\"logout\",\"at\":1790000000000}\n\nevent: fresh\nid: 1790000000000\ndata: {\"stale_ms\":12,\"now_ms\":86400000}\n\n")),
+    responses(TooManyStreams, (status = 200, description = "A stream that ends when the node stops or the client is too slow", content_type = "text/event-stream", body = serde_json::Value, example = "event: ended\ndata: {\"sub\":\"alice\",\"sid\":\"4830719265501837429\",\"reason\":\"logout\",\"at\":1790000000000}\n\nevent: fresh\nid: 1790000000000\ndata: {\"stale_ms\":12,\"now_ms\":86400000}\n\n")),
     security(("service_key" = ["feed"]), ("service_basic" = ["feed"])),
 )]
 pub async fn stream(
@@ -71,17 +85,15 @@ pub async fn stream(
     credentials::service(&http, &gateway.services, Role::Feed)?;
     query::nothing(&http, payload).await?;
     let since = since(&http)?;
-    let fresh = fresh(&gateway.denylist).ok_or(ErrorResponse::Unavailable)?;
+    fresh(&gateway.denylist).ok_or(ErrorResponse::Unavailable)?;
     if http.method() == Method::HEAD {
         return Ok(stream_head().finish()); // an endless body that is left out would hold up the connection
     }
-    let (held, later) = gateway.denylist.events_since(since);
-    let first = held.iter().flat_map(ended).chain(fresh).collect();
-    let heartbeat_at = Instant::now() + timing::FEED_HEARTBEAT;
-    let events = EventStream { gateway, lifecycle, later, first: Some(first), heartbeat_at };
+    let open = open_streams::admit(&gateway.metrics)?;
+    let events = EventStream::new(gateway, lifecycle, open, since);
     let body = stream::unfold(events, |mut events| async {
-        let event = events.next().await?;
-        Some((Ok::<_, actix_web::Error>(Bytes::from(event)), events))
+        let piece = events.next().await?;
+        Some((Ok::<_, actix_web::Error>(Bytes::from(piece)), events))
     });
     Ok(stream_head().streaming(body))
 }
@@ -105,51 +117,79 @@ fn since(http: &HttpRequest) -> Result<Timestamp, ErrorResponse> {
     Ok(Timestamp(millis.saturating_mul(1000)).minus(timing::CLOCK_SKEW))
 }
 
-/// An open stream.
+/// An open stream: a cursor in the events of the denylist. Whatever its client reads or not, it holds one piece.
 struct EventStream {
     gateway: Data<Gateway>,
     lifecycle: Data<Lifecycle>,
-    later: Receiver<RevocationEvent>,
-    first: Option<Vec<u8>>,
+    cursor: EventCursor,
+    changes: watch::Receiver<u64>,
     heartbeat_at: Instant,
+    /// An event `fresh` that waits for all events before this place.
+    fresh: Option<(Vec<u8>, u64)>,
+    _open: OpenStream,
 }
 
 impl EventStream {
-    /// `None` ends the stream: its client comes back, and asks for the missed events.
+    fn new(gateway: Data<Gateway>, lifecycle: Data<Lifecycle>, open: OpenStream, since: Timestamp) -> Self {
+        let (cursor, changes) = (gateway.denylist.events_since(since), gateway.denylist.event_changes());
+        Self { gateway, lifecycle, cursor, changes, heartbeat_at: Instant::now(), fresh: None, _open: open }
+    }
+
+    /// The next piece. `None` ends the stream: its client comes back, and asks for the missed events.
     async fn next(&mut self) -> Option<Vec<u8>> {
-        if let Some(first) = self.first.take() {
-            return Some(first);
-        }
         while !self.lifecycle.is_draining() {
-            let is_due = Instant::now() >= self.heartbeat_at; // however many events wait
-            match timeout_at(self.heartbeat_at, self.later.recv()).await {
-                Ok(Ok(event)) if !is_due => return Some(ended(&event)),
-                Ok(Ok(event)) => return self.heartbeat(ended(&event)),
-                Ok(Err(RecvError::Lagged(_) | RecvError::Closed)) => return None,
-                Err(_) => {}
+            yield_now().await; // other requests of this worker have their turn between two pieces
+            if Instant::now() >= self.heartbeat_at {
+                self.promise_fresh()?; // however many events wait
             }
-            let events = self.heartbeat(Vec::new())?;
-            if !events.is_empty() {
-                return Some(events);
+            let piece = self.piece()?;
+            if !piece.is_empty() {
+                return Some(piece);
+            }
+            if self.is_at_end() {
+                let _ = timeout_at(self.heartbeat_at, self.changes.changed()).await; // either is a reason to look
             }
         }
         None
     }
 
-    /// The events up to this moment, and `fresh` as their end.
-    fn heartbeat(&mut self, mut events: Vec<u8>) -> Option<Vec<u8>> {
-        self.heartbeat_at = Instant::now() + timing::FEED_HEARTBEAT;
-        let fresh = fresh(&self.gateway.denylist)?; // before looking: an event in between is sent later, not lost
-        loop {
-            match self.later.try_recv() {
-                Ok(event) => events.extend(ended(&event)),
-                Err(TryRecvError::Empty) => {
-                    events.extend(fresh);
-                    return Some(events);
-                }
-                Err(TryRecvError::Lagged(_) | TryRecvError::Closed) => return None,
+    /// Makes an event `fresh` now, for after the events up to now. An event in between is sent later, not lost.
+    fn promise_fresh(&mut self) -> Option<()> {
+        if self.fresh.is_none() {
+            self.heartbeat_at = Instant::now() + timing::FEED_HEARTBEAT;
+            let fresh = fresh(&self.gateway.denylist)?;
+            self.fresh = Some((fresh, self.gateway.denylist.events_end()));
+        }
+        Some(())
+    }
+
+    /// Some events, and `fresh` where its place is reached. `None` for a client that is too slow.
+    fn piece(&mut self) -> Option<Vec<u8>> {
+        let mut piece = Vec::new();
+        for _ in 0..ENDS_AT_ONCE {
+            if piece.len() >= STREAM_PIECE_BYTES || self.is_fresh_due() {
+                break;
+            }
+            match self.gateway.denylist.next_event(&mut self.cursor) {
+                NextEvent::Event(event) => piece.extend(ended(&event)),
+                NextEvent::Skipped => {}
+                NextEvent::End => break,
+                NextEvent::Trimmed => return None,
             }
         }
+        if self.is_fresh_due() {
+            piece.extend(self.fresh.take().into_iter().flat_map(|(fresh, _)| fresh));
+        }
+        Some(piece)
+    }
+
+    fn is_fresh_due(&self) -> bool {
+        self.fresh.as_ref().is_some_and(|(_, place)| self.cursor.has_reached(*place))
+    }
+
+    fn is_at_end(&mut self) -> bool {
+        let end = *self.changes.borrow_and_update();
+        self.cursor.has_reached(end)
     }
 }
 
@@ -160,6 +200,9 @@ fn ended(one: &RevocationEvent) -> Vec<u8> {
 /// `None` while this node does not know.
 fn fresh(denylist: &Denylist) -> Option<Vec<u8>> {
     let stale = denylist.stale().filter(|stale| *stale < timing::NODE_LAG_LIMIT)?;
+    if denylist.lacks_ends() {
+        return None;
+    }
     let data = FreshEvent { stale_ms: stale.as_millis() as u64, now_ms: denylist.clock() / 1000 };
     Some(event(sse::FRESH_EVENT, Some(denylist.latest().0 / 1000), &data))
 }

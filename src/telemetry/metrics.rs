@@ -86,8 +86,23 @@ pub struct Metrics {
     store_seconds: Vec<Histogram>,
     store_in_flight: Gauge,
     store_errors: Vec<Counter>,
-    feed_stale: Gauge<f64, AtomicU64>,
     pub connections: ConnectionMetrics,
+    /// Open streams of the feed.
+    pub feed_streams: Gauge,
+    feed_stale: Gauge<f64, AtomicU64>,
+    denylist_ends: Gauge,
+    denylist_lacks_ends: Gauge,
+}
+
+/// The state of the feed and the denylist at the moment of a scrape.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FeedState {
+    /// The lag of the feed.
+    pub stale: Duration,
+    /// The ended sessions on the denylist.
+    pub ends: usize,
+    /// Whether the denylist was full, and lacks some.
+    pub lacks_ends: bool,
 }
 
 impl Metrics {
@@ -120,6 +135,13 @@ impl Metrics {
         let help = "Lag of the revocation feed";
         registry.register_with_unit("feed_stale", help, Unit::Seconds, feed_stale.clone());
         let connections = ConnectionMetrics::registered(&mut registry);
+        let feed_streams = Gauge::default();
+        registry.register("feed_streams", "Open streams of the feed over HTTP", feed_streams.clone());
+        let denylist_ends = Gauge::default();
+        registry.register("denylist_ends", "Ended sessions on the denylist", denylist_ends.clone());
+        let denylist_lacks_ends = Gauge::default();
+        let help = "1 while the denylist lacks ended sessions because it was full";
+        registry.register("denylist_lacks_ends", help, denylist_lacks_ends.clone());
         Arc::new(Self {
             registry,
             requests,
@@ -131,8 +153,11 @@ impl Metrics {
             store_seconds,
             store_in_flight,
             store_errors,
-            feed_stale,
             connections,
+            feed_streams,
+            feed_stale,
+            denylist_ends,
+            denylist_lacks_ends,
         })
     }
 
@@ -159,9 +184,11 @@ impl Metrics {
         StoreCall { metrics: self, operation, began: Instant::now() }
     }
 
-    /// The OpenMetrics text; `feed_stale` is the lag of the feed.
-    pub fn render(&self, feed_stale: Duration) -> String {
-        self.feed_stale.set(feed_stale.as_secs_f64());
+    /// The OpenMetrics text.
+    pub fn render(&self, feed: FeedState) -> String {
+        self.feed_stale.set(feed.stale.as_secs_f64());
+        self.denylist_ends.set(feed.ends as i64);
+        self.denylist_lacks_ends.set(feed.lacks_ends.into());
         let mut out = String::new();
         text::encode(&mut out, &self.registry).expect("strings take all that is written");
         out
@@ -216,7 +243,8 @@ mod tests {
         metrics.session_ended(Reason::Evicted);
         metrics.store_failed(StoreFailure::OutOfMemory);
         drop(metrics.store_call(Operation::Refresh));
-        let text = metrics.render(Duration::from_millis(1500));
+        let stale = Duration::from_millis(1500);
+        let text = metrics.render(FeedState { stale, ends: 7, lacks_ends: true });
         for line in [
             "token_gateway_refreshes_total{outcome=\"rolled_back\"} 1",
             "token_gateway_refreshes_total{outcome=\"replayed\"} 0",
@@ -226,6 +254,9 @@ mod tests {
             "token_gateway_store_errors_total{error=\"out_of_memory\"} 1",
             "token_gateway_store_errors_total{error=\"refused\"} 0",
             "token_gateway_feed_stale_seconds 1.5",
+            "token_gateway_feed_streams 0",
+            "token_gateway_denylist_ends 7",
+            "token_gateway_denylist_lacks_ends 1",
         ] {
             assert!(text.contains(line), "{line} is not in:\n{text}");
         }

@@ -30,7 +30,7 @@ const CRATES: [(&str, &[&str]); 16] = [
             "src/telemetry/logging/request_id.rs",
             "src/transport/",
             "crates/core/src/checker",
-            "crates/core/src/feed/denylist.rs",
+            "crates/core/src/feed/denylist",
         ],
     ),
     ("utoipa", &["src/http", "src/view"]),

@@ -7,7 +7,6 @@ mod valid_tokens;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::broadcast::error::RecvError;
 use tokio::time::sleep;
 
 pub use self::access::Access;
@@ -87,10 +86,10 @@ impl Checker {
 
     /// Forgets the tokens of ended sessions, as long as it is polled. [`check`](Self::check) refuses them before that.
     pub async fn drop_ended(&self) {
-        let mut ends = self.denylist.later_events();
-        while !matches!(ends.recv().await, Err(RecvError::Closed)) {
+        let mut events = self.denylist.event_changes();
+        while events.changed().await.is_ok() {
             sleep(FORGET_INTERVAL).await;
-            ends = ends.resubscribe(); // one pass covers all events of the pause
+            events.mark_unchanged(); // one pass covers all events of the pause
             self.valid_tokens.retain(|access| !self.has_ended(access));
         }
     }
@@ -133,6 +132,9 @@ impl Checker {
 
     /// Why the session may have ended although the denylist does not hold it.
     fn unknown_end(&self, access: &Access) -> Option<Unknown> {
+        if self.denylist.lacks_ends() {
+            return Some(Unknown::DenylistFull);
+        }
         if self.rules.goes_on_when_stale {
             return None;
         }

@@ -113,6 +113,16 @@ impl SessionId {
     pub fn as_str(&self) -> &str {
         as_str(&self.0)
     }
+
+    /// The integer: 8 bytes, where the text has 19.
+    pub(crate) fn number(self) -> u64 {
+        self.0.iter().fold(0, |number, digit| 10 * number + u64::from(digit - b'0'))
+    }
+
+    /// The id with this [`number`](Self::number).
+    pub(crate) fn of_number(number: u64) -> Self {
+        number.to_string().parse().expect("it was the number of an id")
+    }
 }
 
 impl FromStr for SessionId {
@@ -378,6 +388,7 @@ mod tests {
         for _ in 0..1000 {
             let id = SessionId::random();
             assert_eq!(id.as_str().parse::<i64>().unwrap().to_string(), id.as_str());
+            assert_eq!(SessionId::of_number(id.number()), id);
         }
         for bad in [
             "",

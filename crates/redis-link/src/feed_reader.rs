@@ -84,9 +84,8 @@ struct Partition<'a> {
     trusted_from: Instant,
 }
 
-/// A snapshot of a partition.
+/// A snapshot of a partition. Its events have been passed on.
 struct Snapshot {
-    events: Vec<RevocationEvent>,
     first: EntryId,
     last: EntryId,
     /// Whether the last entry read before is still there, or may be gone for its age.
@@ -198,7 +197,7 @@ impl Partition<'_> {
         }
         (self.run_id, self.first, self.last) = (server.run_id, snapshot.first, snapshot.last);
         let watermark = Some(asked).filter(|_| self.is_trusted());
-        self.listener.snapshot(self.number, snapshot.events, watermark);
+        self.listener.snapshot_ends(self.number, watermark);
         Ok(())
     }
 
@@ -221,9 +220,10 @@ impl Partition<'_> {
         Instant::now() >= self.trusted_from
     }
 
+    /// Reads a snapshot, and passes each answer's events on before it asks for more.
     async fn snapshot(&self, source: &mut Source) -> Result<Snapshot, LinkError> {
+        self.listener.snapshot_begins(self.number);
         let mut snapshot = Snapshot {
-            events: Vec::new(),
             first: EntryId::default(),
             last: EntryId::default(),
             continues: self.last.0 < self.needed_from(), // it may be gone for its age
@@ -235,7 +235,7 @@ impl Partition<'_> {
                 snapshot.first = first_id(&entries);
             }
             snapshot.continues |= entries.iter().filter_map(EntryId::of).any(|id| id == self.last);
-            snapshot.events.extend(events_of(&entries));
+            self.listener.events(self.number, events_of(&entries), None);
             snapshot.last = last;
         }
     }

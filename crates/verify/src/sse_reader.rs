@@ -144,8 +144,11 @@ impl SseReader {
             let event = timeout_at(deadline.into(), events.try_next()).await;
             let event = event.map_err(|_| StreamError::Silent)?.map_err(|_| StreamError::Malformed)?;
             let Some(event) = event else { return Ok(()) };
-            if self.take(event, &mut clock)? {
-                deadline = Instant::now() + SILENCE_LIMIT;
+            let is_fresh = self.take(event, &mut clock)?;
+            if is_fresh || clock.first.is_none() {
+                deadline = Instant::now() + SILENCE_LIMIT; // a long history is no silence
+            }
+            if is_fresh {
                 if let Some(Change::Over(lasted)) = self.tries.succeeded() {
                     let url = server_url::without_query(&self.url);
                     log::info!(url:%, seconds = lasted.seconds(); "the stream of {url} is open again after {lasted}");
@@ -188,11 +191,11 @@ impl SseReader {
     ) -> Result<(), StreamError> {
         let fresh: FreshEvent = serde_json::from_str(data).map_err(|_| StreamError::Malformed)?;
         let watermark = clock.watermark(&fresh);
+        self.last_fresh = id; // a late one, too: the next stream need not begin at the beginning again
         if watermark.is_none_or(|watermark| watermark.elapsed() > STREAM_LAG_LIMIT) {
             return Err(StreamError::Lagging);
         }
         self.denylist.events(0, Vec::new(), watermark);
-        self.last_fresh = id;
         Ok(())
     }
 }

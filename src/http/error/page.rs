@@ -49,6 +49,7 @@ fn all() -> Vec<ErrorResponse> {
         Overloaded,
         SubjectOverloaded,
         Overtaken,
+        TooManyStreams,
         Access,
         LacksScope,
         NoSession,
@@ -59,7 +60,7 @@ fn all() -> Vec<ErrorResponse> {
         match error {
             Field { .. } | Request(_) | Slow | TooLarge(_) | MediaType(_) | MethodNotAllowed(_) => {}
             UnknownPath | Service(_) | Role(_) | NoAccessToken | GrantType | Unavailable | Overloaded => {}
-            SubjectOverloaded | Overtaken | Grant(_) | Access | LacksScope | NoSession => {}
+            SubjectOverloaded | Overtaken | TooManyStreams | Grant(_) | Access | LacksScope | NoSession => {}
         }
     }
     errors

@@ -5,8 +5,10 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 use token_gateway_core::clock::Timestamp;
+use token_gateway_core::feed::limits::ENDS_AT_ONCE;
 use token_gateway_core::feed::{Listener, RevocationEvent, timing};
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 /// The revocation feed.
@@ -34,14 +36,28 @@ impl MemoryFeed {
     /// Passes the feed to `listener`, for as long as the future is polled.
     pub async fn subscribe(&self, listener: &(dyn Listener + Sync)) {
         listener.opened(1);
+        listener.snapshot_begins(0);
         let mut length = self.length.subscribe();
-        let (held, mut known) = self.after(0);
-        listener.snapshot(0, held, Some(Instant::now()));
+        let mut known = self.pass_on(0, listener).await;
+        listener.snapshot_ends(0, None);
         loop {
+            known = self.pass_on(known, listener).await;
             let _ = timeout(timing::WATERMARK_INTERVAL, length.changed()).await; // its sender lives as long as this
+        }
+    }
+
+    /// Passes on the events after the first `known`, in pieces. Returns the number of all.
+    async fn pass_on(&self, mut known: usize, listener: &(dyn Listener + Sync)) -> usize {
+        loop {
+            let asked = Instant::now();
             let (events, all) = self.after(known);
             known = all;
-            listener.events(0, events, Some(Instant::now()));
+            if events.len() < ENDS_AT_ONCE {
+                listener.events(0, events, Some(asked));
+                return known;
+            }
+            listener.events(0, events, None);
+            yield_now().await;
         }
     }
 
@@ -55,11 +71,13 @@ impl MemoryFeed {
         self.length.send_replace(all.trimmed + all.held.len());
     }
 
-    /// The events after the first `known`, and the number of all.
+    /// At most 256 events after the first `known`, and the number of events up to their end.
     fn after(&self, known: usize) -> (Vec<RevocationEvent>, usize) {
         let all = self.lock();
-        let new = all.held.iter().skip(known.saturating_sub(all.trimmed)).cloned().collect();
-        (new, all.trimmed + all.held.len())
+        let known = known.max(all.trimmed);
+        let new: Vec<_> = all.held.iter().skip(known - all.trimmed).take(ENDS_AT_ONCE).cloned().collect();
+        let end = known + new.len();
+        (new, end)
     }
 
     fn lock(&self) -> MutexGuard<'_, HeldEvents> {

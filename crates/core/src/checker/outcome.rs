@@ -41,4 +41,7 @@ pub enum Unknown {
     /// The token lives longer than the denylist keeps an entry, so the denylist may have dropped its session.
     #[error("the token outlives the entries of the denylist")]
     OutlivesDenylist,
+    /// The denylist was full, so it lacks ends. Rules for a stale feed change nothing about that.
+    #[error("the denylist was full, and lacks ends")]
+    DenylistFull,
 }

@@ -53,7 +53,7 @@ fn checker(keys: Arc<OneKey>) -> Checker {
     };
     let denylist = Arc::new(Denylist::new(Duration::from_secs(1800)));
     denylist.opened(1);
-    denylist.snapshot(0, Vec::new(), Some(Instant::now()));
+    denylist.events(0, Vec::new(), Some(Instant::now()));
     Checker::new(keys, rules, denylist)
 }
 

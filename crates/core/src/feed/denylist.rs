@@ -2,69 +2,101 @@
 //!
 //! The revocation feed brings the ends of sessions to every node. A subscriber ([`Listener`]) keeps the events for
 //! longer than any access token lives, and so can refuse the tokens of revoked sessions without asking.
+//!
+//! Millions of ends make nothing slow: each lock covers at most 256 of them, and longer work is done in pieces.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod bucket;
+mod buckets;
+mod chunked;
+mod event_log;
+mod fullness;
+mod partitions;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use tokio::time::timeout_at;
 
+use self::bucket::Published;
+use self::buckets::{BUCKETS, Buckets};
+pub use self::event_log::EventCursor;
+use self::event_log::{Entry, EventLog};
+use self::fullness::Fullness;
+use self::partitions::Partitions;
+use self::sweep::Sweep;
+use super::limits::{ENDS_AT_ONCE, Limits, MOST_OWN_ENDS};
 use super::timing::FIRST_SNAPSHOTS;
 use super::{EndedSession, Listener, RevocationEvent};
 use crate::clock::Timestamp;
 use crate::session::{Reason, SessionId, Subject};
-
-/// Events that a receiver may be behind before it has to ask for a snapshot.
-const EVENT_BACKLOG: usize = 1024;
 
 /// The denylist of a process, shared by all its threads.
 #[derive(Debug)]
 pub struct Denylist {
     /// How long an end is kept.
     retention: Duration,
-    state: RwLock<Entries>,
     began: Instant,
+    buckets: Buckets,
+    log: EventLog,
+    partitions: Partitions,
+    /// Ends by this node that the feed may not have brought yet.
+    own: Mutex<VecDeque<(Instant, u64)>>,
+    fullness: Fullness,
+    sweep: Sweep,
+    /// The time of the latest event, in microseconds on the clock of the store.
+    latest: AtomicU64,
     /// The watermark of all partitions together, in microseconds since `began`; 0 as long as one of them has none.
     watermark: AtomicU64,
-    receivers: broadcast::Sender<RevocationEvent>,
     /// Whether every partition has had a watermark.
     read_first: watch::Sender<bool>,
 }
 
-#[derive(Debug, Default)]
-struct Entries {
-    /// One end of each session. There are more only where the holder of a signing key has made up another subject for
-    /// it.
-    ends: HashMap<SessionId, Vec<RevokedSession>>,
-    /// Ends by this node that the feed may not have brought yet.
-    own: VecDeque<(Instant, Subject, EndedSession)>,
-    latest: Timestamp,
-    /// When old ends were last dropped.
-    swept: Option<Instant>,
-    /// The watermark of each partition.
-    watermarks: Vec<Option<Instant>>,
+/// A look at the next event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NextEvent {
+    /// The event.
+    Event(RevocationEvent),
+    /// It is nothing for this reader: too old, or dropped.
+    Skipped,
+    /// There is none yet.
+    End,
+    /// The reader is so slow that events are gone for their age.
+    Trimmed,
 }
 
-#[derive(Debug, Clone)]
-struct RevokedSession {
-    subject: Subject,
-    ended: EndedSession,
-    learnt: Instant,
-    /// The partition with its latest event, and the time of this event; `None` before the first one.
-    published: Option<(usize, Timestamp)>,
+/// The event of an end that is learnt.
+struct Source {
+    partition: usize,
+    /// The snapshot of this partition that it belongs to, or follows.
+    snapshot: u32,
+    at: Timestamp,
 }
 
 impl Denylist {
     /// An empty denylist, which keeps each end for `retention`.
     pub fn new(retention: Duration) -> Self {
+        Self::with_limits(retention, Limits::default())
+    }
+
+    /// The same with other bounds.
+    pub fn with_limits(retention: Duration, limits: Limits) -> Self {
         Self {
             retention,
-            state: RwLock::default(),
             began: Instant::now(),
+            buckets: Buckets::new(limits.most),
+            log: EventLog::new(),
+            partitions: Partitions::default(),
+            own: Mutex::default(),
+            fullness: Fullness::new(limits),
+            sweep: Sweep::new(retention),
+            latest: AtomicU64::new(0),
             watermark: AtomicU64::new(0),
-            receivers: broadcast::Sender::new(EVENT_BACKLOG),
             read_first: watch::Sender::new(false),
         }
     }
@@ -76,16 +108,30 @@ impl Denylist {
 
     /// Why the session has ended, if its end is known.
     pub fn reason(&self, subject: &Subject, session: SessionId) -> Option<Reason> {
-        let state = self.read();
-        let end = state.ends.get(&session)?.iter().find(|end| end.subject == *subject)?;
-        Some(end.ended.reason)
+        let session = session.number();
+        Some(self.buckets.read(session)?.find(session, subject)?.reason())
     }
 
     /// Whether the feed has brought an event of the session.
     pub fn is_published(&self, subject: &Subject, session: SessionId) -> bool {
-        let state = self.read();
-        let mut ends = state.ends.get(&session).into_iter().flatten();
-        ends.any(|end| end.subject == *subject && end.published.is_some())
+        let session = session.number();
+        let bucket = self.buckets.read(session);
+        bucket.is_some_and(|bucket| bucket.find(session, subject).is_some_and(|end| !end.published.is_none()))
+    }
+
+    /// The number of ends.
+    pub fn held(&self) -> usize {
+        self.buckets.held()
+    }
+
+    /// Whether there are so many ends that an operator should look for the cause.
+    pub fn holds_many(&self) -> bool {
+        self.fullness.are_many(self.held())
+    }
+
+    /// Whether it was full, and an end within the retention may be missing. No token can be accepted then.
+    pub fn lacks_ends(&self) -> bool {
+        self.fullness.lacks_ends(self.second())
     }
 
     /// Microseconds on a clock of this process. Nobody puts it forward or back.
@@ -95,7 +141,7 @@ impl Denylist {
 
     /// When the latest event from the feed was published, on the clock of the store.
     pub fn latest(&self) -> Timestamp {
-        self.read().latest
+        Timestamp(self.latest.load(Ordering::Acquire))
     }
 
     /// The lag: ends published within this time may be unknown. `None` as long as a partition has no watermark.
@@ -108,83 +154,158 @@ impl Denylist {
 
     /// The lag. Before there is a watermark it counts from the start; before the feed is opened it is zero.
     pub fn lag(&self) -> Duration {
-        self.stale().unwrap_or_else(|| {
-            if self.read().watermarks.is_empty() { Duration::ZERO } else { self.began.elapsed() }
-        })
+        self.stale()
+            .unwrap_or_else(|| if self.partitions.are_open() { self.began.elapsed() } else { Duration::ZERO })
     }
 
     /// Adds ends by this node; the store has them already.
     pub fn add(&self, subject: &Subject, ended: &[EndedSession]) {
-        let mut state = self.write();
         for one in ended {
-            state.learn(subject, one, None);
-            state.own.push_back((Instant::now(), subject.clone(), one.clone()));
+            self.learn(subject, one, None);
+            let mut own = self.own.lock().expect("no panic while it is held");
+            if own.len() < MOST_OWN_ENDS {
+                own.push_back((Instant::now(), one.session.number()));
+            }
         }
-        state.sweep(self.retention);
+        self.drop_old();
     }
 
     /// Own ends without an event from the feed for longer than `patience`. Each is returned once.
     pub fn unpublished(&self, patience: Duration) -> Vec<(Subject, EndedSession)> {
-        let mut state = self.write();
-        let due = state.own.partition_point(|(learnt, ..)| learnt.elapsed() > patience);
-        let due: Vec<_> = state.own.drain(..due).collect();
-        drop(state);
-        let unpublished = due.into_iter().map(|(_, subject, ended)| (subject, ended));
-        unpublished.filter(|(subject, ended)| !self.is_published(subject, ended.session)).collect()
+        let mut unpublished = Vec::new();
+        loop {
+            let due = self.due_own_ends(patience);
+            if due.is_empty() {
+                return unpublished;
+            }
+            unpublished.extend(due.into_iter().flat_map(|session| self.unpublished_of(session)));
+        }
     }
 
-    /// The ends within the retention that are missing from a snapshot: their latest event came from this partition, or no
-    /// event has come yet.
-    pub fn missing(&self, partition: usize, snapshot: &[RevocationEvent]) -> Vec<(Subject, EndedSession)> {
-        let held: HashSet<_> = snapshot.iter().map(|one| (one.ended.session, &one.subject)).collect();
+    fn due_own_ends(&self, patience: Duration) -> Vec<u64> {
+        let mut own = self.own.lock().expect("no panic while it is held");
+        let is_due = |(learnt, _): &(Instant, u64)| learnt.elapsed() > patience;
+        let due = own.iter().take(ENDS_AT_ONCE).take_while(|one| is_due(one)).count();
+        own.drain(..due).map(|(_, session)| session).collect()
+    }
+
+    fn unpublished_of(&self, session: u64) -> Vec<(Subject, EndedSession)> {
+        let Some(bucket) = self.buckets.read(session) else { return Vec::new() };
+        let ends = bucket.of_session(session).filter(|end| end.published.is_none());
+        ends.map(|end| bucket.named(end)).collect()
+    }
+
+    /// The ends within the retention that are missing from the last snapshot of a partition: their latest event came from
+    /// there, or no event has come yet. They come in pieces of at most 256. While another snapshot is being read, none are
+    /// missing.
+    pub fn missing(&self, partition: usize) -> impl Iterator<Item = Vec<(Subject, EndedSession)>> {
+        (0..BUCKETS).map(move |bucket| self.missing_of(partition, bucket))
+    }
+
+    fn missing_of(&self, partition: usize, bucket: usize) -> Vec<(Subject, EndedSession)> {
+        let Some(snapshot) = self.partitions.complete_snapshot(partition) else { return Vec::new() };
+        let Some(bucket) = self.buckets.read_nth(bucket) else { return Vec::new() };
         let needed = Timestamp::from_system_clock().minus(self.retention); // older ones are gone for their age
-        let state = self.read();
-        let lost = state.ends.values().flatten().filter(|end| {
-            end.published.is_none_or(|(source, at)| source == partition && at >= needed)
-                && end.learnt.elapsed() < self.retention
-                && !held.contains(&(end.ended.session, &end.subject))
+        let kept = self.kept_from();
+        let lost = bucket.iter().filter(|end| {
+            let should_be_there = end.published.is_none()
+                || end.published.is_by(partition) && end.published.at() >= needed && end.seen < snapshot;
+            should_be_there && !end.is_older_than(kept)
         });
-        lost.map(RevokedSession::named).collect()
+        lost.map(|end| bucket.named(end)).collect()
     }
 
-    /// The events published since `since`, in no order, and a receiver of all later ones.
-    pub fn events_since(
-        &self,
-        since: Timestamp,
-    ) -> (Vec<RevocationEvent>, broadcast::Receiver<RevocationEvent>) {
-        let later = self.receivers.subscribe(); // before looking: an event in between comes twice, and is not lost
-        let state = self.read();
-        let known = state.ends.values().flatten().filter_map(|end| {
-            let (_, at) = end.published.filter(|(_, at)| *at >= since)?;
-            Some(RevocationEvent { subject: end.subject.clone(), ended: end.ended.clone(), at })
-        });
-        (known.collect(), later)
+    /// A reader of the events published since `since`, and of all later ones.
+    pub fn events_since(&self, since: Timestamp) -> EventCursor {
+        EventCursor::new(since)
     }
 
-    /// A receiver of all events from now on.
-    pub fn later_events(&self) -> broadcast::Receiver<RevocationEvent> {
-        self.receivers.subscribe()
+    /// The next event for a reader.
+    pub fn next_event(&self, cursor: &mut EventCursor) -> NextEvent {
+        match self.log.read(cursor) {
+            Entry::Session(session, place) => self.event_at(session, place, cursor.since),
+            Entry::Skipped => NextEvent::Skipped,
+            Entry::End => NextEvent::End,
+            Entry::Trimmed => NextEvent::Trimmed,
+        }
+    }
+
+    fn event_at(&self, session: u64, place: u32, since: Timestamp) -> NextEvent {
+        let Some(bucket) = self.buckets.read(session) else { return NextEvent::Skipped };
+        let is_it = |end: &&bucket::End| end.place == place && !end.published.is_none();
+        let end = bucket.of_session(session).find(is_it).filter(|end| end.published.at() >= since);
+        end.map_or(NextEvent::Skipped, |end| NextEvent::Event(bucket.event(end)))
+    }
+
+    /// The place after the last event of today.
+    pub fn events_end(&self) -> u64 {
+        self.log.end()
+    }
+
+    /// Changes after new events.
+    pub fn event_changes(&self) -> watch::Receiver<u64> {
+        self.log.changes()
     }
 
     /// Adds events from a partition, and moves its watermark to `watermark`, if there is one.
     fn receive(&self, partition: usize, events: &[RevocationEvent], watermark: Option<Instant>) {
-        let mut state = self.write();
+        let snapshot = self.partitions.snapshot(partition);
         for one in events {
-            if state.learn(&one.subject, &one.ended, Some((partition, one.at))) {
-                let _ = self.receivers.send(one.clone()); // there may be no receiver
-            }
+            let source = Source { partition, snapshot, at: one.at };
+            self.learn(&one.subject, &one.ended, Some(&source));
+            self.latest.fetch_max(one.at.0, Ordering::AcqRel);
         }
-        state.sweep(self.retention);
-        if let Some(former) = state.watermarks.get_mut(partition) {
-            *former = watermark.max(*former);
-        }
-        let until = state.watermarks.iter().min().copied().flatten(); // `None` is the least
-        let until = until.map_or(0, |until| until.saturating_duration_since(self.began).as_micros().max(1));
+        self.log.wake();
+        self.drop_old();
+        self.advance(partition, watermark);
+    }
+
+    fn advance(&self, partition: usize, watermark: Option<Instant>) {
+        let Some(until) = self.partitions.advance(partition, watermark) else { return };
+        let until = until.saturating_duration_since(self.began).as_micros().max(1);
         self.watermark.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Release);
-        drop(state);
-        if until > 0 {
-            self.read_first.send_if_modified(|read| !std::mem::replace(read, true));
+        self.read_first.send_if_modified(|read| !std::mem::replace(read, true));
+    }
+
+    /// Stores an end, or its latest event, where there is room.
+    fn learn(&self, subject: &Subject, ended: &EndedSession, source: Option<&Source>) {
+        let (session, now) = (ended.session.number(), self.second());
+        let mut bucket = self.buckets.write(session);
+        if bucket.find(session, subject).is_none() {
+            if !self.buckets.take_place(&bucket) {
+                return self.fullness.lacks_an_end(now + self.retention.as_secs() + 1);
+            }
+            bucket.insert(session, subject, ended.reason, now as u32);
         }
+        let Some(source) = source else { return };
+        let end = bucket.find_mut(session, subject).expect("it is there now");
+        let event = Published::new(source.at, source.partition);
+        let is_newer = event > end.published;
+        if end.note(event, source.partition, source.snapshot) {
+            end.place = self.log.append(session, source.at, now as u32) as u32;
+        } else if is_newer {
+            self.log.renew(end.place, source.at);
+        }
+    }
+
+    /// Drops old ends, and logs how many there are. Called at least once a second.
+    fn drop_old(&self) {
+        let kept = self.kept_from();
+        for bucket in self.sweep.due(Instant::now()) {
+            self.buckets.sweep_nth(bucket, kept);
+        }
+        self.log.trim(kept);
+        self.fullness.log(self.held(), self.lacks_ends());
+    }
+
+    /// Ends learnt before this second are too old.
+    fn kept_from(&self) -> u32 {
+        self.second().saturating_sub(self.retention.as_secs()) as u32
+    }
+
+    /// Seconds since the start.
+    fn second(&self) -> u64 {
+        self.began.elapsed().as_secs()
     }
 
     /// Just after the start, waits until every partition has a watermark, though not for ever. Callers must look again
@@ -193,71 +314,23 @@ impl Denylist {
         let mut read = self.read_first.subscribe();
         let _ = timeout_at((self.began + FIRST_SNAPSHOTS).into(), read.wait_for(|read| *read)).await;
     }
-
-    fn read(&self) -> RwLockReadGuard<'_, Entries> {
-        self.state.read().expect("no panic while the ends are held")
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, Entries> {
-        self.state.write().expect("no panic while the ends are held")
-    }
 }
 
 impl Listener for Denylist {
     fn opened(&self, partitions: usize) {
-        self.write().watermarks = vec![None; partitions];
+        self.partitions.open(partitions);
     }
 
-    fn snapshot(&self, partition: usize, events: Vec<RevocationEvent>, watermark: Option<Instant>) {
-        self.receive(partition, &events, watermark);
+    fn snapshot_begins(&self, partition: usize) {
+        self.partitions.begin_snapshot(partition);
     }
 
     fn events(&self, partition: usize, events: Vec<RevocationEvent>, watermark: Option<Instant>) {
         self.receive(partition, &events, watermark);
     }
-}
 
-impl RevokedSession {
-    fn named(&self) -> (Subject, EndedSession) {
-        (self.subject.clone(), self.ended.clone())
-    }
-}
-
-impl Entries {
-    /// Returns whether this was the first event of the end.
-    fn learn(
-        &mut self,
-        subject: &Subject,
-        ended: &EndedSession,
-        published: Option<(usize, Timestamp)>,
-    ) -> bool {
-        let ends = self.ends.entry(ended.session).or_default();
-        let known = ends.iter().position(|end| end.subject == *subject).unwrap_or_else(|| {
-            ends.push(RevokedSession {
-                subject: subject.clone(),
-                ended: ended.clone(),
-                learnt: Instant::now(),
-                published: None,
-            });
-            ends.len() - 1
-        });
-        let end = &mut ends[known];
-        self.latest = published.map_or(self.latest, |(_, at)| self.latest.max(at));
-        let is_first = end.published.is_none() && published.is_some();
-        end.published = published.into_iter().chain(end.published).max_by_key(|(_, at)| *at);
-        is_first
-    }
-
-    /// Drops ends older than the retention, from time to time.
-    fn sweep(&mut self, retention: Duration) {
-        let now = Instant::now();
-        if self.swept.is_some_and(|swept| now.duration_since(swept) < retention / 10) {
-            return;
-        }
-        self.swept = Some(now);
-        self.ends.retain(|_, ends| {
-            ends.retain(|end| now.duration_since(end.learnt) < retention);
-            !ends.is_empty()
-        });
+    fn snapshot_ends(&self, partition: usize, watermark: Option<Instant>) {
+        self.partitions.end_snapshot(partition);
+        self.receive(partition, &[], watermark);
     }
 }
