@@ -21,6 +21,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Several nodes, and the history of their answers.
 pub struct Fleet {
     pub apis: Vec<Api>,
+    /// The addresses for logins: nginx has them on a port of their own.
+    pub logins: Vec<Api>,
     pub history: History,
     pub counts: Counts,
     /// The client drops one request in so many before the answer.
@@ -64,7 +66,13 @@ pub struct Chain {
 
 impl Fleet {
     pub fn new(apis: Vec<Api>, abort_one_in: u32) -> Arc<Self> {
-        Arc::new(Self { apis, history: History::default(), counts: Counts::default(), abort_one_in })
+        let (history, counts) = (History::default(), Counts::default());
+        Arc::new(Self { logins: apis.clone(), apis, history, counts, abort_one_in })
+    }
+
+    pub fn with_logins_at(apis: Vec<Api>, logins: Vec<Api>) -> Arc<Self> {
+        let (history, counts) = (History::default(), Counts::default());
+        Arc::new(Self { apis, logins, history, counts, abort_one_in: 0 })
     }
 
     pub async fn login(&self, subject: &str, rng: &mut Rng) -> Chain {
@@ -139,7 +147,8 @@ impl Fleet {
     ) -> Option<Answer> {
         let began = Instant::now();
         while began.elapsed() < LIMIT {
-            let api = &self.apis[rng.usize(..self.apis.len())];
+            let apis = if granted == 201 { &self.logins } else { &self.apis };
+            let api = &apis[rng.usize(..apis.len())];
             Counts::add(&self.counts.tries);
             // A repeated login is another session, so no client hangs up on a login.
             let hangs_up = granted != 201 && self.abort_one_in > 0 && rng.u32(..self.abort_one_in) == 0;

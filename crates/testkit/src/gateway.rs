@@ -51,6 +51,17 @@ impl Binary {
         self.spawn(&all)
     }
 
+    /// On the store that a URL leads to, with at most so many file descriptors.
+    pub fn with_descriptors(self, descriptors: u32, url: &str, settings: &[(&str, &str)]) -> Gateway {
+        let mut node = self.command("serve", settings);
+        node.env("REDIS_URL", url);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", r#"ulimit -n "$0" && exec "$@""#, &descriptors.to_string()]);
+        shell.arg(node.get_program()).args(node.get_args()).env_clear();
+        shell.envs(node.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Gateway::run(shell)
+    }
+
     fn spawn(self, settings: &[(&str, &str)]) -> Gateway {
         Gateway::run(self.command("serve", settings))
     }
