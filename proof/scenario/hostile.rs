@@ -3,6 +3,7 @@
 
 mod arena;
 mod attack;
+mod newcomers;
 mod owners;
 mod verdict;
 
@@ -49,7 +50,8 @@ pub async fn prove(run: Run, attack: &'static Attack) -> Finding {
         attack.kinds.iter().map(|(kind, count)| (*kind, run.part(*count as u64) as usize)).collect();
     let crowd = Crowd::start(&kinds, &arena.target);
     let honest_before = honest(&arena);
-    let (under, at_end) = (load.window(length).await, arena.footprint());
+    let (under, newcomers) = tokio::join!(load.window(length), newcomers::come(&arena, length));
+    let at_end = arena.footprint();
     let honest_after = honest(&arena);
     let (owners, alarmed) = (run.part(OWNERS), owners::alarmed_at_once(&arena.fleet, run.part(OWNERS)).await);
     run.bar.inc(1);
@@ -67,6 +69,7 @@ pub async fn prove(run: Run, attack: &'static Attack) -> Finding {
         windows: [alone, under, after],
         footprints: [start, before, at_end, at_last],
         honest: std::array::from_fn(|n| honest_after[n] - honest_before[n]),
+        newcomers,
         owners,
         alarmed,
     };

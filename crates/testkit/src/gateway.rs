@@ -21,6 +21,14 @@ pub const REFRESH_SECRET: &str = "refresh-secret-of-the-tests-0123456789";
 #[derive(Debug, Clone, Copy)]
 pub struct Binary(pub &'static str);
 
+/// A limit of a process's file descriptors.
+#[derive(Debug, Clone, Copy)]
+pub enum Descriptors {
+    AtMost(u64),
+    /// A process may raise it.
+    AtFirst(u64),
+}
+
 impl Binary {
     pub fn start(self, redis: &Redis) -> Gateway {
         self.start_with(redis, &[])
@@ -51,12 +59,16 @@ impl Binary {
         self.spawn(&all)
     }
 
-    /// On the store that a URL leads to, with at most so many file descriptors.
-    pub fn with_descriptors(self, descriptors: u32, url: &str, settings: &[(&str, &str)]) -> Gateway {
+    /// On the store that a URL leads to, with a limit of file descriptors.
+    pub fn with_descriptors(self, limit: Descriptors, url: &str, settings: &[(&str, &str)]) -> Gateway {
         let mut node = self.command("serve", settings);
         node.env("REDIS_URL", url);
+        let (kind, descriptors) = match limit {
+            Descriptors::AtMost(descriptors) => ("-n", descriptors),
+            Descriptors::AtFirst(descriptors) => ("-Sn", descriptors),
+        };
         let mut shell = Command::new("sh");
-        shell.args(["-c", r#"ulimit -n "$0" && exec "$@""#, &descriptors.to_string()]);
+        shell.args(["-c", r#"ulimit "$0" "$1" && shift && exec "$@""#, kind, &descriptors.to_string()]);
         shell.arg(node.get_program()).args(node.get_args()).env_clear();
         shell.envs(node.get_envs().filter_map(|(name, value)| Some((name, value?))));
         Gateway::run(shell)

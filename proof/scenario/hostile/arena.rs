@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 use token_gateway_testkit::api::{Api, Tokens};
-use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::gateway::{Descriptors, Gateway};
 use token_gateway_testkit::hostile::{Footprint, Target};
 use token_gateway_testkit::nginx::{Nginx, Rates};
 use token_gateway_testkit::redis::Redis;
@@ -18,15 +18,13 @@ use crate::GATEWAY;
 use crate::client::Fleet;
 use crate::scenario::{QUIET, Run};
 
-/// The limit of a node's file descriptors.
-const DESCRIPTORS: u32 = 4096;
-
 /// The subject of the login hammer.
 const HAMMERED: &str = "hammered";
 
 /// Loopback addresses of the honest and of the hostile clients, where nginx counts by address.
 const HONEST_SOURCES: u8 = 32;
 const HOSTILE_SOURCES: u8 = 30;
+const NEWCOMER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 3, 1));
 
 pub struct Arena {
     pub fleet: Arc<Fleet>,
@@ -41,7 +39,7 @@ impl Arena {
         token_gateway_testkit::raise_descriptor_limit(16 * 1024);
         let redis = Redis::start_with(&["--appendfsync", "no"]);
         hold_ends(&redis, run.part(attack.ends));
-        let nodes: Vec<_> = (0..attack.nodes).map(|_| node(&redis, attack)).collect();
+        let nodes: Vec<_> = (0..attack.nodes).map(|_| node(run, &redis, attack)).collect();
         let nginx = attack
             .is_behind_nginx
             .then(|| Nginx::before([nodes[0].address(), nodes[nodes.len() - 1].address()], Rates::STACK));
@@ -64,16 +62,23 @@ impl Arena {
         .expect("a node")
     }
 
-    /// Lines of warnings and errors, for a report on a broken promise.
+    /// A client that was never here.
+    pub fn newcomer(&self) -> Api {
+        match &self.nginx {
+            None => self.nodes[0].api(),
+            Some(nginx) => nginx.public_from(NEWCOMER),
+        }
+    }
+
+    /// Warnings and errors but for the alarms, for a report on a broken promise.
     pub fn log(&self) -> String {
-        let logs: Vec<_> = self.nodes.iter().map(Gateway::log).collect();
-        let nginx = self.nginx.as_ref().map(Nginx::log).unwrap_or_default();
-        let lines = logs.iter().flat_map(|log| log.lines()).filter(|line| !line.contains("listening"));
-        lines
-            .chain(nginx.lines().filter(|line| line.contains("[alert]")))
-            .take(20)
-            .collect::<Vec<_>>()
-            .join("\n")
+        let mut log: String = self.nodes.iter().map(Gateway::log).collect();
+        log.extend(self.nginx.as_ref().map(Nginx::log));
+        let is_told = |line: &&str| {
+            [" WARN ", " ERROR ", "[alert]"].iter().any(|level| line.contains(level))
+                && !line.contains("refresh token reused")
+        };
+        log.lines().filter(is_told).take(20).collect::<Vec<_>>().join("\n")
     }
 
     /// Redis has room again, as after its operator has ended the filler's sessions.
@@ -82,7 +87,7 @@ impl Arena {
     }
 }
 
-fn node(redis: &Redis, attack: &Attack) -> Gateway {
+fn node(run: &Run, redis: &Redis, attack: &Attack) -> Gateway {
     let cap = attack.sessions.max(100).to_string();
     let settings = [
         ("API_DOCS", "public"),
@@ -91,7 +96,11 @@ fn node(redis: &Redis, attack: &Attack) -> Gateway {
         ("TRUSTED_PROXIES", "127.0.0.1"),
         ("WORKERS", "2"),
     ];
-    GATEWAY.with_descriptors(DESCRIPTORS, &redis.url(), &settings)
+    let descriptors = match attack.descriptors {
+        Descriptors::AtMost(descriptors) => Descriptors::AtMost(descriptors),
+        Descriptors::AtFirst(descriptors) => Descriptors::AtFirst(run.part(descriptors)),
+    };
+    GATEWAY.with_descriptors(descriptors, &redis.url(), &settings)
 }
 
 fn fleet(nodes: &[Gateway], nginx: Option<&Nginx>) -> Arc<Fleet> {

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use token_gateway_testkit::gateway::Descriptors;
 use token_gateway_testkit::hostile::Kind;
 
 pub struct Attack {
     /// Clients of each kind; a tenth of them without `--full`.
     pub kinds: &'static [(Kind, usize)],
     pub nodes: usize,
+    pub descriptors: Descriptors,
     pub is_behind_nginx: bool,
     /// Accounts of the attackers, and the sessions of each.
     pub accounts: (u64, u64),
@@ -26,6 +28,7 @@ pub struct Attack {
 const ATTACK: Attack = Attack {
     kinds: &[],
     nodes: 1,
+    descriptors: Descriptors::AtMost(4096),
     is_behind_nginx: false,
     accounts: (0, 0),
     sessions: 0,
@@ -44,11 +47,16 @@ pub const PIPELINERS: Attack =
 pub const UNREAD_ANSWERS: Attack =
     Attack { kinds: &[(Kind::NeverReads, 200)], length: LONG, is_bounded_in_memory: true, ..ATTACK };
 
-/// More than the node has file descriptors.
-pub const SLOW_HEADS: Attack =
-    Attack { kinds: &[(Kind::SlowHead, 4500)], length: LONG, is_bounded_in_memory: true, ..ATTACK };
+/// More than the node is given file descriptors at first, as by a shell or a service manager.
+pub const SLOW_HEADS: Attack = Attack {
+    kinds: &[(Kind::SlowHead, 1500)],
+    descriptors: Descriptors::AtFirst(1024),
+    length: LONG,
+    is_bounded_in_memory: true,
+    ..ATTACK
+};
 
-pub const UNFINISHED_BODIES: Attack = Attack { kinds: &[(Kind::UnfinishedBody, 4500)], ..SLOW_HEADS };
+pub const UNFINISHED_BODIES: Attack = Attack { kinds: &[(Kind::UnfinishedBody, 1500)], ..SLOW_HEADS };
 
 pub const SUBSCRIBERS: Attack = Attack {
     kinds: &[(Kind::DeafSubscriber, 50)],

@@ -5,6 +5,7 @@ use std::time::Duration;
 use token_gateway_testkit::hostile::{Footprint, Tally};
 
 use super::attack::Attack;
+use super::newcomers::Newcomers;
 use crate::scenario::Finding;
 use crate::scenario::load::Window;
 
@@ -31,6 +32,7 @@ pub struct Measured {
     pub footprints: [Footprint; 4],
     /// Honest requests during the attack, those answered 503, and those without an answer.
     pub honest: [u64; 3],
+    pub newcomers: Newcomers,
     pub owners: u64,
     pub alarmed: u64,
 }
@@ -73,6 +75,8 @@ pub fn tell(finding: &mut Finding, measured: &Measured, tally: &Tally) {
     finding.measure("honest requests under the attack", requests);
     finding.measure("answered 503", unavailable);
     finding.measure("not answered", unanswered);
+    finding
+        .measure("newcomers let in", format!("{} of {}", measured.newcomers.let_in, measured.newcomers.all));
     finding.measure("memory of node and kernel for each hostile client, KiB", measured.memory() / 1024);
     finding.measure("processor time of the nodes alone, s each second", tenths(measured.processor(1)));
     finding.measure("processor time under the attack, s each second", tenths(measured.processor(2)));
@@ -94,6 +98,10 @@ pub fn demand(finding: &mut Finding, attack: &Attack, full: bool, measured: &Mea
     let wanted = if full { SHARE } else { SHARE_OF_A_BUSY_MACHINE };
     let share = measured.share();
     finding.demand("honest clients keep their share of the rate", share >= wanted, || format!("{share:.2}"));
+    let Newcomers { all, let_in } = measured.newcomers;
+    finding.demand("newcomers are let in", let_in as f64 >= wanted * all as f64, || {
+        format!("{let_in} of {all}")
+    });
     if attack.is_bounded_in_memory {
         let memory = measured.memory();
         finding.demand("a hostile client costs less than 1 MiB", memory < MEMORY_OF_A_CLIENT, || {
