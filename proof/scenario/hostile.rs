@@ -38,6 +38,7 @@ const OWNERS: u64 = 100;
 pub async fn prove(run: Run, attack: &'static Attack) -> Finding {
     run.bar.set_length(3);
     let (arena, mut rng) = (Arena::prepare(&run, attack).await, Rng::with_seed(run.seed));
+    let stolen = owners::log_in(&arena.fleet, run.part(OWNERS)).await;
     let load = Load::start(&arena.fleet, HONEST, REST, &mut rng).await;
     sleep(SETTLING).await;
     let length = if run.full { attack.length } else { attack.length / 10 };
@@ -53,7 +54,7 @@ pub async fn prove(run: Run, attack: &'static Attack) -> Finding {
     let (under, newcomers) = tokio::join!(load.window(length), newcomers::come(&arena, length));
     let at_end = arena.footprint();
     let honest_after = honest(&arena);
-    let (owners, alarmed) = (run.part(OWNERS), owners::alarmed_at_once(&arena.fleet, run.part(OWNERS)).await);
+    let alarmed = owners::alarmed_at_once(&arena.fleet, &stolen).await;
     run.bar.inc(1);
 
     let tally = crowd.stop();
@@ -70,7 +71,7 @@ pub async fn prove(run: Run, attack: &'static Attack) -> Finding {
         footprints: [start, before, at_end, at_last],
         honest: std::array::from_fn(|n| honest_after[n] - honest_before[n]),
         newcomers,
-        owners,
+        owners: stolen.len() as u64,
         alarmed,
     };
     let mut finding = Finding::default();

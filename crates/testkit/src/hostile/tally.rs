@@ -1,4 +1,4 @@
-//! What the clients of a crowd got.
+//! The answers that a crowd got.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
