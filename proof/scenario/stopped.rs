@@ -56,7 +56,7 @@ fn fleet_of(node: &Gateway) -> std::sync::Arc<Fleet> {
 /// Sends a refresh, and returns the status of its answer. A client with an odd number hangs up.
 fn wait_there(node: &Gateway, n: usize, chain: &Chain) -> tokio::task::JoinHandle<Option<u16>> {
     let (api, token) = (node.api(), chain.tokens.refresh.clone());
-    let patience = if n % 2 == 0 { 2 * STOPPED } else { Duration::from_millis(50) };
+    let patience = if n.is_multiple_of(2) { 2 * STOPPED } else { Duration::from_millis(50) };
     tokio::spawn(async move {
         let key = format!("idempotency-key-of-client-{n}");
         let request = api.refresh_request(&token).header("Idempotency-Key", key).timeout(2 * STOPPED);

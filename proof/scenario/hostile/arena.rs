@@ -18,6 +18,9 @@ use crate::GATEWAY;
 use crate::client::Fleet;
 use crate::scenario::{QUIET, Run};
 
+/// The time for which an honest client waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The subject of the login hammer.
 const HAMMERED: &str = "hammered";
 
@@ -104,14 +107,10 @@ fn node(run: &Run, redis: &Redis, attack: &Attack) -> Gateway {
 }
 
 fn fleet(nodes: &[Gateway], nginx: Option<&Nginx>) -> Arc<Fleet> {
-    let direct = nodes.iter().map(Gateway::api).collect();
-    match nginx {
-        None => Fleet::new(direct, 0),
-        Some(nginx) => {
-            let public = loopback(2, HONEST_SOURCES).into_iter().map(|source| nginx.public_from(source));
-            Fleet::with_logins_at(public.collect(), vec![nginx.internal()])
-        }
-    }
+    let direct: Vec<Api> = nodes.iter().map(Gateway::api).collect();
+    let Some(nginx) = nginx else { return Fleet::patient(direct.clone(), direct, PATIENCE) };
+    let public = loopback(2, HONEST_SOURCES).into_iter().map(|source| nginx.public_from(source));
+    Fleet::patient(public.collect(), vec![nginx.internal()], PATIENCE)
 }
 
 async fn target(run: &Run, attack: &Attack, nodes: &[Gateway], nginx: Option<&Nginx>) -> Target {
