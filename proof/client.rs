@@ -12,8 +12,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::history::{Event, History, Outcome, Wish, foreign};
 
-/// The time for which a client waits for an answer.
-const PATIENCE: Duration = Duration::from_millis(1500);
+/// The patience of clients in a hurry: they retry while their first request may still be on its way.
+const HURRY: Duration = Duration::from_millis(1500);
 
 /// A client is lost if its request is not decided within this time. Clients retry sooner than `Retry-After` asks.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -21,10 +21,14 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Several nodes, and the history of their answers.
 pub struct Fleet {
     pub apis: Vec<Api>,
+    /// The addresses for logins: nginx has them on a port of their own.
+    pub logins: Vec<Api>,
     pub history: History,
     pub counts: Counts,
     /// The client drops one request in so many before the answer.
     pub abort_one_in: u32,
+    /// The time for which a client waits for an answer.
+    pub patience: Duration,
 }
 
 #[derive(Default)]
@@ -64,7 +68,13 @@ pub struct Chain {
 
 impl Fleet {
     pub fn new(apis: Vec<Api>, abort_one_in: u32) -> Arc<Self> {
-        Arc::new(Self { apis, history: History::default(), counts: Counts::default(), abort_one_in })
+        let (history, counts) = (History::default(), Counts::default());
+        Arc::new(Self { logins: apis.clone(), apis, history, counts, abort_one_in, patience: HURRY })
+    }
+
+    pub fn patient(apis: Vec<Api>, logins: Vec<Api>, patience: Duration) -> Arc<Self> {
+        let (history, counts) = (History::default(), Counts::default());
+        Arc::new(Self { apis, logins, history, counts, abort_one_in: 0, patience })
     }
 
     pub async fn login(&self, subject: &str, rng: &mut Rng) -> Chain {
@@ -139,11 +149,12 @@ impl Fleet {
     ) -> Option<Answer> {
         let began = Instant::now();
         while began.elapsed() < LIMIT {
-            let api = &self.apis[rng.usize(..self.apis.len())];
+            let apis = if granted == 201 { &self.logins } else { &self.apis };
+            let api = &apis[rng.usize(..apis.len())];
             Counts::add(&self.counts.tries);
             // A repeated login is another session, so no client hangs up on a login.
             let hangs_up = granted != 201 && self.abort_one_in > 0 && rng.u32(..self.abort_one_in) == 0;
-            let patience = if hangs_up { Duration::from_micros(rng.u64(0..4000)) } else { PATIENCE };
+            let patience = if hangs_up { Duration::from_micros(rng.u64(0..4000)) } else { self.patience };
             match timeout(patience, api.try_send(request(api))).await {
                 Ok(Ok(answer)) if answer.status == granted || is_invalid_grant(&answer) => {
                     return Some(answer);

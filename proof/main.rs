@@ -14,6 +14,7 @@ use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{LazyLock, OnceLock};
 use std::time::Instant;
 
 use clap::Parser;
@@ -23,7 +24,12 @@ use token_gateway_testkit::gateway::Binary;
 use self::report::Report;
 use self::scenario::{ALL, Finding, Run, Scenario};
 
-const GATEWAY: Binary = Binary(env!("CARGO_BIN_EXE_token-gateway"));
+/// The gateway of this build, or another one to compare with.
+static GATEWAY: LazyLock<Binary> = LazyLock::new(|| {
+    Binary(CHOSEN_GATEWAY.get().map_or(env!("CARGO_BIN_EXE_token-gateway"), String::as_str))
+});
+
+static CHOSEN_GATEWAY: OnceLock<String> = OnceLock::new();
 
 /// Puts the promises to the proof. Exit codes: 0 all hold, 1 one was broken, 2 wrong usage.
 #[derive(Parser)]
@@ -42,6 +48,9 @@ struct Args {
     /// Write the report here, and not into target/proof
     #[arg(long)]
     report: Option<PathBuf>,
+    /// The gateway to put to the proof: another build, to compare with
+    #[arg(long)]
+    gateway: Option<String>,
     /// Print the scenarios' names
     #[arg(long)]
     list: bool,
@@ -57,7 +66,10 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let mut args = Args::parse();
+    if let Some(gateway) = args.gateway.take() {
+        CHOSEN_GATEWAY.set(gateway).expect("set once");
+    }
     let is_chosen = |scenario: &&Scenario| {
         let named = args.filters.iter().any(|filter| scenario.name.contains(filter.as_str()));
         (args.filters.is_empty() || named)

@@ -4,9 +4,11 @@ mod checker;
 mod failover;
 mod frozen;
 mod honest;
+mod hostile;
 mod load;
 mod outage;
 mod races;
+mod stopped;
 mod verify;
 
 use std::pin::Pin;
@@ -31,8 +33,13 @@ pub struct Run {
 
 impl Run {
     /// The whole count at full length, and a tenth otherwise.
+    pub fn part(&self, full: u64) -> u64 {
+        if self.full { full } else { full.div_ceil(10) }
+    }
+
+    /// The same, as the length of the scenario's progress.
     pub fn count(&self, full: u64) -> u64 {
-        let count = if self.full { full } else { full / 10 };
+        let count = self.part(full);
         self.bar.set_length(count);
         count
     }
@@ -124,11 +131,24 @@ scenarios! {
     "races/reuse-standalone" => |run| races::reuse(run, Topology::Standalone),
     "races/reuse-sentinel" => |run| races::reuse(run, Topology::Sentinel),
     "races/reuse-cluster" => |run| races::reuse(run, Topology::Cluster),
+    "stopped" => |run| stopped::prove(run),
     "frozen" => |run| frozen::prove(run),
     "outage" => |run| outage::prove(run),
     "verify" => |run| verify::prove(run),
     "failover/sentinel" => |run| failover::prove(run, Topology::Sentinel),
     "failover/cluster" => |run| failover::prove(run, Topology::Cluster),
+    "hostile/pipeliners" => |run| hostile::prove(run, &hostile::PIPELINERS),
+    "hostile/unread-answers" => |run| hostile::prove(run, &hostile::UNREAD_ANSWERS),
+    "hostile/slow-heads" => |run| hostile::prove(run, &hostile::SLOW_HEADS),
+    "hostile/unfinished-bodies" => |run| hostile::prove(run, &hostile::UNFINISHED_BODIES),
+    "hostile/subscribers" => |run| hostile::prove(run, &hostile::SUBSCRIBERS),
+    "hostile/lists" => |run| hostile::prove(run, &hostile::LISTS),
+    "hostile/readiness" => |run| hostile::prove(run, &hostile::READINESS),
+    "hostile/logins" => |run| hostile::prove(run, &hostile::LOGINS),
+    "hostile/full-redis" => |run| hostile::prove(run, &hostile::FULL_REDIS),
+    "hostile/files" => |run| hostile::prove(run, &hostile::FILES),
+    "hostile/mixed" => |run| hostile::prove(run, &hostile::MIXED),
+    "hostile/mixed-behind-nginx" => |run| hostile::prove(run, &hostile::MIXED_BEHIND_NGINX),
 }
 
 /// Nodes with one worker that wait at most 400 ms for Redis before they answer 503.

@@ -5,12 +5,12 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use reqwest::Method;
-use token_gateway_testkit::api::{Answer, decided, fresh_key};
+use token_gateway_testkit::api::decided;
 use token_gateway_testkit::service_key::WEB;
 use token_gateway_testkit::wait_for;
 
-use super::nginx::Nginx;
 use super::parts::{Stack, Store, gateway_with};
+use token_gateway_testkit::nginx::{Nginx, Rates};
 
 /// Sends a head as it is; an HTTP library would tidy it up. Returns the status, and the rest of the answer.
 fn raw(address: &str, head: &str) -> (u16, String) {
@@ -102,29 +102,6 @@ async fn what_nginx_refuses_itself_has_the_form_of_our_errors() {
     }
 }
 
-fn is_slow_down(answer: &Answer) -> bool {
-    let rest = ["retry-after", "content-type", "cache-control"].map(|name| answer.header(name));
-    answer.status == 429
-        && answer.json()["error"] == "temporarily_unavailable"
-        && rest == [Some("1"), Some("application/json"), Some("no-store")]
-}
-
-#[tokio::test]
-async fn an_address_that_refreshes_too_often_is_told_to_wait_and_may_go_on_later() {
-    let stack = Stack::start_with("1r/m");
-    let public = stack.nginx.public();
-    let tokens = stack.nginx.internal().login("alice").await;
-    let key = fresh_key();
-    let mut answers = Vec::new();
-    for _ in 0..205 {
-        answers.push(public.refresh_as(&tokens.refresh, &key).await);
-    }
-    let (served, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
-    assert_eq!(served.len(), 201, "the burst is served");
-    assert!(refused.into_iter().all(is_slow_down), "{answers:?}");
-    assert_eq!(public.revoke(&tokens.refresh).await.status, 200, "only refreshes are counted");
-}
-
 #[tokio::test]
 async fn neither_arguments_nor_credentials_are_written_down() {
     let mut stack = Stack::start();
@@ -194,7 +171,7 @@ async fn one_id_names_a_request_in_the_logs_of_nginx_and_of_the_node_and_in_its_
 async fn the_alarm_of_a_theft_shows_the_address_that_nginx_has_seen() {
     let store = Store::start();
     let node = gateway_with(&store, "127.0.0.1:0", &[("TRUSTED_PROXIES", "127.0.0.1")]);
-    let nginx = Nginx::before([node.address(); 2], "100000r/s");
+    let nginx = Nginx::before([node.address(); 2], Rates::NONE);
     let tokens = nginx.internal().login("alice").await;
     nginx.public().refresh(&tokens.refresh).await.tokens();
     let thief = reqwest::Client::builder().local_address(std::net::IpAddr::from([127, 0, 0, 66]));

@@ -12,8 +12,8 @@ use token_gateway_testkit::service_key::{ISSUE_ONLY, WEB};
 use token_gateway_testkit::{eventually, free_port, freeze, signal, wait_for};
 
 use super::config::{Checkout, service, texts};
-use super::nginx::Nginx;
 use crate::interop::foreign::valkey_server;
+use token_gateway_testkit::nginx::{Nginx, Rates};
 
 /// A supported server: the server of docker-compose.yml, and Debian's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,15 +207,14 @@ pub struct Stack {
 
 impl Stack {
     pub fn start() -> Self {
-        Self::start_with("100000r/s")
+        Self::start_with(Rates::NONE)
     }
 
-    /// `rate` limits the refreshes of one address.
-    pub fn start_with(rate: &str) -> Self {
+    pub fn start_with(rates: Rates<'_>) -> Self {
         let store = Store::start();
         let gateways = [(); 2].map(|()| gateway(&store, "127.0.0.1:0"));
         let addresses = gateways.each_ref().map(|gateway| gateway.address().to_owned());
-        let nginx = Nginx::before(addresses.each_ref().map(String::as_str), rate);
+        let nginx = Nginx::before(addresses.each_ref().map(String::as_str), rates);
         Self { nginx, gateways: gateways.map(Some), addresses, store }
     }
 

@@ -8,8 +8,8 @@ use reqwest::Method;
 use token_gateway_testkit::api::fresh_key;
 use token_gateway_testkit::gateway::Gateway;
 
-use super::nginx::Nginx;
 use super::parts::{Store, gateway};
+use token_gateway_testkit::nginx::{Nginx, Rates};
 
 /// Hands each request on to a gateway, waits for its answer, and hangs up.
 struct Dying {
@@ -74,7 +74,7 @@ impl Parts {
 
     /// A fresh nginx asks the first of its nodes first: the dying one.
     fn nginx(&self) -> Nginx {
-        Nginx::before([&self.dying.address, self.second.address()], "1000r/s")
+        Nginx::before([&self.dying.address, self.second.address()], Rates::NONE)
     }
 }
 

@@ -1,12 +1,13 @@
 //! An HTTP client for one gateway, in the words of the API.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use super::service_key::WEB;
@@ -35,7 +36,16 @@ pub struct Tokens {
 
 impl Api {
     pub fn new(address: &str) -> Self {
-        let client = Client::builder().timeout(Duration::from_secs(20)).no_proxy().build();
+        Self::of(address, Client::builder())
+    }
+
+    /// A client at this loopback address.
+    pub fn coming_from(address: &str, source: IpAddr) -> Self {
+        Self::of(address, Client::builder().local_address(source))
+    }
+
+    fn of(address: &str, client: ClientBuilder) -> Self {
+        let client = client.timeout(Duration::from_secs(20)).no_proxy().build();
         Self { client: client.expect("a client"), base: format!("http://{address}") }
     }
 

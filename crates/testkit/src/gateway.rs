@@ -24,6 +24,14 @@ pub const PUBLIC_DOCS: (&str, &str) = ("API_DOCS", "public");
 #[derive(Debug, Clone, Copy)]
 pub struct Binary(pub &'static str);
 
+/// A limit of a process's file descriptors.
+#[derive(Debug, Clone, Copy)]
+pub enum Descriptors {
+    AtMost(u64),
+    /// A process may raise it.
+    AtFirst(u64),
+}
+
 impl Binary {
     pub fn start(self, redis: &Redis) -> Gateway {
         self.start_with(redis, &[])
@@ -52,6 +60,21 @@ impl Binary {
         let mut all = vec![("STORE", "embedded")];
         all.extend_from_slice(settings);
         self.spawn(&all)
+    }
+
+    /// On the store that a URL leads to, with a limit of file descriptors.
+    pub fn with_descriptors(self, limit: Descriptors, url: &str, settings: &[(&str, &str)]) -> Gateway {
+        let mut node = self.command("serve", settings);
+        node.env("REDIS_URL", url);
+        let (kind, descriptors) = match limit {
+            Descriptors::AtMost(descriptors) => ("-n", descriptors),
+            Descriptors::AtFirst(descriptors) => ("-Sn", descriptors),
+        };
+        let mut shell = Command::new("sh");
+        shell.args(["-c", r#"ulimit "$0" "$1" && shift && exec "$@""#, kind, &descriptors.to_string()]);
+        shell.arg(node.get_program()).args(node.get_args()).env_clear();
+        shell.envs(node.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Gateway::run(shell)
     }
 
     fn spawn(self, settings: &[(&str, &str)]) -> Gateway {

@@ -8,8 +8,10 @@ pub mod chain;
 pub mod cluster;
 pub mod disk;
 pub mod gateway;
+pub mod hostile;
 pub mod imitation;
 pub mod keys;
+pub mod nginx;
 pub mod proxy;
 pub mod redis;
 pub mod sentinel;
@@ -49,6 +51,12 @@ pub async fn eventually<T>(what: &str, limit: Duration, mut ready: impl AsyncFnM
         assert!(began.elapsed() < limit, "{what}: not within {limit:?}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// Lets this process open more files, as far as the system allows it: a crowd of clients needs many.
+pub fn raise_descriptor_limit(descriptors: u32) {
+    let (id, limit) = (std::process::id().to_string(), format!("--nofile={descriptors}:"));
+    let _ = Command::new("prlimit").args(["--pid", &id, &limit]).status();
 }
 
 /// Sends a signal to a process of the test.

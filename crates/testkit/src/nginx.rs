@@ -1,15 +1,30 @@
 //! A real nginx with the template of the stack, on loopback ports.
 
 use std::fs::File;
+use std::net::IpAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use token_gateway_testkit::api::Api;
-use token_gateway_testkit::{free_port, signal, wait_for};
 
-use super::{repository, text_of};
+use super::api::Api;
+use super::{free_port, signal, wait_for};
+
+/// The limits of one address, as the template wants them.
+#[derive(Debug, Clone, Copy)]
+pub struct Rates<'a> {
+    pub token: &'a str,
+    pub introspect: &'a str,
+}
+
+impl Rates<'_> {
+    /// Those of docker-compose.yml.
+    pub const STACK: Self = Self { token: "100r/s", introspect: "2000r/s" };
+
+    /// None that a test meets.
+    pub const NONE: Self = Self { token: "100000r/s", introspect: "100000r/s" };
+}
 
 pub struct Nginx {
     child: Child,
@@ -19,8 +34,8 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// In front of two gateways; `rate` limits the refreshes of one address.
-    pub fn before(gateways: [&str; 2], rate: &str) -> Self {
+    /// In front of two gateways.
+    pub fn before(gateways: [&str; 2], rates: Rates<'_>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let [public, internal] = [(); 2].map(|()| format!("127.0.0.1:{}", free_port()));
         let values = [
@@ -28,7 +43,8 @@ impl Nginx {
             ("INTERNAL_LISTEN", &internal),
             ("GATEWAY_1", gateways[0]),
             ("GATEWAY_2", gateways[1]),
-            ("TOKEN_RATE", rate),
+            ("TOKEN_RATE", rates.token),
+            ("INTROSPECT_RATE", rates.introspect),
         ];
         fill_templates(dir.path(), &values);
         let log = File::create(dir.path().join("log")).expect("a file");
@@ -53,6 +69,11 @@ impl Nginx {
         Api::new(&self.public)
     }
 
+    /// The public port as a client at this loopback address sees it.
+    pub fn public_from(&self, source: IpAddr) -> Api {
+        Api::coming_from(&self.public, source)
+    }
+
     pub fn internal(&self) -> Api {
         Api::new(&self.internal)
     }
@@ -74,6 +95,10 @@ impl Nginx {
         self.child.try_wait().expect("it can be asked")
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything written so far, errors included.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).expect("text")
@@ -92,11 +117,12 @@ impl Drop for Nginx {
 
 /// As the image does it, with envsubst.
 fn fill_templates(into: &Path, values: &[(&str, &str)]) {
-    for entry in std::fs::read_dir(repository("ops/nginx")).expect("the folder that compose mounts") {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ops/nginx");
+    for entry in std::fs::read_dir(folder).expect("the folder that compose mounts") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().expect("a name").to_string_lossy();
         let Some(target) = name.strip_suffix(".template") else { continue };
-        let template = text_of(&format!("ops/nginx/{name}"));
+        let template = std::fs::read_to_string(&path).expect("text");
         let filled =
             values.iter().fold(template, |text, (name, value)| text.replace(&format!("${{{name}}}"), value));
         std::fs::write(into.join(target), filled).expect("it can be written");

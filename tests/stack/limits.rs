@@ -1,0 +1,129 @@
+//! nginx bounds each client address: its requests a second, its requests under way, and its time.
+
+use std::future::ready;
+use std::io::{Read, Write};
+use std::net::{IpAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt, stream};
+use reqwest::Method;
+use token_gateway_testkit::api::{Answer, Api, fresh_key};
+use token_gateway_testkit::nginx::Rates;
+use token_gateway_testkit::service_key::WEB;
+use token_gateway_testkit::wait_for;
+
+use super::parts::Stack;
+
+/// The burst of `limit_req`, and a request on top.
+const SERVED: usize = 201;
+
+const NEIGHBOUR: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 66));
+
+fn is_slow_down(answer: &Answer) -> bool {
+    let rest = ["retry-after", "content-type", "cache-control"].map(|name| answer.header(name));
+    answer.status == 429
+        && answer.json()["error"] == "temporarily_unavailable"
+        && rest == [Some("1"), Some("application/json"), Some("no-store")]
+}
+
+/// The answers to a request that is repeated a few times beyond the burst.
+async fn hammer<A: Future<Output = Answer>>(mut ask: impl FnMut() -> A) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    for _ in 0..SERVED + 4 {
+        answers.push(ask().await);
+    }
+    answers
+}
+
+fn one_request_a_minute() -> Stack {
+    Stack::start_with(Rates { token: "1r/m", introspect: "1r/m" })
+}
+
+#[tokio::test]
+async fn an_address_that_refreshes_too_often_is_told_to_wait_and_others_go_on() {
+    let stack = one_request_a_minute();
+    let public = stack.nginx.public();
+    let tokens = stack.nginx.internal().login("alice").await;
+    let key = fresh_key();
+    let answers = hammer(|| public.refresh_as(&tokens.refresh, &key)).await;
+    let (served, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!(served.len(), SERVED, "the burst is served");
+    assert!(refused.into_iter().all(is_slow_down), "{answers:?}");
+    let neighbour = stack.nginx.public_from(NEIGHBOUR);
+    assert_eq!(neighbour.refresh_as(&tokens.refresh, &key).await.status, 200);
+}
+
+#[tokio::test]
+async fn lists_and_revocations_are_counted_with_the_refreshes() {
+    let stack = one_request_a_minute();
+    let public = stack.nginx.public();
+    let tokens = stack.nginx.internal().login("alice").await;
+    let lists = hammer(|| public.me(Method::GET, "", &tokens.access)).await;
+    assert_eq!(lists.iter().filter(|answer| answer.status == 200).count(), SERVED);
+    assert!(lists[SERVED..].iter().all(is_slow_down), "{lists:?}");
+    assert!(is_slow_down(&public.revoke(&tokens.refresh).await));
+    assert!(is_slow_down(&public.refresh(&tokens.refresh).await));
+}
+
+/// Back ends ask for many users from one address, and shall not be slowed down with them.
+#[tokio::test]
+async fn introspection_has_a_limit_of_its_own() {
+    let stack = Stack::start_with(Rates { token: "1r/m", introspect: "100000r/s" });
+    let public = stack.nginx.public();
+    let tokens = stack.nginx.internal().login("alice").await;
+    let refreshes = hammer(|| public.refresh(&tokens.refresh)).await;
+    assert!(is_slow_down(refreshes.last().expect("some")));
+    let asked = hammer(|| introspect(&public, &tokens.access)).await;
+    assert!(asked.iter().all(|answer| answer.status == 200), "{asked:?}");
+
+    let stack = Stack::start_with(Rates { token: "100000r/s", introspect: "1r/m" });
+    let public = stack.nginx.public();
+    let asked = stream::iter(0..1010).map(|_| introspect(&public, "no-token")).buffer_unordered(16);
+    let limited = asked.filter(|answer| ready(is_slow_down(answer))).count().await;
+    assert_eq!(limited, 1010 - 1001, "the burst is served");
+}
+
+async fn introspect(public: &Api, token: &str) -> Answer {
+    let form = public.form("/oauth/introspect", &[("token", token)]);
+    public.send(form.bearer_auth(WEB.key)).await
+}
+
+/// Requests of one address that nginx lets be under way.
+const UNDER_WAY: usize = 256;
+
+/// Each begins a body and does not end it. Those within the bound cost nginx a place, and no node anything.
+#[test]
+fn an_address_has_so_many_requests_under_way_and_no_more() {
+    const MORE: usize = 20;
+    let stack = Stack::start();
+    let held: Vec<TcpStream> = (0..UNDER_WAY + MORE).map(|_| begin_a_body(&stack)).collect();
+    wait_for("those beyond the bound are refused", Duration::from_secs(5), || {
+        (held.iter().filter(|stream| is_refused(stream)).count() == MORE).then_some(())
+    });
+    assert_eq!((stack.met(0, "access"), stack.met(1, "access")), (0, 0), "no gateway was asked");
+}
+
+fn begin_a_body(stack: &Stack) -> TcpStream {
+    let mut stream = TcpStream::connect(stack.nginx.public_address()).expect("it listens");
+    let head = "POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx";
+    stream.write_all(head.as_bytes()).expect("it reads");
+    stream.set_nonblocking(true).expect("it can be");
+    stream
+}
+
+fn is_refused(stream: &TcpStream) -> bool {
+    let mut answer = [0; 12];
+    stream.peek(&mut answer).is_ok() && &answer == b"HTTP/1.1 429"
+}
+
+#[test]
+fn a_slow_head_has_ten_seconds_on_every_request() {
+    let stack = Stack::start();
+    let mut stream = TcpStream::connect(stack.nginx.public_address()).expect("it listens");
+    stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nG").expect("it reads");
+    let (began, mut answers) = (Instant::now(), String::new());
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let _ = stream.read_to_string(&mut answers); // it may be reset
+    assert!(answers.contains("alive"), "{answers}");
+    assert!((9..14).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+}
