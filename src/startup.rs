@@ -104,7 +104,7 @@ impl Application {
         let (state, issuer) = (lifecycle.clone(), settings.gateway.issuer);
         let with_docs = settings.api_docs == ApiDocs::Public;
         let proxies = Data::new(TrustedProxies::new(settings.trusted_proxies));
-        let metrics = node.metrics.connections.clone();
+        let metrics = node.parts.metrics.connections.clone();
         let capacity = Capacity::raised(workers);
         metrics.limit.set(capacity.connections as i64);
         log_capacity(capacity);
@@ -223,7 +223,7 @@ fn admin_server(
 ) -> Result<Server> {
     let with_docs = node.settings.api_docs == ApiDocs::Admin;
     let bounds = Bounds { workers: 1, connections: ADMIN_CONNECTIONS, grace };
-    let metrics = node.metrics.connections.clone();
+    let metrics = node.parts.metrics.connections.clone();
     let server = transport::serve(listener, &bounds, metrics, move || {
         let gateway = node.gateway(1).expect("built once already");
         let app = App::new().app_data(Data::new(gateway)).app_data(lifecycle.clone());

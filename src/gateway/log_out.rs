@@ -5,7 +5,7 @@ use token_gateway_core::token::Audiences;
 
 use super::bearer::Bearer;
 use super::caller::Caller;
-use super::{Deadline, Gateway, GatewayError, GrantRefusal, Verdict, is_another};
+use super::{Deadline, Gateway, GatewayError, GrantRefusal, Verdict};
 use crate::store::{Page, PageRequest};
 
 impl Gateway {
