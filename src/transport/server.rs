@@ -90,7 +90,7 @@ async fn refuse(socket: TcpStream) -> DispatchError {
     DispatchError::Io(io::ErrorKind::ConnectionRefused.into())
 }
 
-/// The dispatcher's own timers stay off: [`phase`](super::phase) has the deadlines.
+/// The dispatcher's own timers stay off: `phase` has the deadlines.
 fn http<S>(stop: GracefulShutdownSignal) -> HttpServiceBuilder<GuardedStream, S>
 where
     S: ServiceFactory<Request, Config = ()>,
