@@ -148,9 +148,7 @@ impl ErrorResponse {
             | Self::Overloaded
             | Self::SubjectOverloaded
             | Self::Overtaken
-            | Self::TooManyStreams => {
-                (StatusCode::SERVICE_UNAVAILABLE, Code::TemporarilyUnavailable)
-            }
+            | Self::TooManyStreams => (StatusCode::SERVICE_UNAVAILABLE, Code::TemporarilyUnavailable),
             Self::Grant(GrantRefusal::NoKey) => (StatusCode::UNAUTHORIZED, Code::InvalidClient),
             Self::Grant(GrantRefusal::Scope) => (StatusCode::BAD_REQUEST, Code::InvalidScope),
             Self::Grant(_) => (StatusCode::BAD_REQUEST, Code::InvalidGrant),
