@@ -22,6 +22,10 @@ use crate::telemetry::metrics::Closed;
 /// Bytes that are handed on in a round, and bytes that wait here. The dispatcher's own buffer has this size.
 const PIECE: usize = 8 * 1024;
 
+/// The bytes written before other connections have their turn. A client that reads as fast as it can would else make the
+/// worker late.
+const TURN: usize = 16 * 1024;
+
 /// The stream of an admitted client.
 pub struct GuardedStream {
     socket: TcpStream,
@@ -34,15 +38,24 @@ pub struct GuardedStream {
     passed: usize,
     /// The client accepts bytes again.
     moves: bool,
+    /// Bytes written since other connections had their turn.
+    written: usize,
 }
 
 impl GuardedStream {
     /// Gives the socket back where the worker has no place for it.
     pub fn admitted(socket: TcpStream, connections: Rc<Connections>) -> Result<Self, TcpStream> {
         match connections.admit() {
-            Some((key, connection)) => {
-                Ok(Self { socket, connections, key, connection, held: Vec::new(), passed: 0, moves: false })
-            }
+            Some((key, connection)) => Ok(Self {
+                socket,
+                connections,
+                key,
+                connection,
+                held: Vec::new(),
+                passed: 0,
+                moves: false,
+                written: 0,
+            }),
             None => Err(socket),
         }
     }
@@ -160,7 +173,16 @@ impl AsyncWrite for GuardedStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let stream = self.get_mut();
         stream.check()?;
+        if stream.written >= TURN {
+            stream.written = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let written = Pin::new(&mut stream.socket).poll_write(cx, bytes);
+        match written {
+            Poll::Ready(Ok(bytes)) => stream.written += bytes,
+            Poll::Pending | Poll::Ready(Err(_)) => stream.written = 0,
+        }
         match written {
             Poll::Pending => stream.connection.write_blocks(stream.connections.now()),
             Poll::Ready(Err(ref error)) => stream.note(error),
