@@ -148,11 +148,9 @@ impl SseReader {
             if is_fresh || clock.first.is_none() {
                 deadline = Instant::now() + SILENCE_LIMIT; // a long history is no silence
             }
-            if is_fresh {
-                if let Some(Change::Over(lasted)) = self.tries.succeeded() {
-                    let url = server_url::without_query(&self.url);
-                    log::info!(url:%, seconds = lasted.seconds(); "the stream of {url} is open again after {lasted}");
-                }
+            if is_fresh && let Some(Change::Over(lasted)) = self.tries.succeeded() {
+                let url = server_url::without_query(&self.url);
+                log::info!(url:%, seconds = lasted.seconds(); "the stream of {url} is open again after {lasted}");
             }
         }
     }
