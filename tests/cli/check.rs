@@ -42,7 +42,7 @@ fn a_sound_redis_is_exit_code_0() {
     let redis = Redis::start();
     let (text, json) = (check(&redis.url(), &[], false), check(&redis.url(), &[], true));
     assert_eq!((text.code, json.code), (0, 0), "{text:?}");
-    assert!(!text.stdout.contains("PROBLEM") && text.stdout.lines().count() == 11, "{text:?}");
+    assert!(!text.stdout.contains("PROBLEM") && text.stdout.lines().count() == 12, "{text:?}");
     for subject in [
         "settings",
         "connections",

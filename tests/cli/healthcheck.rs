@@ -1,13 +1,15 @@
 //! `token-gateway healthcheck`.
 
-use token_gateway_testkit::free_port;
+use std::time::Duration;
+
 use token_gateway_testkit::redis::Redis;
+use token_gateway_testkit::{eventually, free_port};
 
 use super::{bare, run};
 use crate::GATEWAY;
 
-#[test]
-fn it_asks_the_node_and_exits_with_0_or_1() {
+#[tokio::test]
+async fn it_asks_the_node_and_exits_with_0_or_1() {
     let mut redis = Redis::start();
     let gateway = GATEWAY.start(&redis);
     let port = gateway.address().rsplit_once(':').unwrap().1.to_owned();
@@ -17,7 +19,9 @@ fn it_asks_the_node_and_exits_with_0_or_1() {
     let everywhere = format!("0.0.0.0:{port}");
     assert_eq!(run(bare(&["healthcheck"]).env("BIND_ADDR", "").args(["--bind-addr", &everywhere])).code, 0);
     redis.stop();
-    let unready = run(bare(&["healthcheck"]).env("PORT", &port));
+    // An answer about readiness holds for a moment.
+    let ask = async || Some(run(bare(&["healthcheck"]).env("PORT", &port))).filter(|asked| asked.code != 0);
+    let unready = eventually("an unready node", Duration::from_secs(5), ask).await;
     assert_eq!((unready.code, unready.stdout.as_str()), (1, ""), "{unready:?}");
     assert!(unready.stderr.contains("unready"), "{unready:?}");
     let alive = run(bare(&["healthcheck", "--live"]).env("PORT", &port));

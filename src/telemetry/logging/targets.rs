@@ -10,20 +10,23 @@ pub const THEFT_LOG_TARGET: &str = "token_gateway::gateway::theft";
 pub(super) const LOG_TARGET: &str = "token_gateway::telemetry::logging";
 
 /// The targets of our lines. A test compares them with the sources.
-const OUR_TARGETS: [&str; 21] = [
+const OUR_TARGETS: [&str; 24] = [
     ACCESS_LOG_TARGET,
     THEFT_LOG_TARGET,
     "token_gateway::cli::dev",
-    "token_gateway::gateway",
+    "token_gateway::gateway::deadline",
     "token_gateway::gateway::issue",
     "token_gateway::gateway::refresh",
     "token_gateway::gateway::repair",
+    "token_gateway::http::revocations::open_streams",
     "token_gateway::startup",
     "token_gateway::startup::connection_watch",
     "token_gateway::startup::key_watch",
     "token_gateway::startup::readiness_watch",
     LOG_TARGET,
+    "token_gateway::telemetry::overloads",
     "token_gateway_core::checker",
+    "token_gateway_core::feed::denylist::fullness",
     "token_gateway_redis_link::cluster_keeper",
     "token_gateway_redis_link::error_replies",
     "token_gateway_redis_link::feed_reader::feed_log",

@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
-use token_gateway_testkit::gateway::Gateway;
+use token_gateway_testkit::gateway::{Gateway, PUBLIC_DOCS};
 use token_gateway_testkit::{eventually, wait_for};
 
 use super::raw_client::RawClient;
 use crate::GATEWAY;
+
+const SETTINGS: [(&str, &str); 3] = [("WORKERS", "1"), ("ADMIN_ADDR", "127.0.0.1:0"), PUBLIC_DOCS];
 
 /// Clients of one kind at once.
 const CLIENTS: usize = 20;
@@ -32,7 +34,7 @@ fn queued(gateway: &Gateway) -> u64 {
 
 /// Lets clients send `text` without reading, until nothing more is taken or `most` bytes are sent.
 async fn cost(text: String, most: usize) {
-    let node = GATEWAY.embedded_with(&[("WORKERS", "1"), ("ADMIN_ADDR", "127.0.0.1:0")]);
+    let node = GATEWAY.embedded_with(&SETTINGS);
     let mut first = RawClient::of(&node);
     first.say("GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n");
     first.answer(); // once, as any node has served it
@@ -66,7 +68,7 @@ async fn large_answers_that_nobody_reads_cost_little_and_end() {
 /// The node is done with such an answer, and keeps the idle connection for longer.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_kernel_has_of_an_answer_that_nobody_reads_is_gone_in_time() {
-    let node = GATEWAY.embedded_with(&[("WORKERS", "1"), ("ADMIN_ADDR", "127.0.0.1:0")]);
+    let node = GATEWAY.embedded_with(&SETTINGS);
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small buffer");
     let address: SocketAddr = node.address().parse().expect("an address");
