@@ -108,7 +108,7 @@ impl Application {
         let capacity = Capacity::raised(workers);
         metrics.limit.set(capacity.connections as i64);
         log_capacity(capacity);
-        let watch_connections = actix_web::rt::spawn(connection_watch::watch(metrics.clone()));
+        let watch_connections = actix_web::rt::spawn(connection_watch::watch(node.parts.metrics.clone()));
         let bounds = Bounds { workers, connections: capacity.connections, grace };
         let server = transport::serve(listener, &bounds, metrics, move || {
             // One gateway per worker, because a link lives on the worker's own runtime.
