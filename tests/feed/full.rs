@@ -58,6 +58,18 @@ fn ends_of_others(count: usize) -> Vec<RevocationEvent> {
     (0..count).map(|number| event(&format!("user-{number}"), SessionId::random())).collect()
 }
 
+/// The longest subjects take three and a half times the room of UUIDs.
+#[test]
+fn long_subjects_fill_it_with_fewer_ends() {
+    let denylist = denylist(Duration::from_secs(60));
+    let long = |number: usize| event(&format!("{number:0255}"), SessionId::random());
+    denylist.events(0, (0..MOST / 4).map(long).collect(), None);
+    assert!(denylist.holds_many() && !denylist.lacks_ends());
+    denylist.events(0, (0..MOST / 4).map(long).collect(), None);
+    assert!(denylist.lacks_ends());
+    assert_eq!(denylist.held(), 289);
+}
+
 async fn login() -> Tokens {
     GATEWAY.embedded().api().login("alice").await
 }
