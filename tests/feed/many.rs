@@ -12,7 +12,7 @@ const LARGEST_PIECE: usize = 33 * 1024;
 
 #[tokio::test]
 async fn an_end_takes_100_bytes_of_a_node_at_most() {
-    const ENDS: usize = 600_000;
+    const ENDS: usize = 800_000;
     let redis = Redis::start();
     let gateway = GATEWAY.start_with(&redis, &[("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1")]);
     publish(&redis, 3000);

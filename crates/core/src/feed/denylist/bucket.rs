@@ -62,7 +62,7 @@ pub(super) struct Dropped {
 pub(super) struct Bucket {
     ends: Chunked<End, 4>,
     /// The subjects.
-    text: Chunked<u8, 256>,
+    text: Chunked<u8, 192>,
 }
 
 impl Bucket {

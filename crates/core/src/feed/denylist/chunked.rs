@@ -1,4 +1,4 @@
-//! A vector in chunks of 128 or 256 bytes. Buckets fill up alike: if they moved from one size of memory to the next, each move
+//! A vector in chunks of 128 or 192 bytes. Buckets fill up alike: if they moved from one size of memory to the next, each move
 //! would leave holes that nobody needs any more.
 
 use std::ops::Range;
