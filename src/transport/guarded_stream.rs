@@ -263,7 +263,7 @@ mod tests {
         SockRef::from(&socket).set_send_buffer_size(1 << 18).expect("a large buffer");
         socket.writable().await.expect("room");
         let connections = Rc::new(Connections::new(1, Metrics::new().connections.clone()));
-        (GuardedStream::admitted(socket, connections).ok().expect("a place"), client)
+        (GuardedStream::admitted(socket, connections).expect("a place"), client)
     }
 
     #[tokio::test]
