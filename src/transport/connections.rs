@@ -54,7 +54,7 @@ impl Connections {
         connections
     }
 
-    fn new(limit: usize, metrics: ConnectionMetrics) -> Self {
+    pub(super) fn new(limit: usize, metrics: ConnectionMetrics) -> Self {
         Self {
             limit,
             open: RefCell::default(),

@@ -231,3 +231,54 @@ fn poll_read_at_most(
     buf.advance(length);
     Poll::Ready(Ok(()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+
+    use socket2::SockRef;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::telemetry::metrics::Metrics;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Counter(AtomicUsize);
+
+    impl Wake for Counter {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A stream whose kernel takes many turns at once, and its client.
+    async fn roomy() -> (GuardedStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let client =
+            TcpStream::connect(listener.local_addr().expect("an address")).await.expect("it listens");
+        let (socket, _) = listener.accept().await.expect("a client");
+        SockRef::from(&socket).set_send_buffer_size(1 << 18).expect("a large buffer");
+        socket.writable().await.expect("room");
+        let connections = Rc::new(Connections::new(1, Metrics::new().connections.clone()));
+        (GuardedStream::admitted(socket, connections).expect("a place"), client)
+    }
+
+    #[tokio::test]
+    async fn after_a_turn_a_writer_waits_although_its_socket_has_room_and_is_woken() {
+        let (mut stream, _client) = roomy().await;
+        let wakes = Arc::new(Counter::default());
+        let waker = Waker::from(wakes.clone());
+        let mut cx = Context::from_waker(&waker);
+        let mut write = || Pin::new(&mut stream).poll_write(&mut cx, &[0; 4096]);
+        for _ in 0..4 {
+            assert!(matches!(write(), Poll::Ready(Ok(4096))));
+        }
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+        assert!(write().is_pending(), "others have their turn");
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        assert!(matches!(write(), Poll::Ready(Ok(4096))), "the next turn");
+    }
+}
