@@ -36,6 +36,8 @@ pub struct GuardedStream {
     held: Vec<u8>,
     /// Bytes handed on in this round.
     passed: usize,
+    /// The client sends no more than what is held.
+    has_ended: bool,
     /// The client accepts bytes again.
     moves: bool,
     /// Bytes written since other connections had their turn.
@@ -53,6 +55,7 @@ impl GuardedStream {
                 connection,
                 held: Vec::new(),
                 passed: 0,
+                has_ended: false,
                 moves: false,
                 written: 0,
             }),
@@ -118,19 +121,18 @@ impl GuardedStream {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads ahead, to notice at once that the client hangs up. Only that ends it.
+    /// Reads ahead, to notice at once that the client hangs up. Only that ends it. A client that closes only its sending side
+    /// gets what is served in one go, and all of an answer that has begun.
     fn look_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.held.len() < PIECE {
+        while self.held.len() < PIECE && !self.has_ended {
             ready!(self.socket.poll_read_ready(cx))?;
             let mut room = [0; 1024];
             let mut ahead = ReadBuf::new(&mut room);
             ready!(Pin::new(&mut self.socket).poll_read(cx, &mut ahead))?;
-            if ahead.filled().is_empty() {
-                return Poll::Ready(Ok(()));
-            }
+            self.has_ended = ahead.filled().is_empty();
             self.held.extend_from_slice(ahead.filled());
         }
-        Poll::Pending
+        if self.has_ended && self.connection.ends_with_client() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     fn poll_piece(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -197,7 +199,9 @@ impl AsyncWrite for GuardedStream {
         stream.check()?;
         let goes_on = stream.connection.flushed(stream.connections.now());
         let changes = goes_on || stream.moves || stream.passed > 0;
-        if changes && !stream.held.is_empty() && stream.connection.is_open() {
+        let has_more = changes && !stream.held.is_empty() && stream.connection.is_open();
+        let has_ended = stream.has_ended && (goes_on || stream.connection.ends_with_client());
+        if has_more || has_ended {
             cx.waker().wake_by_ref();
         }
         (stream.passed, stream.moves) = (0, false);
