@@ -23,7 +23,7 @@ pub struct Connection {
     waker: RefCell<Option<Waker>>,
 }
 
-/// What a connection loses when it is closed for room, from nothing to much, with the moment of the last sign of life.
+/// The order is by the loss of a connection that is closed for room. Each has the moment of its last sign of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// Never answered, and nothing came.
