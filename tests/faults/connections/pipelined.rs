@@ -93,7 +93,7 @@ fn an_empty_line_begins_no_head() {
 fn a_half_closing_client_gets_its_answers() {
     let gateway = GATEWAY.embedded();
     let livez = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
-    let body = "POST /v1/introspect HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n\n\n\nx";
+    let body = "POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 4\r\n\r\n\n\n\nx";
     let many = livez.repeat(20);
     for (text, answers) in [(livez, 1), (&livez.repeat(2), 2), (&many, 20), (&format!("{body}{livez}"), 2)] {
         let mut client = RawClient::of(&gateway);
