@@ -198,7 +198,7 @@ impl AsyncWrite for GuardedStream {
         let stream = self.get_mut();
         stream.check()?;
         let goes_on = stream.connection.flushed(stream.connections.now());
-        stream.drop_empty_lines(); // a round for them alone would close the connection
+        stream.drop_empty_lines(); // they need no round
         let changes = goes_on || stream.moves || stream.passed > 0;
         let has_more = changes && !stream.held.is_empty() && stream.connection.is_open();
         let has_ended = stream.has_ended && (goes_on || stream.connection.ends_with_client());
