@@ -92,9 +92,13 @@ impl Connection {
         self.exchange.borrow().is_whole()
     }
 
-    /// Whether a client that sends no more is done: it is not, before a handler had its turn, nor before all of its answer.
-    pub fn ends_with_client(&self) -> bool {
-        !self.exchange.borrow().waits_for_handler() && !self.phase.get().is_sending()
+    /// Whether a client that sends no more is done. `has_passed`: the handler had no turn yet with bytes that were handed on.
+    pub fn ends_with_client(&self, has_passed: bool) -> bool {
+        match self.phase.get() {
+            Phase::Head { .. } | Phase::Serving { .. } => !has_passed,
+            Phase::Answering { is_endless, .. } => is_endless,
+            Phase::Idle { .. } | Phase::Unread { .. } => true,
+        }
     }
 
     pub fn write_blocks(&self, now: Ticks) {

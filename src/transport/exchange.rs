@@ -151,11 +151,6 @@ impl Exchange {
         }
     }
 
-    /// A head is handed on, and no handler had its turn yet.
-    pub fn waits_for_handler(&self) -> bool {
-        self.stage == Stage::HeadEnd
-    }
-
     pub fn is_idle(&self) -> bool {
         self.stage == Stage::Idle
     }

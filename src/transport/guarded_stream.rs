@@ -132,7 +132,8 @@ impl GuardedStream {
             self.has_ended = ahead.filled().is_empty();
             self.held.extend_from_slice(ahead.filled());
         }
-        if self.has_ended && self.connection.ends_with_client() { Poll::Ready(Ok(())) } else { Poll::Pending }
+        let is_done = self.has_ended && self.connection.ends_with_client(self.passed > 0);
+        if is_done { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     fn poll_piece(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -201,7 +202,7 @@ impl AsyncWrite for GuardedStream {
         stream.drop_empty_lines(); // they need no round
         let changes = goes_on || stream.moves || stream.passed > 0;
         let has_more = changes && !stream.held.is_empty() && stream.connection.is_open();
-        let has_ended = stream.has_ended && (goes_on || stream.connection.ends_with_client());
+        let has_ended = stream.has_ended && (goes_on || stream.connection.ends_with_client(false));
         if has_more || has_ended {
             cx.waker().wake_by_ref();
         }

@@ -45,11 +45,6 @@ impl Phase {
         Self::Unread { until: head_end.plus(ARRIVAL_TIMEOUT).max(now.plus(UNREAD_BODY_TIMEOUT)) }
     }
 
-    /// An answer with an end is being written.
-    pub fn is_sending(self) -> bool {
-        matches!(self, Self::Answering { is_endless: false, .. })
-    }
-
     /// The reason to close the connection now. `stops` is the moment since which the node stops.
     pub fn overdue(self, is_whole: bool, now: Ticks, stops: Option<Ticks>) -> Option<Closed> {
         let (is_over, cause) = match self {
