@@ -26,11 +26,11 @@ use tokio::time::{sleep, timeout};
 use self::readiness_watch::ReadinessLog;
 use crate::config::{ApiDocs, Settings, StoreSettings, exposed_file_warnings, line_end_warnings};
 use crate::gateway::{Gateway, GatewayError, NodeParts, repair};
-use crate::http::{self, EventLoopLag, Lifecycle, TrustedProxies};
+use crate::http::{self, EventLoopLag, Lifecycle, MostStreams, TrustedProxies};
 use crate::store::memory::MemoryStore;
 use crate::store::redis::RedisStore;
 use crate::store::{Store, StoreError};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{ConnectionMetrics, Metrics};
 use crate::token::Tokens;
 use crate::transport::{self, ADMIN_CONNECTIONS, Bounds, Capacity};
 
@@ -108,13 +108,14 @@ impl Application {
         let capacity = Capacity::raised(workers);
         metrics.limit.set(capacity.connections as i64);
         log_capacity(capacity);
-        let watch_connections = actix_web::rt::spawn(connection_watch::watch(metrics.clone()));
+        let watch_connections = actix_web::rt::spawn(connection_watch::watch(metrics.clone(), "BIND_ADDR"));
+        let most_streams = Data::new(MostStreams::of_connections(capacity.connections));
         let bounds = Bounds { workers, connections: capacity.connections, grace };
         let server = transport::serve(listener, &bounds, metrics, move || {
             // One gateway per worker, because a link lives on the worker's own runtime.
             let gateway = node.gateway(workers).expect("built once already");
             let app = App::new().app_data(Data::new(gateway)).app_data(state.clone());
-            let app = app.app_data(proxies.clone());
+            let app = app.app_data(proxies.clone()).app_data(most_streams.clone());
             app.app_data(EventLoopLag::start()).configure(http::routes(&issuer, with_docs))
         })?;
         let tasks =
@@ -223,7 +224,9 @@ fn admin_server(
 ) -> Result<Server> {
     let with_docs = node.settings.api_docs == ApiDocs::Admin;
     let bounds = Bounds { workers: 1, connections: ADMIN_CONNECTIONS, grace };
-    let metrics = node.parts.metrics.connections.clone();
+    let metrics = ConnectionMetrics::default(); // those of clients are public
+    metrics.limit.set(ADMIN_CONNECTIONS as i64);
+    actix_web::rt::spawn(connection_watch::watch(metrics.clone(), "ADMIN_ADDR"));
     let server = transport::serve(listener, &bounds, metrics, move || {
         let gateway = node.gateway(1).expect("built once already");
         let app = App::new().app_data(Data::new(gateway)).app_data(lifecycle.clone());

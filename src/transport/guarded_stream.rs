@@ -36,6 +36,8 @@ pub struct GuardedStream {
     held: Vec<u8>,
     /// Bytes handed on in this round.
     passed: usize,
+    /// The client sends no more than what is held.
+    has_ended: bool,
     /// The client accepts bytes again.
     moves: bool,
     /// Bytes written since other connections had their turn.
@@ -53,6 +55,7 @@ impl GuardedStream {
                 connection,
                 held: Vec::new(),
                 passed: 0,
+                has_ended: false,
                 moves: false,
                 written: 0,
             }),
@@ -118,19 +121,19 @@ impl GuardedStream {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads ahead, to notice at once that the client hangs up. Only that ends it.
+    /// Reads ahead, to notice at once that the client hangs up. Only that ends it. A client that closes only its sending side
+    /// gets what is served in one go, and all of an answer that has begun.
     fn look_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.held.len() < PIECE {
+        while self.held.len() < PIECE && !self.has_ended {
             ready!(self.socket.poll_read_ready(cx))?;
             let mut room = [0; 1024];
             let mut ahead = ReadBuf::new(&mut room);
             ready!(Pin::new(&mut self.socket).poll_read(cx, &mut ahead))?;
-            if ahead.filled().is_empty() {
-                return Poll::Ready(Ok(()));
-            }
+            self.has_ended = ahead.filled().is_empty();
             self.held.extend_from_slice(ahead.filled());
         }
-        Poll::Pending
+        let is_done = self.has_ended && self.connection.ends_with_client(self.passed > 0);
+        if is_done { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     fn poll_piece(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -196,8 +199,11 @@ impl AsyncWrite for GuardedStream {
         let stream = self.get_mut();
         stream.check()?;
         let goes_on = stream.connection.flushed(stream.connections.now());
+        stream.drop_empty_lines(); // they need no round
         let changes = goes_on || stream.moves || stream.passed > 0;
-        if changes && !stream.held.is_empty() && stream.connection.is_open() {
+        let has_more = changes && !stream.held.is_empty() && stream.connection.is_open();
+        let has_ended = stream.has_ended && (goes_on || stream.connection.ends_with_client(false));
+        if has_more || has_ended {
             cx.waker().wake_by_ref();
         }
         (stream.passed, stream.moves) = (0, false);
