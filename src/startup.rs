@@ -43,6 +43,9 @@ const LAYOUT_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// The links of a new node know by then why they do not come up, unless no answer at all is the cause.
 const FIRST_CAUSE_WITHIN: Duration = Duration::from_millis(500);
 
+/// The least places in flight of a worker: half of them is for refreshes.
+const LEAST_PLACES: usize = 2;
+
 /// A node with its addresses bound, about to serve.
 pub struct Application {
     server: Server,
@@ -189,7 +192,7 @@ impl Node {
         let (store, places): (Arc<dyn Store>, usize) = match (&settings.store, &self.embedded) {
             (StoreSettings::Redis(redis), _) => {
                 let mut redis = redis.clone();
-                redis.link.max_in_flight = redis.link.max_in_flight.div_ceil(sharers);
+                redis.link.max_in_flight = redis.link.max_in_flight.div_ceil(sharers).max(LEAST_PLACES);
                 let places = redis.link.max_in_flight;
                 (Arc::new(RedisStore::new(&redis, settings.policy.clone())?), places)
             }
