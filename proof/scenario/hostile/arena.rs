@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use token_gateway_testkit::api::{Api, Tokens};
 use token_gateway_testkit::gateway::{Descriptors, Gateway};
 use token_gateway_testkit::hostile::{Footprint, Target};
@@ -65,6 +65,12 @@ impl Arena {
         .expect("a node")
     }
 
+    /// Requests and connections of anybody that the nodes' metrics count as refused at a bound of honest refreshes.
+    pub async fn at_bounds(&self) -> u64 {
+        let metrics = join_all(self.nodes.iter().map(Gateway::metrics)).await;
+        metrics.iter().flat_map(|metrics| metrics.lines()).filter_map(refused_at_a_bound).sum()
+    }
+
     /// A client that was never here.
     pub fn newcomer(&self) -> Api {
         match &self.nginx {
@@ -90,9 +96,18 @@ impl Arena {
     }
 }
 
+fn refused_at_a_bound(line: &str) -> Option<u64> {
+    const BOUNDS: [&str; 2] = [
+        r#"token_gateway_overloads_total{bound="store"} "#,
+        r#"token_gateway_connections_closed_total{cause="refused"} "#,
+    ];
+    BOUNDS.iter().find_map(|bound| line.strip_prefix(bound))?.parse().ok()
+}
+
 fn node(run: &Run, redis: &Redis, attack: &Attack) -> Gateway {
     let cap = attack.sessions.max(100).to_string();
     let settings = [
+        ("ADMIN_ADDR", "127.0.0.1:0"),
         ("API_DOCS", "public"),
         ("MAX_SESSIONS_PER_SUBJECT", cap.as_str()),
         ("RUST_LOG", QUIET),

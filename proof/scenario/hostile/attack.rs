@@ -21,8 +21,8 @@ pub struct Attack {
     pub maxmemory: &'static str,
     /// The length of the attack with `--full`, and of the rest after it.
     pub length: Duration,
-    /// Clients that hold connections, and ask for little: each costs a bounded amount of memory.
-    pub is_bounded_in_memory: bool,
+    /// Clients that hold connections, and take no answers: each costs little memory, and close to no processor time.
+    pub is_cheap: bool,
 }
 
 const ATTACK: Attack = Attack {
@@ -35,36 +35,31 @@ const ATTACK: Attack = Attack {
     ends: 0,
     maxmemory: "",
     length: Duration::from_secs(10),
-    is_bounded_in_memory: false,
+    is_cheap: false,
 };
 
 /// Longer than a node lets a client go on without progress.
 const LONG: Duration = Duration::from_secs(20);
 
 pub const PIPELINERS: Attack =
-    Attack { kinds: &[(Kind::Pipeliner, 50)], length: LONG, is_bounded_in_memory: true, ..ATTACK };
+    Attack { kinds: &[(Kind::Pipeliner, 50)], length: LONG, is_cheap: true, ..ATTACK };
 
 pub const UNREAD_ANSWERS: Attack =
-    Attack { kinds: &[(Kind::NeverReads, 200)], length: LONG, is_bounded_in_memory: true, ..ATTACK };
+    Attack { kinds: &[(Kind::NeverReads, 200)], length: LONG, is_cheap: true, ..ATTACK };
 
 /// More than the node is given file descriptors at first, as by a shell or a service manager.
 pub const SLOW_HEADS: Attack = Attack {
     kinds: &[(Kind::SlowHead, 1500)],
     descriptors: Descriptors::AtFirst(1024),
     length: LONG,
-    is_bounded_in_memory: true,
+    is_cheap: true,
     ..ATTACK
 };
 
 pub const UNFINISHED_BODIES: Attack = Attack { kinds: &[(Kind::UnfinishedBody, 1500)], ..SLOW_HEADS };
 
-pub const SUBSCRIBERS: Attack = Attack {
-    kinds: &[(Kind::DeafSubscriber, 50)],
-    ends: 100_000,
-    length: LONG,
-    is_bounded_in_memory: true,
-    ..ATTACK
-};
+pub const SUBSCRIBERS: Attack =
+    Attack { kinds: &[(Kind::DeafSubscriber, 50)], ends: 100_000, length: LONG, is_cheap: true, ..ATTACK };
 
 pub const LISTS: Attack =
     Attack { kinds: &[(Kind::ListHammer, 256)], nodes: 2, accounts: (64, 100), ..ATTACK };
