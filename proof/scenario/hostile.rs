@@ -46,7 +46,7 @@ pub async fn prove(run: Run, attack: &'static Attack) -> Finding {
     run.bar.set_length(3);
     let (arena, mut rng) = (Arena::prepare(&run, attack).await, Rng::with_seed(run.seed));
     let (looks, length, settling) =
-        if run.full { (1, attack.length, SETTLING) } else { (LOOKS, SHORT, SETTLING / 4) };
+        if run.full { (1, attack.length, SETTLING) } else { (LOOKS, SHORT, SETTLING / 2) };
     let (owners, leaving) = (run.part(OWNERS) as usize, run.part(LEAVERS) as usize);
     let stolen = owners::log_in(&arena.fleet, owners * looks).await;
     let leavers = leavers::log_in(&arena.fleet, leaving * looks, &mut rng).await;
@@ -77,7 +77,7 @@ pub async fn prove(run: Run, attack: &'static Attack) -> Finding {
 
     let tally = crowd.stop();
     arena.make_room();
-    sleep(SETTLING).await;
+    sleep(settling).await;
     measured.after = load.window(length).await;
     measured.footprints[2] = arena.footprint();
     load.stop().await;
