@@ -17,8 +17,8 @@ pub struct Attack {
     pub sessions: u64,
     /// Ends that the feed holds.
     pub ends: u64,
-    /// The limit of Redis's memory; none where it is empty.
-    pub maxmemory: &'static str,
+    /// The limit of Redis's memory, MiB; none where it is 0.
+    pub maxmemory: u64,
     /// The length of the attack with `--full`, and of the rest after it.
     pub length: Duration,
     /// Clients that hold connections, and take no answers: each costs little memory, and close to no processor time.
@@ -33,7 +33,7 @@ const ATTACK: Attack = Attack {
     accounts: (0, 0),
     sessions: 0,
     ends: 0,
-    maxmemory: "",
+    maxmemory: 0,
     length: Duration::from_secs(10),
     is_cheap: false,
 };
@@ -68,7 +68,7 @@ pub const READINESS: Attack = Attack { kinds: &[(Kind::ReadinessHammer, 256)], .
 
 pub const LOGINS: Attack = Attack { kinds: &[(Kind::LoginHammer, 64)], sessions: 1000, ..ATTACK };
 
-pub const FULL_REDIS: Attack = Attack { kinds: &[(Kind::Filler, 64)], maxmemory: "48mb", ..ATTACK };
+pub const FULL_REDIS: Attack = Attack { kinds: &[(Kind::Filler, 64)], maxmemory: 48, ..ATTACK };
 
 pub const FILES: Attack = Attack { kinds: &[(Kind::FileFlood, 256)], ..ATTACK };
 
@@ -89,7 +89,7 @@ pub const MIXED: Attack = Attack {
     accounts: (64, 100),
     sessions: 1000,
     ends: 1000,
-    maxmemory: "256mb",
+    maxmemory: 256,
     length: Duration::from_secs(60),
     ..ATTACK
 };

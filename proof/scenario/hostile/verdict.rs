@@ -23,7 +23,7 @@ struct Demands {
 const FULL: Demands = Demands { share: 0.5, alarmed: 95, processor: Duration::from_millis(2) };
 
 /// For few clients, a short look, and a machine that may have much else to do.
-const PLAIN: Demands = Demands { share: 0.35, alarmed: 80, processor: Duration::from_millis(50) };
+const PLAIN: Demands = Demands { share: 0.25, alarmed: 80, processor: Duration::from_millis(50) };
 
 /// Node and kernel together keep less for a client.
 const MEMORY_OF_A_CLIENT: u64 = 1 << 20;
