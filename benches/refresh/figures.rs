@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::arrangement::{ALL, Arrangement};
-use crate::beside::Company;
+use crate::company::Company;
 
 /// All figures of a run.
 #[derive(Serialize)]

@@ -16,13 +16,16 @@
 //! - `node`: the nodes to compare with.
 //! - `process`: the start of processes, and their processor time.
 //! - `measure`: the measurements.
-//! - `beside`: the rate beside hostile clients.
+//! - `closed_loop`: one measurement of one arrangement.
+//! - `beside`, `company`: the rate beside hostile clients.
 //! - `figures`: the figures of a run, and their medians.
 //! - `report`, `plot`: the figures on pages and plots.
 
 mod arrangement;
 mod beside;
 mod chain;
+mod closed_loop;
+mod company;
 mod figures;
 mod load;
 mod measure;

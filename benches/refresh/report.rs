@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::arrangement::Arrangement;
-use crate::beside;
+use crate::company;
 use crate::figures::{Figures, Open, cpu, median, rate};
 use crate::plot;
 
@@ -70,8 +70,8 @@ pub fn summary(figures: &Figures) -> String {
         let _ = writeln!(out, "### {clients} {}\n", if clients == 1 { "client" } else { "clients" });
         closed(&mut out, figures, clients);
     }
-    let _ = writeln!(out, "### {} clients, alone and beside hostile ones\n", beside::CLIENTS);
-    company(&mut out, figures);
+    let _ = writeln!(out, "### {} clients, alone and beside hostile ones\n", company::CLIENTS);
+    beside(&mut out, figures);
     out
 }
 
@@ -129,10 +129,10 @@ fn open(out: &mut String, figures: &Figures) {
 }
 
 /// Rates beside hostile clients.
-fn company(out: &mut String, figures: &Figures) {
+fn beside(out: &mut String, figures: &Figures) {
     let head = ["", "per second", "of the rate alone", "p50", "p99", "CPU node"];
-    let alone = figures.beside(beside::Company::Nobody, rate);
-    let row = |company: beside::Company| {
+    let alone = figures.beside(company::Company::Nobody, rate);
+    let row = |company: company::Company| {
         let typical = |figure| figures.beside(company, figure);
         vec![
             company.name().to_owned(),
@@ -143,7 +143,7 @@ fn company(out: &mut String, figures: &Figures) {
             format!("{:.1} µs", typical(cpu)),
         ]
     };
-    table(out, &head, beside::ALL.into_iter().map(row));
+    table(out, &head, company::ALL.into_iter().map(row));
 }
 
 /// Writes `BENCHMARKS.md` and the plots.
