@@ -1,9 +1,10 @@
 //! The memory of a denylist, measured by the pages of this process. It has one test alone, or others would count, too. The
-//! allocator of the C library takes a tenth more than that of a node, which `tests/feed/` measures.
+//! allocator of the C library takes up to a tenth more than that of a node, which `tests/feed/` measures.
 
 use std::time::Duration;
 
 use token_gateway_core::clock::Timestamp;
+use token_gateway_core::feed::limits::{MANY_ENDS, PLACE_BYTES};
 use token_gateway_core::feed::{Denylist, EndedSession, Listener as _, RevocationEvent};
 use token_gateway_core::session::{Reason, SessionId};
 
@@ -18,29 +19,48 @@ fn resident_bytes() -> usize {
     pages * PAGE
 }
 
-/// Subjects as most login services have them: UUIDs.
-fn page_of_events() -> Vec<RevocationEvent> {
-    let event = |number: u128| RevocationEvent {
-        subject: format!("{number:08x}-1f2e-4d3c-8b4a-5968778695a4").parse().expect("a subject"),
-        ended: EndedSession { session: SessionId::random(), reason: Reason::Logout },
-        at: Timestamp::from_system_clock(),
+/// Their subjects are UUIDs, as with most login services, or shorter, or longer by digits.
+fn page_of_events(subject_bytes: usize) -> Vec<RevocationEvent> {
+    let event = |number: usize| {
+        let subject = format!("{number:08x}-1f2e-4d3c-8b4a-5968778695a4{number:0219}");
+        RevocationEvent {
+            subject: subject[..subject_bytes].parse().expect("a subject"),
+            ended: EndedSession { session: SessionId::random(), reason: Reason::Logout },
+            at: Timestamp::from_system_clock(),
+        }
     };
     (0..1000).map(event).collect()
 }
 
-#[test]
-fn an_idle_denylist_takes_two_megabytes_at_most_and_each_end_110_bytes() {
-    drop(page_of_events());
-    let begin = resident_bytes();
+fn idle() -> Denylist {
     let denylist = Denylist::new(Duration::from_secs(1800));
     denylist.opened(1);
+    denylist
+}
+
+/// The bytes that an end takes up in this denylist.
+fn bytes_each(denylist: &Denylist, ends: usize, subject_bytes: usize) -> usize {
     let idle = resident_bytes();
-    for _ in 0..ENDS / 1000 {
-        denylist.events(0, page_of_events(), None);
+    for _ in 0..ends / 1000 {
+        denylist.events(0, page_of_events(subject_bytes), None);
     }
-    let each = (resident_bytes() - idle) / ENDS;
-    assert_eq!(denylist.held(), ENDS);
-    println!("{} bytes idle, {each} bytes each", idle - begin);
-    assert!(idle - begin < 2 << 20, "{} bytes", idle - begin);
-    assert!((50..=110).contains(&each), "{each} bytes each");
+    assert_eq!(denylist.held(), ends);
+    let each = (resident_bytes() - idle) / ends;
+    println!("{each} bytes each with subjects of {subject_bytes} bytes");
+    each
+}
+
+/// All denylists are kept to the end, or one would take the memory of another.
+#[test]
+fn an_idle_denylist_takes_two_megabytes_at_most_and_each_end_the_bytes_of_its_places() {
+    drop(page_of_events(255));
+    let begin = resident_bytes();
+    let denylists: [_; 3] = std::array::from_fn(|_| idle());
+    let idle = (resident_bytes() - begin) / 3;
+    assert!(idle < 2 << 20, "{idle} bytes");
+    let [uuids, shortest, longest] = [(0, MANY_ENDS, 36), (1, ENDS, 1), (2, ENDS, 255)]
+        .map(|(nth, ends, subject)| bytes_each(&denylists[nth], ends, subject));
+    assert!((50..=110).contains(&uuids), "{uuids} bytes each");
+    assert!((30..=PLACE_BYTES).contains(&shortest), "{shortest} bytes each");
+    assert!((255..=380).contains(&longest), "{longest} bytes each");
 }

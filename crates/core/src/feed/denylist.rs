@@ -9,30 +9,32 @@ mod bucket;
 mod buckets;
 mod chunked;
 mod event_log;
+mod events;
 mod fullness;
+mod learning;
+mod missing;
+mod own_ends;
 mod partitions;
+mod room;
 mod sweep;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 
-use self::bucket::Published;
-use self::buckets::{BUCKETS, Buckets};
-pub use self::event_log::EventCursor;
-use self::event_log::{Entry, EventLog};
+use self::buckets::Buckets;
+use self::event_log::EventLog;
+pub use self::event_log::{EventCursor, NextEvent};
 use self::fullness::Fullness;
+use self::own_ends::OwnEnds;
 use self::partitions::Partitions;
 use self::sweep::Sweep;
-use super::limits::{ENDS_AT_ONCE, Limits, MOST_OWN_ENDS};
+use super::limits::Limits;
 use super::timing::FIRST_SNAPSHOTS;
-use super::{EndedSession, Listener, RevocationEvent};
 use crate::clock::Timestamp;
 use crate::session::{Reason, SessionId, Subject};
 
@@ -45,8 +47,7 @@ pub struct Denylist {
     buckets: Buckets,
     log: EventLog,
     partitions: Partitions,
-    /// Ends by this node that the feed may not have brought yet.
-    own: Mutex<VecDeque<(Instant, u64)>>,
+    own: OwnEnds,
     fullness: Fullness,
     sweep: Sweep,
     /// The time of the latest event, in microseconds on the clock of the store.
@@ -55,27 +56,6 @@ pub struct Denylist {
     watermark: AtomicU64,
     /// Whether every partition has had a watermark.
     read_first: watch::Sender<bool>,
-}
-
-/// A look at the next event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NextEvent {
-    /// The event.
-    Event(RevocationEvent),
-    /// It is nothing for this reader: too old, or dropped.
-    Skipped,
-    /// There is none yet.
-    End,
-    /// The reader is so slow that events are gone for their age.
-    Trimmed,
-}
-
-/// The event of an end that is learnt.
-struct Source {
-    partition: usize,
-    /// The snapshot of this partition that it belongs to, or follows.
-    snapshot: u32,
-    at: Timestamp,
 }
 
 impl Denylist {
@@ -89,10 +69,10 @@ impl Denylist {
         Self {
             retention,
             began: Instant::now(),
-            buckets: Buckets::new(limits.most),
+            buckets: Buckets::new(limits),
             log: EventLog::new(),
             partitions: Partitions::default(),
-            own: Mutex::default(),
+            own: OwnEnds::default(),
             fullness: Fullness::new(limits),
             sweep: Sweep::new(retention),
             latest: AtomicU64::new(0),
@@ -126,7 +106,7 @@ impl Denylist {
 
     /// Whether there are so many ends that an operator should look for the cause.
     pub fn holds_many(&self) -> bool {
-        self.fullness.are_many(self.held())
+        self.fullness.are_many(self.buckets.places())
     }
 
     /// Whether it was full, and an end within the retention may be missing. No token can be accepted then.
@@ -158,136 +138,6 @@ impl Denylist {
             .unwrap_or_else(|| if self.partitions.are_open() { self.began.elapsed() } else { Duration::ZERO })
     }
 
-    /// Adds ends by this node; the store has them already.
-    pub fn add(&self, subject: &Subject, ended: &[EndedSession]) {
-        for one in ended {
-            self.learn(subject, one, None);
-            let mut own = self.own.lock().expect("no panic while it is held");
-            if own.len() < MOST_OWN_ENDS {
-                own.push_back((Instant::now(), one.session.number()));
-            }
-        }
-        self.drop_old();
-    }
-
-    /// Own ends without an event from the feed for longer than `patience`. Each is returned once.
-    pub fn unpublished(&self, patience: Duration) -> Vec<(Subject, EndedSession)> {
-        let mut unpublished = Vec::new();
-        loop {
-            let due = self.due_own_ends(patience);
-            if due.is_empty() {
-                return unpublished;
-            }
-            unpublished.extend(due.into_iter().flat_map(|session| self.unpublished_of(session)));
-        }
-    }
-
-    fn due_own_ends(&self, patience: Duration) -> Vec<u64> {
-        let mut own = self.own.lock().expect("no panic while it is held");
-        let is_due = |(learnt, _): &(Instant, u64)| learnt.elapsed() > patience;
-        let due = own.iter().take(ENDS_AT_ONCE).take_while(|one| is_due(one)).count();
-        own.drain(..due).map(|(_, session)| session).collect()
-    }
-
-    fn unpublished_of(&self, session: u64) -> Vec<(Subject, EndedSession)> {
-        let Some(bucket) = self.buckets.read(session) else { return Vec::new() };
-        let ends = bucket.of_session(session).filter(|end| end.published.is_none());
-        ends.map(|end| bucket.named(end)).collect()
-    }
-
-    /// The ends within the retention that are missing from the last snapshot of a partition: their latest event came from
-    /// there, or no event has come yet. They come in pieces of at most 256. While another snapshot is being read, none are
-    /// missing.
-    pub fn missing(&self, partition: usize) -> impl Iterator<Item = Vec<(Subject, EndedSession)>> {
-        (0..BUCKETS).map(move |bucket| self.missing_of(partition, bucket))
-    }
-
-    fn missing_of(&self, partition: usize, bucket: usize) -> Vec<(Subject, EndedSession)> {
-        let Some(snapshot) = self.partitions.complete_snapshot(partition) else { return Vec::new() };
-        let Some(bucket) = self.buckets.read_nth(bucket) else { return Vec::new() };
-        let needed = Timestamp::from_system_clock().minus(self.retention); // older ones are gone for their age
-        let kept = self.kept_from();
-        let lost = bucket.iter().filter(|end| {
-            let should_be_there = end.published.is_none()
-                || end.published.is_by(partition) && end.published.at() >= needed && end.seen < snapshot;
-            should_be_there && !end.is_older_than(kept)
-        });
-        lost.map(|end| bucket.named(end)).collect()
-    }
-
-    /// A reader of the events published since `since`, and of all later ones.
-    pub fn events_since(&self, since: Timestamp) -> EventCursor {
-        EventCursor::new(since)
-    }
-
-    /// The next event for a reader.
-    pub fn next_event(&self, cursor: &mut EventCursor) -> NextEvent {
-        match self.log.read(cursor) {
-            Entry::Session(session, place) => self.event_at(session, place, cursor.since),
-            Entry::Skipped => NextEvent::Skipped,
-            Entry::End => NextEvent::End,
-            Entry::Trimmed => NextEvent::Trimmed,
-        }
-    }
-
-    fn event_at(&self, session: u64, place: u32, since: Timestamp) -> NextEvent {
-        let Some(bucket) = self.buckets.read(session) else { return NextEvent::Skipped };
-        let is_it = |end: &&bucket::End| end.place == place && !end.published.is_none();
-        let end = bucket.of_session(session).find(is_it).filter(|end| end.published.at() >= since);
-        end.map_or(NextEvent::Skipped, |end| NextEvent::Event(bucket.event(end)))
-    }
-
-    /// The place after the last event of today.
-    pub fn events_end(&self) -> u64 {
-        self.log.end()
-    }
-
-    /// Changes after new events.
-    pub fn event_changes(&self) -> watch::Receiver<u64> {
-        self.log.changes()
-    }
-
-    /// Adds events from a partition, and moves its watermark to `watermark`, if there is one.
-    fn receive(&self, partition: usize, events: &[RevocationEvent], watermark: Option<Instant>) {
-        let snapshot = self.partitions.snapshot(partition);
-        for one in events {
-            let source = Source { partition, snapshot, at: one.at };
-            self.learn(&one.subject, &one.ended, Some(&source));
-            self.latest.fetch_max(one.at.0, Ordering::AcqRel);
-        }
-        self.log.wake();
-        self.drop_old();
-        self.advance(partition, watermark);
-    }
-
-    fn advance(&self, partition: usize, watermark: Option<Instant>) {
-        let Some(until) = self.partitions.advance(partition, watermark) else { return };
-        let until = until.saturating_duration_since(self.began).as_micros().max(1);
-        self.watermark.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Release);
-        self.read_first.send_if_modified(|read| !std::mem::replace(read, true));
-    }
-
-    /// Stores an end, or its latest event, where there is room.
-    fn learn(&self, subject: &Subject, ended: &EndedSession, source: Option<&Source>) {
-        let (session, now) = (ended.session.number(), self.second());
-        let mut bucket = self.buckets.write(session);
-        if bucket.find(session, subject).is_none() {
-            if !self.buckets.take_place(&bucket) {
-                return self.fullness.lacks_an_end(now + self.retention.as_secs() + 1);
-            }
-            bucket.insert(session, subject, ended.reason, now as u32);
-        }
-        let Some(source) = source else { return };
-        let end = bucket.find_mut(session, subject).expect("it is there now");
-        let event = Published::new(source.at, source.partition);
-        let is_newer = event > end.published;
-        if end.note(event, source.partition, source.snapshot) {
-            end.place = self.log.append(session, source.at, now as u32) as u32;
-        } else if is_newer {
-            self.log.renew(end.place, source.at);
-        }
-    }
-
     /// Drops old ends, and logs how many there are. Called at least once a second.
     fn drop_old(&self) {
         let kept = self.kept_from();
@@ -295,7 +145,7 @@ impl Denylist {
             self.buckets.sweep_nth(bucket, kept);
         }
         self.log.trim(kept);
-        self.fullness.log(self.held(), self.lacks_ends());
+        self.fullness.log(self.held(), self.buckets.places(), self.lacks_ends());
     }
 
     /// Ends learnt before this second are too old.
@@ -313,24 +163,5 @@ impl Denylist {
     pub async fn read_first(&self) {
         let mut read = self.read_first.subscribe();
         let _ = timeout_at((self.began + FIRST_SNAPSHOTS).into(), read.wait_for(|read| *read)).await;
-    }
-}
-
-impl Listener for Denylist {
-    fn opened(&self, partitions: usize) {
-        self.partitions.open(partitions);
-    }
-
-    fn snapshot_begins(&self, partition: usize) {
-        self.partitions.begin_snapshot(partition);
-    }
-
-    fn events(&self, partition: usize, events: Vec<RevocationEvent>, watermark: Option<Instant>) {
-        self.receive(partition, &events, watermark);
-    }
-
-    fn snapshot_ends(&self, partition: usize, watermark: Option<Instant>) {
-        self.partitions.end_snapshot(partition);
-        self.receive(partition, &[], watermark);
     }
 }

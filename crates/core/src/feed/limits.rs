@@ -3,10 +3,14 @@
 /// The most ends that a lock covers, and the most events that a stream passes on at once.
 pub const ENDS_AT_ONCE: usize = 256;
 
-/// A denylist with so many ends has a warning. It takes up some 100 MB.
+/// An end with a subject of up to 36 bytes takes one place on a denylist. Longer subjects take more: 255 bytes take
+/// 3.5 places.
+pub const PLACE_BYTES: usize = 100;
+
+/// A denylist with so many ends, or with their places taken, has a warning. It takes up some 100 MB.
 pub const MANY_ENDS: usize = 1_000_000;
 
-/// The most ends on a denylist, some 400 MB. Further ones are not stored, and until the last of these is older than the
+/// The most ends on a denylist, and its places: some 400 MB, whatever the subjects. Further ends are not stored, and until the last of these is older than the
 /// retention, no token is accepted.
 pub const MOST_ENDS: usize = 4_000_000;
 
@@ -22,9 +26,9 @@ pub const STREAM_PIECE_BYTES: usize = 32 * 1024;
 /// The bounds of one denylist. A test can set smaller ones.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// With so many ends there is a warning.
+    /// With so many places taken there is a warning.
     pub many: usize,
-    /// No more ends are stored.
+    /// The places for ends.
     pub most: usize,
 }
 

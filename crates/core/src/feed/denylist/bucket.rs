@@ -46,6 +46,18 @@ impl Published {
     }
 }
 
+/// The bytes that an end takes up, at most: with its parts of the log and of its bucket, and of what chunks waste.
+pub(super) const fn bytes_of_end(subject_bytes: usize) -> usize {
+    60 + subject_bytes + subject_bytes / 8
+}
+
+/// Ends that were dropped.
+#[derive(Debug, Default)]
+pub(super) struct Dropped {
+    pub ends: usize,
+    pub bytes: usize,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Bucket {
     ends: Chunked<End, 4>,
@@ -98,19 +110,20 @@ impl Bucket {
         self.ends.insert(self.first_of(session), end);
     }
 
-    /// Drops the ends learnt before this second. Returns their number.
-    pub fn sweep(&mut self, before: u32) -> usize {
-        let old = self.iter().filter(|end| end.learnt < before).count();
-        if old > 0 {
+    /// Drops the ends learnt before this second.
+    pub fn sweep(&mut self, before: u32) -> Dropped {
+        let old = self.iter().filter(|end| end.is_older_than(before));
+        let dropped = old.fold(Dropped::default(), Dropped::and);
+        if dropped.ends > 0 {
             let mut kept = Self::default();
-            for end in self.iter().filter(|end| end.learnt >= before) {
+            for end in self.iter().filter(|end| !end.is_older_than(before)) {
                 let text = kept.text.len() as u16;
                 self.subject(end).for_each(|byte| kept.text.push(byte));
                 kept.ends.push(End { text, ..*end });
             }
             *self = kept;
         }
-        old
+        dropped
     }
 
     /// The subject and the end, as they came.
@@ -137,6 +150,12 @@ impl Bucket {
 
     fn first_of(&self, session: u64) -> usize {
         self.ends.partition_point(|end| end.session < session)
+    }
+}
+
+impl Dropped {
+    fn and(self, end: &End) -> Self {
+        Self { ends: self.ends + 1, bytes: self.bytes + bytes_of_end(usize::from(end.text_len)) }
     }
 }
 

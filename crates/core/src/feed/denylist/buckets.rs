@@ -1,10 +1,12 @@
 //! All ends of a denylist, in many buckets with a lock each. A lock therefore covers a few ends, however many there are.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::bucket::Bucket;
+use super::super::limits::Limits;
+use super::bucket::{Bucket, bytes_of_end};
+use super::room::Room;
+use crate::session::Subject;
 
 /// The number of buckets. With the most ends that a denylist holds, the fullest have some 180.
 pub(super) const BUCKETS: usize = 1 << 15;
@@ -15,19 +17,23 @@ pub(super) struct Buckets {
     buckets: Box<[OnceLock<Box<RwLock<Bucket>>>]>,
     /// Nobody can choose sessions that share a bucket.
     hasher: RandomState,
-    held: AtomicUsize,
-    most: usize,
+    room: Room,
 }
 
 impl Buckets {
-    pub fn new(most: usize) -> Self {
+    pub fn new(limits: Limits) -> Self {
         let buckets = (0..BUCKETS).map(|_| OnceLock::new()).collect();
-        Self { buckets, hasher: RandomState::new(), held: AtomicUsize::new(0), most }
+        Self { buckets, hasher: RandomState::new(), room: Room::new(limits.most) }
     }
 
     /// The number of ends.
     pub fn held(&self) -> usize {
-        self.held.load(Ordering::Relaxed)
+        self.room.ends()
+    }
+
+    /// The places of a hundred bytes that they take.
+    pub fn places(&self) -> usize {
+        self.room.places()
     }
 
     /// The bucket of a session; `None` where no end was ever added.
@@ -44,20 +50,16 @@ impl Buckets {
         bucket.write().expect("no panic while a bucket is held")
     }
 
-    /// Takes a place for one more end in this bucket, where there is one.
-    pub fn take_place(&self, bucket: &Bucket) -> bool {
-        let has_place = !bucket.is_full() && self.held.fetch_add(1, Ordering::Relaxed) < self.most;
-        if !has_place && !bucket.is_full() {
-            self.held.fetch_sub(1, Ordering::Relaxed);
-        }
-        has_place
+    /// Takes the place of one more end of this subject in this bucket, where there is one.
+    pub fn take_place(&self, bucket: &Bucket, subject: &Subject) -> bool {
+        !bucket.is_full() && self.room.take(bytes_of_end(subject.as_str().len()))
     }
 
     /// Drops the ends of a bucket learnt before this second.
     pub fn sweep_nth(&self, index: usize, before: u32) {
         let Some(bucket) = self.buckets[index].get() else { return };
         let dropped = bucket.write().expect("no panic while a bucket is held").sweep(before);
-        self.held.fetch_sub(dropped, Ordering::Relaxed);
+        self.room.give_back(dropped.ends, dropped.bytes);
     }
 
     fn index(&self, session: u64) -> usize {

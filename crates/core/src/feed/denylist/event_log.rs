@@ -6,6 +6,7 @@ use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::watch;
 
+use super::super::RevocationEvent;
 use super::super::limits::ENDS_AT_ONCE;
 use crate::clock::Timestamp;
 
@@ -26,6 +27,19 @@ impl EventCursor {
     pub fn has_reached(&self, place: u64) -> bool {
         self.next >= place
     }
+}
+
+/// A look at the next event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NextEvent {
+    /// The event.
+    Event(RevocationEvent),
+    /// It is nothing for this reader: too old, or dropped.
+    Skipped,
+    /// There is none yet.
+    End,
+    /// The reader is so slow that events are gone for their age.
+    Trimmed,
 }
 
 /// The answer to a look at the log.

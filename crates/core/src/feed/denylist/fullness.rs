@@ -36,28 +36,28 @@ impl Fullness {
         self.lacks_until.load(Ordering::Acquire) > now
     }
 
-    pub fn are_many(&self, held: usize) -> bool {
-        held >= self.limits.many
+    pub fn are_many(&self, places: usize) -> bool {
+        places >= self.limits.many
     }
 
     /// Logs that there are many ends, and that some could not be stored: as an outage, so not for each of them.
-    pub fn log(&self, held: usize, lacks_ends: bool) {
+    pub fn log(&self, held: usize, places: usize, lacks_ends: bool) {
         let mut lines = self.lines.lock().expect("no panic while it is held");
         let now = Instant::now();
         // A tenth less is no longer many, or a number that sways would fill the log.
         let many = self.limits.many - if lines.many.is_present() { self.limits.many / 10 } else { 0 };
-        log_many(lines.many.note(held >= many, now), held, self.limits.most);
+        log_many(lines.many.note(places >= many, now), held, 100 * places / self.limits.most);
         log_full(lines.full.note(lacks_ends, now), held);
     }
 }
 
-fn log_many(change: Option<Change>, held: usize, most: usize) {
+fn log_many(change: Option<Change>, held: usize, percent: usize) {
     match change {
         Some(Change::Began) => {
-            log::warn!(held, most; "the denylist holds {held} ended sessions, and {most} fill it; see who ends so many");
+            log::warn!(held, percent; "the denylist holds {held} ended sessions, and is {percent} % full; see who ends so many");
         }
         Some(Change::Lasts(lasted)) => {
-            log::warn!(held, seconds = lasted.seconds(); "the denylist holds {held} ended sessions, still many after {lasted}");
+            log::warn!(held, percent, seconds = lasted.seconds(); "the denylist still holds {held} ended sessions, and is {percent} % full, for {lasted}");
         }
         Some(Change::Over(lasted)) => {
             log::info!(held, seconds = lasted.seconds(); "the denylist holds {held} ended sessions, no longer many after {lasted}");

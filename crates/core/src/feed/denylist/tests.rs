@@ -1,5 +1,7 @@
 //! Ends that are learnt, looked up, read as events, found missing, dropped, and refused by a full denylist.
 
+use super::super::limits::ENDS_AT_ONCE;
+use super::super::{EndedSession, Listener as _, RevocationEvent};
 use super::*;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -172,6 +174,23 @@ fn a_full_denylist_stores_no_more_and_says_that_it_lacks_ends() {
     assert_eq!(denylist.events_end(), 500);
     assert_eq!(denylist.reason(&subject(7), session(7)), Some(ended(7).reason));
     assert_eq!(denylist.reason(&subject(600), session(600)), None);
+}
+
+/// A subject of 255 bytes takes the room of three other ends.
+#[test]
+fn a_denylist_with_long_subjects_is_full_with_fewer_ends() {
+    let denylist = small(500, 1000);
+    let long = |number: usize| RevocationEvent {
+        subject: format!("{number:0255}").parse().expect("a subject"),
+        ..event(number, 1000)
+    };
+    denylist.events(0, (0..145).map(long).collect(), None);
+    assert!(!denylist.holds_many());
+    denylist.events(0, (145..289).map(long).collect(), None);
+    assert!(denylist.holds_many() && !denylist.lacks_ends());
+    denylist.events(0, (289..1000).map(long).collect(), None);
+    assert!(denylist.lacks_ends());
+    assert_eq!(denylist.held(), 289);
 }
 
 #[tokio::test]
