@@ -36,6 +36,8 @@ pub struct Counts {
     pub refreshes: AtomicU64,
     pub tries: AtomicU64,
     pub unavailable: AtomicU64,
+    /// Those of the 503s that name a bound of the node.
+    pub at_a_bound: AtomicU64,
     pub aborted: AtomicU64,
     pub unanswered: AtomicU64,
     pub logins: AtomicU64,
@@ -44,6 +46,13 @@ pub struct Counts {
 impl Counts {
     pub fn add(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn refused(&self, answer: &Answer) {
+        Self::add(&self.unavailable);
+        if names_a_bound(answer) {
+            Self::add(&self.at_a_bound);
+        }
     }
 
     pub fn told(&self) -> Vec<(&'static str, u64)> {
@@ -163,7 +172,7 @@ impl Fleet {
                     self.history.note_odd(format!("answered {}", answer.status));
                     return None;
                 }
-                Ok(Ok(_)) => Counts::add(&self.counts.unavailable),
+                Ok(Ok(answer)) => self.counts.refused(&answer),
                 Err(_) if hangs_up => {
                     Counts::add(&self.counts.aborted);
                     continue;
@@ -175,6 +184,11 @@ impl Fleet {
         self.history.note_odd(format!("no decision within {LIMIT:?}"));
         None
     }
+}
+
+/// Whether a 503 says that there are too many requests, or too many connections.
+fn names_a_bound(answer: &Answer) -> bool {
+    answer.text.contains(r#""error_description":"too many "#)
 }
 
 fn is_invalid_grant(answer: &Answer) -> bool {

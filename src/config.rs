@@ -111,7 +111,7 @@ pub struct Flags {
     #[command(flatten)]
     redis: RedisFlags,
     /// Store calls in flight; beyond it a request waits at most 100 ms, then 503. Half of them is for refreshes and logouts
-    /// alone
+    /// alone. Each worker has at least two
     #[arg(long, env = "REDIS_MAX_IN_FLIGHT", default_value_t = 1024, value_parser = count(1..=1_000_000, 1024))]
     redis_max_in_flight: u64,
     /// `iss` of all tokens: an http(s) URL without query and fragment [required; in dev its own address]

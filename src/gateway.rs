@@ -45,12 +45,13 @@ use token_gateway_core::feed::Denylist;
 use token_gateway_core::session::{SessionId, Subject};
 use token_gateway_core::token::TokenRefusal;
 
-use self::admission::Admission;
 pub use self::admission::NodeBounds;
+use self::admission::{Admission, Admitted};
 pub use self::deadline::Deadline;
 use self::service_keys::ServiceKeys;
 use self::shared_answer::SharedAnswer;
 use crate::store::{Ends, Store, StoreError};
+use crate::telemetry::logging::{RequestId, carried};
 use crate::telemetry::metrics::{FeedState, Metrics, Operation};
 use crate::telemetry::overloads::Bound;
 use crate::token::{CorruptClaims, Pair, Tokens};
@@ -179,6 +180,25 @@ impl Gateway {
         part: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, GatewayError> {
         Ok(deadline.counted(&*self.store, &self.metrics, operation, part).await?)
+    }
+
+    /// Runs the store part of an admitted request to its end, even if nobody waits for it any more. Its places are free
+    /// only then: a client that hangs up cannot have many calls on their way.
+    async fn admitted<T: Send + 'static, F>(
+        self: &Arc<Self>,
+        admitted: Admitted,
+        part: impl FnOnce(Arc<Self>) -> F,
+    ) -> Result<T, GatewayError>
+    where
+        F: Future<Output = Result<T, GatewayError>> + Send + 'static,
+    {
+        let part = part(self.clone());
+        let holding = async move {
+            let _admitted = admitted;
+            part.await
+        };
+        let task = tokio::spawn(carried(RequestId::current(), holding));
+        task.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the call was cut off".into()).into()))
     }
 
     /// Repairs the end of a session on the denylist, where the store has lost it. `None` for a session that is not on

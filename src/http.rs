@@ -58,6 +58,7 @@ use url::Url;
 pub use arrival::EventLoopLag;
 pub use client_address::TrustedProxies;
 pub use health::Lifecycle;
+pub use revocations::MostStreams;
 
 use self::error::ErrorResponse;
 

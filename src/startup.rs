@@ -1,5 +1,6 @@
 //! A node: built from settings and a listener, run until it is told to stop.
 
+mod bound_watch;
 mod connection_watch;
 mod key_watch;
 mod readiness_watch;
@@ -26,11 +27,11 @@ use tokio::time::{sleep, timeout};
 use self::readiness_watch::ReadinessLog;
 use crate::config::{ApiDocs, Settings, StoreSettings, exposed_file_warnings, line_end_warnings};
 use crate::gateway::{Gateway, GatewayError, NodeParts, repair};
-use crate::http::{self, EventLoopLag, Lifecycle, TrustedProxies};
+use crate::http::{self, EventLoopLag, Lifecycle, MostStreams, TrustedProxies};
 use crate::store::memory::MemoryStore;
 use crate::store::redis::RedisStore;
 use crate::store::{Store, StoreError};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{ConnectionMetrics, Metrics};
 use crate::token::Tokens;
 use crate::transport::{self, ADMIN_CONNECTIONS, Bounds, Capacity};
 
@@ -42,6 +43,9 @@ const LAYOUT_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The links of a new node know by then why they do not come up, unless no answer at all is the cause.
 const FIRST_CAUSE_WITHIN: Duration = Duration::from_millis(500);
+
+/// The least places in flight of a worker: half of them is for refreshes.
+const LEAST_PLACES: usize = 2;
 
 /// A node with its addresses bound, about to serve.
 pub struct Application {
@@ -108,17 +112,22 @@ impl Application {
         let capacity = Capacity::raised(workers);
         metrics.limit.set(capacity.connections as i64);
         log_capacity(capacity);
-        let watch_connections = actix_web::rt::spawn(connection_watch::watch(node.parts.metrics.clone()));
+        let watch_connections = actix_web::rt::spawn(connection_watch::watch(metrics.clone(), "BIND_ADDR"));
+        let most_streams = Data::new(MostStreams::of_connections(capacity.connections));
+        let watch_bounds =
+            actix_web::rt::spawn(bound_watch::watch(node.parts.metrics.clone(), most_streams.clone()));
         let bounds = Bounds { workers, connections: capacity.connections, grace };
         let server = transport::serve(listener, &bounds, metrics, move || {
             // One gateway per worker, because a link lives on the worker's own runtime.
             let gateway = node.gateway(workers).expect("built once already");
             let app = App::new().app_data(Data::new(gateway)).app_data(state.clone());
-            let app = app.app_data(proxies.clone());
+            let app = app.app_data(proxies.clone()).app_data(most_streams.clone());
             app.app_data(EventLoopLag::start()).configure(http::routes(&issuer, with_docs))
         })?;
-        let tasks =
-            [Some(keys), Some(subscriber), Some(watch_connections), watch].into_iter().flatten().collect();
+        let tasks = [Some(keys), Some(subscriber), Some(watch_connections), Some(watch_bounds), watch]
+            .into_iter()
+            .flatten()
+            .collect();
         Ok(Self { server, admin, address, admin_address, lifecycle, unready_first, tasks })
     }
 
@@ -188,7 +197,7 @@ impl Node {
         let (store, places): (Arc<dyn Store>, usize) = match (&settings.store, &self.embedded) {
             (StoreSettings::Redis(redis), _) => {
                 let mut redis = redis.clone();
-                redis.link.max_in_flight = redis.link.max_in_flight.div_ceil(sharers);
+                redis.link.max_in_flight = redis.link.max_in_flight.div_ceil(sharers).max(LEAST_PLACES);
                 let places = redis.link.max_in_flight;
                 (Arc::new(RedisStore::new(&redis, settings.policy.clone())?), places)
             }
@@ -223,7 +232,9 @@ fn admin_server(
 ) -> Result<Server> {
     let with_docs = node.settings.api_docs == ApiDocs::Admin;
     let bounds = Bounds { workers: 1, connections: ADMIN_CONNECTIONS, grace };
-    let metrics = node.parts.metrics.connections.clone();
+    let metrics = ConnectionMetrics::default(); // those of clients are public
+    metrics.limit.set(ADMIN_CONNECTIONS as i64);
+    actix_web::rt::spawn(connection_watch::watch(metrics.clone(), "ADMIN_ADDR"));
     let server = transport::serve(listener, &bounds, metrics, move || {
         let gateway = node.gateway(1).expect("built once already");
         let app = App::new().app_data(Data::new(gateway)).app_data(lifecycle.clone());

@@ -23,6 +23,8 @@ pub enum Arrangement {
     Direct,
     /// `token-gateway serve`.
     Gateway,
+    /// `token-gateway serve` of the build before, if there is one to compare with.
+    Before,
     /// The gateway over one bare multiplexed connection per worker.
     Bare,
     /// The gateway over a pool, with a connection checked out for each call.
@@ -36,9 +38,10 @@ pub enum Arrangement {
     Library,
 }
 
-pub const ALL: [Arrangement; 7] = [
+pub const ALL: [Arrangement; 8] = [
     Arrangement::Direct,
     Arrangement::Gateway,
+    Arrangement::Before,
     Arrangement::Bare,
     Arrangement::Checkout,
     Arrangement::Empty,
@@ -51,6 +54,7 @@ impl Arrangement {
         match self {
             Self::Direct => "straight to Redis",
             Self::Gateway => "token-gateway",
+            Self::Before => "token-gateway, before",
             Self::Bare => "bare multiplexed",
             Self::Checkout => "checkout per call",
             Self::Empty => "empty handler",
@@ -81,7 +85,7 @@ impl Running {
         };
         let command = match arrangement {
             Arrangement::Direct => None,
-            Arrangement::Gateway | Arrangement::Empty | Arrangement::Verify => {
+            Arrangement::Gateway | Arrangement::Before | Arrangement::Empty | Arrangement::Verify => {
                 let mut command = Command::new(gateway);
                 command.arg("serve");
                 Some(command)

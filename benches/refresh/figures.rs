@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::arrangement::Arrangement;
+use crate::arrangement::{ALL, Arrangement};
+use crate::company::Company;
 
 /// All figures of a run.
 #[derive(Serialize)]
@@ -15,6 +16,7 @@ pub struct Figures {
     pub rounds: usize,
     pub closed: Vec<Closed>,
     pub open: Vec<Open>,
+    pub beside: Vec<Beside>,
     /// Milliseconds from the start of the process to the first 200 of `/readyz`.
     pub ready_ms: Vec<f64>,
 }
@@ -40,6 +42,15 @@ pub struct Open {
     pub found: Found,
 }
 
+/// Refreshes in a closed loop beside hostile clients, one round.
+#[derive(Serialize)]
+pub struct Beside {
+    pub company: Company,
+    pub round: usize,
+    #[serde(flatten)]
+    pub found: Found,
+}
+
 #[derive(Serialize)]
 pub struct Found {
     pub per_second: f64,
@@ -56,7 +67,9 @@ pub struct Found {
 
 impl Figures {
     pub fn failures(&self) -> u64 {
-        let all = self.closed.iter().map(|one| &one.found).chain(self.open.iter().map(|one| &one.found));
+        let all = self.closed.iter().map(|one| &one.found);
+        let all = all.chain(self.open.iter().map(|one| &one.found));
+        let all = all.chain(self.beside.iter().map(|one| &one.found));
         all.flat_map(|found| found.failures.values()).sum()
     }
 
@@ -75,6 +88,16 @@ impl Figures {
     /// The median of the rounds.
     pub fn typical(&self, arrangement: Arrangement, clients: usize, figure: fn(&Found) -> f64) -> f64 {
         median(self.rounds_of(arrangement, clients).map(|one| figure(&one.found)))
+    }
+
+    /// The median of the rounds beside this company.
+    pub fn beside(&self, company: Company, figure: fn(&Found) -> f64) -> f64 {
+        median(self.beside.iter().filter(|one| one.company == company).map(|one| figure(&one.found)))
+    }
+
+    /// The arrangements measured, in the order of a round.
+    pub fn arrangements(&self) -> impl Iterator<Item = Arrangement> {
+        ALL.into_iter().filter(|one| self.closed.iter().any(|found| found.arrangement == *one))
     }
 
     /// The median of the rounds with this share of the highest rate.

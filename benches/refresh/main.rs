@@ -3,7 +3,8 @@
 //! ```sh
 //! cargo bench --bench refresh              # measures; writes BENCHMARKS.md and its plots, unless a request failed
 //! cargo bench --bench refresh -- --json    # prints the figures and writes nothing
-//! cargo bench --bench refresh -- --quick   # a first impression, in half a minute; writes nothing
+//! cargo bench --bench refresh -- --quick   # a first impression, in a minute; writes nothing
+//! cargo bench --bench refresh -- --before /path/to/token-gateway   # another build takes turns with this one
 //! ```
 //!
 //! The benchmark needs redis-server. It starts all servers on loopback, and stops them again. Exit codes: 0 measured;
@@ -15,11 +16,16 @@
 //! - `node`: the nodes to compare with.
 //! - `process`: the start of processes, and their processor time.
 //! - `measure`: the measurements.
+//! - `closed_loop`: one measurement of one arrangement.
+//! - `beside`, `company`: the rate beside hostile clients.
 //! - `figures`: the figures of a run, and their medians.
 //! - `report`, `plot`: the figures on pages and plots.
 
 mod arrangement;
+mod beside;
 mod chain;
+mod closed_loop;
+mod company;
 mod figures;
 mod load;
 mod measure;
@@ -55,6 +61,9 @@ struct Cli {
     /// The gateway to measure: another build, to compare with
     #[arg(long, default_value = env!("CARGO_BIN_EXE_token-gateway"))]
     gateway: PathBuf,
+    /// A build to compare with, such as the one before a change: both take turns within each round
+    #[arg(long, value_name = "GATEWAY")]
+    before: Option<PathBuf>,
     /// One round of one second, with 64 clients
     #[arg(long)]
     quick: bool,
@@ -81,11 +90,9 @@ fn main() -> Result<ExitCode> {
         node.run()?;
         return Ok(ExitCode::SUCCESS);
     }
-    let plan = if cli.quick {
-        Plan { gateway: cli.gateway, seconds: 1.0, rounds: 1, clients: vec![64] }
-    } else {
-        Plan { gateway: cli.gateway, seconds: cli.seconds, rounds: cli.rounds, clients: cli.clients }
-    };
+    let (seconds, rounds, clients) =
+        if cli.quick { (1.0, 1, vec![64]) } else { (cli.seconds, cli.rounds, cli.clients) };
+    let plan = Plan { gateway: cli.gateway, before: cli.before, seconds, rounds, clients };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let figures = runtime.block_on(measure::run(&plan))?;
     let sound = figures.failures() == 0;

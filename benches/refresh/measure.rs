@@ -11,12 +11,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use token_gateway::gateway::service_keys::NewServiceKey;
 
 use crate::arrangement::{ALL, Arrangement, Running};
+use crate::beside::{self, Pace};
+use crate::closed_loop::{cpu, one_closed};
+use crate::company;
 use crate::figures::{Closed, Figures, Found, Open};
-use crate::load::{Client, Seen, closed, open};
-use crate::process::{Process, environment, own_cpu};
-
-/// The unmeasured time of the clients before each closed-loop measurement.
-const WARM_UP: Duration = Duration::from_millis(300);
+use crate::load::open;
+use crate::process::{Process, environment};
 
 /// Open loop: clients at hand, and rates as shares of the highest closed-loop rate.
 const OPEN_CLIENTS: usize = 256;
@@ -28,12 +28,22 @@ const STARTS: usize = 20;
 pub struct Plan {
     /// The program of `token-gateway serve`.
     pub gateway: PathBuf,
+    /// The same of another build, to compare with.
+    pub before: Option<PathBuf>,
     pub seconds: f64,
     pub rounds: usize,
     pub clients: Vec<usize>,
 }
 
 impl Plan {
+    /// The arrangements, each with the gateway's program that it may need.
+    fn programs(&self) -> impl Iterator<Item = (Arrangement, &Path)> {
+        ALL.into_iter().filter_map(|one| {
+            let program = if one == Arrangement::Before { self.before.as_ref()? } else { &self.gateway };
+            Some((one, program.as_path()))
+        })
+    }
+
     /// Whether the plan measures this build, with all numbers of clients in `BENCHMARKS.md`.
     pub fn is_complete(&self) -> bool {
         let wanted = [1, 8, 64, 256].iter().all(|count| self.clients.contains(count));
@@ -44,8 +54,8 @@ impl Plan {
 pub async fn run(plan: &Plan) -> Result<Figures> {
     let redis = Process::redis()?;
     let time = Duration::from_secs_f64(plan.seconds);
-    let start = |one| Running::start(one, &plan.gateway, &redis);
-    let running = ALL.into_iter().map(start).collect::<Result<Vec<Running>>>()?;
+    let running = plan.programs().map(|(one, program)| Running::start(one, program, &redis));
+    let running = running.collect::<Result<Vec<Running>>>()?;
     let progress = progress(plan);
     let mut measured = Vec::new();
     for &count in &plan.clients {
@@ -67,51 +77,25 @@ pub async fn run(plan: &Plan) -> Result<Figures> {
     let gateway = running.into_iter().find(|one| one.arrangement == Arrangement::Gateway);
     let gateway = gateway.expect("it is one of all"); // the other nodes are dropped and end: even idle ones take time
     let open = open_loop(&gateway, &redis, highest, plan, &progress).await?;
+    let pace = Pace { rounds: plan.rounds, time };
+    let beside = beside::measure(&gateway, &redis, pace, |company| {
+        progress.set_message(format!("{} clients {}", company::CLIENTS, company.name()));
+        progress.inc(1);
+    });
+    let beside = beside.await?;
     progress.set_message("starts");
     let ready_ms = (0..STARTS).map(|_| time_to_ready(&plan.gateway, &redis)).collect::<Result<_>>()?;
     progress.finish_and_clear();
     let cores = std::thread::available_parallelism()?.get();
     let (redis, seconds, rounds) = (redis.version()?, plan.seconds, plan.rounds);
-    Ok(Figures { cores, redis, seconds, rounds, closed: measured, open, ready_ms })
+    Ok(Figures { cores, redis, seconds, rounds, closed: measured, open, beside, ready_ms })
 }
 
 fn progress(plan: &Plan) -> ProgressBar {
-    let steps = plan.rounds * (plan.clients.len() * ALL.len() + SHARES.len());
+    let steps =
+        plan.rounds * (plan.clients.len() * plan.programs().count() + SHARES.len() + company::ALL.len());
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} ({eta} left)");
     ProgressBar::new(steps as u64).with_style(style.expect("a sound template"))
-}
-
-/// Processor time so far of three: node, Redis, and this thread.
-fn cpu(running: &Running, redis: &Process) -> [Duration; 3] {
-    [running.node.as_ref().map_or(Duration::ZERO, Process::cpu), redis.cpu(), own_cpu()]
-}
-
-impl Found {
-    fn new(seen: Seen, before: [Duration; 3], after: [Duration; 3]) -> Self {
-        let micros = |quantile| seen.latency.value_at_quantile(quantile) as f64 / 1e3;
-        let each = |n: usize| (after[n] - before[n]).as_secs_f64() * 1e6 / seen.latency.len().max(1) as f64;
-        Self {
-            per_second: seen.rate(),
-            p50_us: micros(0.5),
-            p99_us: micros(0.99),
-            p999_us: micros(0.999),
-            node_cpu_us: each(0),
-            redis_cpu_us: each(1),
-            driver_cpu_us: each(2),
-            failures: seen.failures,
-        }
-    }
-}
-
-async fn one_closed(running: &Running, redis: &Process, clients: &mut Vec<Client>, time: Duration) -> Found {
-    let (warm, warmed) = closed(std::mem::take(clients), WARM_UP).await;
-    let before = cpu(running, redis);
-    let (used, mut seen) = closed(warm, time).await;
-    *clients = used;
-    for (cause, count) in warmed.failures {
-        *seen.failures.entry(cause).or_default() += count;
-    }
-    Found::new(seen, before, cpu(running, redis))
 }
 
 async fn open_loop(

@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 use plotters::coord::{CoordTranslate, Shift};
 use plotters::prelude::*;
 
-use crate::arrangement::{ALL, Arrangement};
+use crate::arrangement::Arrangement;
 use crate::figures::{Figures, Found, cpu, rate};
 
 const SIZE: (u32, u32) = (760, 400);
@@ -16,6 +16,7 @@ fn color(arrangement: Arrangement) -> RGBColor {
     match arrangement {
         Arrangement::Direct => RGBColor(0x88, 0x88, 0x88),
         Arrangement::Gateway => RGBColor(0x00, 0x72, 0xb2),
+        Arrangement::Before => RGBColor(0x56, 0xb4, 0xe9),
         Arrangement::Bare => RGBColor(0xe6, 0x9f, 0x00),
         Arrangement::Checkout => RGBColor(0xcc, 0x79, 0xa7),
         Arrangement::Empty | Arrangement::Verify | Arrangement::Library => RGBColor(0x00, 0x9e, 0x73),
@@ -48,7 +49,8 @@ fn finish<'a, C: CoordTranslate>(
 pub fn throughput(figures: &Figures, path: &Path) -> Result<()> {
     let (area, counts) = (area(path)?, figures.counts());
     let arrangements = || {
-        ALL.into_iter()
+        figures
+            .arrangements()
             .filter(|one| !matches!(one, Arrangement::Empty | Arrangement::Verify | Arrangement::Library))
     };
     let highest = arrangements().flat_map(|one| counts.iter().map(move |&n| figures.typical(one, n, rate)));
@@ -86,19 +88,23 @@ pub fn processor_time(figures: &Figures, path: &Path) -> Result<()> {
     let area = area(path)?;
     let counts = figures.counts();
     let clients = if counts.contains(&64) { 64 } else { counts[counts.len() - 1] };
-    let times = ALL.map(|one| {
-        (one, figures.typical(one, clients, cpu), figures.typical(one, clients, |it| it.redis_cpu_us))
-    });
+    let all: Vec<_> = figures.arrangements().collect();
+    let times: Vec<_> = all
+        .iter()
+        .map(|one| {
+            (*one, figures.typical(*one, clients, cpu), figures.typical(*one, clients, |it| it.redis_cpu_us))
+        })
+        .collect();
     let top = times.iter().map(|(_, node, redis)| node + redis).fold(1.0, f64::max) * 1.15;
     let mut chart = ChartBuilder::on(&area)
         .caption(format!("Processor time per request, {clients} clients (µs)"), ("sans-serif", 18))
         .margin(12)
         .x_label_area_size(36)
         .y_label_area_size(48)
-        .build_cartesian_2d((0..ALL.len() - 1).into_segmented(), 0.0..top)
+        .build_cartesian_2d((0..all.len() - 1).into_segmented(), 0.0..top)
         .map_err(wrong)?;
     let name = |at: &SegmentValue<usize>| match at {
-        SegmentValue::CenterOf(at) => ALL.get(*at).map(|one| one.name().to_owned()).unwrap_or_default(),
+        SegmentValue::CenterOf(at) => all.get(*at).map(|one| one.name().to_owned()).unwrap_or_default(),
         _ => String::new(),
     };
     chart.configure_mesh().disable_x_mesh().x_label_formatter(&name).draw().map_err(wrong)?;

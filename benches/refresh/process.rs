@@ -91,7 +91,7 @@ impl Drop for Process {
 }
 
 /// The settings of every node.
-pub fn environment(redis: &Process, key: &NewServiceKey) -> [(&'static str, String); 8] {
+pub fn environment(redis: &Process, key: &NewServiceKey) -> [(&'static str, String); 9] {
     [
         ("BIND_ADDR", "127.0.0.1:0".to_owned()),
         ("WORKERS", WORKERS.to_owned()),
@@ -100,6 +100,7 @@ pub fn environment(redis: &Process, key: &NewServiceKey) -> [(&'static str, Stri
         ("SIGNING_SECRET", "signing-secret-of-the-benchmark-0123456789".to_owned()),
         ("REFRESH_SECRET", "refresh-secret-of-the-benchmark-0123456789".to_owned()),
         ("SERVICE_KEYS", key.entry.clone()),
+        ("API_DOCS", "public".to_owned()),
         ("RUST_LOG", "info".to_owned()),
     ]
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::arrangement::{ALL, Arrangement};
+use crate::arrangement::Arrangement;
+use crate::company;
 use crate::figures::{Figures, Open, cpu, median, rate};
 use crate::plot;
 
@@ -28,6 +29,13 @@ fn goals(figures: &Figures) -> Vec<[String; 3]> {
         let share = figures.ratio(Arrangement::Direct, Arrangement::Gateway, 256, |it| it.redis_cpu_us);
         let what = "refreshes per second of Redis's processor time, of what goes straight to it, 256 clients";
         goals.push([what.into(), format!("{share:.2}"), "above 1: the limit where Redis has a core".into()]);
+    }
+    if figures.arrangements().any(|one| one == Arrangement::Before) {
+        for clients in &counts {
+            let share = figures.ratio(Arrangement::Gateway, Arrangement::Before, *clients, rate);
+            let what = format!("refreshes per second, of the build before, clients: {clients}");
+            goals.push([what, format!("{share:.2}"), "not slower".into()]);
+        }
     }
     if counts.contains(&64) {
         let share = figures.ratio(Arrangement::Gateway, Arrangement::Bare, 64, rate);
@@ -62,6 +70,8 @@ pub fn summary(figures: &Figures) -> String {
         let _ = writeln!(out, "### {clients} {}\n", if clients == 1 { "client" } else { "clients" });
         closed(&mut out, figures, clients);
     }
+    let _ = writeln!(out, "### {} clients, alone and beside hostile ones\n", company::CLIENTS);
+    beside(&mut out, figures);
     out
 }
 
@@ -95,7 +105,7 @@ fn closed(out: &mut String, figures: &Figures, clients: usize) {
             failed.to_string(),
         ]
     };
-    table(out, &head, ALL.into_iter().map(row));
+    table(out, &head, figures.arrangements().map(row));
 }
 
 fn open(out: &mut String, figures: &Figures) {
@@ -116,6 +126,24 @@ fn open(out: &mut String, figures: &Figures) {
         ]
     };
     table(out, &head, figures.offers().map(row));
+}
+
+/// Rates beside hostile clients.
+fn beside(out: &mut String, figures: &Figures) {
+    let head = ["", "per second", "of the rate alone", "p50", "p99", "CPU node"];
+    let alone = figures.beside(company::Company::Nobody, rate);
+    let row = |company: company::Company| {
+        let typical = |figure| figures.beside(company, figure);
+        vec![
+            company.name().to_owned(),
+            format!("{:.0}", typical(rate)),
+            format!("{:.2}", typical(rate) / alone),
+            format!("{:.2} ms", typical(|found| found.p50_us) / 1e3),
+            format!("{:.2} ms", typical(|found| found.p99_us) / 1e3),
+            format!("{:.1} µs", typical(cpu)),
+        ]
+    };
+    table(out, &head, company::ALL.into_iter().map(row));
 }
 
 /// Writes `BENCHMARKS.md` and the plots.

@@ -3,11 +3,12 @@
 
 mod arena;
 mod attack;
+mod leavers;
+mod look;
 mod newcomers;
 mod owners;
 mod verdict;
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -20,8 +21,9 @@ pub use self::attack::{
     FILES, FULL_REDIS, LISTS, LOGINS, MIXED, MIXED_BEHIND_NGINX, PIPELINERS, READINESS, SLOW_HEADS,
     SUBSCRIBERS, UNFINISHED_BODIES, UNREAD_ANSWERS,
 };
+use self::look::{Cast, Look};
 use self::verdict::Measured;
-use super::load::Load;
+use super::load::{Load, Window};
 use super::{Finding, Run};
 use crate::check::{Rules, check};
 
@@ -32,16 +34,24 @@ const REST: Duration = Duration::from_millis(20);
 /// The time for a crowd to take its places.
 const SETTLING: Duration = Duration::from_secs(1);
 
-/// Owners of stolen tokens.
+/// Owners of stolen tokens, and users who sign out.
 const OWNERS: u64 = 100;
+const LEAVERS: u64 = 100;
+
+/// Without `--full` the machine may have much else to do, so the best of a few short looks counts.
+const LOOKS: usize = 3;
+const SHORT: Duration = Duration::from_millis(800);
 
 pub async fn prove(run: Run, attack: &'static Attack) -> Finding {
     run.bar.set_length(3);
     let (arena, mut rng) = (Arena::prepare(&run, attack).await, Rng::with_seed(run.seed));
-    let stolen = owners::log_in(&arena.fleet, run.part(OWNERS)).await;
+    let (looks, length, settling) =
+        if run.full { (1, attack.length, SETTLING) } else { (LOOKS, SHORT, SETTLING / 2) };
+    let (owners, leaving) = (run.part(OWNERS) as usize, run.part(LEAVERS) as usize);
+    let stolen = owners::log_in(&arena.fleet, owners * looks).await;
+    let leavers = leavers::log_in(&arena.fleet, leaving * looks, &mut rng).await;
     let load = Load::start(&arena.fleet, HONEST, REST, &mut rng).await;
-    sleep(SETTLING).await;
-    let length = if run.full { attack.length } else { attack.length / 10 };
+    sleep(settling).await;
     let start = arena.footprint();
     let alone = load.window(length).await;
     let before = arena.footprint();
@@ -49,31 +59,30 @@ pub async fn prove(run: Run, attack: &'static Attack) -> Finding {
 
     let kinds: Vec<(Kind, usize)> =
         attack.kinds.iter().map(|(kind, count)| (*kind, run.part(*count as u64) as usize)).collect();
+    let hostile = kinds.iter().map(|(_, count)| *count as u64).sum();
     let crowd = Crowd::start(&kinds, &arena.target);
-    let honest_before = honest(&arena);
-    let (under, newcomers) = tokio::join!(load.window(length), newcomers::come(&arena, length));
-    let at_end = arena.footprint();
-    let honest_after = honest(&arena);
-    let alarmed = owners::alarmed_at_once(&arena.fleet, &stolen).await;
+    let mut casts =
+        stolen.chunks(owners).zip(leavers.chunks(leaving)).map(|(stolen, leavers)| Cast { stolen, leavers });
+    let first = casts.next().expect("a look");
+    let look = Look::take(&arena, &load, length, first, &mut rng).await;
+    let footprints = [start, before, before];
+    let mut measured = Measured { hostile, length, alone, after: Window::default(), footprints, look };
+    for cast in casts {
+        if verdict::holds(attack, run.full, &measured) {
+            break;
+        }
+        measured.look = Look::take(&arena, &load, length, cast, &mut rng).await;
+    }
     run.bar.inc(1);
 
     let tally = crowd.stop();
     arena.make_room();
-    sleep(SETTLING).await;
-    let (after, at_last) = (load.window(length).await, arena.footprint());
+    sleep(settling).await;
+    measured.after = load.window(length).await;
+    measured.footprints[2] = arena.footprint();
     load.stop().await;
     run.bar.inc(1);
 
-    let measured = Measured {
-        hostile: kinds.iter().map(|(_, count)| *count as u64).sum(),
-        length,
-        windows: [alone, under, after],
-        footprints: [start, before, at_end, at_last],
-        honest: std::array::from_fn(|n| honest_after[n] - honest_before[n]),
-        newcomers,
-        owners: stolen.len() as u64,
-        alarmed,
-    };
     let mut finding = Finding::default();
     verdict::tell(&mut finding, &measured, &tally);
     verdict::demand(&mut finding, attack, run.full, &measured);
@@ -82,10 +91,4 @@ pub async fn prove(run: Run, attack: &'static Attack) -> Finding {
         finding.measure("log", arena.log());
     }
     finding
-}
-
-/// Honest requests so far, those answered 503, and those without an answer.
-fn honest(arena: &Arena) -> [u64; 3] {
-    let counts = &arena.fleet.counts;
-    [&counts.tries, &counts.unavailable, &counts.unanswered].map(|count| count.load(Ordering::Relaxed))
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use token_gateway_core::session::Subject;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 
 use super::deadline::Deadline;
@@ -30,52 +30,53 @@ const LISTS_AT_ONCE: usize = 2;
 
 /// The bounds that the workers of a node share.
 pub struct NodeBounds {
-    lists: Semaphore,
+    lists: Arc<Semaphore>,
     lists_of: Turns,
     logins_of: Turns,
 }
 
 impl Default for NodeBounds {
     fn default() -> Self {
-        Self { lists: Semaphore::new(LISTS_AT_ONCE), lists_of: Turns::default(), logins_of: Turns::default() }
+        let lists = Arc::new(Semaphore::new(LISTS_AT_ONCE));
+        Self { lists, lists_of: Turns::default(), logins_of: Turns::default() }
     }
 }
 
 /// The bounds as one worker asks for them.
 pub(super) struct Admission {
     node: Arc<NodeBounds>,
-    others: Semaphore,
+    others: Arc<Semaphore>,
     metrics: Arc<Metrics>,
 }
 
-/// Holds a request's places until its store part is over.
-pub(super) type Admitted<'a> = (Option<Turn<'a>>, Option<SemaphorePermit<'a>>, SemaphorePermit<'a>);
+/// Holds a request's places until its store part is over, see [`Gateway::admitted`](super::Gateway).
+pub(super) type Admitted = (Option<Turn>, Option<OwnedSemaphorePermit>, OwnedSemaphorePermit);
 
 impl Admission {
     /// `places` are the worker's places in flight.
     pub fn new(node: Arc<NodeBounds>, places: usize, metrics: Arc<Metrics>) -> Self {
         let others = Semaphore::new((places / 2).clamp(1, Semaphore::MAX_PERMITS));
-        Self { node, others, metrics }
+        Self { node, others: Arc::new(others), metrics }
     }
 
-    pub async fn other(&self, deadline: Deadline) -> Result<Admitted<'_>, Bound> {
+    pub async fn other(&self, deadline: Deadline) -> Result<Admitted, Bound> {
         Ok((None, None, self.place(until(deadline)).await?))
     }
 
-    pub async fn login(&self, deadline: Deadline, subject: &Subject) -> Result<Admitted<'_>, Bound> {
+    pub async fn login(&self, deadline: Deadline, subject: &Subject) -> Result<Admitted, Bound> {
         let until = until(deadline);
         let turn = self.wait(until, Bound::SubjectLogins, self.node.logins_of.wait(subject)).await?;
         Ok((Some(turn), None, self.place(until).await?))
     }
 
-    pub async fn list(&self, deadline: Deadline, subject: &Subject) -> Result<Admitted<'_>, Bound> {
+    pub async fn list(&self, deadline: Deadline, subject: &Subject) -> Result<Admitted, Bound> {
         let until = until(deadline);
         let turn = self.wait(until, Bound::SubjectLists, self.node.lists_of.wait(subject)).await?;
         let list = self.wait(until, Bound::Lists, permit(&self.node.lists)).await?;
         Ok((Some(turn), Some(list), self.place(until).await?))
     }
 
-    async fn place(&self, until: Instant) -> Result<SemaphorePermit<'_>, Bound> {
+    async fn place(&self, until: Instant) -> Result<OwnedSemaphorePermit, Bound> {
         self.wait(until, Bound::Others, permit(&self.others)).await
     }
 
@@ -94,6 +95,6 @@ fn until(deadline: Deadline) -> Instant {
     deadline.ends.min(Instant::now() + WAIT)
 }
 
-async fn permit(semaphore: &Semaphore) -> SemaphorePermit<'_> {
-    semaphore.acquire().await.expect("nobody closes it")
+async fn permit(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    semaphore.clone().acquire_owned().await.expect("nobody closes it")
 }

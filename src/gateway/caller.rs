@@ -29,7 +29,8 @@ impl Caller {
 impl Gateway {
     /// Decides on the client of a token that we signed, before the store is asked (RFC 6749 sections 6 and 10.4).
     pub(super) fn check_caller(&self, caller: &Caller, issued_to: &str) -> Verdict<()> {
-        if !caller.is_service && self.services.is_confidential(issued_to) {
+        let has_key = caller.is_service && !caller.is_another(issued_to);
+        if !has_key && self.services.is_confidential(issued_to) {
             Err(GrantRefusal::NoKey)
         } else if caller.is_another(issued_to) {
             Err(GrantRefusal::Client)

@@ -1,5 +1,6 @@
 //! A new session and its first pair of tokens, after a login service has authenticated the user.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use token_gateway_core::clock::Moment;
@@ -25,8 +26,12 @@ pub struct Login {
 }
 
 impl Gateway {
-    pub async fn issue(&self, deadline: Deadline, login: &Login) -> Result<Issued, GatewayError> {
-        let _admitted = self.admission.login(deadline, &login.subject).await?;
+    pub async fn issue(self: &Arc<Self>, deadline: Deadline, login: Login) -> Result<Issued, GatewayError> {
+        let admitted = self.admission.login(deadline, &login.subject).await?;
+        self.admitted(admitted, |gateway| async move { gateway.log_in(deadline, &login).await }).await
+    }
+
+    async fn log_in(&self, deadline: Deadline, login: &Login) -> Result<Issued, GatewayError> {
         let session = SessionId::random();
         let jti = Jti::first(session);
         let audience = login.audience.as_deref().unwrap_or(&self.settings.audience);

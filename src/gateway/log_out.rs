@@ -1,5 +1,7 @@
 //! Logout: the holder of a token ends sessions of the token's subject.
 
+use std::sync::Arc;
+
 use token_gateway_core::session::{Reason, SessionId, Subject};
 use token_gateway_core::token::Audiences;
 
@@ -31,10 +33,10 @@ impl Gateway {
         Ok(Ok(()))
     }
 
-    /// A page of the sessions of the bearer's subject, and the bearer's own session. Nothing is asked of the store before
-    /// it is the subject's turn.
+    /// A page of the sessions of the bearer's subject, and the bearer's own session. No session is read before it is the
+    /// subject's turn.
     pub async fn own_sessions(
-        &self,
+        self: &Arc<Self>,
         deadline: Deadline,
         access_token: &str,
         asked: PageRequest,
@@ -43,15 +45,17 @@ impl Gateway {
             Ok(named) => named,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let subject = named.0.clone();
-        let _admitted = self.admission.list(deadline, &subject).await?;
-        Ok(match self.bearer_named(deadline, named).await? {
-            Ok(Bearer::Live { subject, session }) => {
-                Ok((self.page(deadline, &subject, asked).await?, session))
-            }
-            Ok(Bearer::JustPublished { .. }) => Err(GrantRefusal::Ended),
-            Err(refusal) => Err(refusal),
-        })
+        let admitted = self.admission.list(deadline, &named.0).await?;
+        let part = |gateway: Arc<Self>| async move {
+            Ok(match gateway.bearer_named(deadline, named).await? {
+                Ok(Bearer::Live { subject, session }) => {
+                    Ok((gateway.page(deadline, &subject, asked).await?, session))
+                }
+                Ok(Bearer::JustPublished { .. }) => Err(GrantRefusal::Ended),
+                Err(refusal) => Err(refusal),
+            })
+        };
+        self.admitted(admitted, part).await
     }
 
     /// Ends all sessions of the bearer's subject, or all but the bearer's own. Returns the sessions whose ends this call

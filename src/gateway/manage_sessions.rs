@@ -1,5 +1,7 @@
 //! Reading sessions, and changing their claims.
 
+use std::sync::Arc;
+
 use token_gateway_core::session::{SessionId, Subject};
 
 use super::{Deadline, Gateway, GatewayError};
@@ -10,13 +12,13 @@ use crate::token::session_claims::SessionClaims;
 impl Gateway {
     /// A page of the subject's live sessions.
     pub async fn list(
-        &self,
+        self: &Arc<Self>,
         deadline: Deadline,
-        subject: &Subject,
+        subject: Subject,
         asked: PageRequest,
     ) -> Result<Page, GatewayError> {
-        let _admitted = self.admission.list(deadline, subject).await?;
-        self.page(deadline, subject, asked).await
+        let admitted = self.admission.list(deadline, &subject).await?;
+        self.admitted(admitted, |gateway| async move { gateway.page(deadline, &subject, asked).await }).await
     }
 
     /// The same for a request that is admitted already, or is a logout.
@@ -36,42 +38,52 @@ impl Gateway {
 
     /// One session, live or ended.
     pub async fn get(
-        &self,
+        self: &Arc<Self>,
         deadline: Deadline,
-        subject: &Subject,
+        subject: Subject,
         session: SessionId,
     ) -> Result<Lookup, GatewayError> {
-        let _admitted = self.admission.other(deadline).await?;
-        self.repair_revoked(deadline, subject, session).await?;
-        self.in_time(deadline, Operation::Read, self.store.get(subject, session)).await
+        let admitted = self.admission.other(deadline).await?;
+        let part = |gateway: Arc<Self>| async move {
+            gateway.repair_revoked(deadline, &subject, session).await?;
+            gateway.in_time(deadline, Operation::Read, gateway.store.get(&subject, session)).await
+        };
+        self.admitted(admitted, part).await
     }
 
     /// Replaces the claims of one session, from its next refresh on. Returns the session.
     pub async fn set_claims(
-        &self,
+        self: &Arc<Self>,
         deadline: Deadline,
-        subject: &Subject,
+        subject: Subject,
         session: SessionId,
-        claims: &SessionClaims,
+        claims: SessionClaims,
     ) -> Result<Lookup, GatewayError> {
-        let _admitted = self.admission.other(deadline).await?;
-        self.repair_revoked(deadline, subject, session).await?;
-        let part = async {
-            let updated = self.store.set_claims(subject, Some(session), claims.as_str()).await?;
-            if updated.is_empty() { Ok(Lookup::Missing) } else { self.store.get(subject, session).await }
+        let admitted = self.admission.other(deadline).await?;
+        let part = |gateway: Arc<Self>| async move {
+            gateway.repair_revoked(deadline, &subject, session).await?;
+            let store = &gateway.store;
+            let part = async {
+                let updated = store.set_claims(&subject, Some(session), claims.as_str()).await?;
+                if updated.is_empty() { Ok(Lookup::Missing) } else { store.get(&subject, session).await }
+            };
+            gateway.in_time(deadline, Operation::Write, part).await
         };
-        self.in_time(deadline, Operation::Write, part).await
+        self.admitted(admitted, part).await
     }
 
     /// Replaces the claims of all live sessions of the subject; returns their ids.
     pub async fn set_subject_claims(
-        &self,
+        self: &Arc<Self>,
         deadline: Deadline,
-        subject: &Subject,
-        claims: &SessionClaims,
+        subject: Subject,
+        claims: SessionClaims,
     ) -> Result<Vec<SessionId>, GatewayError> {
-        let _admitted = self.admission.other(deadline).await?;
-        let part = self.store.set_claims(subject, None, claims.as_str());
-        self.in_time(deadline, Operation::Write, part).await
+        let admitted = self.admission.other(deadline).await?;
+        let part = |gateway: Arc<Self>| async move {
+            let part = gateway.store.set_claims(&subject, None, claims.as_str());
+            gateway.in_time(deadline, Operation::Write, part).await
+        };
+        self.admitted(admitted, part).await
     }
 }

@@ -7,39 +7,41 @@ use token_gateway_core::session::Subject;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The subjects with a request at present, each with a queue. A subject without one has no entry.
-#[derive(Default)]
-pub(super) struct Turns(Mutex<HashMap<Subject, Arc<Semaphore>>>);
+#[derive(Default, Clone)]
+pub(super) struct Turns(Arc<Mutex<HashMap<Subject, Arc<Semaphore>>>>);
 
-/// A place in the queue of a subject: first waiting, then its turn. It ends with the request, also when a client hangs
-/// up.
-pub(super) struct Turn<'a> {
-    turns: &'a Turns,
+/// A place in the queue of a subject: first waiting, then its turn. One that waits leaves when its client hangs up.
+pub(super) struct Turn {
+    turns: Turns,
     subject: Subject,
-    queue: Arc<Semaphore>,
+    queue: Option<Arc<Semaphore>>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Turns {
     /// Waits until no other request of the subject is in progress.
-    pub async fn wait(&self, subject: &Subject) -> Turn<'_> {
-        let mut turn = self.enter(subject);
-        turn.permit = turn.queue.clone().acquire_owned().await.ok(); // nobody closes a queue
+    pub async fn wait(&self, subject: &Subject) -> Turn {
+        let (queue, mut turn) = self.enter(subject);
+        turn.permit = queue.acquire_owned().await.ok(); // nobody closes a queue
         turn
     }
 
-    fn enter(&self, subject: &Subject) -> Turn<'_> {
+    fn enter(&self, subject: &Subject) -> (Arc<Semaphore>, Turn) {
         let mut queues = self.0.lock().expect("no panic while it is held");
         let queue = queues.entry(subject.clone()).or_insert_with(|| Arc::new(Semaphore::new(1))).clone();
-        Turn { turns: self, subject: subject.clone(), queue, permit: None }
+        let (turns, subject) = (self.clone(), subject.clone());
+        (queue.clone(), Turn { turns, subject, queue: Some(queue), permit: None })
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
+    /// Leaves the queue under the lock. Otherwise two that leave at once would each think that the other one stays.
     fn drop(&mut self) {
         drop(self.permit.take());
         let mut queues = self.turns.0.lock().expect("no panic while it is held");
-        let is_last = Arc::strong_count(&self.queue) == 2; // the map's and this one's
-        if is_last {
+        drop(self.queue.take());
+        let is_empty = |queue: &Arc<Semaphore>| Arc::strong_count(queue) == 1;
+        if queues.get(&self.subject).is_some_and(is_empty) {
             queues.remove(&self.subject);
         }
     }
@@ -52,7 +54,7 @@ mod tests {
 
     use super::*;
 
-    fn poll<'a>(wait: &mut std::pin::Pin<&mut impl Future<Output = Turn<'a>>>) -> Option<Turn<'a>> {
+    fn poll(wait: &mut std::pin::Pin<&mut impl Future<Output = Turn>>) -> Option<Turn> {
         match wait.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(turn) => Some(turn),
             Poll::Pending => None,

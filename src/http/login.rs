@@ -79,7 +79,7 @@ pub async fn issue(
     Query::none(&http)?;
     let body: LoginBody = request::json(&http, payload).await?;
     let login = login(body, &service.name, &gateway.settings.issuer)?;
-    let issued = gateway.issue(gateway.begin(arrived), &login).await?;
+    let issued = gateway.issue(gateway.begin(arrived), login).await?;
     Ok(answer::tokens(StatusCode::CREATED, &issued))
 }
 

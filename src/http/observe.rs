@@ -2,7 +2,7 @@
 //! health checks are counted and leave no line: those of a container come every few seconds.
 //!
 //! Each request has an id. Its answer and all lines that are logged while it is served carry it. No browser guesses at the
-//! type of an answer: `nosniff` is on every one.
+//! type of an answer: `nosniff` is on every one that a route gives.
 
 use std::time::{Duration, Instant};
 

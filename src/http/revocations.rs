@@ -30,6 +30,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
+pub use self::open_streams::MostStreams;
 use self::open_streams::OpenStream;
 use super::error::ErrorResponse;
 use super::health::Lifecycle;
@@ -81,6 +82,7 @@ pub async fn stream(
     payload: Payload,
     gateway: Data<Gateway>,
     lifecycle: Data<Lifecycle>,
+    most: Data<MostStreams>,
 ) -> Result<HttpResponse, ErrorResponse> {
     credentials::service(&http, &gateway.services, Role::Feed)?;
     query::nothing(&http, payload).await?;
@@ -89,7 +91,7 @@ pub async fn stream(
     if http.method() == Method::HEAD {
         return Ok(stream_head().finish()); // an endless body that is left out would hold up the connection
     }
-    let open = open_streams::admit(&gateway.metrics)?;
+    let open = open_streams::admit(&gateway.metrics, &most)?;
     let events = EventStream::new(gateway, lifecycle, open, since);
     let body = stream::unfold(events, |mut events| async {
         let piece = events.next().await?;

@@ -50,7 +50,7 @@ pub async fn list(
     let subject = managed(&http, &gateway)?;
     let asked = page::asked(&http)?;
     request::no_members(&http, payload).await?;
-    Ok(answer::list(&gateway.list(gateway.begin(arrived), &subject, asked).await?, None))
+    Ok(answer::list(&gateway.list(gateway.begin(arrived), subject, asked).await?, None))
 }
 
 /// Log a user out everywhere, or everywhere but on one device
@@ -108,7 +108,7 @@ pub async fn set_claims_of_all(
 ) -> Result<HttpResponse, ErrorResponse> {
     let subject = managed(&http, &gateway)?;
     let claims = patch(&http, payload).await?;
-    Ok(answer::updated(&gateway.set_subject_claims(gateway.begin(arrived), &subject, &claims).await?))
+    Ok(answer::updated(&gateway.set_subject_claims(gateway.begin(arrived), subject, claims).await?))
 }
 
 /// Show one session
@@ -130,7 +130,7 @@ pub async fn get(
     let subject = managed(&http, &gateway)?;
     query::nothing(&http, payload).await?;
     let session = known(&http)?;
-    answer::session(session, &gateway.get(gateway.begin(arrived), &subject, session).await?)
+    answer::session(session, &gateway.get(gateway.begin(arrived), subject, session).await?)
         .ok_or(ErrorResponse::NoSession)
 }
 
@@ -157,7 +157,7 @@ pub async fn set_claims(
     let subject = managed(&http, &gateway)?;
     let claims = patch(&http, payload).await?;
     let session = known(&http)?;
-    let found = gateway.set_claims(gateway.begin(arrived), &subject, session, &claims).await?;
+    let found = gateway.set_claims(gateway.begin(arrived), subject, session, claims).await?;
     answer::session(session, &found).ok_or(ErrorResponse::NoSession)
 }
 

@@ -1,13 +1,11 @@
 //! A node logs that its bounds turn clients away: one line when it begins, one a minute, and one when it is over.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use token_gateway_core::outage::{Change, TurnedAway};
 use tokio::time::sleep;
 
-use crate::http::revocations::open_streams;
-use crate::telemetry::metrics::{Closed, ConnectionMetrics, Metrics};
+use crate::telemetry::metrics::{Closed, ConnectionMetrics};
 
 /// Time between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -33,47 +31,44 @@ impl Losses {
     }
 }
 
-/// Looks for as long as it is polled.
-pub async fn watch(metrics: Arc<Metrics>) {
+/// Looks at the connections of the address with this setting, for as long as it is polled.
+pub async fn watch(metrics: ConnectionMetrics, setting: &str) {
     let mut full = Losses::of(&[Closed::Room, Closed::Refused]);
     let mut slow = Losses::of(&[Closed::Head, Closed::Body, Closed::NoProgress, Closed::Answer]);
-    let connections = &metrics.connections;
     loop {
         sleep(LOOK_INTERVAL).await;
         let now = Instant::now();
-        if let Some((change, count)) = full.look(connections, now) {
-            log_full(change, count, connections.limit.get());
+        if let Some((change, count)) = full.look(&metrics, now) {
+            log_full(change, count, metrics.limit.get(), setting);
         }
-        if let Some((change, count)) = slow.look(connections, now) {
-            log_slow(change, count);
+        if let Some((change, count)) = slow.look(&metrics, now) {
+            log_slow(change, count, setting);
         }
-        metrics.overloads.look(now);
-        open_streams::look(&metrics, now);
     }
 }
 
-fn log_full(change: Change, count: u64, limit: i64) {
+fn log_full(change: Change, count: u64, limit: i64, setting: &str) {
     match change {
         Change::Began => {
-            log::warn!(count, limit; "too many connections: {count} closed or refused, {limit} may be open")
+            log::warn!(count, limit, setting; "too many connections: {count} closed or refused at {setting}, {limit} may be open")
         }
         Change::Lasts(lasted) => {
-            log::warn!(count, limit, seconds = lasted.seconds(); "still too many connections, for {lasted}: {count} more closed or refused, {limit} may be open")
+            log::warn!(count, limit, seconds = lasted.seconds(), setting; "still too many connections, for {lasted}: {count} more closed or refused at {setting}, {limit} may be open")
         }
         Change::Over(lasted) => {
-            log::info!(count, seconds = lasted.seconds(); "room for connections again after {lasted}: {count} more closed or refused")
+            log::info!(count, seconds = lasted.seconds(), setting; "room for connections again after {lasted}: {count} more closed or refused at {setting}")
         }
     }
 }
 
-fn log_slow(change: Change, count: u64) {
+fn log_slow(change: Change, count: u64, setting: &str) {
     match change {
-        Change::Began => log::warn!(count; "slow clients: {count} connections closed"),
+        Change::Began => log::warn!(count, setting; "slow clients: {count} connections closed at {setting}"),
         Change::Lasts(lasted) => {
-            log::warn!(count, seconds = lasted.seconds(); "still slow clients, for {lasted}: {count} more connections closed")
+            log::warn!(count, seconds = lasted.seconds(), setting; "still slow clients, for {lasted}: {count} more connections closed at {setting}")
         }
         Change::Over(lasted) => {
-            log::info!(count, seconds = lasted.seconds(); "no slow clients any more after {lasted}: {count} more connections closed")
+            log::info!(count, seconds = lasted.seconds(), setting; "no slow clients any more after {lasted}: {count} more connections closed at {setting}")
         }
     }
 }
@@ -84,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_look_counts_the_connections_since_the_last_one() {
-        let metrics = Metrics::new();
+        let metrics = crate::telemetry::metrics::Metrics::new();
         let (mut losses, began) = (Losses::of(&[Closed::Refused, Closed::Room]), Instant::now());
         assert_eq!(losses.look(&metrics.connections, began), None);
         for cause in [Closed::Refused, Closed::Room, Closed::Head] {

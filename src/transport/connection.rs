@@ -15,10 +15,25 @@ pub struct Connection {
     /// Since when the client accepts nothing.
     blocked: Cell<Option<Ticks>>,
     is_answered: Cell<bool>,
+    /// When bytes of the client came last.
+    last_byte: Cell<Ticks>,
     has_served: Cell<bool>,
     closed: Cell<Option<Closed>>,
     /// The waker of the dispatcher's task.
     waker: RefCell<Option<Waker>>,
+}
+
+/// The order is by the loss of a connection that is closed for room. Each has the moment of its last sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// Never answered, and nothing came.
+    Silent(Ticks),
+    /// Between two requests.
+    Idle(Ticks),
+    /// A head has begun then.
+    Head(Ticks),
+    /// A body is unfinished, answered or not.
+    Body(Ticks),
 }
 
 impl Connection {
@@ -28,6 +43,7 @@ impl Connection {
             phase: Cell::new(Phase::Idle { since: now }),
             blocked: Cell::new(None),
             is_answered: Cell::new(false),
+            last_byte: Cell::new(now),
             has_served: Cell::new(false),
             closed: Cell::new(None),
             waker: RefCell::new(None),
@@ -39,6 +55,9 @@ impl Connection {
         let mut exchange = self.exchange.borrow_mut();
         if exchange.is_idle() && !bytes.is_empty() {
             self.phase.set(Phase::Head { since: now });
+        }
+        if !bytes.is_empty() {
+            self.last_byte.set(now);
         }
         exchange.pass(bytes)
     }
@@ -71,6 +90,15 @@ impl Connection {
 
     pub fn is_request_whole(&self) -> bool {
         self.exchange.borrow().is_whole()
+    }
+
+    /// Whether a client that sends no more is done. `has_passed`: the handler had no turn yet with bytes that were handed on.
+    pub fn ends_with_client(&self, has_passed: bool) -> bool {
+        match self.phase.get() {
+            Phase::Head { .. } | Phase::Serving { .. } => !has_passed,
+            Phase::Answering { is_endless, .. } => is_endless,
+            Phase::Idle { .. } | Phase::Unread { .. } => true,
+        }
     }
 
     pub fn write_blocks(&self, now: Ticks) {
@@ -123,15 +151,18 @@ impl Connection {
         self.phase.get().overdue(self.is_request_whole(), now, stops)
     }
 
-    /// The order of closing for room, the first at first: connections without any answer yet, and then the longest idle.
-    /// A connection with a request in flight has no place in it.
-    pub fn place(&self) -> Option<(bool, Ticks)> {
+    /// The place in the order of closing for room, the first at first. A connection with a complete request has none.
+    pub fn place(&self) -> Option<Place> {
         if self.is_blocked() || self.closed.get().is_some() {
             return None;
         }
         match self.phase.get() {
-            Phase::Idle { since } => Some((self.has_served.get(), since)),
-            Phase::Head { since } => Some((false, since)),
+            Phase::Idle { since } if self.has_served.get() => Some(Place::Idle(since)),
+            Phase::Idle { since } => Some(Place::Silent(since)),
+            Phase::Head { since } => Some(Place::Head(since)),
+            Phase::Serving { .. } | Phase::Unread { .. } if !self.is_request_whole() => {
+                Some(Place::Body(self.last_byte.get()))
+            }
             _ => None,
         }
     }
@@ -208,15 +239,31 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_was_never_answered_makes_room_first() {
-        let (silent, idle) = (Connection::new(Ticks(9)), Connection::new(Ticks(0)));
-        idle.pass(HEAD, Ticks(0));
-        assert!(silent.place() > Some((false, Ticks(0))));
-        idle.begin(BodyLength::None, Ticks(0));
-        assert_eq!(idle.place(), None, "it is served");
-        idle.answer(false, Ticks(0));
-        idle.answered();
-        assert!(idle.flushed(Ticks(0)));
-        assert!(silent.place() < idle.place());
+    fn room_costs_the_least_first() {
+        let connection = Connection::new(Ticks(9));
+        let mut places = vec![connection.place()];
+        connection.pass(HEAD, Ticks(0));
+        connection.begin(BodyLength::None, Ticks(0));
+        assert_eq!(connection.place(), None, "it is served");
+        connection.answer(false, Ticks(0));
+        connection.answered();
+        assert!(connection.flushed(Ticks(0)));
+        places.push(connection.place());
+        connection.pass(&HEAD[..5], Ticks(0));
+        places.push(connection.place());
+        connection.pass(&HEAD[5..], Ticks(0));
+        connection.begin(BodyLength::Sized(5), Ticks(0));
+        places.push(connection.place());
+        connection.pass(b"h", Ticks(7));
+        places.push(connection.place());
+        assert_eq!(connection.place(), Some(Place::Body(Ticks(7))));
+        connection.answer(false, Ticks(8));
+        assert_eq!(connection.place(), None, "its answer is on its way");
+        connection.answered();
+        connection.flushed(Ticks(8));
+        assert_eq!(connection.place(), Some(Place::Body(Ticks(7))), "answered, and unfinished");
+        assert!(places.is_sorted() && !places.contains(&None), "{places:?}");
+        connection.pass(b"ello", Ticks(8));
+        assert_eq!(connection.place(), None);
     }
 }

@@ -1,13 +1,13 @@
 //! The connections of one worker: their number is bounded, and each is looked at once per tick.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::{Rc, Weak};
 
 use actix_server::GracefulShutdownSignal;
 use tokio::time::sleep;
 
-use super::connection::Connection;
+use super::connection::{Connection, Place};
 use super::ticks::{TICK, Ticks};
 use crate::telemetry::metrics::{Closed, ConnectionMetrics};
 
@@ -26,7 +26,7 @@ pub struct Connections {
 /// pay: see `may_be_listed`.
 #[derive(Default)]
 struct Candidates {
-    keys: Vec<u64>,
+    places: VecDeque<(Place, u64)>,
     listed: Option<Ticks>,
     /// Places that the list has given.
     used: usize,
@@ -54,7 +54,7 @@ impl Connections {
         connections
     }
 
-    fn new(limit: usize, metrics: ConnectionMetrics) -> Self {
+    pub(super) fn new(limit: usize, metrics: ConnectionMetrics) -> Self {
         Self {
             limit,
             open: RefCell::default(),
@@ -70,7 +70,7 @@ impl Connections {
         self.now.get()
     }
 
-    /// A place for a new connection, with its key. `None` where all others have requests in flight.
+    /// A place for a new connection, with its key. `None` where all others have complete requests.
     pub fn admit(&self) -> Option<(u64, Rc<Connection>)> {
         if self.open.borrow().len() >= self.limit && !self.make_room() {
             self.metrics.closed(Closed::Refused);
@@ -93,36 +93,42 @@ impl Connections {
     fn make_room(&self) -> bool {
         let mut candidates = self.candidates.borrow_mut();
         loop {
-            while let Some(key) = candidates.keys.pop() {
-                if self.close_idle(key) {
-                    candidates.used += 1;
-                    return true;
+            while let Some((listed, key)) = candidates.places.pop_back() {
+                match self.place(key) {
+                    Some(place) if place == listed => {
+                        candidates.used += 1;
+                        self.close_for_room(key);
+                        return true;
+                    }
+                    Some(moved) => candidates.places.push_front((moved, key)), // it is closed where no other is left
+                    None => {}
                 }
             }
             if !candidates.may_be_listed(self.now(), self.limit) {
                 return false;
             }
-            *candidates = Candidates { keys: self.closable(), listed: Some(self.now()), used: 0 };
+            *candidates = Candidates { places: self.closable(), listed: Some(self.now()), used: 0 };
         }
     }
 
-    /// Closes a connection, unless it is busy by now. Its place is free at once.
-    fn close_idle(&self, key: u64) -> bool {
-        let mut open = self.open.borrow_mut();
-        let Some(connection) = open.get(&key).filter(|connection| connection.place().is_some()) else {
-            return false;
-        };
-        self.close(connection, Closed::Room);
-        open.remove(&key);
-        true
+    fn place(&self, key: u64) -> Option<Place> {
+        self.open.borrow().get(&key)?.place()
     }
 
-    fn closable(&self) -> Vec<u64> {
+    /// Its place is free at once.
+    fn close_for_room(&self, key: u64) {
+        if let Some(connection) = self.open.borrow_mut().remove(&key) {
+            self.close(&connection, Closed::Room);
+        }
+    }
+
+    /// The next one to close is at the end.
+    fn closable(&self) -> VecDeque<(Place, u64)> {
         let open = self.open.borrow();
         let mut places: Vec<_> =
             open.iter().filter_map(|(key, connection)| Some((connection.place()?, *key))).collect();
         places.sort_unstable_by(|one, other| other.cmp(one));
-        places.into_iter().map(|(_, key)| key).collect()
+        places.into()
     }
 
     fn close(&self, connection: &Connection, cause: Closed) {

@@ -4,7 +4,7 @@
 //! body. The bytes behind a head may be its body already, as in most requests with one: they come along.
 
 use super::chunks::Chunks;
-use super::head_end::BlankLine;
+use super::head_end::{BlankLine, is_line_end};
 
 /// How far a connection has read its present request.
 #[derive(Debug, Default)]
@@ -13,6 +13,8 @@ pub struct Exchange {
     lines: BlankLine,
     /// Bytes handed on behind the head, and these bytes read as chunks.
     behind_head: u64,
+    /// Line ends at the end of these bytes.
+    line_ends: u64,
     chunks: Chunks,
 }
 
@@ -73,18 +75,26 @@ impl Exchange {
         self.stage = Stage::Head;
         let Some(head) = self.lines.find(bytes) else { return bytes.len() };
         let behind = &bytes[head..];
+        let passed = &behind[..self.first_request(behind)];
         self.stage = Stage::HeadEnd;
         self.chunks = Chunks::default();
-        let chunked = self.chunks.read(behind);
-        let mut lines = self.lines;
+        self.chunks.read(passed);
+        let _ = self.lines.find(passed);
+        self.behind_head = passed.len() as u64;
+        self.line_ends = passed.iter().rev().take_while(|byte| is_line_end(**byte)).count() as u64;
+        head + passed.len()
+    }
+
+    /// How many of the bytes behind a head can belong to no second complete request. A `\r` at the end waits for its `\n`.
+    fn first_request(&self, behind: &[u8]) -> usize {
+        let (mut chunks, mut lines) = (Chunks::default(), self.lines);
+        let chunked = chunks.read(behind);
         let length = match lines.find(behind) {
-            _ if self.chunks.is_whole() => chunked,
+            _ if chunks.is_whole() => return chunked,
             Some(second) => second - 1,
             None => behind.len(),
         };
-        let _ = self.lines.find(&behind[..length]);
-        self.behind_head = length as u64;
-        head + length
+        behind[..length].iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last + 1)
     }
 
     fn pass_chunks(&mut self, bytes: &[u8]) -> usize {
@@ -108,12 +118,13 @@ impl Exchange {
         };
     }
 
-    /// Goes on to the next request, if the whole present one was handed on. The beginning of its head may have come along.
+    /// Goes on to the next request, if the whole present one was handed on. The beginning of its head may have come along,
+    /// or empty lines, which begin none.
     pub fn end(&mut self) -> bool {
         if self.stage != Stage::Whole {
             return false;
         }
-        if self.behind_head == 0 {
+        if self.behind_head <= self.line_ends {
             *self = Self::default();
         } else {
             (self.stage, self.behind_head) = (Stage::Head, 0);
@@ -168,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_piece_never_holds_two_requests() {
-        assert_eq!(first(&HEAD.repeat(9)), 2 * HEAD.len() - 1);
+        assert_eq!(first(&HEAD.repeat(9)), 2 * HEAD.len() - 2);
         assert_eq!(first(&format!("{HEAD}a=b")), HEAD.len() + 3);
         let chunked = format!("{HEAD}3\r\na=b\r\n0\r\n\r\n");
         assert_eq!(first(&format!("{chunked}{HEAD}")), chunked.len());
@@ -183,7 +194,7 @@ mod tests {
         exchange.begin(BodyLength::None);
         assert_eq!(exchange.pass(&pipelined.as_bytes()[passed..]), 0);
         assert!(exchange.end() && !exchange.is_idle(), "its beginning has come along");
-        assert_eq!(exchange.pass(&pipelined.as_bytes()[passed..]), 1);
+        assert_eq!(exchange.pass(&pipelined.as_bytes()[passed..]), 2);
         exchange.begin(BodyLength::None);
         assert!(exchange.end() && exchange.is_idle());
     }
@@ -215,5 +226,63 @@ mod tests {
         let much = vec![b'x'; 3 * ENDLESS_BYTES as usize];
         assert_eq!(exchange.pass(&much) as u64, ENDLESS_BYTES);
         assert!(!exchange.is_open() && !exchange.end());
+    }
+
+    /// Requests as a client may send them, each with its body's length and with empty lines behind it.
+    fn requests() -> Vec<(String, BodyLength)> {
+        let with = |body: &str| format!("{HEAD}{body}");
+        vec![
+            (with(""), BodyLength::None),
+            (with("5\r\n{\n\n}x\r\n0\r\n\r\n"), BodyLength::Chunked),
+            (
+                with("4;x=\"y\"\r\n\r\n\r\n\r\n1 \r\n\n\r\n00\r\nTrailer: x\r\nMore: y\r\n\r\n"),
+                BodyLength::Chunked,
+            ),
+            (with("{\n\n}\r\n"), BodyLength::Sized(6)),
+            (with("a=b\r\n\r\n\n"), BodyLength::Sized(3)),
+            (with("\r\n"), BodyLength::None),
+        ]
+    }
+
+    /// The lengths of what is handed on for each request, where the text comes in these pieces.
+    fn served(pieces: &[&[u8]], bodies: &[BodyLength]) -> Option<Vec<usize>> {
+        let (mut exchange, mut held, mut lengths, mut passed) =
+            (Exchange::default(), Vec::new(), Vec::new(), 0);
+        for piece in pieces {
+            held.extend_from_slice(piece);
+            loop {
+                if exchange.is_idle() {
+                    held.drain(..crate::transport::head_end::empty_lines(&held));
+                }
+                let length = exchange.pass(&held);
+                held.drain(..length);
+                passed += length;
+                if exchange.stage == Stage::HeadEnd {
+                    exchange.begin(*bodies.get(lengths.len())?);
+                } else if exchange.end() {
+                    lengths.push(passed);
+                } else if length == 0 || held.is_empty() {
+                    break;
+                }
+            }
+        }
+        (held.is_empty() && exchange.is_idle()).then_some(lengths)
+    }
+
+    #[test]
+    fn no_cut_changes_what_is_served() {
+        let (texts, bodies): (Vec<_>, Vec<_>) = requests().into_iter().unzip();
+        let text = texts.concat();
+        let text = text.as_bytes();
+        let is_served =
+            |pieces: &[&[u8]]| served(pieces, &bodies).is_some_and(|all| all.len() == bodies.len());
+        assert!(is_served(&[text]), "{:?}", served(&[text], &bodies));
+        for length in 1..text.len() {
+            assert!(is_served(&text.chunks(length).collect::<Vec<_>>()), "in pieces of {length}");
+            for second in length..text.len() {
+                let pieces = [&text[..length], &text[length..second], &text[second..]];
+                assert!(is_served(&pieces), "{length} {second}: {:?}", served(&pieces, &bodies));
+            }
+        }
     }
 }

@@ -36,6 +36,8 @@ pub struct GuardedStream {
     held: Vec<u8>,
     /// Bytes handed on in this round.
     passed: usize,
+    /// The client sends no more than what is held.
+    has_ended: bool,
     /// The client accepts bytes again.
     moves: bool,
     /// Bytes written since other connections had their turn.
@@ -53,6 +55,7 @@ impl GuardedStream {
                 connection,
                 held: Vec::new(),
                 passed: 0,
+                has_ended: false,
                 moves: false,
                 written: 0,
             }),
@@ -118,19 +121,19 @@ impl GuardedStream {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads ahead, to notice at once that the client hangs up. Only that ends it.
+    /// Reads ahead, to notice at once that the client hangs up. Only that ends it. A client that closes only its sending side
+    /// gets what is served in one go, and all of an answer that has begun.
     fn look_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.held.len() < PIECE {
+        while self.held.len() < PIECE && !self.has_ended {
             ready!(self.socket.poll_read_ready(cx))?;
             let mut room = [0; 1024];
             let mut ahead = ReadBuf::new(&mut room);
             ready!(Pin::new(&mut self.socket).poll_read(cx, &mut ahead))?;
-            if ahead.filled().is_empty() {
-                return Poll::Ready(Ok(()));
-            }
+            self.has_ended = ahead.filled().is_empty();
             self.held.extend_from_slice(ahead.filled());
         }
-        Poll::Pending
+        let is_done = self.has_ended && self.connection.ends_with_client(self.passed > 0);
+        if is_done { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     fn poll_piece(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -196,8 +199,11 @@ impl AsyncWrite for GuardedStream {
         let stream = self.get_mut();
         stream.check()?;
         let goes_on = stream.connection.flushed(stream.connections.now());
+        stream.drop_empty_lines(); // they need no round
         let changes = goes_on || stream.moves || stream.passed > 0;
-        if changes && !stream.held.is_empty() && stream.connection.is_open() {
+        let has_more = changes && !stream.held.is_empty() && stream.connection.is_open();
+        let has_ended = stream.has_ended && (goes_on || stream.connection.ends_with_client(false));
+        if has_more || has_ended {
             cx.waker().wake_by_ref();
         }
         (stream.passed, stream.moves) = (0, false);
@@ -230,4 +236,55 @@ fn poll_read_at_most(
     let length = piece.filled().len();
     buf.advance(length);
     Poll::Ready(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+
+    use socket2::SockRef;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::telemetry::metrics::Metrics;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Counter(AtomicUsize);
+
+    impl Wake for Counter {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A stream whose kernel takes many turns at once, and its client.
+    async fn roomy() -> (GuardedStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let client =
+            TcpStream::connect(listener.local_addr().expect("an address")).await.expect("it listens");
+        let (socket, _) = listener.accept().await.expect("a client");
+        SockRef::from(&socket).set_send_buffer_size(1 << 18).expect("a large buffer");
+        socket.writable().await.expect("room");
+        let connections = Rc::new(Connections::new(1, Metrics::new().connections.clone()));
+        (GuardedStream::admitted(socket, connections).expect("a place"), client)
+    }
+
+    #[tokio::test]
+    async fn after_a_turn_a_writer_waits_although_its_socket_has_room_and_is_woken() {
+        let (mut stream, _client) = roomy().await;
+        let wakes = Arc::new(Counter::default());
+        let waker = Waker::from(wakes.clone());
+        let mut cx = Context::from_waker(&waker);
+        let mut write = || Pin::new(&mut stream).poll_write(&mut cx, &[0; 4096]);
+        for _ in 0..4 {
+            assert!(matches!(write(), Poll::Ready(Ok(4096))));
+        }
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+        assert!(write().is_pending(), "others have their turn");
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        assert!(matches!(write(), Poll::Ready(Ok(4096))), "the next turn");
+    }
 }

@@ -35,13 +35,14 @@ impl BlankLine {
     }
 }
 
-/// The length of the empty lines at the beginning: a client may send some before a request (RFC 9112 section 2.2).
+/// The length of the empty lines at the beginning: a client may send some before a request (RFC 9112 section 2.2). Their two
+/// bytes may come one by one.
 pub fn empty_lines(bytes: &[u8]) -> usize {
-    let mut rest = bytes;
-    while let Some(shorter) = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")) {
-        rest = shorter;
-    }
-    bytes.len() - rest.len()
+    bytes.iter().take_while(|byte| is_line_end(**byte)).count()
+}
+
+pub fn is_line_end(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
 }
 
 #[cfg(test)]
@@ -70,7 +71,7 @@ mod tests {
 
     #[test]
     fn empty_lines_are_counted_up_to_the_request() {
-        for (text, length) in [("GET", 0), ("\r\n\nGET", 3), ("\r\r\n", 0), ("\n", 1), ("", 0)] {
+        for (text, length) in [("GET", 0), ("\r\n\nGET", 3), ("\r", 1), ("\n\r", 2), ("", 0)] {
             assert_eq!(empty_lines(text.as_bytes()), length, "{text:?}");
         }
     }

@@ -2,12 +2,13 @@
 
 /// To a head that takes too long.
 pub const SLOW_HEAD: &[u8] =
-    b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nX-Content-Type-Options: nosniff\r\n\
+    Connection: close\r\n\r\n";
 
 /// To a new connection beyond the limit. The form is that of every other 503.
 pub const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     Content-Type: application/json\r\nContent-Length: 107\r\nCache-Control: no-store\r\nRetry-After: 1\r\n\
-    Connection: close\r\n\r\n\
+    X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n\
     {\"error\":\"temporarily_unavailable\",\"error_description\":\"too many connections are open; repeat the request\"}";
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use token_gateway_testkit::gateway::Gateway;
 use token_gateway_testkit::redis::Redis;
 use token_gateway_testkit::{eventually, wait_for};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::GATEWAY;
 
@@ -97,20 +98,26 @@ async fn lists_of_one_user_take_turns_and_a_node_reads_two_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_whose_client_hangs_up_gives_its_turn_back() {
+async fn a_client_that_hangs_up_frees_its_turn_with_the_reply_of_redis_and_not_before() {
     let redis = Redis::start();
     let node = GATEWAY.start_with(&redis, &PATIENT);
     let api = node.api();
     api.login("alice").await;
+    assert_eq!(api.send(list(&api, "alice")).await.sessions().len(), 1);
+    let before = redis.calls("evalsha");
     redis.freeze();
-    let held = spawn(list(&api, "alice"), &api);
-    in_flight(&node, 1).await;
-    held.abort();
-    in_flight(&node, 0).await;
-    let next = spawn(list(&api, "alice"), &api);
-    in_flight(&node, 1).await;
+    for _ in 0..20 {
+        for request in [list(&api, "alice"), login(&api, "alice")] {
+            let _ = timeout(Duration::from_millis(20), api.send(request)).await;
+        }
+    }
+    in_flight(&node, 2).await;
+    overloaded(&api, list(&api, "alice"), BUSY_USER).await;
+    overloaded(&api, login(&api, "alice"), BUSY_USER).await;
     redis.thaw();
-    assert_eq!(next.await.expect("no panic").sessions().len(), 1);
+    in_flight(&node, 0).await;
+    assert_eq!(redis.calls("evalsha") - before, 2, "one list and one login of 40");
+    assert_eq!(api.send(list(&api, "alice")).await.sessions().len(), 2, "the login stands");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,6 +45,9 @@ fn keyless(api: &Api, path: &str, token: &str) -> Vec<RequestBuilder> {
         basic(bare(&[]), ":"),
         bare(&[]).header("Authorization", "Bearer undefined"),
         bare(&[]).header("Authorization", "Bearer "),
+        bare(&[]).bearer_auth(ISSUE_ONLY.key),
+        bare(&[("client_id", "issuer"), ("client_secret", ISSUE_ONLY.key)]),
+        basic(bare(&[]), &format!("issuer:{}", ISSUE_ONLY.key)),
     ]
 }
 
@@ -105,14 +108,16 @@ async fn a_token_without_the_key_reaches_no_redis_and_raises_no_alarm() {
 }
 
 #[tokio::test]
-async fn sessions_of_other_clients_need_no_key_and_those_of_another_service_are_not_its() {
+async fn sessions_of_other_clients_need_no_key_and_a_confidential_client_has_other_rights() {
     let gateway = gateway();
     let api = gateway.api();
     let app = api.issue(&json!({"sub": "alice", "client_id": "app"})).await.tokens();
     assert_eq!(api.refresh(&app.refresh).await.status, 200);
     let own = api.login("alice").await;
-    let by_another = api.refresh_request(&own.refresh).bearer_auth(ISSUE_ONLY.key);
-    api.send(by_another).await.expect_error(400, "invalid_grant");
+    let of_another = api
+        .refresh_request(&api.issue(&json!({"sub": "bob", "client_id": "app"})).await.tokens().refresh)
+        .bearer_auth(WEB.key);
+    api.send(of_another).await.expect_error(400, "invalid_grant");
     let introspection = api.form("/oauth/introspect", &[("token", &own.access)]).bearer_auth(WEB.key);
     assert_eq!(api.send(introspection).await.json()["active"], true);
 }

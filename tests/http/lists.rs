@@ -65,6 +65,7 @@ async fn a_wrong_parameter_is_named_with_its_right_form() {
     for (query, problem) in [
         ("?limit=0", "'limit' must be a whole number from 1 to 100"),
         ("?limit=101", "'limit' must be a whole number from 1 to 100"),
+        ("?limit=+5", "'limit' must be a whole number from 1 to 100"),
         ("?limit=%2B5", "'limit' must be a whole number from 1 to 100"),
         ("?limit=", "'limit' must be a whole number from 1 to 100"),
         ("?limit=1e1", "'limit' must be a whole number from 1 to 100"),

@@ -112,7 +112,7 @@ async fn an_unknown_parameter_is_refused_by_name_on_every_route_and_changes_noth
     for (query, name) in [
         (excpet.as_str(), "excpet"),
         ("?x", "x"),
-        ("?limit=1", "limit"),
+        ("?Limit=1", "Limit"),
         ("?Except=current", "Except"),
         ("?%65xc%65p=1", "excep"),
         ("?=1", ""),

@@ -156,8 +156,9 @@ async fn every_line_of_a_request_has_its_id() {
     assert_eq!(id(&answer), "req-logout");
     redis.thaw();
     for id in ["req-refresh", "req-logout"] {
-        let line =
-            line(&gateway, |line| line["request_id"] == id && line["target"] == "token_gateway::gateway");
+        let line = line(&gateway, |line| {
+            line["request_id"] == id && line["target"] == "token_gateway::gateway::deadline"
+        });
         assert!(line["error"].is_string() && line["operation"].is_string(), "{line}");
     }
     let start = line(&gateway, |line| line["target"] == "token_gateway::startup");

@@ -1,6 +1,6 @@
 //! Lists in pages, and logins of subjects with many sessions: the same for both backends, and their cost in Redis.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -166,6 +166,68 @@ async fn a_feed_that_cannot_be_written_ends_no_sessions_by_and_by() {
     }
 }
 
+/// Leaves so many members in the set whose records have expired.
+fn outlive(bench: &Bench, count: usize) {
+    let dead: Vec<String> = (0..count).map(|_| SessionId::random().to_string()).collect();
+    let add = ["SADD", "tg:{alice}:sessions"].into_iter().chain(dead.iter().map(String::as_str));
+    bench.server().expect("a server").ask::<u64>(&add.collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn expired_members_do_not_change_which_session_ends_nor_how_many_live() {
+    let (bench, alice) = (Bench::redis(capped(3)), subject("alice"));
+    let mut all: VecDeque<_> = logins(&bench, &alice, 3).await.iter().map(Jti::session).collect();
+    for _ in 0..30 {
+        outlive(&bench, 100);
+        let (new, ended) = login(&bench, &alice).await;
+        assert_eq!(ended, [all.pop_front().expect("the oldest")]);
+        publish(&bench, &alice).await;
+        all.push_back(new.session());
+    }
+    let redis = bench.server().expect("a server");
+    outlive(&bench, 90);
+    let before = redis.calls("hmget");
+    login(&bench, &alice).await;
+    let reads = redis.calls("hmget") - before;
+    assert!(reads <= 1 + 2 * LOGIN_READS as u64, "{reads} reads");
+}
+
+#[tokio::test]
+async fn the_cap_holds_whatever_number_of_members_has_expired() {
+    let (bench, alice) = (Bench::redis(capped(1)), subject("alice"));
+    logins(&bench, &alice, 1).await;
+    for _ in 0..10 {
+        outlive(&bench, 900);
+        login(&bench, &alice).await;
+        assert_eq!(live(&bench, &alice).await, 1);
+        publish(&bench, &alice).await;
+    }
+}
+
+#[tokio::test]
+async fn the_cap_holds_while_no_end_can_be_published() {
+    let alice = subject("alice");
+    for bench in both(&capped(2)) {
+        for _ in 0..200 {
+            login(&bench, &alice).await;
+        }
+        assert_eq!(live(&bench, &alice).await, 2);
+    }
+}
+
+/// How many sessions live.
+async fn live(bench: &Bench, subject: &Subject) -> usize {
+    let (mut count, mut after) = (0, None);
+    loop {
+        let page = page(bench, subject, after, 100).await;
+        count += page.sessions.len();
+        after = page.next;
+        if after.is_none() {
+            return count;
+        }
+    }
+}
+
 /// A subject at the largest cap.
 async fn full() -> (Bench, Subject) {
     let (bench, alice) = (Bench::redis(capped(1000)), subject("alice"));
@@ -213,10 +275,7 @@ async fn a_page_passes_over_a_bounded_number_of_dead_members() {
     let (bench, alice) = (Bench::redis(capped(1000)), subject("alice"));
     let live: BTreeSet<_> = logins(&bench, &alice, 30).await.iter().map(Jti::session).collect();
     let redis = bench.server().expect("a server");
-    let dead: Vec<String> = (0..1000).map(|_| SessionId::random().to_string()).collect();
-    let add: Vec<&str> =
-        ["SADD", "tg:{alice}:sessions"].into_iter().chain(dead.iter().map(String::as_str)).collect();
-    redis.ask::<u64>(&add);
+    outlive(&bench, 1000);
     let (mut seen, mut after, mut pages) = (BTreeSet::new(), None, 0);
     loop {
         let before = redis.calls("hmget");

@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
+use reqwest::Method;
 use token_gateway_testkit::api::{Api, Tokens};
 use token_gateway_testkit::gateway::{Descriptors, Gateway};
 use token_gateway_testkit::hostile::{Footprint, Target};
@@ -20,6 +21,9 @@ use crate::scenario::{QUIET, Run};
 
 /// The time for which an honest client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// MiB of Redis for the honest clients' sessions.
+const LEAST_MEMORY: u64 = 8;
 
 /// The subject of the login hammer.
 const HAMMERED: &str = "hammered";
@@ -48,8 +52,9 @@ impl Arena {
             .then(|| Nginx::before([nodes[0].address(), nodes[nodes.len() - 1].address()], Rates::STACK));
         let fleet = fleet(&nodes, nginx.as_ref());
         let target = target(run, attack, &nodes, nginx.as_ref()).await;
-        if !attack.maxmemory.is_empty() {
-            redis.ask::<String>(&["CONFIG", "SET", "maxmemory", attack.maxmemory]);
+        if attack.maxmemory > 0 {
+            let memory = format!("{}mb", run.part(attack.maxmemory).max(LEAST_MEMORY));
+            redis.ask::<String>(&["CONFIG", "SET", "maxmemory", &memory]);
         }
         Self { fleet, target, nginx, nodes, redis }
     }
@@ -63,6 +68,12 @@ impl Arena {
             processor: one.processor + other.processor,
         })
         .expect("a node")
+    }
+
+    /// Requests and connections of anybody that the nodes' metrics count as refused at a bound of honest refreshes.
+    pub async fn at_bounds(&self) -> u64 {
+        let metrics = join_all(self.nodes.iter().map(metrics)).await;
+        metrics.iter().flat_map(|metrics| metrics.lines()).filter_map(refused_at_a_bound).sum()
     }
 
     /// A client that was never here.
@@ -90,9 +101,25 @@ impl Arena {
     }
 }
 
+/// None where the node does not answer; then its bounds account for nothing.
+async fn metrics(node: &Gateway) -> String {
+    let admin = Api::new(&node.admin());
+    let answer = admin.try_send(admin.request(Method::GET, "/metrics")).await;
+    answer.map(|answer| answer.text).unwrap_or_default()
+}
+
+fn refused_at_a_bound(line: &str) -> Option<u64> {
+    const BOUNDS: [&str; 2] = [
+        r#"token_gateway_overloads_total{bound="store"} "#,
+        r#"token_gateway_connections_closed_total{cause="refused"} "#,
+    ];
+    BOUNDS.iter().find_map(|bound| line.strip_prefix(bound))?.parse().ok()
+}
+
 fn node(run: &Run, redis: &Redis, attack: &Attack) -> Gateway {
     let cap = attack.sessions.max(100).to_string();
     let settings = [
+        ("ADMIN_ADDR", "127.0.0.1:0"),
         ("API_DOCS", "public"),
         ("MAX_SESSIONS_PER_SUBJECT", cap.as_str()),
         ("RUST_LOG", QUIET),

@@ -17,12 +17,12 @@ pub struct Attack {
     pub sessions: u64,
     /// Ends that the feed holds.
     pub ends: u64,
-    /// The limit of Redis's memory; none where it is empty.
-    pub maxmemory: &'static str,
+    /// The limit of Redis's memory, MiB; none where it is 0.
+    pub maxmemory: u64,
     /// The length of the attack with `--full`, and of the rest after it.
     pub length: Duration,
-    /// Clients that hold connections, and ask for little: each costs a bounded amount of memory.
-    pub is_bounded_in_memory: bool,
+    /// Clients that hold connections, and take no answers: each costs little memory, and close to no processor time.
+    pub is_cheap: bool,
 }
 
 const ATTACK: Attack = Attack {
@@ -33,38 +33,33 @@ const ATTACK: Attack = Attack {
     accounts: (0, 0),
     sessions: 0,
     ends: 0,
-    maxmemory: "",
+    maxmemory: 0,
     length: Duration::from_secs(10),
-    is_bounded_in_memory: false,
+    is_cheap: false,
 };
 
 /// Longer than a node lets a client go on without progress.
 const LONG: Duration = Duration::from_secs(20);
 
 pub const PIPELINERS: Attack =
-    Attack { kinds: &[(Kind::Pipeliner, 50)], length: LONG, is_bounded_in_memory: true, ..ATTACK };
+    Attack { kinds: &[(Kind::Pipeliner, 50)], length: LONG, is_cheap: true, ..ATTACK };
 
 pub const UNREAD_ANSWERS: Attack =
-    Attack { kinds: &[(Kind::NeverReads, 200)], length: LONG, is_bounded_in_memory: true, ..ATTACK };
+    Attack { kinds: &[(Kind::NeverReads, 200)], length: LONG, is_cheap: true, ..ATTACK };
 
 /// More than the node is given file descriptors at first, as by a shell or a service manager.
 pub const SLOW_HEADS: Attack = Attack {
     kinds: &[(Kind::SlowHead, 1500)],
     descriptors: Descriptors::AtFirst(1024),
     length: LONG,
-    is_bounded_in_memory: true,
+    is_cheap: true,
     ..ATTACK
 };
 
 pub const UNFINISHED_BODIES: Attack = Attack { kinds: &[(Kind::UnfinishedBody, 1500)], ..SLOW_HEADS };
 
-pub const SUBSCRIBERS: Attack = Attack {
-    kinds: &[(Kind::DeafSubscriber, 50)],
-    ends: 100_000,
-    length: LONG,
-    is_bounded_in_memory: true,
-    ..ATTACK
-};
+pub const SUBSCRIBERS: Attack =
+    Attack { kinds: &[(Kind::DeafSubscriber, 50)], ends: 100_000, length: LONG, is_cheap: true, ..ATTACK };
 
 pub const LISTS: Attack =
     Attack { kinds: &[(Kind::ListHammer, 256)], nodes: 2, accounts: (64, 100), ..ATTACK };
@@ -73,7 +68,7 @@ pub const READINESS: Attack = Attack { kinds: &[(Kind::ReadinessHammer, 256)], .
 
 pub const LOGINS: Attack = Attack { kinds: &[(Kind::LoginHammer, 64)], sessions: 1000, ..ATTACK };
 
-pub const FULL_REDIS: Attack = Attack { kinds: &[(Kind::Filler, 64)], maxmemory: "48mb", ..ATTACK };
+pub const FULL_REDIS: Attack = Attack { kinds: &[(Kind::Filler, 64)], maxmemory: 48, ..ATTACK };
 
 pub const FILES: Attack = Attack { kinds: &[(Kind::FileFlood, 256)], ..ATTACK };
 
@@ -94,7 +89,7 @@ pub const MIXED: Attack = Attack {
     accounts: (64, 100),
     sessions: 1000,
     ends: 1000,
-    maxmemory: "256mb",
+    maxmemory: 256,
     length: Duration::from_secs(60),
     ..ATTACK
 };

@@ -20,7 +20,7 @@ const AT_ONCE: usize = 10;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The refresh tokens of so many owners, each to be stolen.
-pub async fn log_in(fleet: &Fleet, owners: u64) -> Vec<String> {
+pub async fn log_in(fleet: &Fleet, owners: usize) -> Vec<String> {
     let logins = stream::iter(0..owners)
         .map(|n| async move { fleet.logins[0].login(&format!("owner-{n}")).await.refresh });
     logins.buffer_unordered(AT_ONCE).collect().await

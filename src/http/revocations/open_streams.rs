@@ -9,6 +9,15 @@ use token_gateway_core::outage::Change;
 use super::super::error::ErrorResponse;
 use crate::telemetry::metrics::Metrics;
 
+/// The most streams of a node. Half of its connections stay for requests.
+pub struct MostStreams(usize);
+
+impl MostStreams {
+    pub fn of_connections(connections: usize) -> Self {
+        Self(MOST_STREAMS.min(connections / 2))
+    }
+}
+
 /// A stream counts as open until this is dropped.
 pub struct OpenStream(Gauge);
 
@@ -19,23 +28,23 @@ impl Drop for OpenStream {
 }
 
 /// Admits one more stream, if there is room.
-pub fn admit(metrics: &Metrics) -> Result<OpenStream, ErrorResponse> {
+pub fn admit(metrics: &Metrics, most: &MostStreams) -> Result<OpenStream, ErrorResponse> {
     let before = metrics.feed_streams.inc();
     let open = OpenStream(metrics.feed_streams.clone());
-    if before < MOST_STREAMS as i64 {
+    if before < most.0 as i64 {
         return Ok(open);
     }
-    log_turned_away(metrics.refused_streams.note(1, Instant::now()));
+    log_turned_away(metrics.refused_streams.note(1, Instant::now()), most);
     Err(ErrorResponse::TooManyStreams)
 }
 
 /// Called once a second: logs that streams are still refused, or no longer.
-pub fn look(metrics: &Metrics, now: Instant) {
-    log_turned_away(metrics.refused_streams.note(0, now));
+pub fn look(metrics: &Metrics, most: &MostStreams, now: Instant) {
+    log_turned_away(metrics.refused_streams.note(0, now), most);
 }
 
-fn log_turned_away(line: Option<(Change, u64)>) {
-    let most = MOST_STREAMS;
+fn log_turned_away(line: Option<(Change, u64)>, most: &MostStreams) {
+    let most = most.0;
     match line {
         Some((Change::Began, _)) => {
             log::warn!(most; "refusing streams of the feed: {most} are open; add nodes, or see who opens so many");

@@ -15,8 +15,11 @@ use crate::store::{Created, EndOutcome, Ends, NewSession, Policy, ReuseScope, Ro
 /// straight through.
 const LATE_GENERATIONS: u64 = 4;
 
-/// A login reads at most so many of the subject's sessions, so that it costs the same however many there are.
+/// A login reads so many of the subject's sessions, so that it costs the same however many there are.
 const LOGIN_READS: usize = 64;
+
+/// Where none of those lives, it reads on until one does, but no more than these.
+const MOST_LOGIN_READS: usize = 1024;
 
 /// The sessions of one subject.
 pub(super) type Sessions = HashMap<SessionId, Record>;
@@ -163,7 +166,9 @@ impl Members {
         let mut all: Vec<_> = live(sessions).map(|(session, _)| session).chain(ended).collect();
         let (count, shuffled) = (all.len(), RandomState::new());
         all.sort_unstable_by_key(|session| shuffled.hash_one(session));
-        all.truncate(LOGIN_READS);
+        let is_live = |session: &SessionId| matches!(sessions.get(session), Some(Record::Live(_)));
+        let first_live = all.iter().position(is_live).map_or(count, |passed| passed + 1);
+        all.truncate(first_live.clamp(LOGIN_READS, MOST_LOGIN_READS));
         Self { count, read: all.into_iter().collect() }
     }
 

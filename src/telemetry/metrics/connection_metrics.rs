@@ -30,13 +30,29 @@ pub struct ConnectionMetrics {
     closed: Arc<[Counter]>,
 }
 
+/// In no registry.
+impl Default for ConnectionMetrics {
+    fn default() -> Self {
+        let closed = Closed::TEXTS.iter().map(|_| Counter::default()).collect();
+        Self { open: Gauge::default(), limit: Gauge::default(), closed }
+    }
+}
+
 impl ConnectionMetrics {
     pub(super) fn registered(registry: &mut Registry) -> Self {
-        let (open, limit) = (Gauge::default(), Gauge::default());
+        let Self { open, limit, .. } = Self::default();
         let closed = Family::<[(&str, &str); 1], Counter>::default();
-        registry.register("connections_open", "Connections of clients that are open", open.clone());
-        registry.register("connections_limit", "Connections of clients that may be open", limit.clone());
-        let help = "Connections of clients closed by the node, by cause";
+        registry.register(
+            "connections_open",
+            "Connections at the public address that are open",
+            open.clone(),
+        );
+        registry.register(
+            "connections_limit",
+            "Connections at the public address that may be open",
+            limit.clone(),
+        );
+        let help = "Connections at the public address closed by the node, by cause";
         registry.register("connections_closed", help, closed.clone());
         let of_cause = |cause: &&'static str| closed.get_or_create(&[("cause", *cause)]).clone();
         Self { open, limit, closed: Closed::TEXTS.iter().map(of_cause).collect() }

@@ -30,7 +30,7 @@ impl Links {
         join_all(self.deployment.primaries().into_iter().map(ask)).await
     }
 
-    /// The answer of each primary to a call, likewise.
+    /// The answer of each primary to a call without a place in flight, likewise.
     pub async fn call_primaries(
         &self,
         call: &Call,
@@ -38,7 +38,7 @@ impl Links {
     ) -> Vec<(Option<Address>, Result<Reply, LinkError>)> {
         let ask = async |primary: Arc<Primary>| {
             let make = |_: &Clock| call.clone();
-            in_time(&primary, within, primary.call_once(&make, false)).await
+            in_time(&primary, within, primary.call_beside(&make, false)).await
         };
         join_all(self.deployment.primaries().into_iter().map(ask)).await
     }

@@ -3,10 +3,13 @@
 --
 -- Atomic because a doubled or late create must not revive a session ended in between. The cap on a subject's
 -- sessions must hold under parallel logins, too.
--- Reads at most 64 members of the set, so that a login costs the same however many sessions there are. Above 64 they
--- are drawn at random. Then the session to end is the least recently refreshed of those drawn. A member that does
--- not live any more counts as live while it is not drawn. Where such members turn up, the count is known to be too
--- high, so one session ends at most.
+-- Reads 64 members of the set, so that a login costs the same however many sessions there are. Above 64 they are drawn
+-- at random. Then the session to end is the least recently refreshed of those drawn. Two things make it read on:
+-- at most 64 members are left without the dead ones drawn, or the cap may be reached and none of those drawn lives.
+-- Dead ones read leave the set, so reading on is paid for once. It stops at 1,024 others.
+--
+-- A member that does not live any more counts as live while it is not read, so the count is never too low. Where such
+-- members turn up, it is known to be too high, so one session ends at most.
 --
 -- Redis refuses it when out of memory: each login needs more.
 --
@@ -43,20 +46,15 @@ if not held[1] and now_us > tonumber(ARGV[2]) then
 end
 
 local prefix = string.sub(KEYS[2], 1, -2) .. ':'
-local live, dead, before = {}, {}, {}
+local live, dead, before, passed, count = {}, {}, {}, {}, redis.call('SCARD', KEYS[2])
+local reads = 0
 -- By the stored end, or by the creation and the absolute lifetime.
 local function is_over(created_at, stored_end)
   local by_setting = ARGV[4] ~= '0' and created_at and created_at + tonumber(ARGV[4]) * 1000
   return (stored_end and now_us >= stored_end) or (by_setting and now_us >= by_setting) or false
 end
-local count = redis.call('SCARD', KEYS[2])
-local members
-if count > 64 then
-  members = redis.call('SRANDMEMBER', KEYS[2], '64')
-else
-  members = redis.call('SMEMBERS', KEYS[2])
-end
-for _, sid in ipairs(members) do
+local function read(sid)
+  passed[sid], reads = true, reads + 1
   local other = redis.call('HMGET', prefix .. sid, 'state', 'rotated_at', 'reason', 'announced',
     'created_at', 'absolute_expires_at')
   if other[1] == 'live' then
@@ -66,6 +64,22 @@ for _, sid in ipairs(members) do
     before[#before + 1] = other[3]
   else
     dead[#dead + 1] = sid
+  end
+end
+local function surplus()
+  return count - (reads - #live) + 1 - tonumber(ARGV[5])
+end
+local function reads_on()
+  return count - #dead <= 64 or (#live == 0 and surplus() > 0 and reads - #dead < 1024)
+end
+if count > 64 then
+  for _, sid in ipairs(redis.call('SRANDMEMBER', KEYS[2], '64')) do
+    read(sid)
+  end
+end
+for _, sid in ipairs(reads_on() and redis.call('SMEMBERS', KEYS[2]) or {}) do
+  if not passed[sid] and reads_on() then
+    read(sid)
   end
 end
 if again then
@@ -93,12 +107,11 @@ local function leave_tombstone(key)
   redis.call('PEXPIRE', key, ARGV[6])
 end
 
-local surplus = count - (#members - #live) + 1 - tonumber(ARGV[5])
 local most = #live
-if count > #members and #live < #members then
+if count > reads and #live < reads then
   most = math.min(1, #live)
 end
-local evicted = math.min(most, math.max(0, surplus))
+local evicted = math.min(most, math.max(0, surplus()))
 local ttl, absolute = tonumber(ARGV[3]), ''
 if ARGV[4] ~= '0' then
   ttl = math.min(ttl, tonumber(ARGV[4]))

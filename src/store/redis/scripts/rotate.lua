@@ -7,7 +7,8 @@
 --
 -- Works when Redis is out of memory: a refresh replaces values and adds none. Exceptions, each once per session: `prev`
 -- at the first rotation, the end of a lowered absolute lifetime, and the first last client, which only a service sends.
--- `rolled_back` may add the same fields to a record that a failover threw back.
+-- `rolled_back` may add the same fields to a record that a failover threw back, and `reused` a member to the set that
+-- has lost it.
 --
 -- KEYS[1]  the session's record              tg:{alice}:session:4830719265501837429
 -- KEYS[2]  the subject's sessions            tg:{alice}:sessions
