@@ -45,7 +45,7 @@ mod query;
 mod request;
 mod request_id;
 mod revocation_endpoint;
-mod revocations;
+pub mod revocations;
 mod token_endpoint;
 mod users;
 mod verify_endpoint;

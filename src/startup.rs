@@ -113,6 +113,10 @@ impl Application {
         log_capacity(capacity);
         let watch_connections = actix_web::rt::spawn(connection_watch::watch(metrics.clone(), "BIND_ADDR"));
         let most_streams = Data::new(MostStreams::of_connections(capacity.connections));
+        let watch_requests = actix_web::rt::spawn(connection_watch::watch_requests(
+            node.parts.metrics.clone(),
+            most_streams.clone(),
+        ));
         let bounds = Bounds { workers, connections: capacity.connections, grace };
         let server = transport::serve(listener, &bounds, metrics, move || {
             // One gateway per worker, because a link lives on the worker's own runtime.
@@ -121,8 +125,10 @@ impl Application {
             let app = app.app_data(proxies.clone()).app_data(most_streams.clone());
             app.app_data(EventLoopLag::start()).configure(http::routes(&issuer, with_docs))
         })?;
-        let tasks =
-            [Some(keys), Some(subscriber), Some(watch_connections), watch].into_iter().flatten().collect();
+        let tasks = [Some(keys), Some(subscriber), Some(watch_connections), Some(watch_requests), watch]
+            .into_iter()
+            .flatten()
+            .collect();
         Ok(Self { server, admin, address, admin_address, lifecycle, unready_first, tasks })
     }
 

@@ -51,7 +51,9 @@ impl Gateway {
             ));
         }
         self.denylist.holds_many().then(|| {
-            format!("the denylist holds {held} ended sessions, and {MOST_ENDS} fill it; see who ends so many")
+            format!(
+                "the denylist holds {held} ended sessions, and {MOST_ENDS} fill it, or fewer with long subjects; see who ends so many"
+            )
         })
     }
 

@@ -11,7 +11,7 @@
 //!
 //! Events are ASCII: a subscriber that takes U+2028 for the end of a line would lose the logout of such a subject.
 
-mod open_streams;
+pub mod open_streams;
 
 use actix_web::http::Method;
 use actix_web::http::header::CACHE_CONTROL;

@@ -1,41 +1,37 @@
-//! A node logs that clients lose connections to its bounds: one line when it begins, one a minute, and one when it is over.
+//! A node logs that its bounds turn clients away: one line when it begins, one a minute, and one when it is over.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use token_gateway_core::outage::{Change, Outage};
+use actix_web::web::Data;
+use token_gateway_core::outage::{Change, TurnedAway};
 use tokio::time::sleep;
 
-use crate::telemetry::metrics::{Closed, ConnectionMetrics};
+use crate::http::MostStreams;
+use crate::http::revocations::open_streams;
+use crate::telemetry::metrics::{Closed, ConnectionMetrics, Metrics};
 
 /// Time between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// It is over after so many looks without such a connection.
-const QUIET_LOOKS: u32 = 30;
-
 /// The causes of one kind of line.
 struct Losses {
     causes: &'static [Closed],
-    outage: Outage,
-    /// The sum of the causes at the last look, and when the present line of an outage began to count.
+    /// The sum of the causes at the last look.
     seen: u64,
-    told: u64,
-    quiet_looks: u32,
+    lines: TurnedAway,
 }
 
 impl Losses {
     fn of(causes: &'static [Closed]) -> Self {
-        Self { causes, outage: Outage::default(), seen: 0, told: 0, quiet_looks: 0 }
+        Self { causes, seen: 0, lines: TurnedAway::default() }
     }
 
     /// Returns the reason for a line, and the connections since the last line.
     fn look(&mut self, metrics: &ConnectionMetrics, now: Instant) -> Option<(Change, u64)> {
         let count = self.causes.iter().map(|cause| metrics.count(*cause)).sum();
-        self.quiet_looks = if count > self.seen { 0 } else { self.quiet_looks.saturating_add(1) };
-        self.seen = count;
-        let lasts = count > self.told || self.outage.is_present();
-        let change = self.outage.note(lasts && self.quiet_looks < QUIET_LOOKS, now)?;
-        Some((change, count - std::mem::replace(&mut self.told, count)))
+        let more = count - std::mem::replace(&mut self.seen, count);
+        self.lines.note(more, now)
     }
 }
 
@@ -52,6 +48,16 @@ pub async fn watch(metrics: ConnectionMetrics, setting: &str) {
         if let Some((change, count)) = slow.look(&metrics, now) {
             log_slow(change, count, setting);
         }
+    }
+}
+
+/// Looks at the bounds on requests and on streams, for as long as it is polled.
+pub async fn watch_requests(metrics: Arc<Metrics>, most_streams: Data<MostStreams>) {
+    loop {
+        sleep(LOOK_INTERVAL).await;
+        let now = Instant::now();
+        metrics.overloads.look(now);
+        open_streams::look(&metrics, &most_streams, now);
     }
 }
 
@@ -85,19 +91,17 @@ fn log_slow(change: Change, count: u64, setting: &str) {
 mod tests {
     use super::*;
 
-    /// A look at each second of some minutes; the connections that each line tells of.
     #[test]
-    fn a_flood_is_one_line_at_each_end_and_one_a_minute() {
-        let metrics = crate::telemetry::metrics::Metrics::new().connections.clone();
-        let (mut losses, began) = (Losses::of(&[Closed::Refused]), Instant::now());
-        let mut lines = Vec::new();
-        for second in 0..200 {
-            if (10..100).contains(&second) {
-                metrics.closed(Closed::Refused);
-            }
-            let line = losses.look(&metrics, began + Duration::from_secs(second));
-            lines.extend(line.map(|(_, count)| (second, count)));
+    fn a_look_counts_the_connections_since_the_last_one() {
+        let metrics = Metrics::new();
+        let (mut losses, began) = (Losses::of(&[Closed::Refused, Closed::Room]), Instant::now());
+        assert_eq!(losses.look(&metrics.connections, began), None);
+        for cause in [Closed::Refused, Closed::Room, Closed::Head] {
+            metrics.connections.closed(cause);
         }
-        assert_eq!(lines, [(10, 1), (70, 60), (129, 29)]);
+        assert_eq!(losses.look(&metrics.connections, began), Some((Change::Began, 2)));
+        metrics.connections.closed(Closed::Room);
+        let line = losses.look(&metrics.connections, began + Duration::from_secs(60));
+        assert!(matches!(line, Some((Change::Lasts(_), 1))));
     }
 }

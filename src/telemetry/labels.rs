@@ -8,6 +8,7 @@ macro_rules! labels {
         pub enum $name { $($variant),+ }
 
         impl $name {
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
             pub(super) const TEXTS: &[&str] = &[$($text),+];
 
             /// The value of the label.

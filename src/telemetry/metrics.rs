@@ -12,6 +12,7 @@ use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use token_gateway_core::outage::TurnedAway;
 use token_gateway_core::session::Reason;
 
 use super::labels::labels;
@@ -89,6 +90,8 @@ pub struct Metrics {
     pub connections: ConnectionMetrics,
     /// Open streams of the feed.
     pub feed_streams: Gauge,
+    /// The log lines about streams beyond the bound.
+    pub refused_streams: TurnedAway,
     feed_stale: Gauge<f64, AtomicU64>,
     denylist_ends: Gauge,
     denylist_lacks_ends: Gauge,
@@ -155,6 +158,7 @@ impl Metrics {
             store_errors,
             connections,
             feed_streams,
+            refused_streams: TurnedAway::default(),
             feed_stale,
             denylist_ends,
             denylist_lacks_ends,

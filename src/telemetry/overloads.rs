@@ -1,14 +1,11 @@
-//! Requests that waited in vain at a bound and got 503: a counter for each bound, and a log line a minute.
+//! Requests that waited in vain at a bound and got 503: a counter for each bound, and log lines when they begin, once a minute, and when they are over.
 
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use prometheus_client::metrics::counter::Counter;
+use token_gateway_core::outage::{Change, TurnedAway};
 
 use super::labels::labels;
-
-/// A bound that lasts to be too low has a line this often.
-const LINE_INTERVAL: Duration = Duration::from_secs(60);
 
 labels!(
     /// A bound on requests at once.
@@ -26,20 +23,13 @@ pub struct Overloads(Vec<OfBound>);
 
 struct OfBound {
     counter: Counter,
-    lines: Mutex<Lines>,
-}
-
-/// The requests since the last line, and when that was.
-#[derive(Default)]
-struct Lines {
-    count: u64,
-    last: Option<Instant>,
+    lines: TurnedAway,
 }
 
 impl Overloads {
     /// `counters` are those of all bounds, in order.
     pub(super) fn new(counters: Vec<Counter>) -> Self {
-        let of_bound = |counter| OfBound { counter, lines: Mutex::default() };
+        let of_bound = |counter| OfBound { counter, lines: TurnedAway::default() };
         Self(counters.into_iter().map(of_bound).collect())
     }
 
@@ -47,23 +37,30 @@ impl Overloads {
     pub fn note(&self, bound: Bound) {
         let OfBound { counter, lines } = &self.0[bound as usize];
         counter.inc();
-        let due = lines.lock().expect("no panic while it is held").note(Instant::now());
-        if let Some(count) = due {
-            let (bound, hint) = (bound.text(), bound.hint());
-            log::warn!(bound, count, hint; "{count} requests got 503 at the bound '{bound}': {hint}");
+        log_turned_away(bound, lines.note(1, Instant::now()));
+    }
+
+    /// Called once a second: logs the bounds at which there are still 503s, and those at which there are none any more.
+    pub fn look(&self, now: Instant) {
+        for (of_bound, bound) in self.0.iter().zip(Bound::ALL) {
+            log_turned_away(*bound, of_bound.lines.note(0, now));
         }
     }
 }
 
-impl Lines {
-    /// Notes a request. Returns the requests for a line, where one is due.
-    fn note(&mut self, now: Instant) -> Option<u64> {
-        self.count += 1;
-        let is_due = self.last.is_none_or(|last| now.saturating_duration_since(last) >= LINE_INTERVAL);
-        is_due.then(|| {
-            self.last = Some(now);
-            std::mem::take(&mut self.count)
-        })
+fn log_turned_away(of: Bound, line: Option<(Change, u64)>) {
+    let (bound, hint) = (of.text(), of.hint());
+    match line {
+        Some((Change::Began, count)) => {
+            log::warn!(bound, count, hint; "{count} requests got 503 at the bound '{bound}': {hint}");
+        }
+        Some((Change::Lasts(lasted), count)) => {
+            log::warn!(bound, count, hint, seconds = lasted.seconds(); "still 503s at the bound '{bound}', for {lasted}: {count} more requests; {hint}");
+        }
+        Some((Change::Over(lasted), count)) => {
+            log::info!(bound, count, seconds = lasted.seconds(); "no 503s at the bound '{bound}' any more after {lasted}: {count} more requests");
+        }
+        None => {}
     }
 }
 
@@ -82,18 +79,5 @@ impl Bound {
                 "a node makes one session of a user at a time; look for a login service that makes many"
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bound_has_a_line_at_once_and_then_one_a_minute_with_a_count() {
-        let (mut lines, began) = (Lines::default(), Instant::now());
-        let due: Vec<_> =
-            (0..=120).filter_map(|second| lines.note(began + Duration::from_secs(second))).collect();
-        assert_eq!(due, [1, 60, 60]);
     }
 }

@@ -1,7 +1,11 @@
 //! The log lines of an outage: one when it begins, one a minute while it lasts, one when it is over.
 
+mod turned_away;
+
 use std::fmt;
 use std::time::{Duration, Instant};
+
+pub use self::turned_away::TurnedAway;
 
 /// A lasting outage has a line this often.
 const INTERVAL: Duration = Duration::from_secs(60);

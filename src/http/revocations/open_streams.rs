@@ -1,11 +1,10 @@
 //! The number of open streams of a node, and its bound: each takes a descriptor and some memory.
 
-use std::sync::{LazyLock, Mutex};
 use std::time::Instant;
 
 use prometheus_client::metrics::gauge::Gauge;
 use token_gateway_core::feed::limits::MOST_STREAMS;
-use token_gateway_core::outage::{Change, Outage};
+use token_gateway_core::outage::Change;
 
 use super::super::error::ErrorResponse;
 use crate::telemetry::metrics::Metrics;
@@ -33,26 +32,28 @@ pub fn admit(metrics: &Metrics, most: &MostStreams) -> Result<OpenStream, ErrorR
     let most = most.0 as i64;
     let before = metrics.feed_streams.inc();
     let open = OpenStream(metrics.feed_streams.clone());
-    let is_admitted = before < most;
-    // A quarter less is no crowd any more, or streams that come and go would fill the log.
-    if !is_admitted || before < most * 3 / 4 {
-        log_crowd(!is_admitted, most);
+    if before < most {
+        return Ok(open);
     }
-    if is_admitted { Ok(open) } else { Err(ErrorResponse::TooManyStreams) }
+    log_turned_away(metrics.refused_streams.note(1, Instant::now()), most);
+    Err(ErrorResponse::TooManyStreams)
 }
 
-fn log_crowd(refuses: bool, most: i64) {
-    static CROWD: LazyLock<Mutex<Outage>> = LazyLock::new(Mutex::default);
-    let change = CROWD.lock().expect("no panic while it is held").note(refuses, Instant::now());
-    match change {
-        Some(Change::Began) => {
+/// Called once a second: logs that streams are still refused, or no longer.
+pub fn look(metrics: &Metrics, most: &MostStreams, now: Instant) {
+    log_turned_away(metrics.refused_streams.note(0, now), most.0 as i64);
+}
+
+fn log_turned_away(line: Option<(Change, u64)>, most: i64) {
+    match line {
+        Some((Change::Began, _)) => {
             log::warn!(most; "refusing streams of the feed: {most} are open; add nodes, or see who opens so many");
         }
-        Some(Change::Lasts(lasted)) => {
-            log::warn!(most, seconds = lasted.seconds(); "still refusing streams of the feed, for {lasted}: {most} are open");
+        Some((Change::Lasts(lasted), count)) => {
+            log::warn!(count, most, seconds = lasted.seconds(); "still refusing streams of the feed, for {lasted}: {count} more, while {most} are open");
         }
-        Some(Change::Over(lasted)) => {
-            log::info!(seconds = lasted.seconds(); "admitting streams of the feed again after {lasted}");
+        Some((Change::Over(lasted), count)) => {
+            log::info!(count, seconds = lasted.seconds(); "no streams of the feed refused any more after {lasted}: {count} more refused");
         }
         None => {}
     }

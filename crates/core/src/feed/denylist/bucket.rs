@@ -62,7 +62,7 @@ pub(super) struct Dropped {
 pub(super) struct Bucket {
     ends: Chunked<End, 4>,
     /// The subjects.
-    text: Chunked<u8, 128>,
+    text: Chunked<u8, 256>,
 }
 
 impl Bucket {

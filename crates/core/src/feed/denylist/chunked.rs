@@ -1,9 +1,9 @@
-//! A vector in chunks of 128 bytes. Buckets fill up alike: if they moved from one size of memory to the next, each move
+//! A vector in chunks of 128 or 256 bytes. Buckets fill up alike: if they moved from one size of memory to the next, each move
 //! would leave holes that nobody needs any more.
 
 use std::ops::Range;
 
-/// `N` values are 128 bytes.
+/// `N` values are a chunk.
 #[derive(Debug)]
 pub(super) struct Chunked<T, const N: usize> {
     chunks: Vec<Box<[T; N]>>,

@@ -184,9 +184,9 @@ fn a_denylist_with_long_subjects_is_full_with_fewer_ends() {
         subject: format!("{number:0255}").parse().expect("a subject"),
         ..event(number, 1000)
     };
-    denylist.events(0, (0..145).map(long).collect(), None);
+    denylist.events(0, (0..140).map(long).collect(), None);
     assert!(!denylist.holds_many());
-    denylist.events(0, (145..289).map(long).collect(), None);
+    denylist.events(0, (140..289).map(long).collect(), None);
     assert!(denylist.holds_many() && !denylist.lacks_ends());
     denylist.events(0, (289..1000).map(long).collect(), None);
     assert!(denylist.lacks_ends());
