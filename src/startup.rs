@@ -1,6 +1,5 @@
 //! A node: built from settings and a listener, run until it is told to stop.
 
-mod bound_watch;
 mod connection_watch;
 mod key_watch;
 mod readiness_watch;
@@ -114,8 +113,10 @@ impl Application {
         log_capacity(capacity);
         let watch_connections = actix_web::rt::spawn(connection_watch::watch(metrics.clone(), "BIND_ADDR"));
         let most_streams = Data::new(MostStreams::of_connections(capacity.connections));
-        let watch_bounds =
-            actix_web::rt::spawn(bound_watch::watch(node.parts.metrics.clone(), most_streams.clone()));
+        let watch_requests = actix_web::rt::spawn(connection_watch::watch_requests(
+            node.parts.metrics.clone(),
+            most_streams.clone(),
+        ));
         let bounds = Bounds { workers, connections: capacity.connections, grace };
         let server = transport::serve(listener, &bounds, metrics, move || {
             // One gateway per worker, because a link lives on the worker's own runtime.
@@ -124,7 +125,7 @@ impl Application {
             let app = app.app_data(proxies.clone()).app_data(most_streams.clone());
             app.app_data(EventLoopLag::start()).configure(http::routes(&issuer, with_docs))
         })?;
-        let tasks = [Some(keys), Some(subscriber), Some(watch_connections), Some(watch_bounds), watch]
+        let tasks = [Some(keys), Some(subscriber), Some(watch_connections), Some(watch_requests), watch]
             .into_iter()
             .flatten()
             .collect();

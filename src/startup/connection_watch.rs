@@ -1,11 +1,15 @@
 //! A node logs that its bounds turn clients away: one line when it begins, one a minute, and one when it is over.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actix_web::web::Data;
 use token_gateway_core::outage::{Change, TurnedAway};
 use tokio::time::sleep;
 
-use crate::telemetry::metrics::{Closed, ConnectionMetrics};
+use crate::http::MostStreams;
+use crate::http::revocations::open_streams;
+use crate::telemetry::metrics::{Closed, ConnectionMetrics, Metrics};
 
 /// Time between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -47,6 +51,16 @@ pub async fn watch(metrics: ConnectionMetrics, setting: &str) {
     }
 }
 
+/// Looks at the bounds on requests and on streams, for as long as it is polled.
+pub async fn watch_requests(metrics: Arc<Metrics>, most_streams: Data<MostStreams>) {
+    loop {
+        sleep(LOOK_INTERVAL).await;
+        let now = Instant::now();
+        metrics.overloads.look(now);
+        open_streams::look(&metrics, &most_streams, now);
+    }
+}
+
 fn log_full(change: Change, count: u64, limit: i64, setting: &str) {
     match change {
         Change::Began => {
@@ -79,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_look_counts_the_connections_since_the_last_one() {
-        let metrics = crate::telemetry::metrics::Metrics::new();
+        let metrics = Metrics::new();
         let (mut losses, began) = (Losses::of(&[Closed::Refused, Closed::Room]), Instant::now());
         assert_eq!(losses.look(&metrics.connections, began), None);
         for cause in [Closed::Refused, Closed::Room, Closed::Head] {

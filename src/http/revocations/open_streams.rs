@@ -29,9 +29,10 @@ impl Drop for OpenStream {
 
 /// Admits one more stream, if there is room.
 pub fn admit(metrics: &Metrics, most: &MostStreams) -> Result<OpenStream, ErrorResponse> {
+    let most = most.0 as i64;
     let before = metrics.feed_streams.inc();
     let open = OpenStream(metrics.feed_streams.clone());
-    if before < most.0 as i64 {
+    if before < most {
         return Ok(open);
     }
     log_turned_away(metrics.refused_streams.note(1, Instant::now()), most);
@@ -40,11 +41,10 @@ pub fn admit(metrics: &Metrics, most: &MostStreams) -> Result<OpenStream, ErrorR
 
 /// Called once a second: logs that streams are still refused, or no longer.
 pub fn look(metrics: &Metrics, most: &MostStreams, now: Instant) {
-    log_turned_away(metrics.refused_streams.note(0, now), most);
+    log_turned_away(metrics.refused_streams.note(0, now), most.0 as i64);
 }
 
-fn log_turned_away(line: Option<(Change, u64)>, most: &MostStreams) {
-    let most = most.0;
+fn log_turned_away(line: Option<(Change, u64)>, most: i64) {
     match line {
         Some((Change::Began, _)) => {
             log::warn!(most; "refusing streams of the feed: {most} are open; add nodes, or see who opens so many");
