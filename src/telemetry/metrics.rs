@@ -2,19 +2,24 @@
 //!
 //! Labels are closed sets: route patterns, outcomes, reasons. No subject, no session, no token.
 
+mod connection_metrics;
+mod labelled;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use token_gateway_core::outage::TurnedAway;
 use token_gateway_core::session::Reason;
 
+pub use self::connection_metrics::{Closed, ConnectionMetrics};
+use self::labelled::{family, resolve};
 use super::labels::labels;
 use super::logging;
 use super::overloads::{Bound, Overloads};
@@ -23,10 +28,6 @@ use super::overloads::{Bound, Overloads};
 /// otherwise.
 const STORE_SECONDS_BUCKETS: [f64; 12] =
     [0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
-
-mod connection_metrics;
-
-pub use connection_metrics::{Closed, ConnectionMetrics};
 
 labels!(
     /// How a refresh went.
@@ -214,26 +215,6 @@ impl Drop for StoreCall<'_> {
 
 fn histogram() -> Histogram {
     Histogram::new(STORE_SECONDS_BUCKETS)
-}
-
-fn family(
-    registry: &mut Registry,
-    name: &str,
-    help: &str,
-    label: &'static str,
-    values: &[&'static str],
-) -> Vec<Counter> {
-    let family = Family::<[(&str, &str); 1], Counter>::default();
-    registry.register(name, help, family.clone());
-    resolve(&family, label, values)
-}
-
-fn resolve<M: Clone, C: MetricConstructor<M>>(
-    family: &Family<[(&'static str, &'static str); 1], M, C>,
-    label: &'static str,
-    values: &[&'static str],
-) -> Vec<M> {
-    values.iter().map(|value| family.get_or_create(&[(label, *value)]).clone()).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Requests that waited in vain at a bound and got 503: a counter for each bound, and log lines when they begin, once a minute, and when they are over.
+//! Requests that waited in vain at a bound and got 503: a counter for each bound, and log lines when they begin, once a
+//! minute, and when they are over.
 
 use std::time::Instant;
 

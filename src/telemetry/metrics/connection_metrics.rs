@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::labelled::family;
 use crate::telemetry::labels::labels;
 
 labels!(
@@ -41,7 +41,6 @@ impl Default for ConnectionMetrics {
 impl ConnectionMetrics {
     pub(super) fn registered(registry: &mut Registry) -> Self {
         let Self { open, limit, .. } = Self::default();
-        let closed = Family::<[(&str, &str); 1], Counter>::default();
         registry.register(
             "connections_open",
             "Connections at the public address that are open",
@@ -53,9 +52,8 @@ impl ConnectionMetrics {
             limit.clone(),
         );
         let help = "Connections at the public address closed by the node, by cause";
-        registry.register("connections_closed", help, closed.clone());
-        let of_cause = |cause: &&'static str| closed.get_or_create(&[("cause", *cause)]).clone();
-        Self { open, limit, closed: Closed::TEXTS.iter().map(of_cause).collect() }
+        let closed = family(registry, "connections_closed", help, "cause", Closed::TEXTS);
+        Self { open, limit, closed: closed.into() }
     }
 
     pub fn opened(&self) {
