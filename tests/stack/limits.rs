@@ -1,13 +1,14 @@
 //! nginx bounds each client address: its requests a second, its requests under way, and its time.
 
 use std::future::ready;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 use reqwest::Method;
 use token_gateway_testkit::api::{Answer, Api, fresh_key};
+use token_gateway_testkit::hostile::socket_memory;
 use token_gateway_testkit::nginx::Rates;
 use token_gateway_testkit::service_key::WEB;
 use token_gateway_testkit::wait_for;
@@ -114,6 +115,56 @@ fn begin_a_body(stack: &Stack) -> TcpStream {
 fn is_refused(stream: &TcpStream) -> bool {
     let mut answer = [0; 12];
     stream.peek(&mut answer).is_ok() && &answer == b"HTTP/1.1 429"
+}
+
+/// As a load balancer asks, and then as an attacker does, who would have nginx answer without end.
+#[test]
+fn the_question_whether_nginx_lives_has_a_limit_of_its_own() {
+    let stack = one_request_a_minute();
+    let answers = pipelined(&stack, "/livez", 1000, "HTTP/1.1 429");
+    let served = answers.matches("alive").count();
+    assert!(served >= SERVED, "{served} of 1000 at once");
+}
+
+/// A client that repeats a request at once would get thousands of refusals in that second.
+#[test]
+fn a_refusal_takes_a_second() {
+    let stack = one_request_a_minute();
+    for (path, refusal) in [("/nothing", "not_found"), ("/livez", "temporarily_unavailable")] {
+        let began = Instant::now();
+        pipelined(&stack, path, SERVED + 200, refusal);
+        assert!(began.elapsed() > Duration::from_millis(900), "{path}: {:?}", began.elapsed());
+    }
+}
+
+/// nginx works ahead of a client that reads nothing, until its buffers are full.
+#[tokio::test]
+async fn answers_that_are_not_read_cost_nginx_little() {
+    const MOST: u64 = 512 * 1024;
+    let stack = Stack::start();
+    let request = "POST /oauth/introspect HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+    let mut stream = TcpStream::connect(stack.nginx.public_address()).expect("it listens");
+    stream.set_write_timeout(Some(Duration::from_secs(2))).expect("a timeout");
+    let blocked = stream.write_all(request.repeat(200_000).as_bytes()).map_err(|error| error.kind());
+    assert_eq!(blocked, Err(ErrorKind::WouldBlock), "nginx reads no further");
+    let memory = socket_memory(stack.nginx.public_address());
+    assert!(memory < MOST, "{memory} bytes");
+}
+
+/// Sends so many requests in one write, and reads until the text was there.
+fn pipelined(stack: &Stack, path: &str, requests: usize, until: &str) -> String {
+    let mut stream = TcpStream::connect(stack.nginx.public_address()).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    stream
+        .write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(requests).as_bytes())
+        .expect("it reads");
+    let (mut answers, mut piece) = (String::new(), [0; 64 * 1024]);
+    while !answers.contains(until) {
+        let length = stream.read(&mut piece).expect("an answer in time");
+        assert_ne!(length, 0, "closed: {answers}");
+        answers.push_str(&String::from_utf8_lossy(&piece[..length]));
+    }
+    answers
 }
 
 #[test]

@@ -21,6 +21,6 @@ mod wire;
 
 pub use self::client::Target;
 pub use self::crowd::Crowd;
-pub use self::footprint::Footprint;
+pub use self::footprint::{Footprint, socket_memory};
 pub use self::kind::Kind;
 pub use self::tally::Tally;

@@ -19,8 +19,11 @@ pub struct Footprint {
 
 impl Footprint {
     pub fn of(node: &Gateway) -> Self {
-        let port = node.address().rsplit_once(':').expect("a port").1;
-        Self { resident: node.resident(), kernel: socket_memory(port), processor: processor_time(node.id()) }
+        Self {
+            resident: node.resident(),
+            kernel: socket_memory(node.address()),
+            processor: processor_time(node.id()),
+        }
     }
 }
 
@@ -31,8 +34,9 @@ fn processor_time(id: u32) -> Duration {
     Duration::from_millis(ticks * 1000 / TICKS)
 }
 
-/// Bytes that wait to be read or to be sent, and the memory held ready for more.
-fn socket_memory(port: &str) -> u64 {
+/// Bytes that wait to be read or to be sent by a server at this address, and the memory held ready for more.
+pub fn socket_memory(address: &str) -> u64 {
+    let port = address.rsplit_once(':').expect("a port").1;
     let ss = Command::new("ss").args(["-Htanm", &format!("sport = :{port}")]).output().expect("ss runs");
     let text = String::from_utf8_lossy(&ss.stdout).into_owned();
     let fields = text.split("skmem:(").skip(1).filter_map(|rest| rest.split(')').next());
