@@ -121,6 +121,7 @@ fn is_refused(stream: &TcpStream) -> bool {
 #[test]
 fn the_question_whether_nginx_lives_has_a_limit_of_its_own() {
     let stack = one_request_a_minute();
+    pipelined(&stack, "/v1/me/sessions", 1000, "HTTP/1.1 429");
     let answers = pipelined(&stack, "/livez", 1000, "HTTP/1.1 429");
     let served = answers.matches("alive").count();
     assert!(served >= SERVED, "{served} of 1000 at once");
