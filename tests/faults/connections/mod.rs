@@ -3,5 +3,5 @@
 mod arrival;
 mod crowded;
 mod pipelined;
-mod raw_client;
+pub mod raw_client;
 mod unread;
