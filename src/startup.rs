@@ -62,9 +62,10 @@ impl Application {
     ///
     /// # Errors
     ///
-    /// When an address cannot be bound, or Redis holds a key layout unknown to this release. An absent Redis is no
-    /// error: the node starts, is not ready, and answers 503 until Redis is there.
+    /// When an address cannot be bound, too few files may be open, or Redis holds a key layout unknown to this release. An
+    /// absent Redis is no error: the node starts, is not ready, and answers 503 until Redis is there.
     pub async fn build(settings: Settings, listener: TcpListener) -> Result<Self> {
+        let capacity = Capacity::raised(settings.workers)?;
         warn_of_each(&line_end_warnings());
         warn_of_each(&exposed_file_warnings(&settings.keys.set));
         let hangups = key_watch::hangups().context("cannot listen for SIGHUP")?;
@@ -108,7 +109,6 @@ impl Application {
         let with_docs = settings.api_docs == ApiDocs::Public;
         let proxies = Data::new(TrustedProxies::new(settings.trusted_proxies));
         let metrics = node.parts.metrics.connections.clone();
-        let capacity = Capacity::raised(workers);
         metrics.limit.set(capacity.connections as i64);
         log_capacity(capacity);
         let watch_connections = actix_web::rt::spawn(connection_watch::watch(metrics.clone(), "BIND_ADDR"));

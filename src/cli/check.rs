@@ -70,9 +70,12 @@ impl Check {
 
 /// The connections that a node takes with the limits of this process.
 fn connections(settings: &Settings) -> Finding {
-    let capacity = Capacity::raised(settings.workers);
-    let severity = if capacity.is_low() { Severity::Warning } else { Severity::Ok };
-    Finding::new(severity, "connections", capacity.to_string())
+    let (severity, message) = match Capacity::raised(settings.workers) {
+        Ok(capacity) if capacity.is_low() => (Severity::Warning, capacity.to_string()),
+        Ok(capacity) => (Severity::Ok, capacity.to_string()),
+        Err(error) => (Severity::Problem, error.to_string()),
+    };
+    Finding::new(severity, "connections", message)
 }
 
 /// Settings with which a node starts, and which are likely mistakes.

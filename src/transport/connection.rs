@@ -88,6 +88,16 @@ impl Connection {
         self.exchange.borrow().is_idle()
     }
 
+    /// Whether a head has begun that is no request yet.
+    pub fn is_in_head(&self) -> bool {
+        matches!(self.phase.get(), Phase::Head { .. })
+    }
+
+    /// Whether a handler has the request, and has not answered.
+    pub fn is_serving(&self) -> bool {
+        matches!(self.phase.get(), Phase::Serving { .. })
+    }
+
     pub fn is_request_whole(&self) -> bool {
         self.exchange.borrow().is_whole()
     }

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use super::connection::Connection;
 use super::connections::Connections;
 use super::head_end::empty_lines;
-use super::raw_answers::SLOW_HEAD;
+use super::raw_answers::{SLOW_HEAD, refusal_with_nosniff, stopping};
 use super::reporting::Reports;
 use super::socket::reset_at_end;
 use crate::telemetry::metrics::Closed;
@@ -73,6 +73,9 @@ impl GuardedStream {
         let Some(cause) = self.connection.closed() else { return Ok(()) };
         match cause {
             Closed::Head if !self.connection.is_blocked() => drop(self.socket.try_write(SLOW_HEAD)),
+            Closed::Body if self.connection.is_serving() => {
+                drop(self.socket.try_write(stopping().as_bytes()))
+            }
             Closed::NoProgress | Closed::Answer => reset_at_end(&self.socket),
             _ => {}
         }
@@ -136,6 +139,13 @@ impl GuardedStream {
         if is_done { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
+    /// The dispatcher's own refusals lack a header that all answers have.
+    fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let refusal = self.connection.is_in_head().then(|| refusal_with_nosniff(bytes)).flatten();
+        let sent = Pin::new(&mut self.socket).poll_write(cx, refusal.as_deref().unwrap_or(bytes));
+        sent.map_ok(|length| length.min(bytes.len()))
+    }
+
     fn poll_piece(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             if !self.connection.is_open() {
@@ -181,7 +191,7 @@ impl AsyncWrite for GuardedStream {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let written = Pin::new(&mut stream.socket).poll_write(cx, bytes);
+        let written = stream.poll_send(cx, bytes);
         match written {
             Poll::Ready(Ok(bytes)) => stream.written += bytes,
             Poll::Pending | Poll::Ready(Err(_)) => stream.written = 0,

@@ -18,7 +18,7 @@ const ANSWER_TIMEOUT: Ticks = Ticks::of(60);
 /// After the answer to a request whose body is unfinished, so that its client finds the answer.
 const UNREAD_BODY_TIMEOUT: Ticks = Ticks::of(1);
 
-/// A node that stops waits for an unfinished body no longer than this.
+/// A node that stops waits for an unfinished body no longer than this. Its request then gets 503.
 const DRAIN_TIMEOUT: Ticks = Ticks::of(2);
 
 #[derive(Debug, Clone, Copy)]

@@ -5,20 +5,30 @@ pub const SLOW_HEAD: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nX-Content-Type-Options: nosniff\r\n\
     Connection: close\r\n\r\n";
 
-/// To a new connection beyond the limit. The form is that of every other 503.
-pub const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
-    Content-Type: application/json\r\nContent-Length: 107\r\nCache-Control: no-store\r\nRetry-After: 1\r\n\
-    X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n\
-    {\"error\":\"temporarily_unavailable\",\"error_description\":\"too many connections are open; repeat the request\"}";
+/// The dispatcher's own 400 or 431 to a head, with the header that all answers have. It is short, so the kernel takes all of it.
+pub fn refusal_with_nosniff(answer: &[u8]) -> Option<Vec<u8>> {
+    let is_refusal = answer.starts_with(b"HTTP/1.1 4");
+    let line = answer.iter().position(|byte| *byte == b'\n').filter(|_| is_refusal)? + 1;
+    Some([&answer[..line], b"X-Content-Type-Options: nosniff\r\n", &answer[line..]].concat())
+}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// To a new connection beyond the limit.
+pub fn no_room() -> String {
+    unavailable("too many connections are open; repeat the request")
+}
 
-    #[test]
-    fn the_declared_length_is_that_of_the_body() {
-        let text = std::str::from_utf8(NO_ROOM).expect("text");
-        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
-        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());
-    }
+/// To a request whose body is unfinished when the node stops.
+pub fn stopping() -> String {
+    unavailable("this node is stopping; repeat the request")
+}
+
+/// The form is that of every other 503.
+fn unavailable(description: &str) -> String {
+    let body = format!("{{\"error\":\"temporarily_unavailable\",\"error_description\":\"{description}\"}}");
+    let length = body.len();
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\n\
+        Content-Type: application/json\r\nContent-Length: {length}\r\nCache-Control: no-store\r\nRetry-After: 1\r\n\
+        X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n{body}"
+    )
 }

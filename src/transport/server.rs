@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use super::connections::Connections;
 use super::guarded_stream::GuardedStream;
-use super::raw_answers::NO_ROOM;
+use super::raw_answers::no_room;
 use super::reporting::{self, Reports, SLICE};
 use crate::telemetry::metrics::ConnectionMetrics;
 
@@ -86,7 +86,7 @@ type Accepted = (GuardedStream, Protocol, Option<SocketAddr>);
 async fn refuse(socket: TcpStream) -> DispatchError {
     let _ = timeout(REFUSAL_WAIT, socket.readable()).await;
     let _ = socket.try_read(&mut [0; 4096]);
-    let _ = socket.try_write(NO_ROOM);
+    let _ = socket.try_write(no_room().as_bytes());
     DispatchError::Io(io::ErrorKind::ConnectionRefused.into())
 }
 

@@ -12,8 +12,10 @@ const SEND_BUFFER: usize = 128 * 1024;
 /// The same for bytes of a client that the node does not read.
 const RECEIVE_BUFFER: usize = 32 * 1024;
 
-/// The kernel closes a connection whose client acknowledges nothing for so long.
-const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(15);
+/// The kernel gives up a connection that is stuck for so long, and tells its client nothing. It counts a client with a small
+/// window as stuck though that client reads. So this is longer than any answer of `phase` may last, and bounds the rest alone:
+/// answers that the node is done with.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(120);
 
 /// Bounds the memory and the patience of the kernel. Must happen before connections come.
 pub fn prepare_listener(socket: &Socket) -> io::Result<()> {
@@ -21,11 +23,35 @@ pub fn prepare_listener(socket: &Socket) -> io::Result<()> {
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     socket.set_tcp_nodelay(true)?;
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(ACKNOWLEDGEMENT_TIMEOUT))?;
+    socket.set_tcp_user_timeout(Some(GIVE_UP_AFTER))?;
     Ok(())
 }
 
-/// The end of the connection drops all that the client has not read.
+/// The end of the connection drops all that the client has not read, and tells the client at once.
 pub fn reset_at_end(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use socket2::{Domain, Type};
+
+    use super::*;
+
+    #[test]
+    fn an_accepted_socket_has_the_bounds_of_its_listener() {
+        let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let (listener, client) = (socket(), socket());
+        prepare_listener(&listener).expect("bounds");
+        listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
+        listener.listen(1).expect("it listens");
+        client.connect(&listener.local_addr().expect("an address")).expect("it listens");
+        let (accepted, _) = listener.accept().expect("a client");
+        let give_up_after = accepted.tcp_user_timeout().expect("known").expect("an end");
+        assert!((61..=180).contains(&give_up_after.as_secs()), "longer than any answer: {give_up_after:?}");
+        assert_eq!(accepted.send_buffer_size().expect("known"), 2 * SEND_BUFFER);
+        assert_eq!(accepted.recv_buffer_size().expect("known"), 2 * RECEIVE_BUFFER);
+    }
 }

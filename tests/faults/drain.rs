@@ -9,6 +9,7 @@ use token_gateway_testkit::api::Api;
 use token_gateway_testkit::redis::Redis;
 use token_gateway_testkit::wait_for;
 
+use super::connections::raw_client::RawClient;
 use crate::GATEWAY;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,6 +32,8 @@ async fn sigterm_cuts_no_request_off_and_fails_readiness_first() {
     while !admin.send(admin.request(Method::GET, "/metrics")).await.text.contains("store_in_flight 20\n") {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let mut half_sent = RawClient::of(&gateway);
+    half_sent.say("POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\ngrant_type=");
     gateway.terminate();
     wait_for("the node says so", Duration::from_secs(5), || {
         gateway.log().contains("told to stop").then_some(())
@@ -38,6 +41,8 @@ async fn sigterm_cuts_no_request_off_and_fails_readiness_first() {
     let readiness = api.send(api.request(Method::GET, "/readyz")).await;
     assert_eq!((readiness.status.as_u16(), readiness.text.as_str()), (503, "draining"));
     wait_for("the listener closes", Duration::from_secs(10), || TcpStream::connect(gateway.address()).err());
+    let (answer, _) = half_sent.rest();
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("Connection: close"), "{answer}");
     redis.thaw();
     for refresh in in_flight {
         assert_eq!(refresh.await.expect("no panic").status, 200);

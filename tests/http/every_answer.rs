@@ -7,6 +7,22 @@ use token_gateway_testkit::service_key::WEB;
 
 use crate::GATEWAY;
 
+/// The library below HTTP writes these itself.
+#[test]
+fn refusals_of_a_head_leave_their_type_to_no_guess() {
+    let gateway = GATEWAY.embedded();
+    let many = "X: y\r\n".repeat(97);
+    for (head, status) in [
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400),
+        ("no request\r\n\r\n".to_owned(), 400),
+        (format!("GET / HTTP/1.1\r\nHost: x\r\n{many}\r\n"), 431),
+    ] {
+        let answer = gateway.say(head.as_bytes());
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert_eq!(answer.matches("\r\nX-Content-Type-Options: nosniff\r\n").count(), 1, "{answer}");
+    }
+}
+
 async fn expect_nosniff(api: &Api, method: &str, path: &str, status: u16) -> Answer {
     let method = Method::from_bytes(method.as_bytes()).expect("a method");
     let answer = api.send(api.request(method.clone(), path)).await;

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use token_gateway_testkit::gateway::Gateway;
 
 use super::raw_client::RawClient;
@@ -97,7 +98,11 @@ fn a_stopping_node_waits_for_no_head_and_no_body() {
     gateway.terminate();
     assert_eq!(gateway.wait().code(), Some(0));
     assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
-    for client in [&mut idle, &mut head, &mut body, &mut late] {
+    for client in [&mut idle, &mut head, &mut late] {
         client.rest();
     }
+    let (status, text) = body.answer();
+    let error: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((status, error["error"].as_str()), (503, Some("temporarily_unavailable")), "{text}");
+    assert_eq!(body.rest().0, "");
 }

@@ -20,9 +20,10 @@ const DESCRIPTORS: usize = 240;
 const CONNECTIONS: usize = 60;
 
 /// The command, with a hard and a soft limit of descriptors.
-fn limited(command: &Command, hard: usize) -> Command {
+pub fn limited(command: &Command, hard: usize) -> Command {
     let mut shell = Command::new("sh");
-    let script = format!("ulimit -Sn {} && ulimit -Hn {hard} && exec \"$0\" \"$@\"", DESCRIPTORS - 1);
+    let soft = hard.min(DESCRIPTORS) - 1;
+    let script = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
     shell.env_clear().args(["-c", &script]).arg(command.get_program()).args(command.get_args());
     shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     shell

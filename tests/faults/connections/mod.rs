@@ -2,6 +2,7 @@
 
 mod arrival;
 mod crowded;
+mod few_descriptors;
 mod pipelined;
-mod raw_client;
+pub mod raw_client;
 mod unread;

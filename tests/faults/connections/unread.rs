@@ -1,7 +1,8 @@
 //! Answers that nobody reads are bounded in memory and in time.
 
+use std::io::Read;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 use token_gateway_testkit::gateway::{Gateway, PUBLIC_DOCS};
@@ -52,6 +53,10 @@ async fn cost(text: String, most: usize) {
     })
     .await;
     assert_eq!(queued(&node), 0, "the kernel keeps nothing");
+    wait_for("the clients know", Duration::from_secs(2), || {
+        clients.retain(|client| client.0.take_error().expect("known").is_none());
+        clients.is_empty().then_some(())
+    });
     wait_for("the log tells", Duration::from_secs(5), || node.log().contains("slow clients: ").then_some(()));
 }
 
@@ -65,19 +70,30 @@ async fn large_answers_that_nobody_reads_cost_little_and_end() {
     cost("GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n".repeat(4), 200).await;
 }
 
-/// The node is done with such an answer, and keeps the idle connection for longer.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_the_kernel_has_of_an_answer_that_nobody_reads_is_gone_in_time() {
-    let node = GATEWAY.embedded_with(&SETTINGS);
+/// A client whose kernel keeps little, and the bytes that it reads in each tenth of a second at first.
+const WINDOW: usize = 16 * 1024;
+const SLOW_PIECE: usize = 4096;
+
+fn with_small_window(node: &Gateway) -> RawClient {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    socket.set_recv_buffer_size(4096).expect("a small buffer");
+    socket.set_recv_buffer_size(WINDOW).expect("a small buffer");
     let address: SocketAddr = node.address().parse().expect("an address");
     socket.connect(&address.into()).expect("it listens");
-    let mut client = RawClient(socket.into());
-    client.say("GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n");
-    wait_for("the answer is with the kernel", Duration::from_secs(5), || {
-        (queued(&node) > 20_000).then_some(())
-    });
-    wait_for("the kernel has given up", Duration::from_secs(40), || (queued(&node) == 0).then_some(()));
-    assert!(!node.metrics().await.contains("{cause=\"idle\"} 1"));
+    RawClient(socket.into())
+}
+
+/// The kernel takes such a client for one that is stuck.
+#[test]
+fn a_client_with_a_small_window_that_reads_on_gets_the_whole_answer() {
+    let node = GATEWAY.embedded_with(&SETTINGS);
+    let mut client = with_small_window(&node);
+    client.say("GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let (began, mut piece) = (Instant::now(), [0; SLOW_PIECE]);
+    while began.elapsed() < Duration::from_secs(20) {
+        client.0.read_exact(&mut piece).expect("the answer goes on");
+        std::thread::sleep(Duration::from_millis(100)); // its pace
+    }
+    let mut rest = Vec::new();
+    client.0.read_to_end(&mut rest).expect("the whole answer");
+    assert!(!rest.is_empty(), "it was slow enough");
 }
