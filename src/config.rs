@@ -39,7 +39,7 @@ pub use self::addresses::{issuer, issuer_doubt, socket_address};
 pub use self::api_docs::ApiDocs;
 use self::api_docs::ApiDocsFlag;
 pub use self::arrival::wrong_values;
-pub use self::exposed_files::exposed_file_warnings;
+pub use self::exposed_files::SecretFiles;
 use self::invalid_value::entry;
 pub use self::invalid_value::{InvalidValue, check_value};
 pub use self::lifetimes::KnownMaxAge;
@@ -177,6 +177,7 @@ pub struct Settings {
     pub keys_stamp: KeySetStamp,
     pub services: Arc<ServiceKeys>,
     pub gateway: GatewaySettings,
+    pub secret_files: SecretFiles,
     /// How `/verify` decides.
     pub verify: Rules,
     pub shutdown_grace: Duration,
@@ -327,6 +328,7 @@ impl Flags {
             keyring: Arc::new(keys.keyring),
             keys_stamp: keys.stamp,
             services: Arc::new(services),
+            secret_files: SecretFiles::with([self.keys.secret_file(), self.redis.secret_file()]),
             verify: Rules {
                 issuer: issuer.clone(),
                 audiences: vec![self.audience.clone()],

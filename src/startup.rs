@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use self::readiness_watch::ReadinessLog;
-use crate::config::{ApiDocs, Settings, StoreSettings, exposed_file_warnings, line_end_warnings};
+use crate::config::{ApiDocs, Settings, StoreSettings, line_end_warnings};
 use crate::gateway::{Gateway, GatewayError, NodeParts, repair};
 use crate::http::{self, EventLoopLag, Lifecycle, MostStreams, TrustedProxies};
 use crate::store::memory::MemoryStore;
@@ -67,7 +67,7 @@ impl Application {
     pub async fn build(settings: Settings, listener: TcpListener) -> Result<Self> {
         let capacity = Capacity::raised(settings.workers)?;
         warn_of_each(&line_end_warnings());
-        warn_of_each(&exposed_file_warnings(&settings.keys.set));
+        warn_of_each(&settings.secret_files.warnings());
         let hangups = key_watch::hangups().context("cannot listen for SIGHUP")?;
         let lifecycle = Data::new(Lifecycle::default());
         let node = Node::new(&settings)?;

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::output::{print, print_json};
 use super::process::on_runtime;
-use crate::config::{ApiDocs, Flags, Settings, exposed_file_warnings, issuer_doubt, line_end_warnings};
+use crate::config::{ApiDocs, Flags, Settings, issuer_doubt, line_end_warnings};
 use crate::shown_value::printable;
 use crate::store::redis::inspect::{Finding, Severity, inspect};
 use crate::transport::Capacity;
@@ -43,8 +43,7 @@ impl Check {
         let finding = |severity, message: String| Finding::new(severity, "settings", message);
         match self.flags.settings() {
             Ok(settings) => {
-                let exposed = exposed_file_warnings(&settings.keys.set);
-                let warnings = line_end_warnings().into_iter().chain(exposed);
+                let warnings = line_end_warnings().into_iter().chain(settings.secret_files.warnings());
                 let warnings = warnings.map(|warning| finding(Severity::Warning, warning));
                 let complete = std::iter::once(finding(Severity::Ok, "complete".to_owned()));
                 complete

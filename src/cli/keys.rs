@@ -20,7 +20,8 @@ use self::file::change;
 use self::keys_clock::KeysClock;
 use super::output::{report, report_json};
 use super::usage::{UsageError, as_usage};
-use crate::config::{KeySettings, alg_parser, redis_url_help, seconds, variable_is_set};
+use crate::config::{KeySettings, SecretFiles, alg_parser, redis_url_help, seconds, variable_is_set};
+use crate::shown_value::printable;
 use crate::telemetry::logging::say;
 use crate::token::jwk::{PrivateJwk, Signs};
 use crate::token::key_set::{KeySet, KeyState};
@@ -100,6 +101,7 @@ pub struct RetireKeys {
 
 impl KeysCommand {
     pub fn run(&self) -> Result<ExitCode> {
+        warn_of_exposed(&self.settings().secret_files());
         match self {
             Self::New(new) => new.run()?,
             Self::List(list) => list.run()?,
@@ -108,6 +110,19 @@ impl KeysCommand {
         }
         Ok(ExitCode::SUCCESS)
     }
+
+    fn settings(&self) -> &KeySettings {
+        match self {
+            Self::New(new) => &new.making.settings,
+            Self::List(list) => &list.settings,
+            Self::Rotate(rotate) => &rotate.making.settings,
+            Self::Retire(retire) => &retire.settings,
+        }
+    }
+}
+
+fn warn_of_exposed(files: &SecretFiles) {
+    files.warnings().iter().for_each(|warning| say(format!("warning: {}\n", printable(warning))));
 }
 
 impl NewKey {

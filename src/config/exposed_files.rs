@@ -1,47 +1,74 @@
-//! Files of secrets that every user of the machine can read.
+//! Files of keys and secrets that other users of the machine can read or change.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::file_access::{own_user, shell_word};
 use super::secrets::secret_files;
-use super::signing_keys::KeySetSource;
 use crate::shown_value;
 
 /// Docker mounts its secrets here, for everybody in the container. Only the container sees them.
 const CONTAINER_SECRETS: &str = "/run/secrets";
 
-/// The read permission of everybody else, beside owner and group.
-const OTHERS_READ: u32 = 0o004;
+const GROUP_WRITE: u32 = 0o020;
 
-/// Warnings of files that hold a key or a secret, and are open to others. The key set is never one of Docker's secrets,
-/// because `keys` writes it.
-pub fn exposed_file_warnings(keys: &KeySetSource) -> Vec<String> {
-    let key_set = match keys {
-        KeySetSource::File(path) => warning("SIGNING_KEYS", path),
-        KeySetSource::None | KeySetSource::Made(_) => None,
-    };
-    let secrets = secret_files().into_iter().filter(|(_, path)| !path.starts_with(CONTAINER_SECRETS));
-    key_set.into_iter().chain(secrets.filter_map(|(name, path)| warning(&name, &path))).collect()
+/// The permissions of everybody else, beside owner and group.
+const OTHERS_READ: u32 = 0o004;
+const OTHERS_WRITE: u32 = 0o002;
+
+/// The files that hold keys or secrets, each with the setting that names it.
+#[derive(Debug, Clone)]
+pub struct SecretFiles(Vec<(String, PathBuf)>);
+
+impl SecretFiles {
+    /// The files of secret settings, and these of flags.
+    pub(super) fn with(of_flags: [Option<(&str, &Path)>; 2]) -> Self {
+        let of_flags = of_flags.into_iter().flatten().map(|(name, path)| (name.to_owned(), path.to_owned()));
+        Self(of_flags.chain(secret_files()).collect())
+    }
+
+    /// A warning of each file that is open to others, with the remedy.
+    pub fn warnings(&self) -> Vec<String> {
+        let own = self.0.iter().filter(|(_, path)| !path.starts_with(CONTAINER_SECRETS));
+        own.filter_map(|(name, path)| warning(name, path)).collect()
+    }
 }
 
 fn warning(setting: &str, path: &Path) -> Option<String> {
     let file = fs::metadata(path).ok()?;
     let mode = file.permissions().mode() & 0o7777;
-    (mode & OTHERS_READ != 0).then(|| {
-        let (place, remedy) = (shown_value::place(setting, path), remedy(path, file.uid()));
-        format!("{place} has mode {mode:04o}, which lets every user of this machine read it; {remedy}")
-    })
+    let danger = danger(mode, file.gid())?;
+    let (place, remedy) = (shown_value::place(setting, path), remedy(path, mode, file.uid()));
+    Some(format!("{place} has mode {mode:04o}, which lets {danger}; {remedy}"))
 }
 
-/// A file of somebody else is given to this process first, or it could not be read afterwards.
-fn remedy(path: &Path, owner: u32) -> String {
-    let close = format!("chmod 600 {}", shell_word(path));
-    match own_user() {
-        Some((user, group)) if user != owner && user != 0 => {
-            format!("`sudo chown {user}:{group} {} && sudo {close}`", shell_word(path))
-        }
-        _ => format!("`{close}`"),
+/// A group may read: the process may be one of its users.
+fn danger(mode: u32, group: u32) -> Option<String> {
+    let by_others = match mode & (OTHERS_READ | OTHERS_WRITE) {
+        0 => None,
+        OTHERS_READ => Some("every user of this machine read it"),
+        OTHERS_WRITE => Some("every user of this machine change it"),
+        _ => Some("every user of this machine read and change it"),
+    };
+    let is_of_group = mode & (GROUP_WRITE | OTHERS_WRITE) == GROUP_WRITE;
+    let by_group = is_of_group.then(|| format!("every user of group {group} change it"));
+    let all: Vec<_> = by_others.map(str::to_owned).into_iter().chain(by_group).collect();
+    (!all.is_empty()).then(|| all.join(", and "))
+}
+
+/// A file of somebody else is given to this process first where everybody reads it, or it could not be read afterwards.
+fn remedy(path: &Path, mode: u32, owner: u32) -> String {
+    let path = shell_word(path);
+    let foreign = own_user().filter(|(user, _)| *user != owner && *user != 0);
+    match (foreign, mode & (OTHERS_READ | OTHERS_WRITE)) {
+        (None, 0) => format!("`chmod {:o} {path}`", without_group_write(mode)),
+        (None, _) => format!("`chmod 600 {path}`"),
+        (Some(_), 0) => format!("`sudo chmod {:o} {path}`", without_group_write(mode)),
+        (Some((user, group)), _) => format!("`sudo chown {user}:{group} {path} && sudo chmod 600 {path}`"),
     }
+}
+
+fn without_group_write(mode: u32) -> u32 {
+    mode & 0o640 | 0o400
 }

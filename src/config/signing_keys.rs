@@ -9,6 +9,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use token_gateway_core::token::Alg;
 
+use super::exposed_files::SecretFiles;
 use super::file_access::explained;
 use super::invalid_value::check_beginning;
 use super::lifetimes::{AccessTtl, RefreshTtl};
@@ -86,6 +87,11 @@ impl KeyFlags {
         self.signing_keys.clone().map_or(KeySetSource::None, KeySetSource::File)
     }
 
+    /// The file of keys, with the setting that names it.
+    pub(super) fn secret_file(&self) -> Option<(&str, &Path)> {
+        Some(("SIGNING_KEYS", self.signing_keys.as_deref()?))
+    }
+
     pub fn path(&self) -> Result<&Path> {
         self.signing_keys
             .as_deref()
@@ -115,6 +121,10 @@ impl KeySettings {
             access: Duration::from_secs(self.access.access_ttl_seconds),
             refresh: Duration::from_secs(self.refresh.refresh_ttl_seconds),
         }
+    }
+
+    pub fn secret_files(&self) -> SecretFiles {
+        SecretFiles::with([self.keys.secret_file(), self.redis.secret_file()])
     }
 
     /// The Redis whose clock decides which key signs; none where `REDIS_URL` is not set, or no node uses it.

@@ -1,6 +1,6 @@
 //! Settings of the store. Nodes share them with the commands on a store in use.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,6 +80,11 @@ impl RedisFlags {
         }
         let link = wrong.unless_wrong(link)?;
         Ok(RedisSettings { link, prefix: self.redis_prefix.clone() })
+    }
+
+    /// The file of a key, with the setting that names it.
+    pub(super) fn secret_file(&self) -> Option<(&str, &Path)> {
+        Some(("REDIS_TLS_KEY", self.redis_tls_key.as_deref()?))
     }
 
     fn tls_files(&self) -> TlsFiles<'_> {

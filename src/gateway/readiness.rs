@@ -30,6 +30,7 @@ impl Gateway {
     pub async fn ready(&self) -> Result<Vec<String>, GatewayError> {
         let deadline = self.begin(Instant::now());
         let mut dangers = self.in_time(deadline, Operation::Ready, self.store.ready()).await?;
+        dangers.extend(self.unread_feed());
         dangers.extend(self.denylist_dangers());
         let stale = self.denylist.lag();
         if stale > timing::LAG_WARNING {
@@ -40,6 +41,17 @@ impl Gateway {
             ));
         }
         Ok(dangers)
+    }
+
+    /// The danger of a node that has just started, in words. It can refresh and log out, so it is ready.
+    fn unread_feed(&self) -> Option<String> {
+        let held = self.denylist.held();
+        self.denylist.is_unread().then(|| {
+            format!(
+                "the revocation feed is being read for the first time, with {held} ended sessions so far; until it is over, \
+                 /verify answers as with a stale feed"
+            )
+        })
     }
 
     /// The dangers of a denylist that fills up, in words.

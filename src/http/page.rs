@@ -31,9 +31,10 @@ pub fn asked(http: &HttpRequest) -> Result<PageRequest, ErrorResponse> {
     Ok(PageRequest { after, limit })
 }
 
+/// Written as JSON has it, so every number has one form: no sign, and no zero before it.
 fn limit(text: &str) -> Result<usize, ErrorResponse> {
     let limit = text.parse().ok().filter(|limit| (1..=MAX_PAGE).contains(limit));
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
-    let problem = || ErrorResponse::field("limit", format!("must be a whole number from 1 to {MAX_PAGE}"));
-    limit.filter(|_| is_plain).ok_or_else(problem)
+    let is_plain = |limit: &usize| limit.to_string() == text;
+    let right = format!("must be a whole number from 1 to {MAX_PAGE}, in plain digits such as 50");
+    limit.filter(is_plain).ok_or_else(|| ErrorResponse::field("limit", right))
 }

@@ -6,6 +6,7 @@
 
 mod scarce_memory;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -58,7 +59,7 @@ pub struct ReadinessLog {
 pub async fn watch(gateway: Arc<Gateway>, redis: RedisSettings, mut log: ReadinessLog) {
     let mut failed_looks = 0;
     for look in 1_u32.. {
-        sleep(LOOK_INTERVAL).await;
+        pause(&redis, &log).await;
         if look.is_multiple_of(LOOKS_PER_MEMORY)
             && let Some(scarce) = gateway.scarce_memory().await
         {
@@ -78,6 +79,17 @@ pub async fn watch(gateway: Arc<Gateway>, redis: RedisSettings, mut log: Readine
             unready = ready.err().map(|error| error.to_string());
         }
         log_refused(&redis, &log, unready.as_deref());
+    }
+}
+
+/// The time between two looks. The first refusal of a full server has its line meanwhile, unless the node is unready.
+async fn pause(redis: &RedisSettings, log: &ReadinessLog) {
+    let mut over = pin!(sleep(LOOK_INTERVAL));
+    loop {
+        tokio::select! {
+            () = &mut over => return,
+            () = redis.link.error_replies.full(), if !log.whole.is_present() => log_refused(redis, log, None),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Which bytes of a client are handed on: one request, and the next one after its answer.
 //!
-//! A piece goes as far as one complete request can be in it. So it ends before the second blank line, or with a chunked
-//! body. The bytes behind a head may be its body already, as in most requests with one: they come along.
+//! A piece goes as far as one complete request can be in it, so it ends before the second blank line. The bytes behind a
+//! head may be its body already, as in most requests with one: they come along. The end of a chunked body is a blank line. It
+//! waits until the head is known to have such a body: the next requests may look like chunks.
 
 use super::chunks::Chunks;
 use super::head_end::{BlankLine, is_line_end};
@@ -87,13 +88,8 @@ impl Exchange {
 
     /// How many of the bytes behind a head can belong to no second complete request. A `\r` at the end waits for its `\n`.
     fn first_request(&self, behind: &[u8]) -> usize {
-        let (mut chunks, mut lines) = (Chunks::default(), self.lines);
-        let chunked = chunks.read(behind);
-        let length = match lines.find(behind) {
-            _ if chunks.is_whole() => return chunked,
-            Some(second) => second - 1,
-            None => behind.len(),
-        };
+        let mut lines = self.lines;
+        let length = lines.find(behind).map_or(behind.len(), |second| second - 1);
         behind[..length].iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last + 1)
     }
 
@@ -112,7 +108,6 @@ impl Exchange {
             BodyLength::None => (Stage::Whole, behind),
             BodyLength::Sized(length) if length <= behind => (Stage::Whole, behind - length),
             BodyLength::Sized(length) => (Stage::Sized { left: length - behind }, 0),
-            BodyLength::Chunked if self.chunks.is_whole() => (Stage::Whole, 0),
             BodyLength::Chunked => (Stage::Chunked, 0),
             BodyLength::Endless => (Stage::Endless { left: ENDLESS_BYTES }, 0),
         };
@@ -181,8 +176,13 @@ mod tests {
     fn a_piece_never_holds_two_requests() {
         assert_eq!(first(&HEAD.repeat(9)), 2 * HEAD.len() - 2);
         assert_eq!(first(&format!("{HEAD}a=b")), HEAD.len() + 3);
-        let chunked = format!("{HEAD}3\r\na=b\r\n0\r\n\r\n");
-        assert_eq!(first(&format!("{chunked}{HEAD}")), chunked.len());
+        for (behind, length) in [
+            ("3\r\na=b\r\n0\r\n\r\n", 11),
+            ("0\r\nGET / HTTP/1.1\r\n\r\n", 19),
+            ("1b ;x HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n0\r\n\r\n", 16),
+        ] {
+            assert_eq!(first(&format!("{HEAD}{behind}{HEAD}")), HEAD.len() + length, "{behind:?}");
+        }
     }
 
     #[test]

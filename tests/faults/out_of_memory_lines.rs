@@ -1,6 +1,6 @@
 //! Writes that Redis refuses, for want of memory or of a disk, are said by the log, `/readyz` and the metrics.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -83,6 +83,32 @@ async fn a_single_login_without_memory_has_a_line() {
     wait_for("the want has its line", Duration::from_secs(20), || {
         (count(&node, "partly ready: ") == 1).then_some(())
     });
+}
+
+/// A node looks at itself once a second. In this order, a node has just looked when the line of the one before is there.
+#[tokio::test]
+async fn the_first_refused_login_has_its_line_before_the_next_look_and_further_ones_have_none() {
+    const NODES: usize = 6;
+    const REFUSED: &str = "answered OOM to EVALSHA of create";
+    let redis = Redis::start();
+    let nodes: Vec<_> = (0..NODES).map(|_| GATEWAY.start_with(&redis, &SETTINGS)).collect();
+    for node in &nodes {
+        node.api().login("alice").await;
+    }
+    redis.fill(FILLER);
+    let mut prompt = 0;
+    for node in nodes.iter().rev() {
+        let login = json!({"sub": "alice"});
+        node.api().issue(&login).await.expect_error(503, "temporarily_unavailable");
+        let refused = Instant::now();
+        wait_for("its line", Duration::from_secs(20), || (count(node, REFUSED) == 1).then_some(()));
+        prompt += usize::from(refused.elapsed() < Duration::from_millis(300));
+        node.api().issue(&login).await.expect_error(503, "temporarily_unavailable");
+    }
+    assert!(prompt >= NODES - 2, "{prompt} of {NODES}");
+    for node in &nodes {
+        assert_eq!(count(node, REFUSED), 1, "{}", node.log());
+    }
 }
 
 #[tokio::test]

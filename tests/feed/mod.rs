@@ -1,5 +1,6 @@
 //! The revocation feed and the denylist at their bounds: many ends, full denylists, streams that nobody reads.
 
+mod first_reading;
 mod full;
 mod history;
 mod many;

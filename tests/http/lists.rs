@@ -59,25 +59,46 @@ async fn a_list_without_parameters_has_up_to_a_hundred_and_next_only_where_there
 
 #[tokio::test]
 async fn a_wrong_parameter_is_named_with_its_right_form() {
+    const LIMIT: &str = "'limit' must be a whole number from 1 to 100, in plain digits such as 50";
     let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let alice = api.login("alice").await;
     for (query, problem) in [
-        ("?limit=0", "'limit' must be a whole number from 1 to 100"),
-        ("?limit=101", "'limit' must be a whole number from 1 to 100"),
-        ("?limit=+5", "'limit' must be a whole number from 1 to 100"),
-        ("?limit=%2B5", "'limit' must be a whole number from 1 to 100"),
-        ("?limit=", "'limit' must be a whole number from 1 to 100"),
-        ("?limit=1e1", "'limit' must be a whole number from 1 to 100"),
+        ("?limit=0", LIMIT),
+        ("?limit=101", LIMIT),
+        ("?limit=+5", LIMIT),
+        ("?limit=%2B5", LIMIT),
+        ("?limit=", LIMIT),
+        ("?limit=1e1", LIMIT),
+        ("?limit=05", LIMIT),
+        ("?limit=00", LIMIT),
+        ("?limit=050", LIMIT),
+        ("?limit=-1", LIMIT),
+        ("?limit=%205", LIMIT),
+        ("?limit=5+", LIMIT),
+        ("?limit=1.0", LIMIT),
+        ("?limit=%D9%A5", LIMIT),
+        ("?limit", LIMIT),
+        ("?limit=18446744073709551617", LIMIT),
         ("?limit=1&limit=1", "'limit' is given more than once"),
         ("?after=", "'after' must be 'next' of the page before"),
         ("?after=483071926550183742", "'after' must be 'next' of the page before"),
+        ("?after=0830719265501837429", "'after' must be 'next' of the page before"),
+        ("?after=+4830719265501837429", "'after' must be 'next' of the page before"),
+        ("?after=4830719265501837429&after=4830719265501837429", "'after' is given more than once"),
+        ("?limit=1&l%69mit=2", "'limit' is given more than once"),
+        ("?Limit=1", "'Limit' is no parameter of this route, which takes 'limit', 'after'"),
         ("?after=alice", "'after' must be 'next' of the page before"),
         ("?page=2", "'page' is no parameter of this route, which takes 'limit', 'after'"),
     ] {
         for answer in lists(&api, &alice, query).await {
             answer.expect_error(400, "invalid_request");
             assert_eq!(answer.json()["error_description"], json!(problem), "{query}");
+        }
+    }
+    for query in ["?limit=1", "?limit=100", "?limit=%35", "?after=4830719265501837429"] {
+        for answer in lists(&api, &alice, query).await {
+            assert_eq!(answer.status, 200, "{query}: {answer:?}");
         }
     }
     let answer = api.me(Method::DELETE, "?limit=1", &alice.access).await;

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use crate::ErrorReply;
 
 /// A lasting reply is logged this often, and forgotten when it has not come back for as long.
@@ -15,7 +17,11 @@ const RECENT: Duration = Duration::from_secs(2);
 
 /// The commands refused within the last minute, by the kind of the reply. All links of a process share it.
 #[derive(Debug, Default)]
-pub struct ErrorReplies(Mutex<HashMap<String, Seen>>);
+pub struct ErrorReplies {
+    seen: Mutex<HashMap<String, Seen>>,
+    /// A server was full for the first time within a minute.
+    full: Notify,
+}
 
 /// A reply, and how often it came.
 #[derive(Debug)]
@@ -77,6 +83,12 @@ impl ErrorReplies {
         self.lock().values().any(|seen| seen.reply.may_pass() && seen.last.elapsed() < REPLY_INTERVAL)
     }
 
+    /// Returns when a server is full that was not within the last minute. It serves all else, so nobody may notice
+    /// otherwise.
+    pub async fn full(&self) {
+        self.full.notified().await;
+    }
+
     /// A line for each reply of the last minute.
     pub fn lines(&self) -> Vec<String> {
         let mut seen = self.lock();
@@ -100,13 +112,18 @@ impl ErrorReplies {
     fn record_at(&self, reply: &ErrorReply, now: Instant) {
         let mut all = self.lock();
         all.retain(|_, seen| now.saturating_duration_since(seen.last) < REPLY_INTERVAL);
-        let new = || Seen { reply: reply.clone(), count: 0, logged: 0, logged_at: None, last: now };
+        let new = || {
+            if reply.is_of_memory() {
+                self.full.notify_one();
+            }
+            Seen { reply: reply.clone(), count: 0, logged: 0, logged_at: None, last: now }
+        };
         let seen = all.entry(reply.kind()).or_insert_with(new);
         (seen.reply, seen.count, seen.last) = (reply.clone(), seen.count + 1, now);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Seen>> {
-        self.0.lock().expect("no panic while the error replies are held")
+        self.seen.lock().expect("no panic while the error replies are held")
     }
 }
 

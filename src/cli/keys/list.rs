@@ -18,7 +18,7 @@ pub struct ListKeys {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    settings: KeySettings,
+    pub(super) settings: KeySettings,
 }
 
 /// One key for display, without private members.

@@ -10,7 +10,7 @@ pub const THEFT_LOG_TARGET: &str = "token_gateway::gateway::theft";
 pub(super) const LOG_TARGET: &str = "token_gateway::telemetry::logging";
 
 /// The targets of our lines. A test compares them with the sources.
-const OUR_TARGETS: [&str; 24] = [
+const OUR_TARGETS: [&str; 25] = [
     ACCESS_LOG_TARGET,
     THEFT_LOG_TARGET,
     "token_gateway::cli::dev",
@@ -26,6 +26,7 @@ const OUR_TARGETS: [&str; 24] = [
     LOG_TARGET,
     "token_gateway::telemetry::overloads",
     "token_gateway_core::checker",
+    "token_gateway_core::feed::denylist::first_reading",
     "token_gateway_core::feed::denylist::fullness",
     "token_gateway_redis_link::cluster_keeper",
     "token_gateway_redis_link::error_replies",

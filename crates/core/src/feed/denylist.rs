@@ -10,6 +10,7 @@ mod buckets;
 mod chunked;
 mod event_log;
 mod events;
+mod first_reading;
 mod fullness;
 mod learning;
 mod missing;
@@ -23,12 +24,10 @@ mod tests;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-use tokio::time::timeout_at;
-
 use self::buckets::Buckets;
 use self::event_log::EventLog;
 pub use self::event_log::{EventCursor, NextEvent};
+use self::first_reading::FirstReading;
 use self::fullness::Fullness;
 use self::own_ends::OwnEnds;
 use self::partitions::Partitions;
@@ -54,8 +53,7 @@ pub struct Denylist {
     latest: AtomicU64,
     /// The watermark of all partitions together, in microseconds since `began`; 0 as long as one of them has none.
     watermark: AtomicU64,
-    /// Whether every partition has had a watermark.
-    read_first: watch::Sender<bool>,
+    first_reading: FirstReading,
 }
 
 impl Denylist {
@@ -77,7 +75,7 @@ impl Denylist {
             sweep: Sweep::new(retention),
             latest: AtomicU64::new(0),
             watermark: AtomicU64::new(0),
-            read_first: watch::Sender::new(false),
+            first_reading: FirstReading::new(),
         }
     }
 
@@ -132,6 +130,11 @@ impl Denylist {
         }
     }
 
+    /// Whether the feed is opened, and a partition has no watermark yet. No token can be accepted then.
+    pub fn is_unread(&self) -> bool {
+        self.stale().is_none() && self.partitions.are_open()
+    }
+
     /// The lag. Before there is a watermark it counts from the start; before the feed is opened it is zero.
     pub fn lag(&self) -> Duration {
         self.stale()
@@ -161,7 +164,6 @@ impl Denylist {
     /// Just after the start, waits until every partition has a watermark, though not for ever. Callers must look again
     /// afterwards.
     pub async fn read_first(&self) {
-        let mut read = self.read_first.subscribe();
-        let _ = timeout_at((self.began + FIRST_SNAPSHOTS).into(), read.wait_for(|read| *read)).await;
+        self.first_reading.wait(self.began + FIRST_SNAPSHOTS).await;
     }
 }

@@ -21,6 +21,9 @@ pub const REPAIRED_WITHIN: Duration = Duration::from_millis(1500);
 /// A start may wait this long for the snapshots of all partitions.
 pub const FIRST_SNAPSHOTS: Duration = Duration::from_secs(5);
 
+/// A first reading that takes longer has log lines.
+pub const LONG_FIRST_READING: Duration = Duration::from_secs(3);
+
 /// A node warns of a longer lag: it may not repair what a failover has lost.
 pub const LAG_WARNING: Duration = Duration::from_secs(5);
 
@@ -100,6 +103,8 @@ mod tests {
             "a verifier is fresh two seconds after Redis, with a short pause of its link",
         );
         less(REPAIRED_WITHIN + READ_BLOCK, FIRST_SNAPSHOTS, "a start outlasts the repairs of a young server");
+        less(REPAIRED_WITHIN + READ_BLOCK, LONG_FIRST_READING, "a young server is no reason for a line");
+        less(LONG_FIRST_READING, FIRST_SNAPSHOTS, "the log tells before a token is answered with 503");
         less(NODE_LAG_LIMIT, LAG_WARNING, "a stale node warns after its streams have ended");
         less(2 * FEED_HEARTBEAT, NODE_LAG_LIMIT, "a heartbeat may be lost");
         less(

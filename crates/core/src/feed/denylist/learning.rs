@@ -38,13 +38,14 @@ impl Denylist {
         self.log.wake();
         self.drop_old();
         self.advance(partition, watermark);
+        self.first_reading.log(self.held(), !events.is_empty());
     }
 
     fn advance(&self, partition: usize, watermark: Option<Instant>) {
         let Some(until) = self.partitions.advance(partition, watermark) else { return };
         let until = until.saturating_duration_since(self.began).as_micros().max(1);
         self.watermark.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Release);
-        self.read_first.send_if_modified(|read| !std::mem::replace(read, true));
+        self.first_reading.ends();
     }
 
     /// Stores an end, or its latest event, where there is room.
@@ -75,6 +76,7 @@ impl Listener for Denylist {
     }
 
     fn snapshot_begins(&self, partition: usize) {
+        self.first_reading.begins();
         self.partitions.begin_snapshot(partition);
     }
 
