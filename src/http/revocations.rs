@@ -248,7 +248,7 @@ mod tests {
     fn a_node_that_lacks_ends_is_not_fresh() {
         let limits = Limits { many: 1, most: 1 };
         let denylist = Denylist::with_limits(Duration::from_secs(60), limits);
-        let mut end = || {
+        let end = || {
             let ended = EndedSession { session: SessionId::random(), reason: Reason::Logout };
             let subject = "alice".parse().expect("a subject");
             let event = RevocationEvent { subject, ended, at: Timestamp::from_system_clock() };
