@@ -2,12 +2,11 @@
 
 use std::future::ready;
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 use reqwest::Method;
-use socket2::{Domain, Socket, Type};
 use token_gateway_testkit::api::{Answer, Api, fresh_key};
 use token_gateway_testkit::nginx::Rates;
 use token_gateway_testkit::service_key::WEB;
@@ -115,20 +114,6 @@ fn begin_a_body(stack: &Stack) -> TcpStream {
 fn is_refused(stream: &TcpStream) -> bool {
     let mut answer = [0; 12];
     stream.peek(&mut answer).is_ok() && &answer == b"HTTP/1.1 429"
-}
-
-/// The answers are more than its kernel and that of nginx take.
-#[test]
-fn a_client_that_reads_no_answers_is_reset() {
-    let stack = Stack::start();
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    socket.set_recv_buffer_size(4096).expect("a small buffer");
-    let address: SocketAddr = stack.nginx.public_address().parse().expect("an address");
-    socket.connect(&address.into()).expect("it listens");
-    let mut client = TcpStream::from(socket);
-    let requests = "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n".repeat(900);
-    client.write_all(requests.as_bytes()).expect("the kernel takes them");
-    wait_for("it is reset", Duration::from_secs(25), || client.take_error().expect("the kernel tells"));
 }
 
 #[test]
