@@ -218,9 +218,13 @@ fn event(name: &str, id: Option<u64>, data: &impl Serialize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::time::Duration;
 
     use serde_json::{Value, json, to_value};
+    use token_gateway_core::feed::limits::Limits;
     use token_gateway_core::feed::sse::EndedEvent;
+    use token_gateway_core::feed::{EndedSession, Listener as _};
+    use token_gateway_core::session::{Reason, SessionId};
     use utoipa::PartialSchema;
 
     use super::*;
@@ -237,6 +241,23 @@ mod tests {
         assert_eq!(names(&documented["properties"]), names(&sent));
         let required = documented["required"].as_array().expect("a list");
         assert_eq!(required.len(), names(&sent).len(), "each field is always sent");
+    }
+
+    /// Otherwise API nodes would accept tokens whose end this node could not store.
+    #[test]
+    fn a_node_that_lacks_ends_is_not_fresh() {
+        let limits = Limits { many: 1, most: 1 };
+        let denylist = Denylist::with_limits(Duration::from_secs(60), limits);
+        let end = || {
+            let ended = EndedSession { session: SessionId::random(), reason: Reason::Logout };
+            let subject = "alice".parse().expect("a subject");
+            let event = RevocationEvent { subject, ended, at: Timestamp::from_system_clock() };
+            denylist.events(0, vec![event], Some(std::time::Instant::now()));
+            fresh(&denylist).is_some()
+        };
+        denylist.opened(1);
+        assert!(end(), "it is just full");
+        assert!(!end());
     }
 
     #[test]

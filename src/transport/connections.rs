@@ -196,6 +196,21 @@ mod tests {
         assert!(connections.admit().is_some());
     }
 
+    /// Otherwise a flood of new connections would keep a full worker busy.
+    #[test]
+    fn where_all_are_busy_they_are_looked_at_once_per_tick() {
+        let (connections, open) = full(1);
+        open[0].pass(b"GET / HTTP/1.1\r\n\r\n", Ticks(0));
+        open[0].begin(BodyLength::None, Ticks(0));
+        assert!(connections.admit().is_none());
+        open[0].answer(false, Ticks(0));
+        open[0].answered();
+        open[0].flushed(Ticks(0));
+        assert!(connections.admit().is_none(), "nobody looks again in this tick");
+        connections.look();
+        assert!(connections.admit().is_some());
+    }
+
     #[test]
     fn what_is_overdue_is_closed_once() {
         let (connections, open) = full(1);

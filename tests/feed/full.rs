@@ -10,6 +10,7 @@ use token_gateway_core::feed::{Denylist, EndedSession, Listener as _, Revocation
 use token_gateway_core::session::{Reason, SessionId};
 use token_gateway_core::token::{Parts, Secret, TokenRefusal, Typ, VerifyingKey, find_access_key};
 use token_gateway_testkit::api::Tokens;
+use token_gateway_testkit::eventually;
 use token_gateway_testkit::gateway::{ISSUER, SIGNING_SECRET};
 
 use super::LIMIT;
@@ -110,14 +111,18 @@ fn a_full_denylist_takes_no_more_memory() {
 
 #[tokio::test]
 async fn once_the_missing_ends_are_too_old_there_are_verdicts_again() {
-    let denylist = denylist(Duration::from_secs(1));
-    denylist.events(0, ends_of_others(MOST + 1), Some(Instant::now()));
+    let retention = Duration::from_secs(2);
+    let denylist = denylist(retention);
+    let (events, began) = (ends_of_others(MOST + 1), Instant::now());
+    denylist.events(0, events, Some(began));
     assert!(denylist.lacks_ends());
-    let began = Instant::now();
-    while denylist.lacks_ends() || denylist.held() > 0 {
-        assert!(began.elapsed() < LIMIT, "{} are held", denylist.held());
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    let complete = || (!denylist.lacks_ends()).then(|| began.elapsed());
+    let took = eventually("it is complete", LIMIT, async || complete()).await;
+    assert!(took >= retention, "{took:?}: the tokens of the missing ends may be good until then");
+    eventually("old ends are gone", LIMIT, async || {
         denylist.events(0, Vec::new(), Some(Instant::now()));
-    }
-    assert!(began.elapsed() >= Duration::from_secs(1), "their tokens may be good until then");
+        (denylist.held() == 0).then_some(())
+    })
+    .await;
+    assert!(!denylist.lacks_ends());
 }

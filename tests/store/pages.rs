@@ -215,6 +215,27 @@ async fn the_cap_holds_while_no_end_can_be_published() {
     }
 }
 
+/// Leaves so many ends in the set that no node has published.
+fn leave_unpublished(bench: &Bench, count: usize) {
+    let script = "for n = 1, ARGV[1] do local sid = string.format('1%018d', n) redis.call('SADD', KEYS[1], sid) \
+                  redis.call('HSET', string.sub(KEYS[1], 1, -2) .. ':' .. sid, 'state', 'ended', 'reason', 'logout', \
+                  'ended_at', '1', 'announced', '0') end";
+    let server = bench.server().expect("a server");
+    server.ask::<Option<u64>>(&["EVAL", script, "1", "tg:{alice}:sessions", &count.to_string()]);
+}
+
+/// It looks for a session to end, and finds none among them.
+#[tokio::test]
+async fn a_login_reads_a_bounded_number_of_ends_that_wait_to_be_published() {
+    const MOST: u64 = 1024;
+    let (bench, alice) = (Bench::redis(capped(1)), subject("alice"));
+    leave_unpublished(&bench, 2 * MOST as usize);
+    let redis = bench.server().expect("a server");
+    let before = redis.calls("hmget");
+    login(&bench, &alice).await;
+    assert_eq!(redis.calls("hmget") - before, 1 + MOST);
+}
+
 /// How many sessions live.
 async fn live(bench: &Bench, subject: &Subject) -> usize {
     let (mut count, mut after) = (0, None);

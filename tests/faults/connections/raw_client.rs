@@ -24,9 +24,9 @@ impl RawClient {
         self.0.write_all(text.as_bytes()).expect("it reads");
     }
 
-    /// Sends `text` again and again until it is not taken any more. Returns the bytes that were.
-    pub fn say_until_blocked(&mut self, text: &str, most: usize) -> usize {
-        self.0.set_write_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+    /// Sends `text` again and again until nothing is taken for so long. Returns the bytes that were taken.
+    pub fn say_until_blocked(&mut self, text: &str, most: usize, patience: Duration) -> usize {
+        self.0.set_write_timeout(Some(patience)).expect("a timeout");
         let mut sent = 0;
         while sent < most {
             match self.0.write(text.as_bytes()) {

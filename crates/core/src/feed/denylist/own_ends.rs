@@ -30,3 +30,27 @@ impl OwnEnds {
         self.0.lock().expect("no panic while it is held")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(count: usize) -> OwnEnds {
+        let ends = OwnEnds::default();
+        (0..count as u64).for_each(|session| ends.add(session));
+        ends
+    }
+
+    #[test]
+    fn a_lock_covers_no_more_than_256_ends_and_others_come_next() {
+        let ends = with(2 * 256 + 1);
+        let taken: Vec<_> = (0..4).map(|_| ends.take_due(Duration::ZERO)).collect();
+        assert_eq!(taken.iter().map(Vec::len).collect::<Vec<_>>(), [256, 256, 1, 0]);
+        assert!(taken.into_iter().flatten().eq(0..513), "each once, the oldest first");
+    }
+
+    #[test]
+    fn their_number_is_bounded() {
+        assert_eq!(with(300_000).lock().len(), MOST_OWN_ENDS);
+    }
+}
