@@ -7,5 +7,14 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    refuse_huge_pages();
     token_gateway::cli::main()
+}
+
+/// The kernel would keep 2 MiB wherever a few bytes live on; docs/decisions.md has figures. A kernel without this flag has
+/// pages of one size.
+#[cfg(target_os = "linux")]
+fn refuse_huge_pages() {
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }

@@ -17,7 +17,7 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("jsonwebtoken", &["src/token/", "crates/core/src/token/"]),
     ("quick_cache", &["crates/core/src/checker/valid_tokens.rs"]),
     ("redis", &["src/store/redis"]),
-    ("rustix", &["src/transport/descriptors.rs"]),
+    ("rustix", &["src/main.rs", "src/transport/descriptors.rs"]),
     ("sse_stream", &["src/http/revocations.rs"]),
     (
         "tokio",

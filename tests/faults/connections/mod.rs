@@ -3,6 +3,7 @@
 mod arrival;
 mod crowded;
 mod few_descriptors;
+mod huge_pages;
 mod pipelined;
 pub mod raw_client;
 mod unread;
