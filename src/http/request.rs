@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -11,7 +12,7 @@ use actix_web::http::header::{
     CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, TRANSFER_ENCODING, USER_AGENT,
 };
 use actix_web::web::{Bytes, BytesMut, Data, Payload};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use percent_encoding::percent_decode_str;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -131,7 +132,7 @@ pub async fn no_members(http: &HttpRequest, payload: Payload) -> Result<(), Erro
     if !(headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING)) {
         return Ok(());
     }
-    let body = read(http, payload).await?;
+    let body = read(payload, declared_length(http)?).await?;
     let is_form = headers.get(CONTENT_TYPE).is_some_and(|value| is_media_type(value, form::MEDIA_TYPE));
     let text = body.trim_ascii();
     let members = serde_json::from_slice::<Option<BTreeMap<String, IgnoredAny>>>(text);
@@ -158,7 +159,7 @@ pub async fn body(
     payload: Payload,
     media_type: &'static str,
 ) -> Result<Bytes, ErrorResponse> {
-    check_length(http)?;
+    let length = declared_length(http)?;
     if http.headers().get_all(CONTENT_TYPE).count() > 1 {
         return Err(ErrorResponse::field("Content-Type", "is given more than once"));
     }
@@ -166,14 +167,14 @@ pub async fn body(
     if declared.is_some_and(|value| !is_media_type(value, media_type)) {
         return Err(ErrorResponse::MediaType(media_type));
     }
-    match read(http, payload).await? {
+    match read(payload, length).await? {
         body if declared.is_none() && !body.is_empty() => Err(ErrorResponse::MediaType(media_type)),
         body => Ok(body),
     }
 }
 
 /// The length of the body, where it is declared and within the limit.
-fn check_length(http: &HttpRequest) -> Result<Option<usize>, ErrorResponse> {
+fn declared_length(http: &HttpRequest) -> Result<Option<usize>, ErrorResponse> {
     let declared = http.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     match declared {
         Some(length) if length > MAX_BODY => Err(ErrorResponse::TooLarge(MAX_BODY)),
@@ -181,10 +182,9 @@ fn check_length(http: &HttpRequest) -> Result<Option<usize>, ErrorResponse> {
     }
 }
 
-/// A body of any type, within limits.
-async fn read(http: &HttpRequest, mut payload: Payload) -> Result<Bytes, ErrorResponse> {
-    let length = check_length(http)?;
-    let read = async {
+/// A body of any type and this declared length, within limits.
+async fn read(mut payload: Payload, length: Option<usize>) -> Result<Bytes, ErrorResponse> {
+    let mut read = pin!(async {
         let mut body = BytesMut::with_capacity(length.unwrap_or(0));
         // Not beyond the length: the body of an upgrade request never ends.
         while length.is_none_or(|length| body.len() < length) {
@@ -196,7 +196,10 @@ async fn read(http: &HttpRequest, mut payload: Payload) -> Result<Bytes, ErrorRe
             body.extend_from_slice(&chunk);
         }
         Ok(body.freeze())
-    };
+    });
+    if let Some(arrived_with_head) = read.as_mut().now_or_never() {
+        return arrived_with_head; // it needs no timer
+    }
     timeout(BODY_TIMEOUT, read).await.unwrap_or(Err(ErrorResponse::Slow))
 }
 

@@ -80,17 +80,23 @@ impl Exchange {
         self.stage = Stage::HeadEnd;
         self.chunks = Chunks::default();
         self.chunks.read(passed);
-        let _ = self.lines.find(passed);
         self.behind_head = passed.len() as u64;
         self.line_ends = passed.iter().rev().take_while(|byte| is_line_end(**byte)).count() as u64;
         head + passed.len()
     }
 
     /// How many of the bytes behind a head can belong to no second complete request. A `\r` at the end waits for its `\n`.
-    fn first_request(&self, behind: &[u8]) -> usize {
+    /// The search for the next blank line goes on behind them.
+    fn first_request(&mut self, behind: &[u8]) -> usize {
         let mut lines = self.lines;
-        let length = lines.find(behind).map_or(behind.len(), |second| second - 1);
-        behind[..length].iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last + 1)
+        let end = lines.find(behind).map_or(behind.len(), |second| second - 1);
+        let length = behind[..end].iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last + 1);
+        if length < behind.len() {
+            lines = self.lines;
+            let _ = lines.find(&behind[..length]);
+        }
+        self.lines = lines;
+        length
     }
 
     fn pass_chunks(&mut self, bytes: &[u8]) -> usize {

@@ -129,16 +129,16 @@ impl Link {
         let _ = self.state.subscribe().wait_for(is_gone).await;
     }
 
-    /// A call of a script; `asking` where `ASK` redirected it.
+    /// A call of a script; `asking` where `ASK` redirected it. The answer, and when it came.
     pub async fn send_call(
         &self,
         handle: &mut Handle,
         call: &Call,
         asking: bool,
-    ) -> Result<Value, RedisError> {
+    ) -> Result<(Value, Instant), RedisError> {
         let answer = call.send(&mut handle.connection, asking).await;
-        self.record_answer(&answer);
-        answer
+        let came = self.record_answer(&answer);
+        Ok((answer?, came))
     }
 
     /// One command.
@@ -155,11 +155,13 @@ impl Link {
         answers
     }
 
-    /// Any answer, even an error, shows that the connection lives.
-    fn record_answer<T>(&self, answer: &Result<T, RedisError>) {
+    /// Any answer, even an error, shows that the connection lives. Returns the moment.
+    fn record_answer<T>(&self, answer: &Result<T, RedisError>) -> Instant {
+        let now = Instant::now();
         if answer.as_ref().map_or_else(|error| error.code().is_some(), |_| true) {
-            self.last_answer.store(self.created.elapsed().as_micros() as u64, Ordering::Relaxed);
+            self.last_answer.store((now - self.created).as_micros() as u64, Ordering::Relaxed);
         }
+        now
     }
 
     /// The server's time. The clock observes it.

@@ -75,10 +75,10 @@ impl Primary {
     ) -> Result<Reply, Failure> {
         let (call, asked) = (make(&handle.clock), Instant::now());
         let answer = self.link.send_call(handle, &call, asking).await;
-        let value = answer.map_err(|error| self.link.judge(handle, &error, Some(&call)))?;
+        let (value, came) = answer.map_err(|error| self.link.judge(handle, &error, Some(&call)))?;
         self.link.require_current(handle)?;
         let reply = Reply::new(value).map_err(Failure::Final)?;
-        handle.clock.observe(reply.time, asked, Instant::now());
+        handle.clock.observe(reply.time, asked, came);
         Ok(reply)
     }
 

@@ -4,6 +4,7 @@ use std::fmt::{self, Display};
 use std::sync::Arc;
 
 use aws_lc_rs::rand;
+use uuid::Uuid;
 
 tokio::task_local! {
     static CURRENT: RequestId;
@@ -22,7 +23,7 @@ impl RequestId {
     pub fn random() -> Self {
         let mut bytes = [0; 16];
         rand::fill(&mut bytes).expect("the operating system gives random bytes");
-        Self::new(&format!("{:032x}", u128::from_be_bytes(bytes)))
+        Self::new(Uuid::from_bytes(bytes).simple().encode_lower(&mut [0; 32]))
     }
 
     pub fn as_str(&self) -> &str {

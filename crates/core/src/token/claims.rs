@@ -43,7 +43,9 @@ pub(super) struct Claims<'a> {
 impl<'a> Claims<'a> {
     /// Reads the payload of a token of this `type` and issuer.
     pub fn read(payload: &'a [u8], kind: &str, issuer: &str) -> Result<Self, TokenRefusal> {
-        let claims: Self = serde_json::from_slice(payload).map_err(|_| TokenRefusal::Malformed)?;
+        // As text, so the reader need not look for broken UTF-8 in each string.
+        let payload = std::str::from_utf8(payload).map_err(|_| TokenRefusal::Malformed)?;
+        let claims: Self = serde_json::from_str(payload).map_err(|_| TokenRefusal::Malformed)?;
         if claims.kind != kind {
             return Err(TokenRefusal::WrongKind);
         }
