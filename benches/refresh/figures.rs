@@ -120,7 +120,8 @@ impl Figures {
 pub fn median(figures: impl Iterator<Item = f64>) -> f64 {
     let mut figures: Vec<f64> = figures.collect();
     figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+    let Some(last) = figures.len().checked_sub(1) else { return f64::NAN };
+    (figures[last / 2] + figures[figures.len() / 2]) / 2.0
 }
 
 pub fn rate(found: &Found) -> f64 {

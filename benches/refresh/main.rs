@@ -53,7 +53,7 @@ struct Cli {
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
     /// Rounds; each measures every arrangement in turn, and the median of the rounds counts
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 6)]
     rounds: usize,
     /// Numbers of clients
     #[arg(long, value_delimiter = ',', default_value = "1,8,64,256")]

@@ -1,5 +1,5 @@
-//! The measurements. All arrangements take turns within each round, ratios are made within a round, and the median of
-//! the rounds counts, because machines are shared and noisy.
+//! The measurements. All arrangements take turns within each round, in the opposite order in every other one. Ratios are made
+//! within a round, and the median of the rounds counts, because machines are shared and noisy.
 
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,11 @@ pub async fn run(plan: &Plan) -> Result<Figures> {
             clients.push(one.clients(&redis, count).await?);
         }
         for round in 0..plan.rounds {
-            for (one, clients) in running.iter().zip(&mut clients) {
+            let mut turns: Vec<_> = running.iter().zip(&mut clients).collect();
+            if round % 2 == 1 {
+                turns.reverse(); // a measurement is touched by the one before it
+            }
+            for (one, clients) in turns {
                 progress.set_message(format!("{count} clients, {}", one.arrangement.name()));
                 let found = one_closed(one, &redis, clients, time).await;
                 measured.push(Closed { arrangement: one.arrangement, clients: count, round, found });
