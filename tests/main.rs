@@ -15,6 +15,7 @@
 //! - `interop`: OAuth clients, JWT verifiers and a fuzzer by others.
 //! - `planted`: whether the faults of `scripts/plant` still fit.
 //! - `prose`: the wording of pages and comments.
+//! - `links`: the links of pages.
 
 mod architecture;
 mod checklist;
@@ -25,6 +26,7 @@ mod feed;
 mod footprint;
 mod http;
 mod interop;
+mod links;
 mod log_lines;
 mod ops;
 mod planted;
