@@ -9,7 +9,7 @@
 //! - `stack`: docker-compose.yml and its services.
 //! - `architecture`: the import rules, and no circles.
 //! - `checklist`: the duties of the HTTP surface, line by line, each with its test.
-//! - `log_lines`: docs/log-lines.md against the sources.
+//! - `log_lines`: docs/reference/log-lines.md against the sources.
 //! - `verify`: API nodes with their own checks of access tokens.
 //! - `ops`: the cookbook and the migration notes, as printed.
 //! - `interop`: OAuth clients, JWT verifiers and a fuzzer by others.

@@ -21,7 +21,7 @@ struct Setup(TempDir);
 impl Setup {
     fn new() -> Self {
         let setup = Self(TempDir::new().expect("a folder"));
-        setup.write("docs/glossary.md", GLOSSARY);
+        setup.write("docs/reference/glossary.md", GLOSSARY);
         setup
     }
 
@@ -133,7 +133,7 @@ fn words_come_from_the_glossarys_table() {
         &["The boss.", "`master`", "A Sentinel master.", "A mastery.", "The master-name.", "tg:master"],
     );
     let setup = Setup::new();
-    setup.write("docs/glossary.md", "| term | meaning |\n|---|---|\n| primary | A server. |\n");
+    setup.write("docs/reference/glossary.md", "| term | meaning |\n|---|---|\n| primary | A server. |\n");
     assert_eq!(setup.run(&[]), (Some(2), String::new()), "nothing to look for is no clean page");
 }
 

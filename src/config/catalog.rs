@@ -1,5 +1,5 @@
 //! All settings as a list. Each one is declared once, as a flag or in `SECRET_SETTINGS` of `secrets.rs`; help, `.env` and
-//! `docs/settings.md` follow.
+//! `docs/reference/settings.md` follow.
 
 use clap::{Arg, Args, Command};
 
@@ -25,7 +25,7 @@ fn flag(arg: &Arg) -> Option<Setting> {
     Some(Setting { name, default, help, is_secret: false })
 }
 
-/// `docs/settings.md`.
+/// `docs/reference/settings.md`.
 pub fn page() -> String {
     let row = |setting: &Setting| {
         let secret = if setting.is_secret { " (secret)" } else { "" };

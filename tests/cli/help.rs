@@ -164,7 +164,7 @@ fn no_value_of_the_environment_is_in_the_short_help() {
     assert!(!ended.stdout.contains("hunter2") && !ended.stdout.contains("mine.example"), "{ended:?}");
 }
 
-/// The names of all settings, as declared. `docs/settings.md` has them, too.
+/// The names of all settings, as declared. `docs/reference/settings.md` has them, too.
 pub fn settings() -> Vec<String> {
     token_gateway::config::catalog::settings().into_iter().map(|setting| setting.name).collect()
 }

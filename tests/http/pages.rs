@@ -1,4 +1,4 @@
-//! docs/errors.md and docs/metrics.md say what the code says. The codes of errors are compared in `src/http/error/page.rs`.
+//! docs/reference/errors.md and docs/reference/metrics.md say what the code says. The codes of errors are compared in `src/http/error/page.rs`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -87,7 +87,7 @@ fn each_problem_of_a_field_is_on_the_page_of_errors_and_no_other() {
     }
     problems.retain(|problem| problem.contains(' '));
     let rows: BTreeSet<_> =
-        rows("docs/errors.md", "Problems of a field").into_iter().map(|row| row[0].clone()).collect();
+        rows("docs/reference/errors.md", "Problems of a field").into_iter().map(|row| row[0].clone()).collect();
     assert_eq!(rows, problems);
 }
 
@@ -98,7 +98,7 @@ fn each_problem_of_a_body_is_on_the_page_of_errors_and_no_other() {
     files.retain(|path| !path.components().any(|part| part.as_os_str() == "openapi"));
     let problems = files.iter().flat_map(|path| said(&code(path), "ErrorResponse::Request("));
     let rows: BTreeSet<_> =
-        rows("docs/errors.md", "Problems of a body").into_iter().map(|row| row[0].clone()).collect();
+        rows("docs/reference/errors.md", "Problems of a body").into_iter().map(|row| row[0].clone()).collect();
     assert_eq!(rows, problems.collect());
 }
 
@@ -146,7 +146,7 @@ async fn the_page_of_metrics_has_what_a_node_renders_and_nothing_else() {
     api.send(api.request(Method::GET, "/readyz")).await;
     let metrics = admin.send(admin.request(Method::GET, "/metrics")).await.text;
     let rows =
-        rows("docs/metrics.md", "The metrics").into_iter().filter(|row| row[0].starts_with("token_gateway_"));
+        rows("docs/reference/metrics.md", "The metrics").into_iter().filter(|row| row[0].starts_with("token_gateway_"));
     let rows: BTreeSet<Metric> = rows.map(|row| [0, 1, 2, 3, 4].map(|at| row[at].clone())).collect();
     assert_eq!(rows, rendered(&metrics), "{metrics}");
 }
@@ -161,7 +161,7 @@ async fn the_page_of_metrics_has_each_value_of_a_label() {
         let start = format!("{{{label}=\"");
         let starts = metrics.split(&start).skip(1).filter_map(|rest| rest.split('"').next());
         let values: BTreeSet<_> = starts.map(str::to_owned).collect();
-        let rows = rows("docs/metrics.md", "The metrics");
+        let rows = rows("docs/reference/metrics.md", "The metrics");
         let row = rows.iter().find(|row| row[0] == label).unwrap_or_else(|| panic!("no row for {label}"));
         assert_eq!(row[1].split(", ").map(str::to_owned).collect::<BTreeSet<_>>(), values, "{label}");
     }
@@ -173,7 +173,7 @@ async fn the_page_of_metrics_names_the_media_type_of_the_answer() {
     let gateway = GATEWAY.embedded_with(&[("ADMIN_ADDR", "127.0.0.1:0")]);
     let admin = Api::new(&gateway.admin());
     let answer = admin.send(admin.request(Method::HEAD, "/metrics")).await;
-    let page = text(&repository("docs/metrics.md"));
+    let page = text(&repository("docs/reference/metrics.md"));
     let media_type = answer.header("content-type").expect("a media type");
     assert!(page.contains(&format!("`Content-Type: {media_type}`")), "{media_type}");
 }

@@ -1,4 +1,4 @@
-//! The commands for people, as README.md and docs/stack.md print them, as far as they go without an engine.
+//! The commands for people, as README.md and docs/operate/stack.md print them, as far as they go without an engine.
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -14,7 +14,7 @@ use super::config::{compose, service, texts};
 use super::parts::{Stack, Store, gateway};
 use super::{repository, text_of};
 
-const PAGES: [&str; 2] = ["README.md", "docs/stack.md"];
+const PAGES: [&str; 2] = ["README.md", "docs/operate/stack.md"];
 
 /// The commands on the pages for a tool, each once, without comments at their end.
 fn printed(tool: &str) -> Vec<String> {
@@ -153,7 +153,7 @@ fn the_init_of_the_readme_makes_what_compose_asks_for() {
 
 #[test]
 fn the_page_shows_each_line_that_the_check_on_an_engine_prints() {
-    let (script, page) = (text_of("scripts/stack-check"), text_of("docs/stack.md"));
+    let (script, page) = (text_of("scripts/stack-check"), text_of("docs/operate/stack-check.md"));
     let labels: Vec<_> =
         script.lines().filter_map(|line| line.trim_start().strip_prefix("holds '")).collect();
     assert!(labels.len() > 15, "{labels:?}");
