@@ -86,8 +86,10 @@ fn each_problem_of_a_field_is_on_the_page_of_errors_and_no_other() {
         );
     }
     problems.retain(|problem| problem.contains(' '));
-    let rows: BTreeSet<_> =
-        rows("docs/reference/errors.md", "Problems of a field").into_iter().map(|row| row[0].clone()).collect();
+    let rows: BTreeSet<_> = rows("docs/reference/errors.md", "Problems of a field")
+        .into_iter()
+        .map(|row| row[0].clone())
+        .collect();
     assert_eq!(rows, problems);
 }
 
@@ -97,8 +99,10 @@ fn each_problem_of_a_body_is_on_the_page_of_errors_and_no_other() {
     sources(&repository("src/http"), &mut files);
     files.retain(|path| !path.components().any(|part| part.as_os_str() == "openapi"));
     let problems = files.iter().flat_map(|path| said(&code(path), "ErrorResponse::Request("));
-    let rows: BTreeSet<_> =
-        rows("docs/reference/errors.md", "Problems of a body").into_iter().map(|row| row[0].clone()).collect();
+    let rows: BTreeSet<_> = rows("docs/reference/errors.md", "Problems of a body")
+        .into_iter()
+        .map(|row| row[0].clone())
+        .collect();
     assert_eq!(rows, problems.collect());
 }
 
@@ -145,8 +149,9 @@ async fn the_page_of_metrics_has_what_a_node_renders_and_nothing_else() {
     api.send(api.request(Method::GET, "/nowhere")).await.expect_error(404, "not_found");
     api.send(api.request(Method::GET, "/readyz")).await;
     let metrics = admin.send(admin.request(Method::GET, "/metrics")).await.text;
-    let rows =
-        rows("docs/reference/metrics.md", "The metrics").into_iter().filter(|row| row[0].starts_with("token_gateway_"));
+    let rows = rows("docs/reference/metrics.md", "The metrics")
+        .into_iter()
+        .filter(|row| row[0].starts_with("token_gateway_"));
     let rows: BTreeSet<Metric> = rows.map(|row| [0, 1, 2, 3, 4].map(|at| row[at].clone())).collect();
     assert_eq!(rows, rendered(&metrics), "{metrics}");
 }

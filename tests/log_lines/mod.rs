@@ -28,7 +28,8 @@ const OTHER_NAMES: [(&str, &str); 11] = [
 ];
 
 fn page() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/log-lines.md")).unwrap_or_default()
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/log-lines.md"))
+        .unwrap_or_default()
 }
 
 /// The rows of lines in the page: the cells that the sources decide, and the cells for people.
