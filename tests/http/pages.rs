@@ -1,13 +1,15 @@
-//! docs/reference/errors.md and docs/reference/metrics.md say what the code says. The codes of errors are compared in `src/http/error/page.rs`.
+//! The pages of errors, of metrics and of the API say what the code says. The codes of errors are compared in
+//! `src/http/error/page.rs`.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use token_gateway_core::session::{InvalidIdempotencyKey, InvalidSubject};
 use token_gateway_testkit::api::Api;
+use token_gateway_testkit::gateway::PUBLIC_DOCS;
 
 use crate::GATEWAY;
 use crate::sources::sources;
@@ -154,6 +156,37 @@ async fn the_page_of_metrics_has_what_a_node_renders_and_nothing_else() {
         .filter(|row| row[0].starts_with("token_gateway_"));
     let rows: BTreeSet<Metric> = rows.map(|row| [0, 1, 2, 3, 4].map(|at| row[at].clone())).collect();
     assert_eq!(rows, rendered(&metrics), "{metrics}");
+}
+
+/// The caller of an operation, in the words of the page.
+fn caller(security: &Value) -> String {
+    let Some(requirements) = security.as_array() else { return "anybody".to_owned() };
+    let first = requirements.first().and_then(Value::as_object).expect("a requirement");
+    match first.iter().next() {
+        None => "anybody; a confidential client by its key".to_owned(),
+        Some((name, _)) if name == "access_token" => "access token".to_owned(),
+        Some((_, roles)) => {
+            format!("service key with the role {}", roles[0].as_str().expect("a role"))
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_page_of_the_api_has_each_operation_with_its_caller_and_no_other() {
+    let gateway = GATEWAY.embedded_with(&[PUBLIC_DOCS]);
+    let api = gateway.api();
+    let document = api.send(api.request(Method::GET, "/openapi.json")).await.json();
+    let mut documented = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let request = format!("{} {path}", method.to_uppercase());
+            documented.insert((request, caller(&operation["security"])));
+        }
+    }
+    documented.retain(|(request, _)| !request.starts_with("HEAD "));
+    let rows = rows("docs/reference/http.md", "Routes").into_iter();
+    let rows: BTreeSet<_> = rows.map(|row| (row[0].clone(), row[1].clone())).collect();
+    assert_eq!(rows, documented);
 }
 
 /// The values of labels that are closed sets, and shown from the start.
