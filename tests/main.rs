@@ -16,6 +16,7 @@
 //! - `planted`: whether the faults of `scripts/plant` still fit.
 //! - `walkthrough`: README, `docs/start` and `docs/guides`, followed by a reader.
 //! - `prose`: the wording of pages and comments.
+//! - `links`: the links of pages.
 
 mod architecture;
 mod checklist;
@@ -26,6 +27,7 @@ mod feed;
 mod footprint;
 mod http;
 mod interop;
+mod links;
 mod log_lines;
 mod ops;
 mod planted;

@@ -24,7 +24,7 @@ pub const COMMANDS: [&[&str]; 14] = [
     &["stats"],
 ];
 
-fn help(command: &[&str], flag: &str) -> String {
+pub fn help(command: &[&str], flag: &str) -> String {
     let ended = run(&mut bare(&[command, &[flag]].concat()));
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{ended:?}");
     ended.stdout

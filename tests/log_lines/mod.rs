@@ -110,6 +110,10 @@ fn the_pages_and_the_help_call_the_facts_of_the_alarm_personal_data() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |page: &str| fs::read_to_string(root.join(page)).expect("readable");
     for (page, beginning) in [
+        (
+            "docs/operate/logs.md",
+            "The alarm of a theft names the user, the session, the client, and the address and user agent",
+        ),
         ("docs/reference/log-lines.md", "The two lines with the target `token_gateway::gateway::theft` hold"),
         ("docs/reference/settings.md", "| `RUST_LOG` |"),
         ("docs/reference/settings.md", "| `TRUSTED_PROXIES` |"),
