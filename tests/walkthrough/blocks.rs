@@ -46,12 +46,12 @@ pub fn blocks(page: &str, language: &str) -> Vec<String> {
 }
 
 /// A folder like the root of the repository, as far as the blocks look: with `ops`, and the program in `PATH`.
-pub struct Checkout {
+pub struct Workplace {
     dir: TempDir,
     bin: TempDir,
 }
 
-impl Checkout {
+impl Workplace {
     pub fn new() -> Self {
         let [dir, bin] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
         std::os::unix::fs::symlink(repository("ops"), dir.path().join("ops")).expect("a link");

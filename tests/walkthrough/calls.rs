@@ -9,7 +9,7 @@ use token_gateway_testkit::gateway::Gateway;
 use token_gateway_testkit::redis::Redis;
 use token_gateway_testkit::service_key::WEB;
 
-use super::blocks::{Checkout, blocks, pages};
+use super::blocks::{Workplace, blocks, pages};
 use crate::GATEWAY;
 
 /// A page, and the statuses of its calls in their order.
@@ -64,8 +64,8 @@ async fn follow(page: &str, gateway: &Gateway) -> Output {
     let session = json!({"sub": "alice", "scope": "orders:read", "claims": {"roles": ["admin"]}});
     let (own, other) = (api.issue(&session).await.tokens(), api.issue(&session).await.tokens());
     let here: String = blocks(page, "sh").into_iter().filter(|block| is_run_here(block)).collect();
-    let checkout = Checkout::new();
-    let mut bash = checkout.bash(&(CURL.to_owned() + &here));
+    let workplace = Workplace::new();
+    let mut bash = workplace.bash(&(CURL.to_owned() + &here));
     bash.env("URL", format!("http://{}", gateway.address())).env("KEY", WEB.key);
     bash.env("ACCESS_TOKEN", &own.access).env("REFRESH_TOKEN", &own.refresh);
     bash.env("SESSION_ID", &own.session).env("OTHER_SESSION_ID", &other.session);
@@ -123,8 +123,8 @@ async fn the_reason_of_a_logout_is_found_as_the_guide_says() {
     assert_eq!(api.me(Method::DELETE, "", &tokens.access).await.status, 200);
     let page = "docs/guides/why-was-a-user-logged-out.md";
     let lines: String = blocks(page, "sh").into_iter().filter(|block| is_run_with_redis(block)).collect();
-    let checkout = Checkout::new();
-    let mut bash = checkout.bash(&lines.replace("4830719265501837429", &tokens.session));
+    let workplace = Workplace::new();
+    let mut bash = workplace.bash(&lines.replace("4830719265501837429", &tokens.session));
     let output = bash.env("REDIS_URL", redis.url()).output().expect("bash is installed");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.matches("logout").count() >= 2, "{output:?}");

@@ -7,7 +7,7 @@ use reqwest::Method;
 use token_gateway_testkit::redis::Redis;
 use token_gateway_testkit::{eventually, free_port};
 
-use super::blocks::{Checkout, blocks};
+use super::blocks::{Workplace, blocks};
 use crate::GATEWAY;
 
 /// The text with a free port in place of each of these.
@@ -19,10 +19,10 @@ fn with_free_ports<const N: usize>(text: &str, ports: [u16; N]) -> (String, [u16
     (replaced, free)
 }
 
-/// Servers that a shell has started end with it.
-struct Servers(Child);
+/// A server that ends with its test.
+struct Server(Child);
 
-impl Drop for Servers {
+impl Drop for Server {
     fn drop(&mut self) {
         token_gateway_testkit::signal("-TERM", self.0.id());
         let _ = self.0.wait();
@@ -44,9 +44,9 @@ fn two_nodes_behind_nginx_are_set_up_as_the_guide_says() {
         .replace("set -a; . ./.env", &format!("sed -i 's/:6379/:{redis_port}/' .env; set -a; . ./.env"))
         .replace("token-gateway check\n", "token-gateway check || true\n")
         .replace("LOGIN=$(", &format!("{ready}LOGIN=$("));
-    let checkout = Checkout::new();
+    let workplace = Workplace::new();
     let tidy = "trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n";
-    let output = checkout.bash(&(tidy.to_owned() + &lines)).output().expect("bash is installed");
+    let output = workplace.bash(&(tidy.to_owned() + &lines)).output().expect("bash is installed");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("\"refresh_token\":\""), "{lines}\n{output:?}");
 }
@@ -60,8 +60,8 @@ async fn nginx_asks_before_it_hands_on_as_the_guide_says() {
     let (block, [listen, _]) = with_free_ports(&block, [8000, 3000]);
     // nginx takes the place of bash, so a signal ends it.
     let block = block.replace("nginx -p", "exec nginx -p");
-    let checkout = Checkout::new();
-    let _nginx = Servers(checkout.bash(&block).stdout(Stdio::null()).spawn().expect("bash is installed"));
+    let workplace = Workplace::new();
+    let _nginx = Server(workplace.bash(&block).stdout(Stdio::null()).spawn().expect("bash is installed"));
     let edge = token_gateway_testkit::api::Api::new(&format!("127.0.0.1:{listen}"));
     let tokens = gateway.api().login("alice").await;
     let status = async |token: &str| {
