@@ -14,6 +14,7 @@
 //! - `ops`: the cookbook and the migration notes, as printed.
 //! - `interop`: OAuth clients, JWT verifiers and a fuzzer by others.
 //! - `planted`: whether the faults of `scripts/plant` still fit.
+//! - `walkthrough`: README, `docs/start` and `docs/guides`, followed by a reader.
 //! - `prose`: the wording of pages and comments.
 //! - `links`: the links of pages.
 
@@ -35,6 +36,7 @@ mod sources;
 mod stack;
 mod store;
 mod verify;
+mod walkthrough;
 
 use token_gateway::token::key_set::KeySet;
 use token_gateway_core::token::Alg;
