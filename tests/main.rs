@@ -17,10 +17,12 @@
 //! - `walkthrough`: README, `docs/start` and `docs/guides`, followed by a reader.
 //! - `prose`: the wording of pages and comments.
 //! - `links`: the links of pages.
+//! - `decisions`: the form of the decisions.
 
 mod architecture;
 mod checklist;
 mod cli;
+mod decisions;
 mod durability;
 mod faults;
 mod feed;
