@@ -3,7 +3,7 @@
 use super::{Copy, MARK, clean, files, repository, run, text_of};
 
 /// The kinds of missing values.
-const KINDS: [&str; 5] = ["address of ", "digest of ", "hash of ", "host of ", "name of "];
+const KINDS: [&str; 6] = ["address of ", "digest of ", "hash of ", "host of ", "name of ", "time of "];
 
 /// Hosts of nobody (RFC 2606), and a hash of nothing.
 const STANDINS: [&str; 2] = [".invalid/", "0000000000000000000000000000000000000000"];
