@@ -1,6 +1,6 @@
 //! Values that only the owner can know are marked blanks. `scripts/blanks` lists all of them, and nothing is made up.
 
-use super::{Copy, MARK, clean, files, repository, run, text_of};
+use super::{MARK, Sandbox, clean, files, repository, run, text_of};
 
 /// The kinds of missing values.
 const KINDS: [&str; 6] = ["address of ", "digest of ", "hash of ", "host of ", "name of ", "time of "];
@@ -70,15 +70,15 @@ fn every_image_has_a_digest_or_a_blank() {
 
 #[test]
 fn the_list_is_empty_without_blanks_and_can_refuse() {
-    let copy = Copy::with(&["scripts/blanks"]);
-    copy.write("a.md", "No blank.\n");
-    let ended = copy.run("scripts/blanks", &["--refuse"]);
+    let sandbox = Sandbox::with(&["scripts/blanks"]);
+    sandbox.write("a.md", "No blank.\n");
+    let ended = sandbox.run("scripts/blanks", &["--refuse"]);
     assert_eq!((ended.code, ended.text.as_str()), (Some(0), ""));
-    copy.write("a.md", &format!("One.\n<!-- {MARK}address of a page -->\n**{MARK}name of it**.\n"));
-    let ended = copy.run("scripts/blanks", &[]);
+    sandbox.write("a.md", &format!("One.\n<!-- {MARK}address of a page -->\n**{MARK}name of it**.\n"));
+    let ended = sandbox.run("scripts/blanks", &[]);
     assert_eq!((ended.code, ended.text.as_str()), (Some(0), "a.md:2:address of a page\na.md:3:name of it\n"));
-    let ended = copy.run("scripts/blanks", &["--refuse"]);
+    let ended = sandbox.run("scripts/blanks", &["--refuse"]);
     assert_eq!(ended.code, Some(1));
     assert!(ended.text.ends_with("error: 2 blanks must be filled in first\n"), "{}", ended.text);
-    assert_eq!(copy.run("scripts/blanks", &["--list"]).code, Some(2));
+    assert_eq!(sandbox.run("scripts/blanks", &["--list"]).code, Some(2));
 }

@@ -6,11 +6,11 @@ const GROUPS: [&str; 6] = ["Added", "Changed", "Deprecated", "Removed", "Fixed",
 
 /// The headings of level two and three, with their level.
 fn headings(text: &str) -> Vec<(usize, &str)> {
-    let level = |line: &'static str| (line.len() - 1, line);
-    let levels = [level("## "), level("### ")];
-    let heading =
-        |line| levels.iter().find_map(|(level, mark)| Some((*level, str::strip_prefix(line, mark)?)));
-    text.lines().filter_map(heading).collect()
+    let headings = text.lines().filter_map(|line| {
+        let heading = line.trim_start_matches('#');
+        Some((line.len() - heading.len(), heading.strip_prefix(' ')?))
+    });
+    headings.filter(|(level, _)| (2..=3).contains(level)).collect()
 }
 
 fn is_day(text: &str) -> bool {

@@ -70,18 +70,18 @@ fn as_text(value: &Value) -> &str {
 }
 
 /// A repository of its own, with some scripts of ours.
-struct Copy(TempDir);
+struct Sandbox(TempDir);
 
-impl Copy {
+impl Sandbox {
     fn with(scripts: &[&str]) -> Self {
-        let copy = Self(tempfile::tempdir().expect("a folder"));
+        let sandbox = Self(tempfile::tempdir().expect("a folder"));
         for script in scripts {
-            copy.write(script, &text_of(script));
-            copy.allow_to_run(script);
+            sandbox.write(script, &text_of(script));
+            sandbox.allow_to_run(script);
         }
-        let made = run(clean("git").args(["init", "--quiet"]).current_dir(copy.0.path()));
+        let made = run(clean("git").args(["init", "--quiet"]).current_dir(sandbox.0.path()));
         assert_eq!(made.code, Some(0), "{}", made.text);
-        copy
+        sandbox
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -1,6 +1,6 @@
 //! `scripts/release`: each step, and each refusal.
 
-use super::{Copy, MARK};
+use super::{MARK, Sandbox};
 
 const CHANGELOG: &str = "\
 # Changelog
@@ -22,16 +22,17 @@ const CHANGELOG: &str = "\
 [1.2.3]: https://example.com/
 ";
 
-fn ready() -> Copy {
-    let copy = Copy::with(&["scripts/release", "scripts/blanks"]);
-    copy.write("Cargo.toml", "[workspace.package]\nversion = \"1.2.3\"\n\n[package]\nversion = \"9.9.9\"\n");
-    copy.write("CHANGELOG.md", CHANGELOG);
-    copy
+fn ready() -> Sandbox {
+    let sandbox = Sandbox::with(&["scripts/release", "scripts/blanks"]);
+    sandbox
+        .write("Cargo.toml", "[workspace.package]\nversion = \"1.2.3\"\n\n[package]\nversion = \"9.9.9\"\n");
+    sandbox.write("CHANGELOG.md", CHANGELOG);
+    sandbox
 }
 
 /// The gate is shut for this tag, and says why.
-fn assert_refused(copy: &Copy, tag: &str, reason: &str) {
-    let ended = copy.run("scripts/release", &["gate", tag]);
+fn assert_refused(sandbox: &Sandbox, tag: &str, reason: &str) {
+    let ended = sandbox.run("scripts/release", &["gate", tag]);
     assert!(ended.code == Some(1) && ended.text.contains(reason), "{ended:?}: not '{reason}'");
 }
 
@@ -50,23 +51,23 @@ fn a_tag_of_another_version_is_refused() {
 
 #[test]
 fn a_version_without_changes_is_refused() {
-    let copy = ready();
+    let sandbox = ready();
     for heading in ["## [1.2.4] - 2026-01-31", "## [1.2.3]", "## [1.2.3] - soon", "## [1x2.3] - 2026-01-31"] {
-        copy.write("CHANGELOG.md", &CHANGELOG.replace("## [1.2.3] - 2026-01-31", heading));
-        assert_refused(&copy, "v1.2.3", "has no heading '## [1.2.3] - <date>'");
+        sandbox.write("CHANGELOG.md", &CHANGELOG.replace("## [1.2.3] - 2026-01-31", heading));
+        assert_refused(&sandbox, "v1.2.3", "has no heading '## [1.2.3] - <date>'");
     }
-    copy.write(
+    sandbox.write(
         "CHANGELOG.md",
         "# Changelog\n\n## [1.2.3] - 2026-01-31\n\n## [1.2.2] - 2026-01-01\n\n- A thing.\n",
     );
-    assert_refused(&copy, "v1.2.3", "says nothing of version 1.2.3");
+    assert_refused(&sandbox, "v1.2.3", "says nothing of version 1.2.3");
 }
 
 #[test]
 fn a_blank_is_refused() {
-    let copy = ready();
-    copy.write("a.yml", &format!("IMAGE: registry.invalid/a # {MARK}name of the image\n"));
-    assert_refused(&copy, "v1.2.3", "a.yml:1:name of the image\nerror: 1 blanks must be filled in first");
+    let sandbox = ready();
+    sandbox.write("a.yml", &format!("IMAGE: registry.invalid/a # {MARK}name of the image\n"));
+    assert_refused(&sandbox, "v1.2.3", "a.yml:1:name of the image\nerror: 1 blanks must be filled in first");
 }
 
 #[test]
@@ -77,23 +78,23 @@ fn the_notes_are_the_section_of_this_version() {
 
 #[test]
 fn an_archive_has_the_binary_the_licences_and_a_checksum() {
-    let copy = ready();
-    copy.imitate(
+    let sandbox = ready();
+    sandbox.imitate(
         "cargo",
         "echo \"cargo $*\" && mkdir -p target/release && echo binary >target/release/token-gateway",
     );
-    copy.imitate("rustc", "echo 'host: of-a-kind'");
+    sandbox.imitate("rustc", "echo 'host: of-a-kind'");
     for name in ["LICENSE-APACHE", "LICENSE-MIT", "README.md"] {
-        copy.write(name, "text\n");
+        sandbox.write(name, "text\n");
     }
-    let ended = copy.run("scripts/release", &["binary", "out"]);
+    let ended = sandbox.run("scripts/release", &["binary", "out"]);
     assert_eq!((ended.code, ended.text.as_str()), (Some(0), "cargo build --release --locked\n"));
-    assert_eq!(copy.run("scripts/release", &["checksums", "out"]).code, Some(0));
-    copy.imitate("look", "cd out && ls && sha256sum --check --strict SHA256SUMS && tar -tzf *.tar.gz");
+    assert_eq!(sandbox.run("scripts/release", &["checksums", "out"]).code, Some(0));
+    sandbox.imitate("look", "cd out && ls && sha256sum --check --strict SHA256SUMS && tar -tzf *.tar.gz");
     let name = "token-gateway-1.2.3-of-a-kind";
     let files = ["", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT", "README.md", "token-gateway"];
     let files: String = files.iter().map(|file| format!("{name}/{file}\n")).collect();
-    let looked = copy.run("bin/look", &[]);
+    let looked = sandbox.run("bin/look", &[]);
     assert_eq!(looked.text, format!("SHA256SUMS\n{name}.tar.gz\n{name}.tar.gz: OK\n{files}"));
 }
 
@@ -104,27 +105,29 @@ fn an_image_without_an_sbom_or_a_provenance_is_refused() {
             "echo \"$*\" >>calls; case \"$*\" in *{missing}*) echo null;; *inspect*) echo '{{\"a\": 1}}';; esac"
         )
     };
-    let copy = ready();
+    let sandbox = ready();
     let arguments = ["image", "registry.invalid/a", "sha256:11", "sha256:22"];
-    copy.imitate("docker", &docker("nothing"));
-    let ended = copy.run("scripts/release", &arguments);
+    sandbox.imitate("docker", &docker("nothing"));
+    let ended = sandbox.run("scripts/release", &arguments);
     assert_eq!((ended.code, ended.text.as_str()), (Some(0), ""));
-    let calls = std::fs::read_to_string(copy.path("calls")).expect("calls");
+    let calls = std::fs::read_to_string(sandbox.path("calls")).expect("calls");
     let first = "buildx imagetools create --tag registry.invalid/a:1.2.3 registry.invalid/a@sha256:11 registry.invalid/a@sha256:22";
     assert_eq!(calls.lines().next(), Some(first));
     assert_eq!(calls.lines().count(), 5, "{calls}");
     for (missing, part) in
         [("SBOM*arm64", "SBOM for linux/arm64"), ("Provenance*amd64", "Provenance for linux/amd64")]
     {
-        copy.imitate("docker", &docker(missing));
-        let ended = copy.run("scripts/release", &arguments);
+        sandbox.imitate("docker", &docker(missing));
+        let ended = sandbox.run("scripts/release", &arguments);
         assert!(ended.code == Some(1) && ended.text.contains(&format!("has no {part}")), "{ended:?}");
     }
 }
 
 #[test]
 fn wrong_usage_is_told_apart() {
-    for arguments in [&[][..], &["gate"], &["notes", "all"], &["image", "registry.invalid/a"], &["publish"]] {
+    let wrong: [&[&str]; 5] =
+        [&[], &["gate"], &["notes", "all"], &["image", "registry.invalid/a"], &["publish"]];
+    for arguments in wrong {
         assert_eq!(ready().run("scripts/release", arguments).code, Some(2), "{arguments:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Copy, Ended, MARK, as_text, clean, files, items, repository, run, text_of, yaml_of};
+use super::{Ended, MARK, Sandbox, as_text, clean, files, items, repository, run, text_of, yaml_of};
 use crate::interop::foreign;
 
 /// Checks the form of these workflows. Checks of their shell scripts would depend on the machine, and ours are one line.
@@ -54,7 +54,7 @@ fn workflows_and_dependabot_are_safe() {
 
 #[test]
 fn a_dangerous_workflow_is_noticed() {
-    let folder = Copy::with(&[]);
+    let folder = Sandbox::with(&[]);
     let name = ".github/workflows/bad.yml";
     let steps = "[{uses: actions/checkout@v4}, {run: 'echo ${{ github.event.issue.title }}'}]";
     folder.write(
