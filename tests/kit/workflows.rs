@@ -102,6 +102,17 @@ fn every_job_has_a_limit_and_calls_scripts_that_are_there() {
 }
 
 #[test]
+fn no_checkout_leaves_its_token_behind() {
+    let is_checkout =
+        |step: &&Value| step["uses"].as_str().is_some_and(|it| it.starts_with("actions/checkout@"));
+    for (name, job) in jobs() {
+        let mut checkouts = items(&job["steps"]).filter(is_checkout).peekable();
+        assert!(checkouts.peek().is_some(), "{name}");
+        assert!(checkouts.all(|step| step["with"]["persist-credentials"] == false), "{name}");
+    }
+}
+
+#[test]
 fn the_jobs_of_ci_are_the_parts_of_the_local_run() {
     let run = text_of(".ci/run");
     let parts: BTreeSet<_> = run.lines().filter(|line| line.starts_with("scripts/")).collect();
