@@ -1,7 +1,7 @@
 # The gateway alone: one binary, no root, nothing written. `docker build -t token-gateway:local .`
 # Then `docker run --rm -p 127.0.0.1:8080:8080 token-gateway:local dev` tries it out.
 
-# An SBOM of the image also lists the crates, which Cargo.lock in the build context names.
+# An SBOM of the image also lists the crates of Cargo.lock, by a look at the build context.
 ARG BUILDKIT_SBOM_SCAN_CONTEXT=true
 
 # BLANK: digest of rust:1.95-slim-trixie
