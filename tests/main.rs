@@ -13,6 +13,7 @@
 //! - `verify`: API nodes with their own checks of access tokens.
 //! - `ops`: the cookbook and the migration notes, as printed.
 //! - `interop`: OAuth clients, JWT verifiers and a fuzzer by others.
+//! - `kit`: workflows, recipes, the changelog, and the blanks.
 //! - `planted`: whether the faults of `scripts/plant` still fit.
 //! - `walkthrough`: README, `docs/start` and `docs/guides`, followed by a reader.
 //! - `prose`: the wording of pages and comments.
@@ -29,6 +30,7 @@ mod feed;
 mod footprint;
 mod http;
 mod interop;
+mod kit;
 mod links;
 mod log_lines;
 mod ops;
