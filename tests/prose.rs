@@ -196,6 +196,16 @@ fn programs_get_json_and_wrong_usage_is_told_apart() {
 }
 
 #[test]
+fn readme_and_docs_have_short_sentences_and_few_clauses() {
+    let (code, json) = prose(&["--count", "--json", "README.md", "docs"]);
+    let figures: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let figure = |name: &str| figures[name].as_f64().expect("a number");
+    assert_eq!(code, Some(0));
+    assert!(figure("sentence_p90_words") <= 20.0, "{json}");
+    assert!(figure("what_who_which_that_per_1000") <= 14.0, "{json}");
+}
+
+#[test]
 fn comments_are_measured() {
     let setup = Setup::new();
     let sentences: String = (1..=10).map(|n| format!("// {}.\n\n", words(n))).collect();
