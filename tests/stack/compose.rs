@@ -242,7 +242,7 @@ fn a_checkout_in_another_folder_is_the_same_project_and_a_second_one_can_have_al
     assert_eq!(ports, ["127.0.0.1:8090:8080", "127.0.0.1:8091:8081"]);
 }
 
-/// The same settings as lines of `.env`, where the README tells people to put them.
+/// The same settings as lines of `.env`, where the page tells people to put them.
 #[test]
 fn a_second_checkout_says_so_in_its_env_file() {
     let checkout = Checkout::new();
