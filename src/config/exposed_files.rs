@@ -33,10 +33,13 @@ impl SecretFiles {
 
     /// A warning of each file that is open to others, with the remedy.
     pub fn warnings(&self) -> Vec<String> {
-        let own =
-            self.0.iter().filter(|(name, path)| name == KEY_SET || !path.starts_with(CONTAINER_SECRETS));
+        let own = self.0.iter().filter(|(name, path)| name == KEY_SET || !is_of_container(path));
         own.filter_map(|(name, path)| warning(name, path)).collect()
     }
+}
+
+fn is_of_container(path: &Path) -> bool {
+    path.canonicalize().is_ok_and(|path| path.starts_with(CONTAINER_SECRETS))
 }
 
 fn warning(setting: &str, path: &Path) -> Option<String> {
