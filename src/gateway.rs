@@ -44,6 +44,7 @@ use token_gateway_core::clock::Timestamp;
 use token_gateway_core::feed::Denylist;
 use token_gateway_core::session::{SessionId, Subject};
 use token_gateway_core::token::TokenRefusal;
+use tokio::time::sleep;
 
 pub use self::admission::NodeBounds;
 use self::admission::{Admission, Admitted};
@@ -55,6 +56,10 @@ use crate::telemetry::logging::{RequestId, carried};
 use crate::telemetry::metrics::{FeedState, Metrics, Operation};
 use crate::telemetry::overloads::Bound;
 use crate::token::{CorruptClaims, Pair, Tokens};
+
+/// The answer to a request that finds no memory waits so long, or a client that logs in again at once would keep the node
+/// and Redis busy with refusals.
+const OUT_OF_MEMORY_PAUSE: Duration = Duration::from_millis(250);
 
 /// Everything a worker needs to serve.
 pub struct Gateway {
@@ -183,7 +188,7 @@ impl Gateway {
     }
 
     /// Runs the store part of an admitted request to its end, even if nobody waits for it any more. Its places are free
-    /// only then: a client that hangs up cannot have many calls on their way.
+    /// only then: a client that hangs up cannot have many calls on their way. For want of memory the answer waits then.
     async fn admitted<T: Send + 'static, F>(
         self: &Arc<Self>,
         admitted: Admitted,
@@ -198,7 +203,12 @@ impl Gateway {
             part.await
         };
         let task = tokio::spawn(carried(RequestId::current(), holding));
-        task.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the call was cut off".into()).into()))
+        let cut_off = |_| Err(StoreError::Unavailable("the call was cut off".into()).into());
+        let outcome = task.await.unwrap_or_else(cut_off);
+        if matches!(&outcome, Err(GatewayError::Store(error)) if error.is_of_memory()) {
+            sleep(OUT_OF_MEMORY_PAUSE).await;
+        }
+        outcome
     }
 
     /// Repairs the end of a session on the denylist, where the store has lost it. `None` for a session that is not on

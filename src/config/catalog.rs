@@ -67,8 +67,8 @@ An entry of `SERVICE_KEYS` stops the start if its hash is that of a text which a
 `changeme` or `secret`. A line end behind such a text makes no difference. An empty key is nobody's.
 
 The key set and the files of secrets must not be open to every user of the machine. If one is, the start and `token-gateway check` warn, with the line that closes it. Docker
-opens its secrets below `/run/secrets` to everybody in the container, and to nobody else: files of secrets there are no warning. In Kubernetes, set `defaultMode: 0440`
-and `fsGroup`.
+opens its secrets below `/run/secrets` to everybody in the container, and to nobody else: files of secrets there are no warning, but a key set is.
+In Kubernetes, set `defaultMode: 0440` and `fsGroup`.
 
 ## All settings
 

@@ -11,6 +11,9 @@ use crate::shown_value;
 /// Docker mounts its secrets here, for everybody in the container. Only the container sees them.
 const CONTAINER_SECRETS: &str = "/run/secrets";
 
+/// A key set is no such secret: `keys` writes it, and its mode is the operator's choice.
+const KEY_SET: &str = "SIGNING_KEYS";
+
 const GROUP_WRITE: u32 = 0o020;
 
 /// The permissions of everybody else, beside owner and group.
@@ -30,9 +33,13 @@ impl SecretFiles {
 
     /// A warning of each file that is open to others, with the remedy.
     pub fn warnings(&self) -> Vec<String> {
-        let own = self.0.iter().filter(|(_, path)| !path.starts_with(CONTAINER_SECRETS));
+        let own = self.0.iter().filter(|(name, path)| name == KEY_SET || !is_of_container(path));
         own.filter_map(|(name, path)| warning(name, path)).collect()
     }
+}
+
+fn is_of_container(path: &Path) -> bool {
+    path.canonicalize().is_ok_and(|path| path.starts_with(CONTAINER_SECRETS))
 }
 
 fn warning(setting: &str, path: &Path) -> Option<String> {

@@ -44,6 +44,11 @@ impl StoreError {
     pub fn is_corrupt(&self) -> bool {
         matches!(self, Self::Corrupt(_))
     }
+
+    /// Whether the store is out of memory.
+    pub fn is_of_memory(&self) -> bool {
+        matches!(self, Self::Replied(reply) if reply.is_of_memory())
+    }
 }
 
 /// The answers of `create`.

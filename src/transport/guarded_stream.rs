@@ -7,6 +7,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -16,7 +17,7 @@ use super::connections::Connections;
 use super::head_end::empty_lines;
 use super::raw_answers::{SLOW_HEAD, refusal_with_nosniff, stopping};
 use super::reporting::Reports;
-use super::socket::reset_at_end;
+use super::socket;
 use crate::telemetry::metrics::Closed;
 
 /// Bytes that are handed on in a round, and bytes that wait here. The dispatcher's own buffer has this size.
@@ -42,6 +43,8 @@ pub struct GuardedStream {
     moves: bool,
     /// Bytes written since other connections had their turn.
     written: usize,
+    /// The client has let the present answer wait since then.
+    waits: Option<Instant>,
 }
 
 impl GuardedStream {
@@ -58,6 +61,7 @@ impl GuardedStream {
                 has_ended: false,
                 moves: false,
                 written: 0,
+                waits: None,
             }),
             None => Err(socket),
         }
@@ -76,10 +80,18 @@ impl GuardedStream {
             Closed::Body if self.connection.is_serving() => {
                 drop(self.socket.try_write(stopping().as_bytes()))
             }
-            Closed::NoProgress | Closed::Answer => reset_at_end(&self.socket),
+            Closed::NoProgress | Closed::Answer => socket::reset_at_end(&self.socket),
             _ => {}
         }
         Err(io::Error::new(io::ErrorKind::TimedOut, cause.text()))
+    }
+
+    fn wait_for_client(&mut self) {
+        self.connection.write_blocks(self.connections.now());
+        if self.waits.is_none() {
+            self.waits = Some(Instant::now());
+            socket::is_blocked(&self.socket);
+        }
     }
 
     /// Counts a connection that the kernel has given up: see `socket`.
@@ -197,7 +209,7 @@ impl AsyncWrite for GuardedStream {
             Poll::Pending | Poll::Ready(Err(_)) => stream.written = 0,
         }
         match written {
-            Poll::Pending => stream.connection.write_blocks(stream.connections.now()),
+            Poll::Pending => stream.wait_for_client(),
             Poll::Ready(Err(ref error)) => stream.note(error),
             Poll::Ready(Ok(_)) => stream.moves |= stream.connection.write_moves(),
         }
@@ -208,6 +220,9 @@ impl AsyncWrite for GuardedStream {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let stream = self.get_mut();
         stream.check()?;
+        if let Some(since) = stream.waits.take() {
+            socket::is_done(&stream.socket, since.elapsed());
+        }
         let goes_on = stream.connection.flushed(stream.connections.now());
         stream.drop_empty_lines(); // they need no round
         let changes = goes_on || stream.moves || stream.passed > 0;

@@ -7,7 +7,7 @@ pub const SLOW_HEAD: &[u8] =
 
 /// The dispatcher's own 400 or 431 to a head, with the header that all answers have. It is short, so the kernel takes all of it.
 pub fn refusal_with_nosniff(answer: &[u8]) -> Option<Vec<u8>> {
-    let is_refusal = answer.starts_with(b"HTTP/1.1 4");
+    let is_refusal = [b"HTTP/1.1 4", b"HTTP/1.0 4"].iter().any(|line| answer.starts_with(*line));
     let line = answer.iter().position(|byte| *byte == b'\n').filter(|_| is_refusal)? + 1;
     Some([&answer[..line], b"X-Content-Type-Options: nosniff\r\n", &answer[line..]].concat())
 }

@@ -1,6 +1,6 @@
 //! Redis out of memory: sessions go on and end, and none begins.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -61,6 +61,19 @@ async fn without_memory_sessions_go_on_and_end_and_logins_are_503() {
     redis.make_room(FILLER);
     assert_eq!(api.issue(&json!({"sub": "alice"})).await.status, 201);
     assert_eq!(patch(&api, "alice").await.status, 200);
+}
+
+/// A client that repeats its login at once gets four refusals a second on a connection.
+#[tokio::test]
+async fn without_memory_a_refused_login_waits_for_its_answer() {
+    let redis = Redis::start();
+    let node = GATEWAY.start(&redis);
+    let api = node.api();
+    api.login("alice").await;
+    redis.fill(FILLER);
+    let began = Instant::now();
+    nothing_begins(&api).await;
+    assert!(began.elapsed() >= 2 * Duration::from_millis(250), "{:?}", began.elapsed());
 }
 
 /// Puts the record back to its state before its latest rotation, as a failover may.

@@ -121,8 +121,8 @@ fn is_refused(stream: &TcpStream) -> bool {
 #[test]
 fn the_question_whether_nginx_lives_has_a_limit_of_its_own() {
     let stack = one_request_a_minute();
-    pipelined(&stack, "/v1/me/sessions", 1000, "HTTP/1.1 429");
-    let answers = pipelined(&stack, "/livez", 1000, "HTTP/1.1 429");
+    pipelined(&stack, "GET /v1/me/sessions", 1000, "HTTP/1.1 429");
+    let answers = pipelined(&stack, "GET /livez", 1000, "HTTP/1.1 429");
     let served = answers.matches("alive").count();
     assert!(served >= SERVED, "{served} of 1000 at once");
 }
@@ -131,10 +131,14 @@ fn the_question_whether_nginx_lives_has_a_limit_of_its_own() {
 #[test]
 fn a_refusal_takes_a_second() {
     let stack = one_request_a_minute();
-    for (path, refusal) in [("/nothing", "not_found"), ("/livez", "temporarily_unavailable")] {
+    for (request, end) in [
+        ("GET /nothing", "not_found"),
+        ("HEAD /nothing", "\r\n\r\n"),
+        ("GET /livez", "temporarily_unavailable"),
+    ] {
         let began = Instant::now();
-        pipelined(&stack, path, SERVED + 200, refusal);
-        assert!(began.elapsed() > Duration::from_millis(900), "{path}: {:?}", began.elapsed());
+        pipelined(&stack, request, SERVED + 200, end);
+        assert!(began.elapsed() > Duration::from_millis(900), "{request}: {:?}", began.elapsed());
     }
 }
 
@@ -150,14 +154,17 @@ async fn answers_that_are_not_read_cost_nginx_little() {
     assert_eq!(blocked, Err(ErrorKind::WouldBlock), "nginx reads no further");
     let memory = socket_memory(stack.nginx.public_address());
     assert!(memory < MOST, "{memory} bytes");
+    wait_for("the client is reset", Duration::from_secs(30), || {
+        (socket_memory(stack.nginx.public_address()) == 0).then_some(())
+    });
 }
 
 /// Sends so many requests in one write, and reads until the text was there.
-fn pipelined(stack: &Stack, path: &str, requests: usize, until: &str) -> String {
+fn pipelined(stack: &Stack, request: &str, requests: usize, until: &str) -> String {
     let mut stream = TcpStream::connect(stack.nginx.public_address()).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
     stream
-        .write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(requests).as_bytes())
+        .write_all(format!("{request} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(requests).as_bytes())
         .expect("it reads");
     let (mut answers, mut piece) = (String::new(), [0; 64 * 1024]);
     while !answers.contains(until) {
