@@ -1,6 +1,10 @@
 # The gateway alone: one binary, no root, nothing written. `docker build -t token-gateway:local .`
 # Then `docker run --rm -p 127.0.0.1:8080:8080 token-gateway:local dev` tries it out.
 
+# An SBOM of the image also lists the crates of Cargo.lock, by a look at the build context.
+ARG BUILDKIT_SBOM_SCAN_CONTEXT=true
+
+# BLANK: digest of rust:1.95-slim-trixie
 FROM rust:1.95-slim-trixie AS build
 WORKDIR /build
 # The dependencies are a layer of their own, and are compiled anew only when one of them changes. Cargo wants every target
@@ -21,6 +25,7 @@ RUN touch src/lib.rs src/main.rs crates/*/src/lib.rs \
     && cargo build --release --locked \
     && cp target/release/token-gateway /token-gateway
 
+# BLANK: digest of debian:13.6-slim
 FROM debian:13.6-slim
 # Blank where they are not told: `docker build --build-arg REVISION="$(git rev-parse HEAD)" …`
 ARG REVISION=""

@@ -18,12 +18,13 @@ mod sessions;
 mod stats;
 mod usage;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::dashed_values::{arranged, is_given};
 use self::guess::{Called, without_secrets};
@@ -82,34 +83,46 @@ enum Command {
 /// Parses the command line, runs the command, and reports an error as one line. Standard error may have no reader, so
 /// only the log's thread writes there.
 pub fn main() -> ExitCode {
-    let words = arranged(&command(), std::env::args_os().collect());
-    tidy_environment(&words);
-    let command = command();
+    let command = command(&[]);
+    let words = arranged(&command, std::env::args_os().collect());
     flushed(|| match parsed(&command, &words) {
         Ok(cli) => run(cli.command).unwrap_or_else(|error| failed(&error)),
         Err(error) => show_usage(&error, &command, &words).unwrap_or_else(|error| failed(&error)),
     })
 }
 
-/// All commands, with the variables of this moment: clap reads these when it is told of a flag.
-fn command() -> clap::Command {
-    let mut command = grouped(Cli::command());
+/// All commands, with the variables of this moment: clap reads these when it is told of a flag. It is not told of those
+/// that do not count.
+fn command(uncounted: &[OsString]) -> clap::Command {
+    let mut command = counting(grouped(Cli::command()), uncounted);
     command.build();
     command
 }
 
+fn counting(command: clap::Command, uncounted: &[OsString]) -> clap::Command {
+    let command = command.mut_args(|arg| {
+        let counts = arg.get_env().is_none_or(|name| !uncounted.iter().any(|it| it == name));
+        if counts { arg } else { arg.env(Resettable::Reset) }
+    });
+    command.mut_subcommands(|command| counting(command, uncounted))
+}
+
 /// The command line. All wrong values of settings are named at once, and the settings that are missing besides.
-fn parsed(command: &clap::Command, words: &[OsString]) -> Result<Cli, clap::Error> {
-    let parsed = read(command, words);
+fn parsed(all: &clap::Command, words: &[OsString]) -> Result<Cli, clap::Error> {
+    let uncounted = uncounted(all, words);
+    let parsed = read(&command(&uncounted), words);
     if parsed.as_ref().is_err_and(asks_for_help) {
-        return parsed;
+        // Help names every variable.
+        return read(all, words);
     }
-    let wrong = wrong_values(command, words.get(1..).unwrap_or_default());
+    let mut wrong = wrong_values(all, words.get(1..).unwrap_or_default());
+    wrong.retain(|it| it.variable.as_ref().is_none_or(|name| !uncounted.contains(name)));
     if wrong.is_empty() {
         return parsed;
     }
-    let variables: Vec<_> = wrong.iter().filter_map(|it| it.variable.as_deref()).collect();
-    let errors = wrong.iter().map(|it| it.error.clone()).chain(wrong_besides(&variables, words));
+    let variables: Vec<_> = wrong.iter().filter_map(|it| it.variable.clone()).collect();
+    let besides = wrong_besides(&variables, &uncounted, words);
+    let errors = wrong.iter().map(|it| it.error.clone()).chain(besides);
     Err(clap::Error::raw(ErrorKind::ValueValidation, errors.collect::<Vec<_>>().join(". ")))
 }
 
@@ -119,9 +132,9 @@ fn read(command: &clap::Command, words: &[OsString]) -> Result<Cli, clap::Error>
 }
 
 /// The errors of a node's other settings, where these variables are wrong.
-fn wrong_besides(variables: &[&OsStr], words: &[OsString]) -> Option<String> {
-    variables.iter().for_each(|name| unset(name));
-    let settings = match read(&command(), words).ok()?.command {
+fn wrong_besides(variables: &[OsString], uncounted: &[OsString], words: &[OsString]) -> Option<String> {
+    let left_out = [variables, uncounted].concat();
+    let settings = match read(&command(&left_out), words).ok()?.command {
         Command::Serve(flags) => flags.settings(),
         Command::Check(check) => check.flags.settings(),
         _ => return None,
@@ -154,23 +167,19 @@ fn run(command: Command) -> Result<ExitCode> {
 }
 
 /// Two rules beyond clap: an empty variable counts as unset, and the flag `--port` wins over the variable `BIND_ADDR`.
-fn tidy_environment(words: &[OsString]) {
-    let command = Cli::command();
-    let names =
-        command.get_subcommands().flat_map(|command| command.get_arguments().filter_map(Arg::get_env));
-    for name in names {
-        if std::env::var_os(name).is_some_and(|value| value.is_empty()) {
-            unset(name);
-        }
-    }
+fn uncounted(all: &clap::Command, words: &[OsString]) -> Vec<OsString> {
+    let is_empty = |name: &OsString| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let mut names: Vec<_> = variables(all).into_iter().filter(is_empty).collect();
     if is_given("--port", words) && !is_given("--bind-addr", words) {
-        unset("BIND_ADDR".as_ref());
+        names.push("BIND_ADDR".into());
     }
+    names
 }
 
-fn unset(name: &OsStr) {
-    // SAFETY: called first thing in `main`, before there is any other thread.
-    unsafe { std::env::remove_var(name) };
+/// The variables of a command and of those below it.
+fn variables(command: &clap::Command) -> Vec<OsString> {
+    let own = command.get_arguments().filter_map(|arg| arg.get_env().map(ToOwned::to_owned));
+    own.chain(command.get_subcommands().flat_map(variables)).collect()
 }
 
 fn asks_for_help(error: &clap::Error) -> bool {

@@ -88,7 +88,7 @@ impl ValueEnum for ReuseScope {
 /// The settings without the secrets, as flags and environment variables.
 #[derive(Debug, Args)]
 pub struct Flags {
-    /// Listening address; port 0 picks one and the log line says which [default: 127.0.0.1:8080]
+    /// Listening address; port 0 picks one, named by the log line [default: 127.0.0.1:8080]
     #[arg(long, env = "BIND_ADDR", value_parser = socket_address)]
     bind_addr: Option<SocketAddr>,
     /// Without BIND_ADDR: listen on 0.0.0.0:PORT
@@ -138,18 +138,18 @@ pub struct Flags {
     /// higher one extends none
     #[arg(long, env = "SESSION_MAX_AGE_SECONDS", default_value_t = 7_776_000, value_parser = seconds(0..=MAX_LIFETIME_SECONDS, 7_776_000))]
     session_max_age_seconds: u64,
-    /// Seconds (0-60) after a rotation in which the token just superseded gets the same successor, too, until that is used; a
-    /// thief who comes within them is not seen
+    /// Seconds (0-60) after a rotation in which the token just superseded gets the same successor, too, until it is used; a
+    /// thief within them is not seen
     #[arg(long, env = "REFRESH_GRACE_SECONDS", default_value_t = 0, value_parser = seconds(0..=60, 5))]
     refresh_grace_seconds: u64,
     /// The sessions that end when a superseded refresh token comes back
     #[arg(long, env = "REUSE_SCOPE", default_value = "subject")]
     reuse_scope: ReuseScope,
-    /// Live sessions of one subject (1-1000); a further one ends the least recently refreshed. Above 64 sessions, that is the
+    /// Live sessions of one subject (1-1000); a further one ends the least recently refreshed. Above 64 sessions, the
     /// one among 64 drawn at random
     #[arg(long, env = "MAX_SESSIONS_PER_SUBJECT", default_value_t = 100, value_parser = count(1..=1000, 100))]
     max_sessions_per_subject: u64,
-    /// Seconds that requests in flight have to finish when the node is told to stop
+    /// Seconds for requests in flight to finish when the node is told to stop
     #[arg(long, env = "SHUTDOWN_GRACE_SECONDS", default_value_t = 20, value_parser = seconds(0..=3600, 20))]
     shutdown_grace_seconds: u64,
     /// Log lines to write: a level (off, error, warn, info, debug, trace) and target=level pairs, comma-separated; `info,access=off` silences access lines, `info,token_gateway::gateway::theft=off` the alarm of a theft, which holds personal data

@@ -4,7 +4,7 @@
 //!
 //! Write the handler in the file of its resource, add a line to `PUBLIC_ROUTES`, and a test under `tests/http`. A handler
 //! reads its input with `request`, asks [`Gateway`](crate::gateway::Gateway), and answers with `answer`. Status codes
-//! of errors belong into [`error`] alone, and each error into docs/errors.md. A route that reads is `read()`, so that it
+//! of errors belong into [`error`] alone, and each error into docs/reference/errors.md. A route that reads is `read()`: it
 //! answers HEAD, too. Below `/v1`, `query` refuses unknown parameters right after the caller's credentials were read; a
 //! test of `openapi` fails where a handler does not ask it.
 //!

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// For the many small allocations of a request; docs/decisions.md states the gain.
+/// For the many small allocations of a request; docs/adr/0012-mimalloc-and-base64-simd.md states the gain.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -12,8 +12,8 @@ fn main() -> ExitCode {
     token_gateway::cli::main()
 }
 
-/// The kernel would keep 2 MiB wherever a few bytes live on; docs/decisions.md has figures. A kernel without this flag has
-/// pages of one size.
+/// The kernel would keep 2 MiB wherever a few bytes live on; docs/adr/0040-no-transparent-huge-pages.md has figures. A
+/// kernel without this flag has pages of one size.
 #[cfg(target_os = "linux")]
 fn refuse_huge_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);

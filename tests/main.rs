@@ -9,22 +9,29 @@
 //! - `stack`: docker-compose.yml and its services.
 //! - `architecture`: the import rules, and no circles.
 //! - `checklist`: the duties of the HTTP surface, line by line, each with its test.
-//! - `log_lines`: docs/log-lines.md against the sources.
+//! - `log_lines`: docs/reference/log-lines.md against the sources.
 //! - `verify`: API nodes with their own checks of access tokens.
 //! - `ops`: the cookbook and the migration notes, as printed.
 //! - `interop`: OAuth clients, JWT verifiers and a fuzzer by others.
+//! - `kit`: workflows, recipes, the changelog, and the blanks.
 //! - `planted`: whether the faults of `scripts/plant` still fit.
+//! - `walkthrough`: README, `docs/start` and `docs/guides`, followed by a reader.
 //! - `prose`: the wording of pages and comments.
+//! - `links`: the links of pages.
+//! - `decisions`: the form of the decisions.
 
 mod architecture;
 mod checklist;
 mod cli;
+mod decisions;
 mod durability;
 mod faults;
 mod feed;
 mod footprint;
 mod http;
 mod interop;
+mod kit;
+mod links;
 mod log_lines;
 mod ops;
 mod planted;
@@ -33,6 +40,7 @@ mod sources;
 mod stack;
 mod store;
 mod verify;
+mod walkthrough;
 
 use token_gateway::token::key_set::KeySet;
 use token_gateway_core::token::Alg;

@@ -23,12 +23,31 @@ fn said<'a>(patch: &'a str, name: &str) -> Option<&'a str> {
     header.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 
-/// The names in the table of README.md, "What it promises".
-fn promises() -> BTreeSet<String> {
-    let readme = fs::read_to_string(root().join("README.md")).expect("readable");
-    let (_, table) = readme.split_once("\n| promise |").expect("a table of promises");
+/// The names in a page's table of promises.
+fn promised_by(page: &str) -> BTreeSet<String> {
+    let text = fs::read_to_string(root().join(page)).expect("readable");
+    let (_, table) = text.split_once("\n| promise |").expect("a table of promises");
     let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
     rows.filter_map(|row| row.split('|').nth(1)).map(|name| name.trim().to_owned()).collect()
+}
+
+/// README tells each promise in short, and the page of promises in full.
+#[test]
+fn the_readme_and_the_page_tell_the_same_promises() {
+    assert_eq!(promised_by("README.md"), promised_by("docs/explain/promises.md"));
+}
+
+/// The tests that the page names are there.
+#[test]
+fn each_promise_has_tests() {
+    let page = fs::read_to_string(root().join("docs/explain/promises.md")).expect("readable");
+    let rows = page.lines().filter(|line| line.starts_with("| ")).skip(1);
+    for row in rows {
+        let named = row.trim_end_matches(" |").rsplit(" | ").next().expect("a cell");
+        for path in named.split(", ").map(|path| path.trim_matches('`')) {
+            assert!(root().join(path).exists(), "{row}: {path}");
+        }
+    }
 }
 
 /// The tests of this binary.
@@ -66,7 +85,7 @@ fn every_fault_still_fits_the_sources() {
 
 #[test]
 fn every_fault_says_what_it_breaks_and_names_tests_that_are_there() {
-    let (tests, promises) = (own_tests(), promises());
+    let (tests, promises) = (own_tests(), promised_by("README.md"));
     for path in patches() {
         let (patch, name) = (fs::read_to_string(&path).expect("readable"), path.display());
         assert!(said(&patch, "Fault").is_some_and(|text| !text.is_empty()), "{name}: Fault");

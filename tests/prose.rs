@@ -21,7 +21,7 @@ struct Setup(TempDir);
 impl Setup {
     fn new() -> Self {
         let setup = Self(TempDir::new().expect("a folder"));
-        setup.write("docs/glossary.md", GLOSSARY);
+        setup.write("docs/reference/glossary.md", GLOSSARY);
         setup
     }
 
@@ -133,7 +133,7 @@ fn words_come_from_the_glossarys_table() {
         &["The boss.", "`master`", "A Sentinel master.", "A mastery.", "The master-name.", "tg:master"],
     );
     let setup = Setup::new();
-    setup.write("docs/glossary.md", "| term | meaning |\n|---|---|\n| primary | A server. |\n");
+    setup.write("docs/reference/glossary.md", "| term | meaning |\n|---|---|\n| primary | A server. |\n");
     assert_eq!(setup.run(&[]), (Some(2), String::new()), "nothing to look for is no clean page");
 }
 
@@ -193,6 +193,16 @@ fn programs_get_json_and_wrong_usage_is_told_apart() {
     assert_eq!(setup.run(&["docs"]), (Some(0), String::new()), "only below that path");
     assert_eq!(setup.run(&["missing"]).0, Some(2));
     assert_eq!(setup.run(&["--no-such-option"]).0, Some(2));
+}
+
+#[test]
+fn readme_and_docs_have_short_sentences_and_few_clauses() {
+    let (code, json) = prose(&["--count", "--json", "README.md", "docs"]);
+    let figures: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let figure = |name: &str| figures[name].as_f64().expect("a number");
+    assert_eq!(code, Some(0));
+    assert!(figure("sentence_p90_words") <= 20.0, "{json}");
+    assert!(figure("what_who_which_that_per_1000") <= 14.0, "{json}");
 }
 
 #[test]

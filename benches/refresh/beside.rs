@@ -1,4 +1,4 @@
-//! Refreshes beside hostile clients (docs/limits.md has the bounds that keep these small).
+//! Refreshes beside hostile clients (docs/operate/limits.md has the bounds that keep these small).
 
 use std::time::Duration;
 

@@ -79,7 +79,7 @@ fn closed(out: &mut String, figures: &Figures, clients: usize) {
     let head = [
         "",
         "per second",
-        "of the limit",
+        "share of the limit",
         "p50",
         "p99",
         "p99.9",
@@ -109,8 +109,15 @@ fn closed(out: &mut String, figures: &Figures, clients: usize) {
 }
 
 fn open(out: &mut String, figures: &Figures) {
-    let head =
-        ["offered per second", "of the highest", "answered per second", "p50", "p99", "p99.9", "failed"];
+    let head = [
+        "offered per second",
+        "share of the highest",
+        "answered per second",
+        "p50",
+        "p99",
+        "p99.9",
+        "failed",
+    ];
     let row = |one: &Open| {
         let typical = |figure| figures.offered(one.share, figure);
         let same = figures.open.iter().filter(|other| other.share == one.share);

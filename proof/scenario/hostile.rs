@@ -1,4 +1,4 @@
-//! Honest clients beside hostile ones (docs/limits.md): their rate before, during and after each attack, the cost of a
+//! Honest clients beside hostile ones (docs/operate/limits.md): their rate before, during and after each attack, the cost of a
 //! hostile client, and the alarm of a theft meanwhile.
 
 mod arena;

@@ -44,10 +44,10 @@ pub enum KeysCommand {
     /// Show the keys and where each is in its life
     #[command(after_help = redis_url_help())]
     List(list::ListKeys),
-    /// Add a key that takes over from the active one, and take out those of which no token lives
+    /// Add a key to take over from the active one, and take out those without a living token
     #[command(after_help = redis_url_help())]
     Rotate(RotateKey),
-    /// Take out the keys of which no token lives, or one that is named
+    /// Take out the keys without a living token, or a named one
     #[command(after_help = redis_url_help())]
     Retire(RetireKeys),
 }
@@ -72,7 +72,7 @@ pub struct RotateKey {
 
 #[derive(Debug, Args)]
 struct Making {
-    /// A key that signs refresh tokens, with HS256
+    /// A key for refresh tokens, with HS256
     #[arg(long)]
     refresh: bool,
     /// Seconds until it signs; it is published at once [default: none for the first key of all, else JWKS_MAX_AGE_SECONDS and a minute]
@@ -89,7 +89,7 @@ struct Making {
 pub struct RetireKeys {
     /// The key to take out, by its kid
     kid: Option<String>,
-    /// Also when tokens that it signed are still alive: they are refused from then on
+    /// Also when tokens of the key are still alive: they are refused from then on
     #[arg(long, requires = "kid")]
     force: bool,
     /// Print JSON

@@ -1,4 +1,4 @@
-//! The settings by subject, and each in a few words, for `-h`. `--help` and docs/settings.md have the whole text, from the
+//! The settings by subject, and each in a few words, for `-h`. `--help` and docs/reference/settings.md have the whole text, from the
 //! declarations.
 
 /// A heading of `-h` and `--help`, and its settings with their summaries.

@@ -20,7 +20,7 @@ pub struct AccessTtl {
 /// The lifetime of refresh tokens.
 #[derive(Debug, Args)]
 pub struct RefreshTtl {
-    /// Seconds a refresh token, and a session that is not refreshed, lives
+    /// Seconds a refresh token, and a session without a refresh, lives
     #[arg(long, env = "REFRESH_TTL_SECONDS", default_value_t = 604_800, value_parser = seconds(1..=MAX_LIFETIME_SECONDS, 604_800))]
     pub refresh_ttl_seconds: u64,
 }

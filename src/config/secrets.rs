@@ -41,7 +41,7 @@ pub const SECRET_SETTINGS: [SecretSetting; 6] = [
     },
     SecretSetting {
         name: "REDIS_SENTINEL_PASSWORD",
-        help: &["for Sentinels that want one [default: none]"],
+        help: &["for Sentinels with a password [default: none]"],
         reaches_redis: true,
     },
     SecretSetting {

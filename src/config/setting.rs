@@ -1,4 +1,4 @@
-//! A setting as help, `.env` and `docs/settings.md` describe it.
+//! A setting as help, `.env` and `docs/reference/settings.md` describe it.
 
 /// A setting.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -33,10 +33,10 @@ pub fn alg_parser() -> impl TypedValueParser<Value = Alg> {
 /// The key set file, and its publication.
 #[derive(Debug, Args)]
 pub struct KeyFlags {
-    /// Path of the key set file, a private JWK Set that `token-gateway keys` makes and changes; nodes notice
+    /// Path of the key set file, a private JWK Set, made and changed by `token-gateway keys`; nodes notice
     #[arg(long, env = "SIGNING_KEYS")]
     signing_keys: Option<PathBuf>,
-    /// Seconds for which verifiers may keep the published keys
+    /// Seconds verifiers may keep the published keys
     #[arg(long, env = "JWKS_MAX_AGE_SECONDS", default_value_t = 300, value_parser = seconds(1..=86_400, 300))]
     jwks_max_age_seconds: u64,
 }

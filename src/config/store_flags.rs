@@ -33,13 +33,13 @@ pub struct RedisFlags {
     /// Milliseconds: one deadline for the store part of a request
     #[arg(long, env = "REDIS_TIMEOUT_MS", default_value_t = 500, value_parser = milliseconds(1..=60_000, 500))]
     redis_timeout_ms: u64,
-    /// File of the CA that signed Redis's certificate, PEM; the system's CAs where there is none
+    /// File of the CA of Redis's certificate, PEM; the system's CAs where there is none
     #[arg(long, env = "REDIS_TLS_CA")]
     redis_tls_ca: Option<PathBuf>,
     /// File of the certificate shown to Redis, PEM
     #[arg(long, env = "REDIS_TLS_CERT")]
     redis_tls_cert: Option<PathBuf>,
-    /// File of that certificate's private key, PEM
+    /// File of the private key of REDIS_TLS_CERT, PEM
     #[arg(long, env = "REDIS_TLS_KEY")]
     redis_tls_key: Option<PathBuf>,
     /// User name for Sentinels, where they want one
@@ -99,7 +99,7 @@ impl RedisFlags {
 /// The settings for ending a session: the lifetime of its records, and the replicas to acknowledge them.
 #[derive(Debug, Args)]
 pub struct EndFlags {
-    /// Replicas that must acknowledge an ended session
+    /// Replicas to acknowledge an ended session
     #[arg(long, env = "REDIS_WAIT_REPLICAS", default_value_t = 0, value_parser = count(0..=100, 1))]
     redis_wait_replicas: u64,
     #[command(flatten)]

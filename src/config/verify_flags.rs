@@ -9,7 +9,7 @@ use super::number::seconds;
 
 #[derive(Debug, Args)]
 pub struct VerifyFlags {
-    /// Seconds (2-3600) by which the revocation feed may lag before it is stale
+    /// Seconds (2-3600) the revocation feed may lag before it is stale
     #[arg(long, env = "VERIFY_MAX_STALE_SECONDS", default_value_t = timing::STALE_AFTER.as_secs(), value_parser = seconds(2..=3600, 10))]
     verify_max_stale_seconds: u64,
     /// How /verify answers while the feed is stale: refuse (503), or accept although a logout may go unnoticed

@@ -1,6 +1,6 @@
 //! The alarm of a theft: a superseded refresh token came back, so its sessions have ended.
 //!
-//! Its lines name a user, an address and a device. These are personal data: `docs/log-lines.md` says so.
+//! Its lines name a user, an address and a device. These are personal data: `docs/reference/log-lines.md` says so.
 
 use std::net::IpAddr;
 

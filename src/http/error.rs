@@ -2,7 +2,7 @@
 //!
 //! One body everywhere: `{"error": code, "error_description": text}` (RFC 6749 section 5.2).
 //!
-//! docs/errors.md has all of them, with their descriptions; a test compares the page with this file.
+//! docs/reference/errors.md has all of them, with their descriptions; a test compares the page with this file.
 //!
 //! | situation | status | `error` |
 //! |---|---|---|

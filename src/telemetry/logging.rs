@@ -1,5 +1,5 @@
 //! Log lines on standard error: text for people, one JSON object per line for machines. The object has each fact of the
-//! line as a member of its own. `docs/log-lines.md` lists all lines.
+//! line as a member of its own. `docs/reference/log-lines.md` lists all lines.
 //!
 //! - Nobody waits for the log. Lines wait in a bounded backlog, and one thread writes them. A full backlog drops lines
 //!   and counts them. The alarm of a theft is dropped last.

@@ -1,4 +1,4 @@
-//! Answers without a request that a handler could see. docs/errors.md has them.
+//! Answers without a request that a handler could see. docs/reference/errors.md has them.
 
 /// To a head that takes too long.
 pub const SLOW_HEAD: &[u8] =

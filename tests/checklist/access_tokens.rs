@@ -182,8 +182,8 @@ async fn show_ahead(api: &Api, access: &Craft, name: &str, ahead: u64) -> Answer
 /// documented and ≤ 10 s.
 #[tokio::test]
 async fn the_leeway_is_the_documented_ten_seconds_and_none_for_exp() {
-    const README: &str = include_str!("../../README.md");
-    assert!(README.contains("10 seconds of leeway for `nbf` and `iat`, none for `exp`"), "it is documented");
+    const GUIDE: &str = include_str!("../../docs/guides/check-tokens-in-an-api.md");
+    assert!(GUIDE.contains("10 seconds of leeway for `nbf` and `iat`, none for `exp`"), "it is documented");
     let gateway = GATEWAY.embedded();
     let api = gateway.api();
     let access = Craft::access(&api.login("alice").await.access);

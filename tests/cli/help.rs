@@ -24,7 +24,7 @@ pub const COMMANDS: [&[&str]; 14] = [
     &["stats"],
 ];
 
-fn help(command: &[&str], flag: &str) -> String {
+pub fn help(command: &[&str], flag: &str) -> String {
     let ended = run(&mut bare(&[command, &[flag]].concat()));
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{ended:?}");
     ended.stdout
@@ -164,7 +164,7 @@ fn no_value_of_the_environment_is_in_the_short_help() {
     assert!(!ended.stdout.contains("hunter2") && !ended.stdout.contains("mine.example"), "{ended:?}");
 }
 
-/// The names of all settings, as declared. `docs/settings.md` has them, too.
+/// The names of all settings, as declared. `docs/reference/settings.md` has them, too.
 pub fn settings() -> Vec<String> {
     token_gateway::config::catalog::settings().into_iter().map(|setting| setting.name).collect()
 }

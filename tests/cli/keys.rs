@@ -100,7 +100,7 @@ fn an_algorithm_that_is_new_in_the_published_set_is_warned_of_and_no_other() {
             "whole JWK Set".into(),
             "PyJWT".into(),
             format!("keys retire {kid}"),
-            "docs/algorithms.md".into(),
+            "docs/reference/algorithms.md".into(),
         ] {
             assert!(line.contains(&part), "{part}: {line}");
         }

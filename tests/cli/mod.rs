@@ -19,6 +19,7 @@ mod line_ends;
 mod log_filter;
 mod log_text;
 mod outside;
+mod page;
 mod redis_url;
 mod refusals;
 mod refused_writes;

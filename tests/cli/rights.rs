@@ -53,7 +53,7 @@ fn check_is_content_with_the_rights_of_the_rule() {
     assert!(check(&url, &[], false).stdout.contains("user 'gateway' may run all 20 commands of a node"));
 }
 
-/// Every command of docs/redis.md, one after the other.
+/// Every command of docs/operate/redis-users.md, one after the other.
 #[test]
 fn check_names_each_missing_command_with_its_keys_and_ends_with_1() {
     let (redis, url) = server_with(&[], |word| Some(word.to_owned()));

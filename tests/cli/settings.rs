@@ -119,13 +119,13 @@ async fn a_refused_start_leaves_the_prefix_setting_to_choose_another() {
 /// Settings are declared once. With `UPDATE_PAGES=1` in its environment, this test writes the page.
 #[test]
 fn the_page_of_settings_is_the_one_that_the_declarations_make() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/settings.md");
     let page = token_gateway::config::catalog::page();
     if std::env::var_os("UPDATE_PAGES").is_some() {
         std::fs::write(path, &page).expect("it can be written");
     }
     let found = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(found == page, "docs/settings.md is stale; run this test with UPDATE_PAGES=1");
+    assert!(found == page, "docs/reference/settings.md is stale; run this test with UPDATE_PAGES=1");
     let names = settings();
     for (at, name) in names.iter().enumerate() {
         assert!(page.contains(&format!("| `{name}`")), "{name}");

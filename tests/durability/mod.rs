@@ -1,4 +1,4 @@
-//! How an acknowledged refresh and an acknowledged logout fare in accidents: each row of the table in `docs/redis.md`,
+//! How an acknowledged refresh and an acknowledged logout fare in accidents: each row of the table in `docs/operate/redis-failover.md`,
 //! measured on servers with the users of `ops/redis/users.acl`.
 
 mod accident;
@@ -8,7 +8,7 @@ use self::accident::{Accident, Deployment};
 use self::measure::measure;
 use crate::stack::text_of;
 
-const TABLE: &str = "docs/redis.md";
+const TABLE: &str = "docs/operate/redis-failover.md";
 
 /// A row of the table: the names of a deployment and an accident, and their outcome.
 struct Row {

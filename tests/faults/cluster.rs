@@ -198,7 +198,7 @@ async fn a_layout_that_is_none_of_ours_stops_all_writes_to_every_primary() {
     }
 }
 
-/// `docs/redis.md`: the rights listed there are enough, and no call of a node is refused.
+/// `docs/operate/redis-users.md`: the rights listed there are enough, and no call of a node is refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_with_the_least_rights_can_do_everything() {
     let cluster = Cluster::with_replicas(&[]);

@@ -118,7 +118,7 @@ async fn a_refresh_that_arrives_late_accuses_nobody() {
     assert_eq!(only_session(&free, "alice").await, fourth.session);
 }
 
-/// `docs/decisions.md`: the copy arrives so late, it looks like a theft, but its sender has hung up.
+/// `docs/adr/0024-only-a-present-client-is-accused.md`: the copy arrives so late, it looks like a theft, but its sender has hung up.
 #[tokio::test]
 async fn a_superseded_token_whose_sender_has_hung_up_accuses_nobody() {
     let pair = Pair::start();

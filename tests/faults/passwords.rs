@@ -30,7 +30,7 @@ async fn with_the_passwords_of_servers_and_of_sentinels_a_node_serves_before_and
     serves(&sentinel, &sentinel.gateway_url(), &[("REDIS_SENTINEL_PASSWORD", WATCHERS_PASSWORD)]).await;
 }
 
-/// `docs/redis.md`: the rights listed there are enough, at servers and at Sentinels.
+/// `docs/operate/redis-users.md`: the rights listed there are enough, at servers and at Sentinels.
 #[tokio::test(flavor = "multi_thread")]
 async fn users_with_the_least_rights_are_enough_at_servers_and_at_sentinels() {
     let sentinel = Sentinel::with_passwords();

@@ -1,13 +1,15 @@
-//! docs/errors.md and docs/metrics.md say what the code says. The codes of errors are compared in `src/http/error/page.rs`.
+//! The pages of errors, of metrics and of the API say what the code says. The codes of errors are compared in
+//! `src/http/error/page.rs`.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use token_gateway_core::session::{InvalidIdempotencyKey, InvalidSubject};
 use token_gateway_testkit::api::Api;
+use token_gateway_testkit::gateway::PUBLIC_DOCS;
 
 use crate::GATEWAY;
 use crate::sources::sources;
@@ -86,8 +88,10 @@ fn each_problem_of_a_field_is_on_the_page_of_errors_and_no_other() {
         );
     }
     problems.retain(|problem| problem.contains(' '));
-    let rows: BTreeSet<_> =
-        rows("docs/errors.md", "Problems of a field").into_iter().map(|row| row[0].clone()).collect();
+    let rows: BTreeSet<_> = rows("docs/reference/errors.md", "Problems of a field")
+        .into_iter()
+        .map(|row| row[0].clone())
+        .collect();
     assert_eq!(rows, problems);
 }
 
@@ -97,8 +101,10 @@ fn each_problem_of_a_body_is_on_the_page_of_errors_and_no_other() {
     sources(&repository("src/http"), &mut files);
     files.retain(|path| !path.components().any(|part| part.as_os_str() == "openapi"));
     let problems = files.iter().flat_map(|path| said(&code(path), "ErrorResponse::Request("));
-    let rows: BTreeSet<_> =
-        rows("docs/errors.md", "Problems of a body").into_iter().map(|row| row[0].clone()).collect();
+    let rows: BTreeSet<_> = rows("docs/reference/errors.md", "Problems of a body")
+        .into_iter()
+        .map(|row| row[0].clone())
+        .collect();
     assert_eq!(rows, problems.collect());
 }
 
@@ -145,10 +151,42 @@ async fn the_page_of_metrics_has_what_a_node_renders_and_nothing_else() {
     api.send(api.request(Method::GET, "/nowhere")).await.expect_error(404, "not_found");
     api.send(api.request(Method::GET, "/readyz")).await;
     let metrics = admin.send(admin.request(Method::GET, "/metrics")).await.text;
-    let rows =
-        rows("docs/metrics.md", "The metrics").into_iter().filter(|row| row[0].starts_with("token_gateway_"));
+    let rows = rows("docs/reference/metrics.md", "The metrics")
+        .into_iter()
+        .filter(|row| row[0].starts_with("token_gateway_"));
     let rows: BTreeSet<Metric> = rows.map(|row| [0, 1, 2, 3, 4].map(|at| row[at].clone())).collect();
     assert_eq!(rows, rendered(&metrics), "{metrics}");
+}
+
+/// The caller of an operation, in the words of the page.
+fn caller(security: &Value) -> String {
+    let Some(requirements) = security.as_array() else { return "anybody".to_owned() };
+    let first = requirements.first().and_then(Value::as_object).expect("a requirement");
+    match first.iter().next() {
+        None => "anybody; a confidential client by its key".to_owned(),
+        Some((name, _)) if name == "access_token" => "access token".to_owned(),
+        Some((_, roles)) => {
+            format!("service key with the role {}", roles[0].as_str().expect("a role"))
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_page_of_the_api_has_each_operation_with_its_caller_and_no_other() {
+    let gateway = GATEWAY.embedded_with(&[PUBLIC_DOCS]);
+    let api = gateway.api();
+    let document = api.send(api.request(Method::GET, "/openapi.json")).await.json();
+    let mut documented = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let request = format!("{} {path}", method.to_uppercase());
+            documented.insert((request, caller(&operation["security"])));
+        }
+    }
+    documented.retain(|(request, _)| !request.starts_with("HEAD "));
+    let rows = rows("docs/reference/http.md", "Routes").into_iter();
+    let rows: BTreeSet<_> = rows.map(|row| (row[0].clone(), row[1].clone())).collect();
+    assert_eq!(rows, documented);
 }
 
 /// The values of labels that are closed sets, and shown from the start.
@@ -161,7 +199,7 @@ async fn the_page_of_metrics_has_each_value_of_a_label() {
         let start = format!("{{{label}=\"");
         let starts = metrics.split(&start).skip(1).filter_map(|rest| rest.split('"').next());
         let values: BTreeSet<_> = starts.map(str::to_owned).collect();
-        let rows = rows("docs/metrics.md", "The metrics");
+        let rows = rows("docs/reference/metrics.md", "The metrics");
         let row = rows.iter().find(|row| row[0] == label).unwrap_or_else(|| panic!("no row for {label}"));
         assert_eq!(row[1].split(", ").map(str::to_owned).collect::<BTreeSet<_>>(), values, "{label}");
     }
@@ -173,7 +211,7 @@ async fn the_page_of_metrics_names_the_media_type_of_the_answer() {
     let gateway = GATEWAY.embedded_with(&[("ADMIN_ADDR", "127.0.0.1:0")]);
     let admin = Api::new(&gateway.admin());
     let answer = admin.send(admin.request(Method::HEAD, "/metrics")).await;
-    let page = text(&repository("docs/metrics.md"));
+    let page = text(&repository("docs/reference/metrics.md"));
     let media_type = answer.header("content-type").expect("a media type");
     assert!(page.contains(&format!("`Content-Type: {media_type}`")), "{media_type}");
 }

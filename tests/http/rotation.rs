@@ -164,14 +164,11 @@ async fn within_the_grace_window_an_old_token_gives_the_same_successor_and_after
     expect_dead(&api, &second).await;
 }
 
-/// README, on `REFRESH_GRACE_SECONDS`: the window is for the token just superseded, and only until its successor is used.
+/// The guide, on `REFRESH_GRACE_SECONDS`: the window is for the token just superseded, and only until its successor is used.
 #[tokio::test]
 async fn the_grace_window_closes_when_the_successor_is_used() {
-    const README: &str = include_str!("../../README.md");
-    assert!(
-        README.contains("counted\n  from the rotation, and closes earlier when the successor is used"),
-        "README"
-    );
+    const GUIDE: &str = include_str!("../../docs/guides/several-tabs-and-retries.md");
+    assert!(GUIDE.contains("is counted from the rotation, and closes earlier when the\nsuccessor is used"));
     let redis = Redis::start();
     for gateway in [GATEWAY.start_with(&redis, &GRACE), GATEWAY.embedded_with(&GRACE)] {
         let api = gateway.api();
@@ -200,7 +197,7 @@ async fn a_thief_who_always_comes_within_the_grace_window_is_not_seen() {
     assert_eq!(api.user(Method::GET, "alice", "").await.sessions().len(), 1);
 }
 
-/// README, on retries: the same `Idempotency-Key` is a replay, within any window and beyond it.
+/// The guide, on retries: the same `Idempotency-Key` is a replay, within any window and beyond it.
 #[tokio::test]
 async fn a_retry_with_its_idempotency_key_needs_no_grace_window() {
     let redis = Redis::start();

@@ -56,11 +56,11 @@ async fn a_live_session_shows_its_state_and_claims() {
     assert!(!answer.text.contains(claims(&tokens.refresh)["jti"].as_str().unwrap()), "{shown}");
 }
 
-/// A claim that is left out would otherwise outlive its withdrawal. README and the document warn of it.
+/// A claim that is left out would otherwise outlive its withdrawal. The guide and the document warn of it.
 #[tokio::test]
 async fn a_patch_replaces_all_claims_and_pages_say_so() {
-    const README: &str = include_str!("../../README.md");
-    assert!(README.contains("A `PATCH` replaces all claims"), "README");
+    const GUIDE: &str = include_str!("../../docs/guides/help-a-user.md");
+    assert!(GUIDE.contains("A `PATCH` replaces all claims"));
     let gateway = GATEWAY.embedded_with(&[PUBLIC_DOCS]);
     let api = gateway.api();
     let document = api.send(api.request(Method::GET, "/openapi.json")).await.json();

@@ -65,6 +65,16 @@ pub fn bin(name: &str) -> PathBuf {
     installed("pypi", "requirements.txt").join("bin").join(name)
 }
 
+/// A program of the virtual environment for checks of files.
+pub fn tool(name: &str) -> PathBuf {
+    installed("tools", "requirements.txt").join("bin").join(name)
+}
+
+/// The check of GitHub workflows.
+pub fn actionlint() -> PathBuf {
+    installed_by("go", "tools/go.sum").join("actionlint")
+}
+
 /// The server of docker-compose.yml.
 pub fn valkey_server() -> PathBuf {
     let environment = installed("pypi", "requirements.txt");
@@ -93,11 +103,15 @@ pub fn compose() -> std::process::Command {
 
 /// The folder with the installed packages of a registry, as they are pinned now.
 fn installed(registry: &str, pinned: &str) -> PathBuf {
+    installed_by(registry, &format!("{registry}/{pinned}"))
+}
+
+/// The folder of this name, if it was made with this list of versions as it is now.
+fn installed_by(folder: &str, list: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("below the target folder");
-    let folder = target.join("interop").join(registry);
+    let folder = target.join("interop").join(folder);
     let read = |path: PathBuf| std::fs::read_to_string(path).ok();
-    let is_current =
-        read(folder.join("installed")).is_some_and(|it| Some(it) == read(tree(registry).join(pinned)));
+    let is_current = read(folder.join("installed")).is_some_and(|it| Some(it) == read(tree(list)));
     assert!(is_current, "{} is missing, or of other versions; scripts/test installs it", folder.display());
     folder
 }

@@ -122,7 +122,7 @@ async fn every_verifier_that_knows_its_newer_name_accepts_ed25519_and_nothing_el
         .await;
 }
 
-/// The verifiers as docs/algorithms.md names them.
+/// The verifiers as docs/reference/algorithms.md names them.
 const ON_THE_PAGE: [(&str, &str); 6] = [
     ("jose.mjs", "jose"),
     ("fast-jwt.mjs", "fast-jwt"),
@@ -134,7 +134,7 @@ const ON_THE_PAGE: [(&str, &str); 6] = [
 
 /// The row of a verifier: its version, and whether it knows EdDSA and Ed25519.
 fn row(name: &str, language: &str) -> (String, [bool; 2]) {
-    let page = text_of("docs/algorithms.md");
+    let page = text_of("docs/reference/algorithms.md");
     let is_it =
         |line: &&str| line.starts_with(&format!("| {name} ")) && line.contains(&format!("({language})"));
     let line = page.lines().find(is_it).unwrap_or_else(|| panic!("{name} is not on the page"));

@@ -1,4 +1,4 @@
-//! `docs/log-lines.md` has every line that the sources log, with its level, target, text and fields, and no other.
+//! `docs/reference/log-lines.md` has every line that the sources log, with its level, target, text and fields, and no other.
 
 mod read;
 
@@ -28,7 +28,8 @@ const OTHER_NAMES: [(&str, &str); 11] = [
 ];
 
 fn page() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/log-lines.md")).unwrap_or_default()
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/log-lines.md"))
+        .unwrap_or_default()
 }
 
 /// The rows of lines in the page: the cells that the sources decide, and the cells for people.
@@ -53,7 +54,7 @@ fn the_page_has_a_row_for_every_line_and_no_other() {
     let stale: Vec<_> = shown.difference(&found).map(|row| format!("| {row} |")).collect();
     assert!(
         missing.is_empty() && stale.is_empty(),
-        "docs/log-lines.md lacks these rows:\n{}\n\nand these are stale:\n{}\n",
+        "docs/reference/log-lines.md lacks these rows:\n{}\n\nand these are stale:\n{}\n",
         missing.join("\n"),
         stale.join("\n")
     );
@@ -110,12 +111,12 @@ fn the_pages_and_the_help_call_the_facts_of_the_alarm_personal_data() {
     let read = |page: &str| fs::read_to_string(root.join(page)).expect("readable");
     for (page, beginning) in [
         (
-            "README.md",
+            "docs/operate/logs.md",
             "The alarm of a theft names the user, the session, the client, and the address and user agent",
         ),
-        ("docs/log-lines.md", "The two lines with the target `token_gateway::gateway::theft` hold"),
-        ("docs/settings.md", "| `RUST_LOG` |"),
-        ("docs/settings.md", "| `TRUSTED_PROXIES` |"),
+        ("docs/reference/log-lines.md", "The two lines with the target `token_gateway::gateway::theft` hold"),
+        ("docs/reference/settings.md", "| `RUST_LOG` |"),
+        ("docs/reference/settings.md", "| `TRUSTED_PROXIES` |"),
     ] {
         let text = read(page);
         let (_, told) = text.split_once(beginning).unwrap_or_else(|| panic!("{page}: {beginning}"));

@@ -1,4 +1,4 @@
-//! The certificates of docs/redis.md, made by its own commands.
+//! The certificates of docs/operate/redis-tls.md, made by its own commands.
 
 use std::path::Path;
 use std::process::Output;
@@ -10,7 +10,7 @@ use token_gateway_testkit::redis::Redis;
 use super::{Shell, blocks};
 use crate::GATEWAY;
 
-const PAGE: &str = "docs/redis.md";
+const PAGE: &str = "docs/operate/redis-tls.md";
 const HEADING: &str = "Certificates";
 
 /// A folder in which all commands of the section were run.

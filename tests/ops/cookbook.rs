@@ -97,7 +97,7 @@ const QUESTIONS: [Question; 16] = [
         assert_eq!(out, format!("sessions of {user} that ended now: 1\npublished {sid}, reason admin\n"));
     }),
     ask(
-        "End what was not published",
+        "Publish the rest",
         |seeds| &seeds.untold,
         |seeds, out| {
             let sid = seeds.untold.session();

@@ -242,7 +242,7 @@ fn a_checkout_in_another_folder_is_the_same_project_and_a_second_one_can_have_al
     assert_eq!(ports, ["127.0.0.1:8090:8080", "127.0.0.1:8091:8081"]);
 }
 
-/// The same settings as lines of `.env`, where the README tells people to put them.
+/// The same settings as lines of `.env`, where the page tells people to put them.
 #[test]
 fn a_second_checkout_says_so_in_its_env_file() {
     let checkout = Checkout::new();
@@ -275,7 +275,8 @@ fn metrics_are_to_be_had_on_the_inner_networks_and_nowhere_else() {
 #[test]
 fn the_store_is_a_server_that_loads_its_file_whatever_the_default_user_may_do() {
     let image = text_of(&service("redis")["image"]);
-    let version = image.strip_prefix("valkey/valkey:").expect("Valkey").trim_end_matches("-alpine");
+    let tag = image.split('@').next().expect("a name before its digest");
+    let version = tag.strip_prefix("valkey/valkey:").expect("Valkey").trim_end_matches("-alpine");
     let (major, minor) = version.split_once('.').expect("a minor version");
     let version: (u32, u32) = (major.parse().expect("a number"), minor.parse().expect("a number"));
     assert!(version >= (9, 1), "{image}: 9.1.2 is the first that is mended");

@@ -1,4 +1,4 @@
-//! The commands for people, as README.md and docs/stack.md print them, as far as they go without an engine.
+//! The commands for people, as the pages print them, as far as they go without an engine.
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -14,7 +14,8 @@ use super::config::{compose, service, texts};
 use super::parts::{Stack, Store, gateway};
 use super::{repository, text_of};
 
-const PAGES: [&str; 2] = ["README.md", "docs/stack.md"];
+const START: &str = "docs/start/local-stack.md";
+const PAGES: [&str; 2] = [START, "docs/operate/stack.md"];
 
 /// The commands on the pages for a tool, each once, without comments at their end.
 fn printed(tool: &str) -> Vec<String> {
@@ -87,7 +88,7 @@ async fn what_the_pages_print_for_operators_does_what_it_says() {
     }
 }
 
-/// The folder is read-only in the gateways' container, so the README's former command failed there.
+/// The folder is read-only in the gateways' container, so a former command failed there.
 #[tokio::test]
 async fn keys_are_rotated_without_rust_on_the_host_and_running_nodes_publish_the_new_one() {
     let stack = Stack::start();
@@ -114,10 +115,10 @@ async fn keys_are_rotated_without_rust_on_the_host_and_running_nodes_publish_the
 
 /// The block for login and refresh, with only the key and the two ports put in place.
 #[test]
-fn the_lines_of_the_readme_log_in_and_refresh_through_nginx() {
+fn the_lines_of_the_page_log_in_and_refresh_through_nginx() {
     let stack = Stack::start();
-    let readme = text_of("README.md");
-    let (_, rest) = readme.split_once("KEY=tgk...").expect("the block");
+    let page = text_of(START);
+    let (_, rest) = page.split_once("KEY=tgk...").expect("the block");
     let (block, _) = rest.split_once("```").expect("its end");
     let lines = format!("KEY={}{block}", WEB.key)
         .replace("127.0.0.1:8080", stack.nginx.public_address())
@@ -129,10 +130,10 @@ fn the_lines_of_the_readme_log_in_and_refresh_through_nginx() {
 
 /// `init` inside the container, where the checkout has another path.
 #[test]
-fn the_init_of_the_readme_makes_what_compose_asks_for() {
-    let readme = text_of("README.md");
+fn the_init_of_the_page_makes_what_compose_asks_for() {
+    let page = text_of(START);
     let line =
-        readme.lines().find(|line| line.starts_with("docker run") && line.contains(" init ")).expect("init");
+        page.lines().find(|line| line.starts_with("docker run") && line.contains(" init ")).expect("init");
     let (_, arguments) = line.split_once("token-gateway:local ").expect("the image");
     let dir = TempDir::new().expect("a folder");
     std::fs::copy(repository("docker-compose.yml"), dir.path().join("docker-compose.yml")).expect("a copy");
@@ -153,7 +154,7 @@ fn the_init_of_the_readme_makes_what_compose_asks_for() {
 
 #[test]
 fn the_page_shows_each_line_that_the_check_on_an_engine_prints() {
-    let (script, page) = (text_of("scripts/stack-check"), text_of("docs/stack.md"));
+    let (script, page) = (text_of("scripts/stack-check"), text_of("docs/operate/stack-check.md"));
     let labels: Vec<_> =
         script.lines().filter_map(|line| line.trim_start().strip_prefix("holds '")).collect();
     assert!(labels.len() > 15, "{labels:?}");

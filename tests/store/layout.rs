@@ -5,12 +5,60 @@ use std::time::Duration;
 
 use token_gateway::store::{Policy, Rotated};
 use token_gateway_core::clock::{Moment, Timestamp};
+use token_gateway_core::feed::stream_keys::PARTITION_NUMBERS;
 use token_gateway_core::session::Reason;
 
 use super::{Bench, CLIENT, policy, subject};
 
 /// The device at a refresh.
 const LAST: &str = r#"{"ip":"192.0.2.7"}"#;
+
+fn page() -> String {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/key-layout.md");
+    std::fs::read_to_string(page).expect("the page")
+}
+
+/// The rows of the table in a section of the page, each as its first cells.
+fn rows(section: &str, cells: usize) -> BTreeSet<String> {
+    let page = page();
+    let (_, rest) = page.split_once(&format!("\n## {section}\n")).expect("a section");
+    let section = rest.split("\n## ").next().expect("its text");
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| "));
+    let rows = rows.filter(|row| row.starts_with('`'));
+    rows.map(|row| row.split(" | ").take(cells).collect::<Vec<_>>().join(" | ")).collect()
+}
+
+/// The fields in the table of a section.
+fn fields(section: &str) -> BTreeSet<String> {
+    let rows = rows(section, 1);
+    rows.iter().flat_map(|row| row.split(", ")).map(|name| name.trim_matches('`').to_owned()).collect()
+}
+
+#[tokio::test]
+async fn the_page_has_every_key_with_its_type_and_no_other() {
+    let bench = Bench::redis(policy());
+    let (redis, alice) = (bench.server().unwrap(), subject("alice"));
+    bench.create(&alice).await;
+    let now = Moment::Stored(bench.moment().await);
+    let ended = bench.store.end_subject(&alice, None, Reason::Admin, now).await.unwrap();
+    bench.store.publish(&alice, &ended.all()).await.unwrap();
+    bench.create(&alice).await;
+    let kind = |key: &str| {
+        let key = key.replace("{alice}", "{sub}");
+        let session = key.split_once(":session:").map(|(before, _)| format!("{before}:session:<sid>"));
+        session.unwrap_or(key)
+    };
+    let keys: Vec<String> = redis.ask(&["KEYS", "*"]);
+    let row = |key: &String| format!("`{}` | {}", kind(key), redis.ask::<String>(&["TYPE", key.as_str()]));
+    assert_eq!(rows("Keys", 2), keys.iter().map(row).collect());
+}
+
+#[test]
+fn the_page_names_the_partitions_of_the_feed() {
+    let numbers = PARTITION_NUMBERS.map(|number| number.to_string());
+    let (last, others) = numbers.split_last().expect("numbers");
+    assert!(page().contains(&format!("where `N` is {} or {last}.", others.join(", "))));
+}
 
 #[tokio::test]
 async fn a_record_holds_what_the_layout_says_and_a_tombstone_only_four_fields() {
@@ -22,17 +70,14 @@ async fn a_record_holds_what_the_layout_says_and_a_tombstone_only_four_fields() 
     };
     let key = format!("tg:{{alice}}:session:{}", jti.session());
     let record: HashMap<String, String> = redis.ask(&["HGETALL", &key]);
-    let names: BTreeSet<_> = record.keys().map(String::as_str).collect();
-    let expected = "state jti gen prev rotated_at issued_at created_at absolute_expires_at claims client \
-                    last_client client_id scope aud";
-    assert_eq!(names, expected.split_whitespace().collect());
+    assert_eq!(record.keys().cloned().collect::<BTreeSet<_>>(), fields("A live session"));
     assert_eq!((record["state"].as_str(), record["gen"].as_str()), ("live", "1"));
     assert_eq!(record["prev"], jti.as_str());
 
     let _ = bench.store.end_session(&alice, jti.session(), Reason::Logout).await.unwrap();
     let tombstone: HashMap<String, String> = redis.ask(&["HGETALL", &key]);
-    let names: BTreeSet<_> = tombstone.keys().map(String::as_str).collect();
-    assert_eq!(names, ["announced", "ended_at", "reason", "state"].into_iter().collect());
+    let names: BTreeSet<_> = tombstone.keys().cloned().collect();
+    assert_eq!((names.len(), names), (4, fields("An ended session")));
     assert_eq!((tombstone["state"].as_str(), tombstone["announced"].as_str()), ("ended", "0"));
 }
 
@@ -145,6 +190,7 @@ async fn an_published_end_is_in_the_feed_and_out_of_the_set() {
     bench.store.mark_published(&alice, &ended.all()).await.unwrap();
     let entries: Vec<(String, HashMap<String, String>)> = redis.ask(&["XRANGE", "tg:revocations", "-", "+"]);
     assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0].1.keys().cloned().collect::<BTreeSet<_>>(), fields("An entry of the feed"));
     let (sub, sid) = ("al%2Fice".to_owned(), jti.session().to_string());
     let expected = [("sub", sub), ("sid", sid), ("reason", "admin".to_owned())];
     assert_eq!(entries[0].1, expected.map(|(name, value)| (name.to_owned(), value)).into());

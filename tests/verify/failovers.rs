@@ -33,7 +33,7 @@ async fn nothing_was_missed(verifier: Verifier, url: &str, ended: &[&Tokens]) {
     }
 }
 
-/// With the rights in `docs/verify.md`.
+/// With the rights in `docs/guides/follow-the-revocation-feed.md`.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_cluster_the_ends_of_users_of_every_primary_are_heard() {
     let cluster = Cluster::start();

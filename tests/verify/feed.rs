@@ -99,7 +99,7 @@ async fn a_node_of_the_gateway_that_falls_silent_is_left_for_another() {
     assert_eq!(verifier.verify(&tokens.access).await, ENDED);
 }
 
-/// The rights in `docs/verify.md`.
+/// The rights in `docs/guides/follow-the-revocation-feed.md`.
 #[tokio::test]
 async fn a_user_who_may_only_read_the_feed_is_enough() {
     let redis = Redis::start();

@@ -148,7 +148,7 @@ impl ErrorReply {
                 return format!("it has no password; take the one out of {}", self.server.login_settings());
             }
             Cause::Command if self.command.contains(' ') => {
-                "its user lacks the right to a command; `token-gateway check` names it, and docs/redis.md has all of them"
+                "its user lacks the right to a command; `token-gateway check` names it, and docs/operate/redis-users.md has all of them"
             }
             Cause::Command => return format!("grant its user +{}", self.command.to_lowercase()),
             Cause::Key => "grant its user the pattern of the key",
@@ -165,7 +165,7 @@ impl ErrorReply {
                 "a key holds something foreign; move away what another program wrote below REDIS_PREFIX"
             }
             Cause::Pressure if self.is_of_memory() => {
-                "raise maxmemory, or end sessions; docs/redis.md says how to find the service that makes them"
+                "raise maxmemory, or end sessions; docs/operate/redis-memory.md says how to find their service"
             }
             Cause::Pressure => "its log has the reason; make room on its disk",
             Cause::Other => "its log may have the reason; run Redis 7.0 or Valkey 7.2, or newer",

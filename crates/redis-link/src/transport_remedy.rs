@@ -141,9 +141,9 @@ fn of_certificate(problem: &CertificateError, words: &str) -> &'static str {
             "let REDIS_URL name a host of the certificate, or renew it with this host in subjectAltName"
         }
         _ if words.contains("CaUsedAsEndEntity") => {
-            "the certificate is a CA's own; sign a server certificate with it: docs/redis.md, Certificates"
+            "the certificate is a CA's own; sign a server certificate with it: docs/operate/redis-tls.md"
         }
-        _ => "renew the server's certificate: docs/redis.md, Certificates",
+        _ => "renew the server's certificate: docs/operate/redis-tls.md",
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 pub const GATEWAY: (&str, &str) = ("gateway", "password-of-the-gateway");
 pub const OPERATOR: (&str, &str) = ("operator", "password-of-the-operator");
 
-/// More rights of the gateway's user, for a Cluster, as docs/redis.md has it.
+/// More rights of the gateway's user, for a Cluster, as docs/operate/redis-users.md has it.
 const IN_A_CLUSTER: &str = "+asking +cluster|nodes";
 
 fn rules() -> String {

@@ -49,7 +49,7 @@ impl Feed {
     }
 
     /// The stream in Redis, read from its primary: standalone, behind Sentinels, or in a Cluster. `prefix` is the
-    /// gateway's `REDIS_PREFIX`, `tg` by default. `docs/verify.md` names the rights the Redis user needs.
+    /// gateway's `REDIS_PREFIX`, `tg` by default. `docs/guides/follow-the-revocation-feed.md` names the rights the Redis user needs.
     ///
     /// ```no_run
     /// use token_gateway_verify::{BuildError, Feed, LinkSettings};

@@ -1,4 +1,4 @@
-//! The attacks of docs/limits.md, each with its clients at full length.
+//! The attacks of docs/operate/limits.md, each with its clients at full length.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! A key with an algorithm that is new in the published set. RFC 7517 section 5 lets verifiers ignore such a key, and some
-//! refuse the whole set instead. docs/algorithms.md names them.
+//! refuse the whole set instead. docs/reference/algorithms.md names them.
 
 use token_gateway_core::token::Alg;
 
@@ -24,7 +24,7 @@ pub fn is_first_ed25519(set: &KeySet, alg: Alg) -> bool {
 
 /// The warning of a key in the file of gateways that may be older, a line.
 pub fn warning_of_nodes() -> String {
-    format!("warning: {OLDER_NODES} docs/algorithms.md says more\n")
+    format!("warning: {OLDER_NODES} docs/reference/algorithms.md says more\n")
 }
 
 /// The warning for people, a line.
@@ -39,7 +39,7 @@ pub fn warning(alg: Alg, kid: &str, from: &str) -> String {
     format!(
         "warning: {alg} is new in the published set. Some verifiers refuse a whole JWK Set for one unknown algorithm, and with \
          it every token: PyJWT before 2.5, jsonwebtoken for Rust to 9.3.1, php-jwt.{other_name} Try your verifiers now, before \
-         the key signs at {from}; `token-gateway keys retire {kid}` takes the key back until then. docs/algorithms.md says more\n",
+         the key signs at {from}; `token-gateway keys retire {kid}` takes the key back until then. docs/reference/algorithms.md says more\n",
         alg = alg.as_str()
     )
 }

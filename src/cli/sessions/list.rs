@@ -23,7 +23,7 @@ const LIMIT: u64 = 100;
 pub struct ListSessions {
     /// The subject of the sessions; without it: how many sessions each subject has
     sub: Option<String>,
-    /// Show those that have ended, too, as long as their tombstones are kept
+    /// Show ended ones, too, as long as their tombstones are kept
     #[arg(long, requires = "sub")]
     ended: bool,
     /// At most so many subjects, those with most sessions first; with --ended: so many ended sessions, the latest first

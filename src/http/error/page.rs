@@ -1,4 +1,4 @@
-//! docs/errors.md has a row for each error, and no other row.
+//! docs/reference/errors.md has a row for each error, and no other row.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ fn file(path: &str) -> String {
 }
 
 fn page() -> String {
-    file("docs/errors.md")
+    file("docs/reference/errors.md")
 }
 
 /// Stands for a name or a value.

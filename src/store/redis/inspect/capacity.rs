@@ -16,7 +16,7 @@ const MEMORY_CHECK: &str = "maxmemory";
 const SCARCE_PERCENT: u64 = 80;
 
 const REMEDY: &str =
-    "raise maxmemory, or end sessions; docs/redis.md says how to find the service that makes them";
+    "raise maxmemory, or end sessions; docs/operate/redis-memory.md says how to find their service";
 
 /// Whether a danger is that of a primary which refuses writes.
 pub fn is_of_refused_writes(danger: &str) -> bool {

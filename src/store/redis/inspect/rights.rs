@@ -195,7 +195,7 @@ mod tests {
     fn the_table_is_the_rule_of_the_stack_and_of_the_page() {
         let mut needed = commands(&[Need::Always, Need::Replicas]);
         needed.insert("ACL|DRYRUN".to_owned()); // optional: see `default_user.rs`
-        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/redis.md"); // not in the image's build context
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operate/redis-users.md"); // not in the image's build context
         let page = std::fs::read_to_string(page).expect("the page");
         let stack = include_str!("../../../../ops/redis/users.acl");
         assert_eq!(granted(line_of(&page, "~tg:* +eval")), needed);

@@ -63,7 +63,7 @@ const fn needed(need: Need, right: Right) -> Right {
     Right { need, ..right }
 }
 
-/// Every command of the gateway. Tests compare it with the scripts, with `ops/redis/users.acl` and with `docs/redis.md`.
+/// Every command of the gateway. Tests compare it with the scripts, with `ops/redis/users.acl` and with `docs/operate/redis-users.md`.
 pub const RIGHTS: [Right; 24] = [
     right("EVAL", ALL_KEYS, &["EVAL", "", "1", KEY], CONNECTS_LOST),
     right("EVALSHA", ALL_KEYS, &["EVALSHA", "", "1", KEY], ALL_LOST),

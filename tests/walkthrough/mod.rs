@@ -1,0 +1,8 @@
+//! The pages, followed: README, `docs/start`, `docs/guides` and `docs/operate`. Each block for a shell or a browser is run
+//! as printed, with the reader's own values in place of the page's.
+
+mod blocks;
+mod browser;
+mod calls;
+mod nodes;
+mod operators;
