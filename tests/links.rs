@@ -46,7 +46,7 @@ fn prose(page: &str) -> Vec<(usize, String)> {
 fn without_code(line: &str) -> String {
     let parts: Vec<_> = line.split('`').collect();
     let last = parts.len() - 1;
-    let is_prose = |at: usize| at % 2 == 0 || (at == last && last % 2 == 1);
+    let is_prose = |at: usize| at.is_multiple_of(2) || at == last;
     parts.iter().enumerate().filter(|(at, _)| is_prose(*at)).map(|(_, part)| *part).collect()
 }
 
