@@ -137,7 +137,7 @@ fn open(out: &mut String, figures: &Figures) {
 
 /// Rates beside hostile clients.
 fn beside(out: &mut String, figures: &Figures) {
-    let head = ["", "per second", "of the rate alone", "p50", "p99", "CPU node"];
+    let head = ["", "per second", "share of the rate alone", "p50", "p99", "CPU node"];
     let alone = figures.beside(company::Company::Nobody, rate);
     let row = |company: company::Company| {
         let typical = |figure| figures.beside(company, figure);
