@@ -10,7 +10,7 @@ fn root() -> &'static Path {
 }
 
 /// The files of the repository with Markdown, new ones included.
-fn pages() -> Vec<PathBuf> {
+pub fn pages() -> Vec<PathBuf> {
     let mut git = Command::new("git");
     git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md", "llms.txt"]);
     let listed = git.current_dir(root()).output().expect("git is installed").stdout;
@@ -19,7 +19,7 @@ fn pages() -> Vec<PathBuf> {
     names.into_iter().map(PathBuf::from).filter(|page| root().join(page).is_file()).collect()
 }
 
-fn text(page: &Path) -> String {
+pub fn text(page: &Path) -> String {
     fs::read_to_string(root().join(page)).expect("a readable page")
 }
 

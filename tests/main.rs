@@ -18,6 +18,7 @@
 //! - `walkthrough`: README, `docs/start` and `docs/guides`, followed by a reader.
 //! - `prose`: the wording of pages and comments.
 //! - `links`: the links of pages.
+//! - `pictures`: the pictures of pages.
 //! - `decisions`: the form of the decisions.
 
 mod architecture;
@@ -34,6 +35,7 @@ mod kit;
 mod links;
 mod log_lines;
 mod ops;
+mod pictures;
 mod planted;
 mod prose;
 mod sources;
