@@ -60,7 +60,9 @@ async fn what_could_not_be_published_is_not_marked_and_a_repeat_publishes_it() {
         let repeated = shell.ok(&format!("ops/end alice {which}"));
         assert!(repeated.contains(&format!("published {session}, reason admin")), "{repeated}");
         assert_eq!(published(&redis, session), "1");
-        assert_eq!(feed(&redis), [["alice".to_owned(), session.clone(), "admin".to_owned()]]);
+        // The node repairs the end before, which went with the feed.
+        let own: Vec<_> = feed(&redis).into_iter().filter(|[_, sid, _]| sid == session).collect();
+        assert_eq!(own, [["alice".to_owned(), session.clone(), "admin".to_owned()]]);
     }
     let printed = shell.ok(&format!("ops/end alice {}", one.session));
     assert!(printed.ends_with("nothing waits to be published\n"), "{printed}");
