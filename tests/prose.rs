@@ -205,6 +205,20 @@ fn readme_and_docs_have_short_sentences_and_few_clauses() {
     assert!(figure("what_who_which_that_per_1000") <= 14.0, "{json}");
 }
 
+/// A door is seen at one look. Tables and code may be wider.
+#[test]
+fn the_readme_has_at_most_150_lines_of_at_most_110_characters() {
+    let readme =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("readable");
+    assert!(readme.lines().count() <= 150, "{} lines", readme.lines().count());
+    let mut is_code = false;
+    for line in readme.lines() {
+        is_code ^= line.starts_with("```");
+        let is_narrow = line.chars().count() <= 110;
+        assert!(is_narrow || is_code || line.starts_with('|'), "{line}");
+    }
+}
+
 #[test]
 fn comments_are_measured() {
     let setup = Setup::new();
