@@ -199,7 +199,8 @@ fn soft_descriptors(id: u32) -> usize {
 #[test]
 fn a_worker_may_open_more_files_than_it_has_connections() {
     let template = text_of("ops/nginx/nginx.conf.template");
-    let number = |line: &str| line.trim().strip_prefix("worker_connections ")?.strip_suffix(';')?.parse().ok();
+    let number =
+        |line: &str| line.trim().strip_prefix("worker_connections ")?.strip_suffix(';')?.parse().ok();
     let connections: usize = template.lines().find_map(number).expect("their number");
     let nginx = Nginx::before(["127.0.0.1:9"; 2], Rates::NONE);
     assert_eq!(soft_descriptors(nginx.id()), SOFT_DESCRIPTORS, "nginx starts with few");

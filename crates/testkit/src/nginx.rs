@@ -106,7 +106,8 @@ impl Nginx {
     /// Its worker processes so far.
     pub fn workers(&self) -> Vec<u32> {
         let id = self.id();
-        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).expect("Linux tells");
+        let children =
+            std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).expect("Linux tells");
         children.split_whitespace().map(|id| id.parse().expect("a number")).collect()
     }
 
