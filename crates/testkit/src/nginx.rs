@@ -51,17 +51,16 @@ impl Nginx {
         ];
         fill_templates(dir.path(), &values);
         let log = File::create(dir.path().join("log")).expect("a file");
-        let child = Command::new("prlimit")
+        let child = Command::new("sh")
             .env("PATH", path_with_sbin())
-            .arg(format!("--nofile={SOFT_DESCRIPTORS}:"))
-            .args(["nginx", "-p"])
+            .args(["-c", &format!("ulimit -Sn {SOFT_DESCRIPTORS} && exec nginx \"$@\""), "nginx", "-p"])
             .arg(dir.path())
             .args(["-e", "stderr", "-c", "nginx.conf"])
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the same file"))
             .stderr(log)
             .spawn()
-            .expect("util-linux is installed");
+            .expect("a shell");
         let nginx = Self { child, dir, public, internal };
         wait_for("nginx, which scripts/test installs, listens", Duration::from_secs(10), || {
             std::net::TcpStream::connect(&nginx.internal).ok()
