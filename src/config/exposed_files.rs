@@ -11,30 +11,52 @@ use crate::shown_value;
 /// Docker mounts its secrets here, for everybody in the container. Only the container sees them.
 const CONTAINER_SECRETS: &str = "/run/secrets";
 
-/// A key set is no such secret: `keys` writes it, and its mode is the operator's choice.
-const KEY_SET: &str = "SIGNING_KEYS";
-
 const GROUP_WRITE: u32 = 0o020;
 
 /// The permissions of everybody else, beside owner and group.
 const OTHERS_READ: u32 = 0o004;
 const OTHERS_WRITE: u32 = 0o002;
 
-/// The files that hold keys or secrets, each with the setting that names it.
+/// A file that holds a key or a secret.
 #[derive(Debug, Clone)]
-pub struct SecretFiles(Vec<(String, PathBuf)>);
+pub(super) struct SecretFile {
+    /// The setting that names it.
+    setting: String,
+    path: PathBuf,
+    may_be_of_container: bool,
+}
+
+impl SecretFile {
+    /// Its mode is the operator's choice wherever it is.
+    pub fn of_operator(setting: &str, path: impl Into<PathBuf>) -> Self {
+        Self { setting: setting.to_owned(), path: path.into(), may_be_of_container: false }
+    }
+
+    /// It may be a secret of a container, which chooses its mode.
+    pub fn mounted(setting: &str, path: impl Into<PathBuf>) -> Self {
+        Self { may_be_of_container: true, ..Self::of_operator(setting, path) }
+    }
+
+    fn warning(&self) -> Option<String> {
+        let is_of_container = self.may_be_of_container && is_of_container(&self.path);
+        if is_of_container { None } else { warning(&self.setting, &self.path) }
+    }
+}
+
+/// The files that hold keys or secrets.
+#[derive(Debug, Clone)]
+pub struct SecretFiles(Vec<SecretFile>);
 
 impl SecretFiles {
     /// The files of secret settings, and these of flags.
-    pub(super) fn with(of_flags: [Option<(&str, &Path)>; 2]) -> Self {
-        let of_flags = of_flags.into_iter().flatten().map(|(name, path)| (name.to_owned(), path.to_owned()));
-        Self(of_flags.chain(secret_files()).collect())
+    pub(super) fn with(of_flags: [Option<SecretFile>; 2]) -> Self {
+        let secrets = secret_files().into_iter().map(|(name, path)| SecretFile::mounted(&name, path));
+        Self(of_flags.into_iter().flatten().chain(secrets).collect())
     }
 
     /// A warning of each file that is open to others, with the remedy.
     pub fn warnings(&self) -> Vec<String> {
-        let own = self.0.iter().filter(|(name, path)| name == KEY_SET || !is_of_container(path));
-        own.filter_map(|(name, path)| warning(name, path)).collect()
+        self.0.iter().filter_map(SecretFile::warning).collect()
     }
 }
 

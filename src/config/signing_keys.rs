@@ -9,7 +9,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use token_gateway_core::token::Alg;
 
-use super::exposed_files::SecretFiles;
+use super::exposed_files::{SecretFile, SecretFiles};
 use super::file_access::explained;
 use super::invalid_value::check_beginning;
 use super::lifetimes::{AccessTtl, RefreshTtl};
@@ -87,9 +87,9 @@ impl KeyFlags {
         self.signing_keys.clone().map_or(KeySetSource::None, KeySetSource::File)
     }
 
-    /// The file of keys, with the setting that names it.
-    pub(super) fn secret_file(&self) -> Option<(&str, &Path)> {
-        Some(("SIGNING_KEYS", self.signing_keys.as_deref()?))
+    /// The file of keys. `keys` writes it.
+    pub(super) fn secret_file(&self) -> Option<SecretFile> {
+        Some(SecretFile::of_operator("SIGNING_KEYS", self.signing_keys.as_deref()?))
     }
 
     pub fn path(&self) -> Result<&Path> {

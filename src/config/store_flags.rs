@@ -1,6 +1,6 @@
 //! Settings of the store. Nodes share them with the commands on a store in use.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use token_gateway_core::feed::timing;
 use token_gateway_redis_link::LinkSettings;
 
+use super::exposed_files::SecretFile;
 use super::lifetimes::{AccessTtl, MAX_LIFETIME_SECONDS};
 use super::number::{count, milliseconds, seconds};
 use super::secrets::secret;
@@ -82,9 +83,9 @@ impl RedisFlags {
         Ok(RedisSettings { link, prefix: self.redis_prefix.clone() })
     }
 
-    /// The file of a key, with the setting that names it.
-    pub(super) fn secret_file(&self) -> Option<(&str, &Path)> {
-        Some(("REDIS_TLS_KEY", self.redis_tls_key.as_deref()?))
+    /// The file of a key.
+    pub(super) fn secret_file(&self) -> Option<SecretFile> {
+        Some(SecretFile::mounted("REDIS_TLS_KEY", self.redis_tls_key.as_deref()?))
     }
 
     fn tls_files(&self) -> TlsFiles<'_> {

@@ -1,7 +1,5 @@
 //! The answers of success. Nothing here may be cached.
 
-use std::fmt::Write;
-
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, ContentType, HeaderValue, PRAGMA};
 use actix_web::{HttpResponse, HttpResponseBuilder};
@@ -64,15 +62,23 @@ pub struct TokenResponse {
 pub fn tokens(status: StatusCode, issued: &Issued) -> HttpResponse {
     let (pair, session_id) = (&issued.pair, issued.session);
     let Pair { access_token, refresh_token, expires_in, refresh_expires_in } = pair;
-    let mut body = String::with_capacity(access_token.len() + refresh_token.len() + 256);
-    let _ = write!(
-        body,
-        r#"{{"access_token":"{access_token}","refresh_token":"{refresh_token}","token_type":"Bearer","expires_in":{expires_in},"refresh_expires_in":{refresh_expires_in},"session_id":"{session_id}""#
-    );
-    if let Some(scope) = &issued.scope {
-        let _ = write!(body, r#","scope":{}"#, Value::from(scope.as_str()));
-    }
-    body.push('}');
+    let scope = issued.scope.as_deref().map(|scope| format!(r#","scope":{}"#, Value::from(scope)));
+    let body = [
+        r#"{"access_token":""#,
+        access_token,
+        r#"","refresh_token":""#,
+        refresh_token,
+        r#"","token_type":"Bearer","expires_in":"#,
+        &expires_in.to_string(),
+        r#","refresh_expires_in":"#,
+        &refresh_expires_in.to_string(),
+        r#","session_id":""#,
+        session_id.as_str(),
+        r#"""#,
+        scope.as_deref().unwrap_or_default(),
+        "}",
+    ]
+    .concat();
     uncached(status).content_type(ContentType::json()).body(body)
 }
 

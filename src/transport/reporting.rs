@@ -29,6 +29,8 @@ where
     let (connection, connections) =
         request.conn_data::<Reports>().cloned().expect("the server has put it there");
     connection.begin(body_length(&mut request), connections.now());
+    // After an offered upgrade the dispatcher closes the connection, and would not say so.
+    let is_last = request.head().connection_type() == ConnectionType::Upgrade;
     let answer = service.call(request);
     async move {
         let answer: Response<BoxBody> = match answer.await {
@@ -36,8 +38,8 @@ where
             Err(error) => error.error_response().into(),
         };
         Ok(answer.map_body(|head, body| {
-            if !connection.is_request_whole() {
-                head.set_connection_type(ConnectionType::Close); // nobody reads the rest
+            if is_last || !connection.is_request_whole() {
+                head.set_connection_type(ConnectionType::Close); // nobody reads what follows
             }
             connection.answer(body.size() == BodySize::Stream, connections.now());
             AnswerBody { body, rest: Bytes::new(), connection }

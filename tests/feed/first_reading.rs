@@ -47,7 +47,8 @@ async fn a_first_reading_that_takes_long_is_said_by_readyz_and_the_log() {
     const ENDS: usize = 20_000;
     let redis = Redis::start();
     publish(&redis, ENDS);
-    let gateway = GATEWAY.on(&slow_network(&redis), &[("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1")]);
+    let settings = [("ADMIN_ADDR", "127.0.0.1:0"), ("WORKERS", "1"), ("REDIS_TIMEOUT_MS", "5000")];
+    let gateway = GATEWAY.on(&slow_network(&redis), &settings);
     let (api, admin) = (gateway.api(), Api::new(&gateway.admin()));
     let readiness = async || admin.send(admin.request(Method::GET, "/readyz")).await;
     eventually("the reading begins", LIMIT, async || {

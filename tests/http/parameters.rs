@@ -245,6 +245,8 @@ async fn a_request_that_offers_an_upgrade_has_no_body() {
     );
     let answer = gateway.say(head.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(&tokens.session), "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    assert!(answer.contains("\r\nconnection: close\r\n"), "the client is told: {answer}");
 }
 
 #[tokio::test]

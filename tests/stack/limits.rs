@@ -9,11 +9,12 @@ use futures_util::{StreamExt, stream};
 use reqwest::Method;
 use token_gateway_testkit::api::{Answer, Api, fresh_key};
 use token_gateway_testkit::hostile::socket_memory;
-use token_gateway_testkit::nginx::Rates;
+use token_gateway_testkit::nginx::{Nginx, Rates, SOFT_DESCRIPTORS};
 use token_gateway_testkit::service_key::WEB;
 use token_gateway_testkit::wait_for;
 
 use super::parts::Stack;
+use super::text_of;
 
 /// The burst of `limit_req`, and a request on top.
 const SERVED: usize = 201;
@@ -185,4 +186,27 @@ fn a_slow_head_has_ten_seconds_on_every_request() {
     let _ = stream.read_to_string(&mut answers); // it may be reset
     assert!(answers.contains("alive"), "{answers}");
     assert!((9..14).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+}
+
+/// The soft limit of open files of a process.
+fn soft_descriptors(id: u32) -> usize {
+    let limits = std::fs::read_to_string(format!("/proc/{id}/limits")).expect("it runs");
+    let soft = limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next());
+    soft.expect("Linux tells").parse().expect("a number")
+}
+
+/// A worker that may open fewer files could not accept the connection for which it would make room.
+#[test]
+fn a_worker_may_open_more_files_than_it_has_connections() {
+    let template = text_of("ops/nginx/nginx.conf.template");
+    let number =
+        |line: &str| line.trim().strip_prefix("worker_connections ")?.strip_suffix(';')?.parse().ok();
+    let connections: usize = template.lines().find_map(number).expect("their number");
+    let nginx = Nginx::before(["127.0.0.1:9"; 2], Rates::NONE);
+    assert_eq!(soft_descriptors(nginx.id()), SOFT_DESCRIPTORS, "nginx starts with few");
+    wait_for("each worker has more", Duration::from_secs(5), || {
+        let workers = nginx.workers();
+        let has_more = |id: &u32| soft_descriptors(*id) > connections;
+        (!workers.is_empty() && workers.iter().all(has_more)).then_some(())
+    });
 }

@@ -271,7 +271,7 @@ impl FromStr for IdempotencyKey {
 
     fn from_str(text: &str) -> Result<Self, InvalidIdempotencyKey> {
         let fits = (16..=255).contains(&text.len());
-        if fits && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
+        if fits && text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
             Ok(Self(text.to_owned()))
         } else {
             Err(InvalidIdempotencyKey)

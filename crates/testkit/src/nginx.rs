@@ -26,6 +26,9 @@ impl Rates<'_> {
     pub const NONE: Self = Self { token: "100000r/s", introspect: "100000r/s" };
 }
 
+/// The soft limit of open files with which nginx starts, as on most systems.
+pub const SOFT_DESCRIPTORS: usize = 1024;
+
 pub struct Nginx {
     child: Child,
     dir: TempDir,
@@ -48,18 +51,18 @@ impl Nginx {
         ];
         fill_templates(dir.path(), &values);
         let log = File::create(dir.path().join("log")).expect("a file");
-        let child = Command::new("nginx")
+        let child = Command::new("sh")
             .env("PATH", path_with_sbin())
-            .arg("-p")
+            .args(["-c", &format!("ulimit -Sn {SOFT_DESCRIPTORS} && exec nginx \"$@\""), "nginx", "-p"])
             .arg(dir.path())
             .args(["-e", "stderr", "-c", "nginx.conf"])
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the same file"))
             .stderr(log)
             .spawn()
-            .expect("nginx is installed; scripts/test installs it");
+            .expect("a shell");
         let nginx = Self { child, dir, public, internal };
-        wait_for("nginx listens", Duration::from_secs(10), || {
+        wait_for("nginx, which scripts/test installs, listens", Duration::from_secs(10), || {
             std::net::TcpStream::connect(&nginx.internal).ok()
         });
         nginx
@@ -97,6 +100,14 @@ impl Nginx {
 
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Its worker processes so far.
+    pub fn workers(&self) -> Vec<u32> {
+        let id = self.id();
+        let children =
+            std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).expect("Linux tells");
+        children.split_whitespace().map(|id| id.parse().expect("a number")).collect()
     }
 
     /// Everything written so far, errors included.

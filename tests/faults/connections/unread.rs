@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 use token_gateway_testkit::gateway::{Gateway, PUBLIC_DOCS};
+use token_gateway_testkit::hostile::socket_memory;
 use token_gateway_testkit::{eventually, wait_for};
 
 use super::raw_client::RawClient;
@@ -19,23 +20,9 @@ const CLIENTS: usize = 20;
 /// All that one client may cost the node.
 const MOST: u64 = 1 << 20;
 
-/// The state of a listener in the kernel's table.
-const LISTENS: &str = "0A";
-
-/// Bytes in the kernel's queues of the node's connections: sent but unread, and arrived but unread. Connections that the
-/// node has closed count, too.
-fn queued(gateway: &Gateway) -> u64 {
-    let (_, port) = gateway.address().rsplit_once(':').expect("a port");
-    let port = format!(":{:04X}", port.parse::<u16>().expect("a number"));
-    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux tells");
-    let sizes = table.lines().skip(1).filter_map(|line| {
-        let fields: Vec<_> = line.split_whitespace().collect();
-        let (sent, arrived) = fields[4].split_once(':')?;
-        let size = |text| u64::from_str_radix(text, 16).expect("a number");
-        let is_connection = fields[1].ends_with(&port) && fields[3] != LISTENS;
-        is_connection.then(|| size(sent) + size(arrived))
-    });
-    sizes.sum()
+/// The kernel's memory for the node's connections. Those that the node has closed count, too.
+fn kept(gateway: &Gateway) -> u64 {
+    socket_memory(gateway.address())
 }
 
 /// Lets clients send `text` without reading, until nothing more is taken or `most` bytes are sent.
@@ -52,13 +39,13 @@ async fn cost(text: String, most: usize) {
     let mut peak = 0;
     let line = format!("token_gateway_connections_closed_total{{cause=\"no_progress\"}} {CLIENTS}\n");
     eventually("they are closed", Duration::from_secs(25), async || {
-        peak = peak.max(node.resident().saturating_sub(before) + queued(&node));
+        peak = peak.max(node.resident().saturating_sub(before) + kept(&node));
         node.metrics().await.contains(&line).then_some(())
     })
     .await;
     let each = peak / CLIENTS as u64;
     assert!(each < MOST, "{each} bytes a client");
-    wait_for("the kernel keeps nothing", Duration::from_secs(2), || (queued(&node) == 0).then_some(()));
+    wait_for("the kernel keeps nothing", Duration::from_secs(2), || (kept(&node) == 0).then_some(()));
     wait_for("the clients know", Duration::from_secs(2), || {
         clients.retain(|client| client.0.take_error().expect("known").is_none());
         clients.is_empty().then_some(())
@@ -113,9 +100,9 @@ fn what_the_kernel_has_of_answers_that_nobody_reads_is_gone_in_time() {
         client.say(&format!("GET /openapi.json HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"));
     }
     wait_for("the answers are with the kernel", Duration::from_secs(5), || {
-        (queued(&node) > 40_000).then_some(())
+        (kept(&node) > 40_000).then_some(())
     });
-    wait_for("the kernel has given up", Duration::from_secs(40), || (queued(&node) == 0).then_some(()));
+    wait_for("the kernel has given up", Duration::from_secs(40), || (kept(&node) == 0).then_some(()));
 }
 
 /// The kernel has the rest of an answer whose client has kept the node waiting.
@@ -128,5 +115,5 @@ fn the_end_of_a_slow_answer_that_nobody_reads_is_gone_in_time() {
     let (_, whole) = first.answer();
     client.say(request);
     client.0.read_exact(&mut vec![0; whole.len() - 200 * 1024]).expect("the answer goes on");
-    wait_for("the kernel has given up", Duration::from_secs(40), || (queued(&node) == 0).then_some(()));
+    wait_for("the kernel has given up", Duration::from_secs(40), || (kept(&node) == 0).then_some(()));
 }
