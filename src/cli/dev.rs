@@ -100,7 +100,7 @@ fn story(address: SocketAddr, key: &str) -> String {
 # 2. Alice's app refreshes: a new pair; the old refresh token is used up.
 SECOND=$({}); echo \"$SECOND\"
 
-# 3. Somebody replays the old refresh token: refused, and taken for theft.
+# 3. Somebody reuses the old refresh token: refused, and taken for theft.
 {}; echo
 
 # 4. So every session of alice has ended, the honest one too.
