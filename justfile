@@ -9,7 +9,7 @@ default:
 run *arguments:
     cargo run --release -- dev {{ arguments }}
 
-# Run the tests of a change: redis-server is enough, and a minute
+# Run the tests of a change: redis-server and curl are enough
 test:
     scripts/test-quick
 

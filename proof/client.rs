@@ -134,7 +134,12 @@ impl Fleet {
 
     /// Repeats a logout until it is acknowledged.
     pub async fn log_out(&self, chain: &Chain, rng: &mut Rng) -> Outcome {
-        let (invoked, token) = (self.history.now(), &chain.tokens.refresh);
+        self.log_out_with(chain, &chain.tokens.refresh, rng).await
+    }
+
+    /// The same with a refresh token or an access token.
+    pub async fn log_out_with(&self, chain: &Chain, token: &str, rng: &mut Rng) -> Outcome {
+        let invoked = self.history.now();
         let answer = self.persist(rng, 200, |api| api.form("/oauth/revoke", &[("token", token)])).await;
         let ended = answer.is_some_and(|answer| answer.status == 200);
         let outcome = if ended { Outcome::Ended } else { Outcome::Open };

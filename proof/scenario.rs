@@ -6,7 +6,9 @@ mod frozen;
 mod honest;
 mod hostile;
 mod load;
+mod memory;
 mod outage;
+mod parallel;
 mod races;
 mod stopped;
 mod verify;
@@ -131,6 +133,8 @@ scenarios! {
     "races/reuse-standalone" => |run| races::reuse(run, Topology::Standalone),
     "races/reuse-sentinel" => |run| races::reuse(run, Topology::Sentinel),
     "races/reuse-cluster" => |run| races::reuse(run, Topology::Cluster),
+    "races/parallel" => |run| parallel::prove(run),
+    "memory" => |run| memory::prove(run),
     "stopped" => |run| stopped::prove(run),
     "frozen" => |run| frozen::prove(run),
     "outage" => |run| outage::prove(run),

@@ -1,14 +1,13 @@
 //! All tests from outside, against real redis-server and gateway processes.
 //!
-//! - `http`: the HTTP surface, one file per resource.
+//! - `http`: the HTTP API, one file per resource, and its requirements with an id each.
 //! - `store`: both backends against one specification.
 //! - `durability`: the fate of acknowledged refreshes and logouts in accidents.
 //! - `faults`: races, lost answers, Redis gone.
 //! - `cli`: commands and settings.
 //! - `footprint`: memory, round trips.
 //! - `stack`: docker-compose.yml and its services.
-//! - `architecture`: the import rules, and no circles.
-//! - `checklist`: the duties of the HTTP surface, line by line, each with its test.
+//! - `architecture`: the import rules, no circles, no secret in a struct that prints itself.
 //! - `log_lines`: docs/reference/log-lines.md against the sources.
 //! - `verify`: API nodes with their own checks of access tokens.
 //! - `ops`: the cookbook and the migration notes, as printed.
@@ -22,7 +21,6 @@
 //! - `decisions`: the form of the decisions.
 
 mod architecture;
-mod checklist;
 mod cli;
 mod decisions;
 mod durability;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fastrand::Rng;
+use reqwest::Method;
+use token_gateway_testkit::api::{Tokens, decided};
 use tokio::join;
 use tokio::time::sleep;
 
@@ -76,18 +78,26 @@ fn leftovers(fleet: &Fleet) -> Option<crate::check::Broken> {
 }
 
 /// Refreshes until refused, and at most `MOST` times. Returns all tokens of the session.
-async fn refresh_until_refused(fleet: &Fleet, chain: &mut Chain, rng: &mut Rng) -> Vec<String> {
-    let mut held = vec![chain.tokens.refresh.clone()];
+async fn refresh_until_refused(fleet: &Fleet, chain: &mut Chain, rng: &mut Rng) -> Vec<Tokens> {
+    let mut held = vec![chain.tokens.clone()];
     while held.len() <= MOST && matches!(fleet.refresh(chain, rng).await, Outcome::Granted { .. }) {
-        held.push(chain.tokens.refresh.clone());
+        held.push(chain.tokens.clone());
     }
     held
 }
 
-/// Presents the oldest and the newest token, each with a fresh key; the answers are in the history.
-async fn try_again(fleet: &Fleet, chain: &Chain, held: &[String], rng: &mut Rng) {
-    for token in [held.first(), held.last()].into_iter().flatten() {
-        let _ = fleet.present(chain, token, rng).await;
+/// Presents the oldest and the newest refresh token, each with a fresh key; the answers are in the history. Every node
+/// must refuse the newest access token.
+async fn try_again(fleet: &Fleet, chain: &Chain, held: &[Tokens], rng: &mut Rng) {
+    for tokens in [held.first(), held.last()].into_iter().flatten() {
+        let _ = fleet.present(chain, &tokens.refresh, rng).await;
+    }
+    let access = &held.last().expect("at least that of the login").access;
+    for api in &fleet.apis {
+        let shown = decided(|| api.me(Method::GET, "", access)).await;
+        if shown.status != 401 {
+            fleet.history.note_odd(format!("an access token of an ended session: {}", shown.status));
+        }
     }
 }
 
@@ -97,7 +107,8 @@ async fn logout_round(fleet: &Fleet, n: u64, rng: &mut Rng) {
     let pause = std::time::Duration::from_micros(rng.u64(0..8000));
     let (held, _) = join!(refresh_until_refused(fleet, &mut refreshing, &mut own), async {
         sleep(pause).await;
-        fleet.log_out(&chain, &mut other).await
+        let token = if n.is_multiple_of(2) { &chain.tokens.refresh } else { &chain.tokens.access };
+        fleet.log_out_with(&chain, token, &mut other).await
     });
     try_again(fleet, &chain, &held, rng).await;
 }

@@ -135,8 +135,7 @@ fn what_is_required_and_missing_is_named() {
     }
 }
 
-/// A signing secret under 32 bytes, RSA under 2048 bits, a key for two algorithms, duplicate `kid` → refused
-/// at start-up, with a message that says how to make a good one.
+/// Requirement SECRET-2.
 #[test]
 fn a_weak_secret_is_refused_with_a_hint_how_to_make_a_good_one() {
     for name in ["SIGNING_SECRET", "REFRESH_SECRET", "REFRESH_SECRET_PREVIOUS"] {

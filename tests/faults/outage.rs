@@ -57,7 +57,7 @@ async fn answered_within_a_second(api: &Api, tokens: &Tokens) {
     assert!(took < Duration::from_secs(1), "{took:?}: a hanging call is no answer");
 }
 
-/// Redis gone → 503 with `Retry-After`; Redis back → the same refresh token works.
+/// Requirement TOKEN-16.
 #[tokio::test]
 async fn with_redis_stopped_every_call_is_503_and_afterwards_the_same_refresh_token_works() {
     let mut redis = Redis::start();
@@ -133,7 +133,7 @@ async fn after_script_flush_the_same_refresh_token_works() {
     api.refresh(&tokens.refresh).await.expect_error(400, "invalid_grant");
 }
 
-/// Rotate, restart the gateway and Redis, replay the old token: refused. (CVE-2026-9802)
+/// Requirement TOKEN-19.
 #[tokio::test]
 async fn a_token_that_was_rotated_stays_refused_after_a_restart_of_gateway_and_redis() {
     let mut redis = Redis::start();

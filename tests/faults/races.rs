@@ -1,4 +1,5 @@
-//! Whatever the order of events, nothing forbidden works afterwards.
+//! Whatever the order of events, nothing forbidden works afterwards. The counts are small: the scenarios `races` of the
+//! proof have thousands of rounds.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +12,11 @@ use tokio::join;
 
 use crate::GATEWAY;
 
-/// Rounds of a race by default; a round is a handful of requests.
-const ROUNDS: usize = 300;
+/// Rounds of a race; a round is a handful of requests.
+const ROUNDS: usize = 100;
+
+/// Rounds of fifty requests at once.
+const CROWDS: usize = 30;
 
 /// Three gateway processes on one Redis.
 struct Nodes {
@@ -65,13 +69,12 @@ fn successors(answers: &[Answer]) -> BTreeSet<String> {
     answers.iter().filter(|answer| answer.status == 200).map(|answer| answer.tokens().refresh).collect()
 }
 
-/// 50 parallel refreshes of one token over 3 nodes, 1,000 rounds: never more than one distinct successor.
-/// (CVE-2026-1035)
+/// Requirement TOKEN-17.
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_parallel_refreshes_of_one_token_over_three_nodes_never_get_two_distinct_successors() {
     let nodes = Nodes::start();
     let apis = nodes.apis();
-    for round in 0..1000 {
+    for round in 0..CROWDS {
         let first = apis[0].login(&format!("user-{round}")).await;
         let answers = join_all((0..50).map(|n| apis[n % 3].refresh(&first.refresh))).await;
         assert_eq!(successors(&answers).len(), 1, "round {round}");
@@ -85,7 +88,7 @@ async fn fifty_parallel_refreshes_of_one_token_over_three_nodes_never_get_two_di
 async fn fifty_parallel_refreshes_with_one_idempotency_key_all_get_the_same_successor() {
     let nodes = Nodes::start();
     let apis = nodes.apis();
-    for round in 0..ROUNDS / 3 {
+    for round in 0..CROWDS {
         let first = apis[0].login(&format!("user-{round}")).await;
         let key = fresh_key();
         let answers = join_all((0..50).map(|n| apis[n % 3].refresh_as(&first.refresh, &key))).await;
@@ -97,12 +100,12 @@ async fn fifty_parallel_refreshes_with_one_idempotency_key_all_get_the_same_succ
     }
 }
 
-/// Racing with a refresh: whatever the order, after the 200 no token of that session works.
+/// Requirement REVOKE-6.
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_logout_that_raced_with_refreshes_no_token_of_that_session_works() {
     let nodes = Nodes::start();
     let apis = nodes.apis();
-    for round in 0..10_000 {
+    for round in 0..ROUNDS {
         let first = apis[0].login("alice").await;
         let token = if round % 2 == 0 { &first.refresh } else { &first.access };
         let (tokens, revoked) = join!(refresh_until_refused(&apis[0], &first, 20), apis[1].revoke(token));

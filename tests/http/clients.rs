@@ -43,8 +43,7 @@ fn with_body(api: &Api, token: &str, client: &[(&str, &str)]) -> RequestBuilder 
     api.form("/oauth/token", &form)
 }
 
-/// Credentials twice (header and body) → `invalid_request`; credentials in the URI are refused. (RFC 6749
-/// 2.3.1)
+/// Requirement TOKEN-6.
 #[tokio::test]
 async fn credentials_twice_are_invalid_request() {
     let gateway = GATEWAY.embedded();
@@ -62,8 +61,7 @@ async fn credentials_twice_are_invalid_request() {
     assert_eq!(api.refresh(&token).await.status, 200);
 }
 
-/// Credentials twice (header and body) → `invalid_request`; credentials in the URI are refused. (RFC 6749
-/// 2.3.1)
+/// Requirement TOKEN-6.
 #[tokio::test]
 async fn credentials_in_the_uri_are_refused() {
     let gateway = GATEWAY.embedded();
@@ -86,7 +84,7 @@ async fn credentials_in_the_uri_are_refused() {
     assert_eq!(api.refresh(&token).await.status, 200);
 }
 
-/// Basic credentials are form-decoded after base64: `:%+ é` in them work. (RFC 6749 2.3.1)
+/// Requirement TOKEN-7.
 #[tokio::test]
 async fn basic_credentials_work_raw_and_form_decoded() {
     const KEY: &str = "key with :%+ \u{e9}";
@@ -108,8 +106,7 @@ async fn basic_credentials_work_raw_and_form_decoded() {
     }
 }
 
-/// A public client has no password: in the header it is empty, and the header says as much as `client_id` alone. (RFC
-/// 6749 2.3.1)
+/// Requirement TOKEN-8.
 #[tokio::test]
 async fn basic_with_an_empty_password_names_a_public_client() {
     let gateway = GATEWAY.embedded();
@@ -173,8 +170,7 @@ async fn basic_with_an_empty_password_is_no_more_than_a_name() {
     api.refresh(&last.refresh).await.expect_error(400, "invalid_grant");
 }
 
-/// `invalid_client` is 401 with `WWW-Authenticate` where the client used the Authorization header. (RFC 6749
-/// 5.2)
+/// Requirement TOKEN-9.
 #[tokio::test]
 async fn invalid_client_is_401_and_challenges_with_the_scheme_that_was_used() {
     let gateway = GATEWAY.embedded();
@@ -198,8 +194,7 @@ async fn invalid_client_is_401_and_challenges_with_the_scheme_that_was_used() {
     assert_eq!(api.refresh(&token).await.status, 200);
 }
 
-/// A refresh token of client A shown by client B → `invalid_grant`, and A's token is neither rotated nor
-/// revoked. (RFC 6749 6, 10.4)
+/// Requirement TOKEN-10.
 #[tokio::test]
 async fn a_token_shown_by_another_client_is_invalid_grant_and_neither_rotated_nor_revoked() {
     let gateway = GATEWAY.embedded();

@@ -39,7 +39,7 @@ fn told(token: &str) -> Value {
     expected
 }
 
-/// Active: claims as in the JWT, same types. `no-store`. GET refused.
+/// Requirement INTROSPECT-4.
 #[tokio::test]
 async fn of_an_active_token_the_claims_are_told_as_they_stand_in_it() {
     let gateway = GATEWAY.embedded();
@@ -55,7 +55,7 @@ async fn of_an_active_token_the_claims_are_told_as_they_stand_in_it() {
     }
 }
 
-/// Without credentials → 401 with `WWW-Authenticate`.
+/// Requirement INTROSPECT-1.
 #[tokio::test]
 async fn without_credentials_it_is_401_and_without_the_role_403() {
     let gateway = GATEWAY.embedded();
@@ -78,7 +78,7 @@ async fn without_credentials_it_is_401_and_without_the_role_403() {
     missing.expect_error(400, "invalid_request");
 }
 
-/// Expired, ended, foreign, malformed, truncated → 200 and exactly `{"active":false}`.
+/// Requirement INTROSPECT-2.
 #[tokio::test]
 async fn expired_ended_foreign_malformed_and_truncated_tokens_are_inactive() {
     let gateway = GATEWAY.embedded();
@@ -108,8 +108,7 @@ async fn expired_ended_foreign_malformed_and_truncated_tokens_are_inactive() {
     }
 }
 
-/// A rotated refresh token is inactive; asking never rotates, never raises the alarm, never extends a
-/// lifetime.
+/// Requirement INTROSPECT-3.
 #[tokio::test]
 async fn a_rotated_refresh_token_is_inactive_and_asking_neither_rotates_nor_raises_the_alarm() {
     let redis = Redis::start();

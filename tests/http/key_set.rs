@@ -83,8 +83,7 @@ async fn tokens_of_every_algorithm_are_verified_with_nothing_but_the_published_k
     }
 }
 
-/// JWKS: `kty kid use alg` on each key, distinct `kid`, `kid` = RFC 7638 thumbprint, no private member ever,
-/// also during rotation; no symmetric key.
+/// Requirement KEYS-4.
 #[tokio::test]
 async fn every_published_key_has_kty_kid_use_alg_and_no_private_member() {
     let keys = Keys::none(GATEWAY);
@@ -123,7 +122,7 @@ fn thumbprint(key: &Value) -> String {
     URL_SAFE_NO_PAD.encode(hash)
 }
 
-/// … HS256 signed with the public key (PEM, DER, JWK text), RS/PS swap, missing `alg` → refused.
+/// Requirement ACCESS-3.
 #[tokio::test]
 async fn a_published_key_is_no_hmac_secret_and_an_algorithm_is_not_exchanged_for_another() {
     for alg in [Alg::Es256, Alg::Rs256] {
@@ -455,8 +454,7 @@ async fn an_audience_may_have_typ_jwt_and_a_token_of_another_may_not() {
     );
 }
 
-/// … RSA under 2048 bits, a key for two algorithms, duplicate `kid` → refused at start-up, with a message
-/// that says how to make a good one.
+/// Requirement SECRET-2.
 #[tokio::test]
 async fn what_cannot_sign_is_refused_at_the_start_by_name() {
     let refused = |settings: &[(&str, &str)], expected: &str| {

@@ -204,5 +204,5 @@ async fn a_lowered_grace_holds_at_once_for_rotations_from_before() {
     assert_eq!(wide.api().refresh(&first.refresh).await.tokens().refresh, second.refresh);
     let narrow = GATEWAY.start_with(&redis, &[("REFRESH_GRACE_SECONDS", "0")]);
     redis.age(Duration::from_secs(10));
-    narrow.api().refresh(&first.refresh).await.expect_error(400, "invalid_grant");
+    narrow.api().reuse(&first.refresh).await;
 }

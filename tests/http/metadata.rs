@@ -21,7 +21,7 @@ async fn get(api: &Api, path: &str) -> Answer {
     answer
 }
 
-/// The well-known path is inserted between host and issuer path; `issuer` is byte-identical to `iss`.
+/// Requirement KEYS-1.
 #[tokio::test]
 async fn both_documents_say_the_same_and_the_issuer_is_that_of_the_tokens_to_the_byte() {
     for issuer in [ISSUER, "https://auth.example.test/", "https://auth.example.test/a%2Fb"] {
@@ -46,7 +46,7 @@ fn local(issuer: &str, document: &Value, name: &str) -> String {
     url.strip_prefix(&origin).unwrap_or_else(|| panic!("{url} is not at {origin}")).to_owned()
 }
 
-/// Each advertised endpoint, grant, auth method and algorithm works; nothing unadvertised does.
+/// Requirement KEYS-3.
 #[tokio::test]
 async fn each_advertised_endpoint_works_below_the_issuers_path_too() {
     for (issuer, inserted) in [(ISSUER, ""), ("https://auth.example.test/tenant/one", "/tenant/one")] {
@@ -76,8 +76,7 @@ async fn each_advertised_endpoint_works_below_the_issuers_path_too() {
     }
 }
 
-/// Defaults are traps: list `grant_types_supported`, `token_endpoint_auth_methods_supported`,
-/// `response_types_supported` explicitly, equal to behaviour.
+/// Requirement KEYS-2.
 #[tokio::test]
 async fn each_advertised_way_to_authenticate_works_and_no_other() {
     let gateway = GATEWAY.embedded();

@@ -1,6 +1,7 @@
-//! The HTTP surface, one file per resource; `POST /oauth/token` has three.
+//! The HTTP API, one file per resource or promise. `requirements.md` has the demands, each with an id.
 
 mod access_token_ids;
+mod access_tokens;
 mod audiences;
 mod clients;
 mod confidential;
@@ -12,6 +13,7 @@ mod heads;
 mod health;
 mod introspect;
 mod jwt;
+mod kept_secrets;
 mod key_set;
 mod lists;
 mod lowered_settings;
@@ -23,8 +25,10 @@ mod pages;
 mod parameters;
 mod refresh_client;
 mod request_id;
+mod requirements;
 mod revocations;
 mod revoke;
+mod revoke_failures;
 mod rotation;
 mod secrets;
 mod sessions;
@@ -32,6 +36,7 @@ mod state;
 mod stray_bearer;
 mod theft;
 mod token;
+mod token_forms;
 mod users;
 mod verify;
 mod verify_bodies;

@@ -129,7 +129,7 @@ async fn log_of_a_busy_gateway(format: &str) -> String {
     }
     let third = api.refresh(&tokens.refresh).await.tokens();
     secrets.add(&third);
-    api.refresh(&tokens.refresh).await.expect_error(400, "invalid_grant");
+    api.reuse(&tokens.refresh).await;
     redis.freeze();
     api.refresh(&third.refresh).await.expect_error(503, "temporarily_unavailable");
     redis.thaw();
@@ -144,7 +144,7 @@ async fn log_of_a_busy_gateway(format: &str) -> String {
     log
 }
 
-/// Tokens, service keys and signing keys never appear in logs, errors, metrics or `Debug` output.
+/// Requirement SECRET-1.
 #[tokio::test]
 async fn a_text_log_at_trace_level_holds_no_secret_and_access_lines_show_the_pattern_alone() {
     let log = log_of_a_busy_gateway("text").await;
@@ -166,7 +166,7 @@ async fn a_text_log_at_trace_level_holds_no_secret_and_access_lines_show_the_pat
     assert!(log.contains("refresh token reused"), "{log}");
 }
 
-/// Tokens, service keys and signing keys never appear in logs, errors, metrics or `Debug` output.
+/// Requirement SECRET-1.
 #[tokio::test]
 async fn a_json_log_is_one_object_per_line_without_secrets() {
     let log = log_of_a_busy_gateway("json").await;

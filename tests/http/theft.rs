@@ -2,7 +2,7 @@
 
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
-use token_gateway_testkit::api::{Api, Tokens};
+use token_gateway_testkit::api::{Api, Tokens, decided};
 use token_gateway_testkit::gateway::Gateway;
 use token_gateway_testkit::redis::Redis;
 
@@ -26,7 +26,8 @@ async fn alarm(
     let tokens = api.issue(&json!({"sub": subject, "client_id": "app"})).await.tokens();
     api.refresh(&tokens.refresh).await.tokens();
     let replay = change(api.refresh_request(&tokens.refresh));
-    api.send(replay).await.expect_error(400, "invalid_grant");
+    let again = || replay.try_clone().expect("a body of text");
+    decided(|| api.send(again())).await.expect_error(400, "invalid_grant");
     (line(gateway, |line| line["target"] == TARGET && line["sid"] == *tokens.session), tokens)
 }
 
@@ -95,9 +96,8 @@ async fn a_hostile_user_agent_neither_ends_its_line_nor_fills_the_log() {
             api.refresh(&tokens.refresh).await.tokens();
             let agent = reqwest::header::HeaderValue::from_bytes(&agent);
             let Ok(agent) = agent else { continue }; // no client can send it
-            api.send(api.refresh_request(&tokens.refresh).header("User-Agent", agent))
-                .await
-                .expect_error(400, "invalid_grant");
+            let replay = || api.refresh_request(&tokens.refresh).header("User-Agent", &agent);
+            decided(|| api.send(replay())).await.expect_error(400, "invalid_grant");
             let log =
                 token_gateway_testkit::wait_for("the alarm", std::time::Duration::from_secs(10), || {
                     Some(gateway.log()).filter(|log| log.contains(&tokens.session))

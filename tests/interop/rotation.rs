@@ -34,7 +34,7 @@ struct Story {
     sleepers: Vec<Tokens>,
 }
 
-/// Key rotation under load: verifiers with a cached JWKS never fail; restarting nodes in any order changes nothing.
+/// Requirement KEYS-5.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_rotate_under_load_without_one_failure() {
     let mut story = Story::begin().await;

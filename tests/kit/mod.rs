@@ -6,6 +6,7 @@ mod changelog;
 mod just;
 mod oldest_rust;
 mod release;
+mod rings;
 mod workflows;
 
 use std::os::unix::fs::PermissionsExt;

@@ -92,6 +92,12 @@ impl Api {
         decided(|| self.refresh_as(token, &key)).await
     }
 
+    /// Presents a rotated token until it is refused. On a busy machine the node asks first for a repetition: the call may
+    /// have been sent before the rotation.
+    pub async fn reuse(&self, token: &str) {
+        decided(|| self.refresh(token)).await.expect_error(400, "invalid_grant");
+    }
+
     pub fn refresh_request(&self, token: &str) -> RequestBuilder {
         let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
         self.form("/oauth/token", &form)

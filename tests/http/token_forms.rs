@@ -1,19 +1,18 @@
-//! Lines of the section "Token endpoint" without a test elsewhere.
+//! `POST /oauth/token`: the form of a request, and the headers of every answer.
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder};
-use serde_json::{Value, json};
-use token_gateway_testkit::api::{Api, Tokens, claims};
+use serde_json::json;
+use token_gateway_testkit::api::Api;
 use token_gateway_testkit::redis::Redis;
 use token_gateway_testkit::service_key::WEB;
 
 use crate::GATEWAY;
-use crate::http::craft::Craft;
 
 const PATH: &str = "/oauth/token";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// POST with a form body only; GET, PUT, DELETE → 405 with `Allow`. (RFC 6749 3.2)
+/// Requirement TOKEN-1.
 #[tokio::test]
 async fn only_post_with_a_form_body_is_served() {
     let gateway = GATEWAY.embedded();
@@ -54,7 +53,7 @@ fn one_of_each(api: &Api, token: &str) -> Vec<(u16, RequestBuilder)> {
     ]
 }
 
-/// `Cache-Control: no-store` and `Pragma: no-cache` on success and on errors. (RFC 6749 5.1)
+/// Requirement TOKEN-2.
 #[tokio::test]
 async fn neither_success_nor_error_may_be_cached() {
     let mut redis = Redis::start();
@@ -76,8 +75,7 @@ async fn neither_success_nor_error_may_be_cached() {
     }
 }
 
-/// A repeated parameter → `invalid_request`; an empty one counts as absent; an unknown one is ignored.
-/// (RFC 6749 3.1, 3.2)
+/// Requirement TOKEN-5.
 #[tokio::test]
 async fn a_parameter_counts_once_when_it_is_known_and_not_empty() {
     let gateway = GATEWAY.embedded();
@@ -128,8 +126,7 @@ fn in_chunks(length: usize) -> String {
     format!("{head}\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n")
 }
 
-/// Malformed bodies (JSON sent as form, no content type, bad %-encoding, 1 MiB, NUL bytes, non-UTF-8) → our
-/// JSON, 4xx, never 5xx.
+/// Requirement TOKEN-15.
 #[tokio::test]
 async fn no_byte_in_a_body_and_no_length_of_it_is_more_than_a_4xx() {
     let gateway = GATEWAY.embedded();
@@ -146,41 +143,4 @@ async fn no_byte_in_a_body_and_no_length_of_it_is_more_than_a_4xx() {
         "{answer}"
     );
     assert_eq!(api.issue(&json!({"sub": "alice"})).await.status, 201);
-}
-
-/// A session after five refreshes by two nodes in turn; all its tokens, the oldest first.
-async fn rotated_five_times(nodes: &[Api; 2]) -> Vec<Tokens> {
-    let mut chain = vec![nodes[0].login("alice").await];
-    for n in 0..5 {
-        let newest = chain[n].refresh.clone();
-        chain.push(nodes[n % 2].refresh(&newest).await.tokens());
-    }
-    chain
-}
-
-/// The same token with other times, and so of another age by a clock's seconds.
-fn timed(token: &str, iat: u64, exp: &Value) -> String {
-    Craft::refresh(token).claim("iat", json!(iat)).claim("exp", exp.clone()).sign()
-}
-
-/// Five rotations within 100 ms, then each older token: all refused. Order never depends on a clock's seconds.
-#[tokio::test]
-async fn after_five_rotations_at_once_each_older_token_is_seen_as_reuse_whatever_its_times_say() {
-    let redis = Redis::start();
-    let gateways = [GATEWAY.start(&redis), GATEWAY.start(&redis)];
-    let nodes = [gateways[0].api(), gateways[1].api()];
-    for older in 0..5 {
-        for ahead in [None, Some(0), Some(5)] {
-            let chain = rotated_five_times(&nodes).await;
-            let (old, newest) = (&chain[older].refresh, claims(&chain[5].refresh));
-            let iat = newest["iat"].as_u64().expect("a number");
-            let shown = ahead.map_or(old.clone(), |ahead| timed(old, iat + ahead, &newest["exp"]));
-            let refused = nodes[older % 2].refresh_until_decided(&shown).await;
-            refused.expect_error(400, "invalid_grant");
-            for node in &nodes {
-                node.refresh(&chain[5].refresh).await.expect_error(400, "invalid_grant");
-                assert_eq!(node.me(Method::GET, "", &chain[5].access).await.status, 401);
-            }
-        }
-    }
 }
