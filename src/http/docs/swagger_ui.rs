@@ -24,11 +24,8 @@ pub struct SwaggerFile {
 }
 
 pub fn file(name: &str) -> Option<SwaggerFile> {
-    let bytes = if name == INITIALIZER.0 {
-        Bytes::from_static(INITIALIZER.1)
-    } else {
-        FILES.get(name)?.inflated()
-    };
+    let bytes =
+        if name == INITIALIZER.0 { Bytes::from_static(INITIALIZER.1) } else { FILES.get(name)?.inflated() };
     Some(SwaggerFile { content_type: content_type(name), bytes })
 }
 
