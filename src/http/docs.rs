@@ -1,16 +1,12 @@
 //! `/docs`, where Swagger UI shows `/openapi.json`. All of it comes from the binary.
 
-use std::sync::{Arc, LazyLock};
+mod swagger_ui;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION};
 use actix_web::{HttpRequest, HttpResponse};
-use utoipa_swagger_ui::{Config, SwaggerFile};
 
+use self::swagger_ui::SwaggerFile;
 use super::error::ErrorResponse;
-
-/// Relative, to work behind a proxy with a prefix of its own. The validator would be somebody else's server.
-static SWAGGER_CONFIG: LazyLock<Arc<Config<'static>>> =
-    LazyLock::new(|| Arc::new(Config::new(["../openapi.json"]).use_base_layout().validator_url("none")));
 
 /// People type credentials into this page: it runs no foreign code, and stands in no foreign frame.
 const CONTENT_SECURITY_POLICY_VALUE: &str =
@@ -43,7 +39,7 @@ pub async fn entrance() -> HttpResponse {
     )),
 )]
 pub async fn page() -> Result<HttpResponse, ErrorResponse> {
-    file("index.html").map(served).ok_or(ErrorResponse::UnknownPath)
+    swagger_ui::file("index.html").map(served).ok_or(ErrorResponse::UnknownPath)
 }
 
 /// A file of the page
@@ -64,14 +60,10 @@ pub async fn page() -> Result<HttpResponse, ErrorResponse> {
 )]
 pub async fn asset(http: HttpRequest) -> Result<HttpResponse, ErrorResponse> {
     let name = http.match_info().get("asset").filter(|name| !name.is_empty());
-    name.and_then(file).map(served).ok_or(ErrorResponse::UnknownPath)
+    name.and_then(swagger_ui::file).map(served).ok_or(ErrorResponse::UnknownPath)
 }
 
-fn file(name: &str) -> Option<SwaggerFile<'static>> {
-    utoipa_swagger_ui::serve(name, SWAGGER_CONFIG.clone()).ok().flatten()
-}
-
-fn served(file: SwaggerFile<'static>) -> HttpResponse {
+fn served(file: SwaggerFile) -> HttpResponse {
     let mut answer = HttpResponse::Ok();
     answer.insert_header((CACHE_CONTROL, "max-age=3600"));
     answer.insert_header((CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_VALUE));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::resolve::Use;
 
 /// The places of a crate of others, by the beginning of a path.
-const CRATES: [(&str, &[&str]); 16] = [
+const CRATES: [(&str, &[&str]); 18] = [
     ("actix_http", &["src/transport/"]),
     ("actix_server", &["src/transport/"]),
     ("actix_service", &["src/transport/"]),
@@ -15,7 +15,9 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("comfy_table", &["src/cli/output.rs"]),
     ("indicatif", &["src/cli/output.rs", "src/cli/stats/"]),
     ("jsonwebtoken", &["src/token/", "crates/core/src/token/"]),
+    ("miniz_oxide", &["src/http/docs/swagger_ui.rs"]),
     ("quick_cache", &["crates/core/src/checker/valid_tokens.rs"]),
+    ("rawzip", &["src/http/docs/swagger_ui.rs"]),
     ("redis", &["src/store/redis"]),
     ("rustix", &["src/main.rs", "src/transport/descriptors.rs"]),
     ("sse_stream", &["src/http/revocations.rs"]),
@@ -34,7 +36,7 @@ const CRATES: [(&str, &[&str]); 16] = [
         ],
     ),
     ("utoipa", &["src/http", "src/view"]),
-    ("utoipa_swagger_ui", &["src/http/docs.rs"]),
+    ("utoipa_swagger_ui_vendored", &["src/http/docs/swagger_ui.rs"]),
 ];
 
 /// The manifests of these crates say enough: their other files may use all that one file uses.

@@ -16,7 +16,7 @@ const OF_THE_SERVER: [&str; 12] = [
     "prometheus-client",
     "ureq",
     "utoipa",
-    "utoipa-swagger-ui",
+    "utoipa-swagger-ui-vendored",
 ];
 
 const OF_ACTIX: [&str; 2] = ["actix-web", "actix-http"];
