@@ -169,21 +169,6 @@ fn lines_in_a_row_are_one_text_and_columns_are_none() {
 }
 
 #[test]
-fn exceptions_have_reasons_and_except_something() {
-    let setup = Setup::new();
-    setup.write("src/a.rs", "// What is lost.\n");
-    assert_eq!(setup.run(&[]).0, Some(1));
-    setup.write("docs/prose-exceptions.txt", "# Why\n\nsrc/*  not swept yet\n");
-    assert_eq!(setup.run(&[]), (Some(0), String::new()));
-    setup.write("docs/prose-exceptions.txt", "src/*\n");
-    assert_eq!(setup.run(&[]).0, Some(2), "without a reason");
-    setup.write("docs/prose-exceptions.txt", "src/*  not swept yet\ntests/*  not swept yet\n");
-    let (code, found) = setup.run(&[]);
-    assert_eq!(code, Some(1));
-    assert!(found.starts_with("docs/prose-exceptions.txt:2: excepts nothing"), "{found}");
-}
-
-#[test]
 fn programs_get_json_and_wrong_usage_is_told_apart() {
     let setup = Setup::new();
     setup.write("a.md", "Of old.\n");
