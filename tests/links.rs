@@ -143,6 +143,41 @@ fn every_link_leads_to_a_file_and_a_heading() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
+/// The spans of code in a line.
+fn spans(line: &str) -> Vec<&str> {
+    let parts: Vec<_> = line.split('`').collect();
+    let last = parts.len() - 1;
+    parts.into_iter().enumerate().filter(|(at, _)| at % 2 == 1 && *at < last).map(|(_, part)| part).collect()
+}
+
+/// Whether it looks like a path: `a/b.c` or `a/b/`.
+fn is_path(span: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    span.contains('/') && span.chars().all(fits)
+}
+
+/// The changelog names files of its time.
+#[test]
+fn every_file_named_by_a_page_is_there() {
+    let listed = Command::new("git").arg("ls-files").current_dir(root()).output().expect("git is installed");
+    let listed = String::from_utf8(listed.stdout).expect("names");
+    let folders: BTreeSet<_> =
+        listed.lines().filter_map(|file| file.split_once('/')).map(|(top, _)| top).collect();
+    let (mut count, mut missing) = (0, Vec::new());
+    for page in pages().iter().filter(|page| !page.ends_with("CHANGELOG.md")) {
+        for (number, line) in prose(&text(page)) {
+            let paths = spans(&line).into_iter().filter(|span| is_path(span));
+            for path in paths.filter(|path| folders.contains(path.split('/').next().unwrap_or_default())) {
+                count += 1;
+                let is_there = root().join(path).exists();
+                missing.extend((!is_there).then(|| format!("{}:{number}: {path}", page.display())));
+            }
+        }
+    }
+    assert!(count > 200, "only {count} files");
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
 #[test]
 fn every_page_of_docs_is_found_from_the_readme() {
     let pages: BTreeSet<_> = pages().into_iter().collect();
@@ -174,6 +209,16 @@ fn a_heading_has_the_name_that_github_gives_it() {
     }
     let page = "# A\n\n## B\n\n```sh\n# C\n```\n\n## B\n";
     assert_eq!(anchors(page), ["a", "b", "b-1"].map(str::to_owned).into());
+}
+
+#[test]
+fn a_path_is_found_in_code_alone() {
+    let found =
+        |line: &str| spans(line).into_iter().filter(|span| is_path(span)).collect::<Vec<_>>().join(" ");
+    assert_eq!(
+        found("In `src/a.rs` and src/b.rs, `GET /c`, `d/{e}`, `f.rs`, `tests/g/`."),
+        "src/a.rs tests/g/"
+    );
 }
 
 #[test]

@@ -204,6 +204,28 @@ fn the_readme_has_at_most_150_lines_of_at_most_110_characters() {
     }
 }
 
+/// A reader who stops at the first refresh knows about its key.
+#[test]
+fn the_readme_tells_of_the_key_before_its_first_refreshes() {
+    let readme =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("readable");
+    for (refresh, maker, page_load, tabs) in [
+        ("POST /oauth/token", "Your app makes a key for each refresh", "past a page load", "among tabs"),
+        (
+            "curl -sS $URL/oauth/token",
+            "**The client makes the key**",
+            "**The key outlives a page load.**",
+            "**Several tabs take turns.**",
+        ),
+    ] {
+        let (before, _) = readme.split_once(refresh).expect("a refresh");
+        for told in [maker, page_load, tabs] {
+            let lines = before.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(lines.contains(told), "{told}: before {refresh}");
+        }
+    }
+}
+
 #[test]
 fn comments_are_measured() {
     let setup = Setup::new();

@@ -246,12 +246,10 @@ fn a_checkout_in_another_folder_is_the_same_project_and_a_second_one_can_have_al
 #[test]
 fn a_second_checkout_says_so_in_its_env_file() {
     let checkout = Checkout::new();
-    checkout.rewrite(".env", |text| {
-        let text = text.replace("#COMPOSE_PROJECT_NAME=token-gateway", "COMPOSE_PROJECT_NAME=second");
-        text.replace("#STACK_SUBNET=10.83.64", "STACK_SUBNET=10.83.65")
-            .replace("#PUBLIC_ADDR=127.0.0.1:8080", "PUBLIC_ADDR=127.0.0.1:8090")
-            .replace("#INTERNAL_PORT=8081", "INTERNAL_PORT=8091")
-    });
+    let page = text_in("docs/operate/stack.md");
+    let (_, rest) = page.split_once("```sh\nCOMPOSE_PROJECT_NAME").expect("the block");
+    let (values, _) = rest.split_once("```").expect("its end");
+    checkout.rewrite(".env", |text| format!("{text}\nCOMPOSE_PROJECT_NAME{values}"));
     let output = checkout.compose().arg("config").output().expect("it runs");
     let config: Value = yaml_serde::from_slice(&output.stdout).expect("YAML");
     assert_eq!(config["name"], "second");

@@ -86,6 +86,10 @@ async fn every_call_of_the_pages_has_the_answer_that_they_tell() {
             _ => "",
         };
         assert!(said.contains(last_words), "{page}: {said}");
+        if page == "docs/start/log-in-refresh-log-out.md" {
+            let refusal = blocks(page, "json").concat();
+            assert!(!refusal.is_empty() && said.trim_end().ends_with(refusal.trim_end()), "{refusal}{said}");
+        }
     }
 }
 
