@@ -3,6 +3,7 @@
 
 mod blanks;
 mod changelog;
+mod dependencies;
 mod just;
 mod oldest_rust;
 mod release;
