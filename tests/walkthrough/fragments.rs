@@ -124,9 +124,9 @@ fn cargo_takes_each_printed_dependency_and_the_crate_has_its_features() {
 
 #[tokio::test]
 async fn the_printed_claims_are_those_of_an_access_token() {
-    let api = GATEWAY.embedded();
+    let gateway = GATEWAY.embedded();
     let session = json!({"sub": "alice", "scope": "orders:read", "claims": {"roles": ["admin"]}});
-    let tokens = api.api().issue(&session).await.tokens();
+    let tokens = gateway.api().issue(&session).await.tokens();
     let printed: Value = serde_json::from_str(&block(API_GUIDE, "json")).expect("JSON");
     assert_eq!(members(&printed), members(&claims(&tokens.access)));
 }
