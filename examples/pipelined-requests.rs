@@ -1,4 +1,4 @@
-//! Shows that actix-http decodes pipelined requests without a bound: docs/explain/pipelined-requests-in-actix-http.md.
+//! Shows that actix-http decodes pipelined requests without a bound: docs/upstream/actix-http-pipelining.md.
 //!
 //! ```sh
 //! cargo run --release --example pipelined-requests -- 2 20    # connections, seconds

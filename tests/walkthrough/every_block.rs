@@ -16,7 +16,7 @@ const RUN_BY: [(&str, &str, &str); 41] = [
     ("crates/redis-link/README.md", "no_run", "crates/redis-link/src/lib.rs"),
     ("crates/verify/README.md", "no_run", "crates/verify/src/lib.rs"),
     ("crates/verify/README.md", "rust", "crates/verify/src/lib.rs"),
-    ("docs/explain/pipelined-requests-in-actix-http.md", "sh", "tests/walkthrough/fragments.rs"),
+    ("docs/upstream/actix-http-pipelining.md", "sh", "tests/walkthrough/fragments.rs"),
     ("docs/guides/ask-a-proxy-to-check.md", "sh", "tests/walkthrough/nodes.rs"),
     ("docs/guides/begin-a-session.md", "sh", "tests/walkthrough/calls.rs"),
     ("docs/guides/check-tokens-in-an-api.md", "js", "tests/walkthrough/fragments.rs"),

@@ -187,7 +187,7 @@ async fn the_layout_is_looked_at_as_its_notes_say() {
 /// For a second, not for twenty.
 #[test]
 fn the_program_of_the_report_on_actix_http_floods_its_own_server() {
-    let line = block("docs/explain/pipelined-requests-in-actix-http.md", "sh");
+    let line = block("docs/upstream/actix-http-pipelining.md", "sh");
     let line = line.trim().replace("--release", "--quiet --locked").replace("-- 2 20", "-- 1 1");
     assert!(line.ends_with(" --example pipelined-requests -- 1 1"), "{line}");
     let mut cargo = Command::new(env!("CARGO"));
