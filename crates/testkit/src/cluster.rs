@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::{FromRedisValue, ToRedisArgs};
 
@@ -18,6 +18,12 @@ pub const PASSWORD: &str = "password-of-the-tests";
 
 /// Servers with 16,384 slots among them.
 const PRIMARIES: usize = 3;
+
+/// A promotion takes at most this.
+const PROMOTION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Redis gives a failover by hand up after 5 seconds.
+const FAILOVER_GIVEN_UP: Duration = Duration::from_secs(6);
 
 /// Settings for a takeover by a replica within seconds.
 const QUICK: [&str; 10] = [
@@ -193,18 +199,27 @@ impl Cluster {
             .expect("each primary has a replica")
     }
 
-    /// `CLUSTER FAILOVER`: the replica takes over from a running primary; returns the replica.
+    /// `CLUSTER FAILOVER`: the replica takes over from a running primary; returns the replica. Where votes were late,
+    /// Redis gives the failover up, and must be asked again.
     pub fn fail_over(&self, primary: usize) -> usize {
-        let replica = self.replica_of(primary);
-        self.servers[replica].ask::<String>(&["CLUSTER", "FAILOVER"]);
-        self.wait_for_promotion(replica);
+        let (replica, mut asked) = (self.replica_of(primary), None::<Instant>);
+        wait_for("the replica is promoted", PROMOTION_TIMEOUT, || {
+            if !self.is_primary(replica) && asked.is_none_or(|at| at.elapsed() > FAILOVER_GIVEN_UP) {
+                asked = Some(Instant::now());
+                self.servers[replica].try_ask::<String>(&["CLUSTER", "FAILOVER"]);
+            }
+            self.is_primary(replica).then_some(())
+        });
         replica
     }
 
     pub fn wait_for_promotion(&self, replica: usize) {
-        wait_for("the replica is promoted", Duration::from_secs(30), || {
-            self.servers[replica].info("role").is_some_and(|role| role == "master").then_some(())
-        });
+        let is_promoted = || self.is_primary(replica).then_some(());
+        wait_for("the replica is promoted", PROMOTION_TIMEOUT, is_promoted);
+    }
+
+    fn is_primary(&self, server: usize) -> bool {
+        self.servers[server].info("role").is_some_and(|role| role == "master")
     }
 
     /// Waits until every server runs and knows that all is well, and every replica has all data of its primary.
