@@ -1,9 +1,7 @@
 //! Fifty clients present one token at the same time, over three nodes. It has one successor.
 
-use std::collections::BTreeSet;
-
 use futures_util::future::join_all;
-use token_gateway_testkit::api::{Answer, Api, fresh_key};
+use token_gateway_testkit::api::{Answer, Api, fresh_key, successors};
 use token_gateway_testkit::gateway::Gateway;
 use token_gateway_testkit::redis::Redis;
 
@@ -51,10 +49,6 @@ async fn with_one_key(apis: &[Api], round: u64, finding: &mut Finding) {
         let answer = apis[1].refresh(successor).await;
         finding.demand("and it works", answer.status == 200, || format!("{answer:?}"));
     }
-}
-
-fn successors(answers: &[Answer]) -> BTreeSet<String> {
-    answers.iter().filter(|answer| answer.status == 200).map(|answer| answer.tokens().refresh).collect()
 }
 
 fn statuses(answers: &[Answer]) -> Vec<u16> {

@@ -1,11 +1,9 @@
 //! Whatever the order of events, nothing forbidden works afterwards. The counts are small: the scenarios `races` of the
 //! proof have thousands of rounds.
 
-use std::collections::BTreeSet;
-
 use futures_util::future::join_all;
 use reqwest::Method;
-use token_gateway_testkit::api::{Answer, Api, Tokens, decided, fresh_key};
+use token_gateway_testkit::api::{Api, Tokens, decided, fresh_key, successors};
 use token_gateway_testkit::gateway::Gateway;
 use token_gateway_testkit::redis::Redis;
 use tokio::join;
@@ -63,10 +61,6 @@ async fn nothing_works(apis: &[Api], tokens: &[Tokens]) {
         api.refresh_until_decided(&older.refresh).await.expect_error(400, "invalid_grant");
         assert_eq!(decided(|| api.me(Method::GET, "", &older.access)).await.status, 401);
     }
-}
-
-fn successors(answers: &[Answer]) -> BTreeSet<String> {
-    answers.iter().filter(|answer| answer.status == 200).map(|answer| answer.tokens().refresh).collect()
 }
 
 /// Requirement TOKEN-17.

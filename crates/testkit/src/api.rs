@@ -1,5 +1,6 @@
 //! An HTTP client for one gateway, in the words of the API.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -194,6 +195,11 @@ pub async fn decided<A: Future<Output = Answer>>(mut ask: impl FnMut() -> A) -> 
 pub fn fresh_key() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("idempotency-key-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The refresh tokens that these answers gave.
+pub fn successors(answers: &[Answer]) -> BTreeSet<String> {
+    answers.iter().filter(|answer| answer.status == 200).map(|answer| answer.tokens().refresh).collect()
 }
 
 /// Header and claims of a JWT, unchecked.
