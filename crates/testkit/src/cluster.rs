@@ -339,7 +339,7 @@ fn primaries(nodes: &str) -> Vec<(String, String)> {
 /// hands out, so nobody else comes upon them.
 fn free_port_with_bus() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 11_000 + (std::process::id() % 900) as u16 * 10;
+    let first = 11_000 + (std::process::id() % 400) as u16 * 10;
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     wait_for("a port and its bus port are free", Duration::from_secs(10), || {
         let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 1_000;

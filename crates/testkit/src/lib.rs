@@ -20,14 +20,25 @@ pub mod tls;
 pub mod users;
 
 use std::net::TcpListener;
+use std::ops::Range;
 use std::process::Command;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-/// A port free a moment ago.
+/// A port free a moment ago. The system hands out none of this range, and a second call gets another one. So a server or
+/// connection of another test does not come upon it, even where nobody listens for long.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("a bound listener has an address").port()
+    static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(fastrand::u16(..)));
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    wait_for("loopback has a free port", Duration::from_secs(10), || {
+        let port = FREE_PORTS.start + NEXT.fetch_add(1, Ordering::Relaxed) % FREE_PORTS.len() as u16;
+        is_free(port).then_some(port)
+    })
 }
+
+/// Below the ports of the system (32768 and more on Linux), and above those of Clusters and their buses.
+const FREE_PORTS: Range<u16> = 26_000..32_000;
 
 /// Polls until `ready` gives something; fails the test after `limit`.
 pub fn wait_for<T>(what: &str, limit: Duration, mut ready: impl FnMut() -> Option<T>) -> T {
