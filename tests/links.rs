@@ -24,7 +24,7 @@ pub fn text(page: &Path) -> String {
 }
 
 /// The lines of a page with their numbers, without code blocks and comments.
-fn prose(page: &str) -> Vec<(usize, String)> {
+pub fn prose(page: &str) -> Vec<(usize, String)> {
     let (mut fence, mut is_comment, mut lines) = (None, false, Vec::new());
     for (number, line) in (1..).zip(page.lines()) {
         let start = line.trim_start();
@@ -144,7 +144,7 @@ fn every_link_leads_to_a_file_and_a_heading() {
 }
 
 /// The spans of code in a line.
-fn spans(line: &str) -> Vec<&str> {
+pub fn spans(line: &str) -> Vec<&str> {
     let parts: Vec<_> = line.split('`').collect();
     let last = parts.len() - 1;
     parts.into_iter().enumerate().filter(|(at, _)| at % 2 == 1 && *at < last).map(|(_, part)| part).collect()
@@ -193,6 +193,29 @@ fn every_page_of_docs_is_found_from_the_readme() {
     let lost: Vec<_> =
         pages.iter().filter(|page| page.starts_with("docs") && !found.contains(*page)).collect();
     assert!(lost.is_empty(), "no way leads from README.md to these: {lost:?}");
+}
+
+/// Decisions come by their index.
+#[test]
+fn every_page_of_docs_is_in_the_map_for_language_models() {
+    let map = Path::new("llms.txt");
+    let linked: BTreeSet<_> = prose(&text(map)).into_iter().flat_map(|(_, line)| targets(&line)).collect();
+    let pages = pages().into_iter().map(|page| page.to_str().expect("text").to_owned());
+    let is_wanted = |page: &String| {
+        page.starts_with("docs/") && (!page.starts_with("docs/adr/") || page.ends_with("README.md"))
+    };
+    let missing: Vec<_> = pages.filter(|page| is_wanted(page) && !linked.contains(page)).collect();
+    assert!(missing.is_empty(), "llms.txt lacks these: {missing:?}");
+}
+
+#[test]
+fn every_folder_of_docs_is_in_the_table_of_its_map() {
+    let map = text(Path::new("docs/README.md"));
+    let entries = fs::read_dir(root().join("docs")).expect("a folder").map(|entry| entry.expect("an entry"));
+    let folders = entries.filter(|entry| entry.path().is_dir());
+    for name in folders.map(|folder| folder.file_name().into_string().expect("text")) {
+        assert!(map.contains(&format!("\n| `{name}/` | ")), "docs/README.md has no row for {name}/");
+    }
 }
 
 #[test]

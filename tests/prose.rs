@@ -95,6 +95,12 @@ fn a_sentence_has_at_most_30_words() {
 }
 
 #[test]
+fn the_map_for_language_models_is_a_page_and_other_texts_are_none() {
+    dirty("llms.txt", &["What is lost."], "begins with 'What'");
+    clean("a.txt", &["What is lost."]);
+}
+
+#[test]
 fn code_and_addresses_are_no_words() {
     let (long, some) = (words(31), words(20));
     let texts = [

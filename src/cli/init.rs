@@ -113,7 +113,8 @@ impl Init {
         for path in [places.env.clone(), places.key_set()].into_iter().chain(others) {
             if path.symlink_metadata().is_ok() {
                 bail!(
-                    "--output: cannot create {}, because it is there already; name a path in another folder",
+                    "--output: cannot create {}, because it is there already; to go on with these files, leave `init` out; \
+                     for new ones, name a path in another folder",
                     path.display()
                 );
             }

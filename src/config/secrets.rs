@@ -123,7 +123,7 @@ pub fn line_end_warnings() -> Vec<String> {
     let has_line_end = |name: &&str| variable(name).ok().flatten().as_ref().is_some_and(ends);
     let warning = |name: &str| {
         format!(
-            "{name}: ends with a line end, which is no part of the secret; tokens that an earlier release signed with it are \
+            "{name}: ends with a line end, which is no part of the secret; tokens that a build before 0.1.0 signed with it are \
              still accepted. Take it away REFRESH_TTL_SECONDS after the last such node has stopped"
         )
     };

@@ -39,7 +39,7 @@ impl Payload {
     }
 
     /// The same behind the members of a session's claims, as stored. Reserved names are refused before they can be stored; a
-    /// record of an earlier release may have one until its claims are replaced.
+    /// record of a build before 0.1.0 may have one until its claims are replaced.
     pub fn behind(stored: &str, beginning: &Beginning) -> Result<Self, CorruptClaims> {
         let members =
             stored.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or(CorruptClaims)?;

@@ -149,7 +149,7 @@ async fn a_claim_that_reads_as_a_reserved_one_where_case_is_ignored_is_refused()
     assert_eq!(api.issue(&nested).await.status, 201);
 }
 
-/// Sessions of earlier releases may hold such claims. They go on, and the gateway's own claims have the last word.
+/// Sessions of builds before 0.1.0 may hold such claims. They go on, and the gateway's own claims have the last word.
 #[tokio::test]
 async fn a_stored_claim_with_a_name_that_is_reserved_now_is_kept_and_stands_before_ours() {
     let redis = Redis::start();

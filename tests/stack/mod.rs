@@ -11,6 +11,7 @@ mod limits;
 mod loss;
 mod nosniff;
 mod parts;
+mod printed;
 mod restart;
 mod retry;
 mod stopping;

@@ -152,31 +152,6 @@ fn the_init_of_the_page_makes_what_compose_asks_for() {
     assert!(config.status.success(), "{}", String::from_utf8_lossy(&config.stderr));
 }
 
-/// An engine runs the other commands in `scripts/stack-check`; here each service that they name is one of the file.
-#[test]
-fn every_printed_command_of_compose_names_services_that_are_there() {
-    let services = ["gateway-1", "gateway-2", "nginx", "redis", "operator", "redis-cli"];
-    let mut count = 0;
-    for page in PAGES.into_iter().chain(["docs/operate/upgrade.md"]) {
-        let text = text_of(page);
-        for line in text.lines().filter_map(|line| line.strip_prefix("docker compose ")) {
-            let line = line.split(['#', '|']).next().expect("a command");
-            let mut words = line.split_whitespace();
-            let command = words.next().expect("a command");
-            let mut names = words.filter(|word| !word.starts_with('-'));
-            let is_good = match command {
-                "run" | "exec" => names.next().is_some_and(|name| services.contains(&name)),
-                "up" | "logs" => names.all(|name| services.contains(&name)),
-                "build" | "down" => names.next().is_none(),
-                _ => false,
-            };
-            assert!(is_good, "{page}: docker compose {line}");
-            count += 1;
-        }
-    }
-    assert!(count > 15, "{count} commands");
-}
-
 #[test]
 fn the_page_shows_each_line_that_the_check_on_an_engine_prints() {
     let (script, page) = (text_of("scripts/stack-check"), text_of("docs/operate/stack-check.md"));

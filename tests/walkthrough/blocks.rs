@@ -23,17 +23,26 @@ pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The blocks of a page in one language. The indentation of a list goes.
+/// The blocks of a page in one language.
 pub fn blocks(page: &str, language: &str) -> Vec<String> {
+    fences(page).into_iter().filter(|(named, _)| named == language).map(|(_, block)| block).collect()
+}
+
+/// All blocks of a page with their languages. The indentation of a list goes.
+pub fn fences(page: &str) -> Vec<(String, String)> {
     let text = fs::read_to_string(repository(page)).unwrap_or_else(|error| panic!("{page}: {error}"));
-    let (mut found, mut open) = (Vec::new(), None::<(usize, bool, String)>);
+    fences_in(&text)
+}
+
+fn fences_in(text: &str) -> Vec<(String, String)> {
+    let (mut found, mut open) = (Vec::new(), None::<(usize, String, String)>);
     for line in text.lines() {
         let indent = line.len() - line.trim_start().len();
         match (&mut open, line.trim_start().strip_prefix("```")) {
-            (None, Some(named)) => open = Some((indent, named == language, String::new())),
+            (None, Some(named)) => open = Some((indent, named.trim().to_owned(), String::new())),
             (Some(_), Some("")) => {
-                let (_, is_wanted, block) = open.take().expect("a block");
-                found.extend(Some(block).filter(|_| is_wanted));
+                let (_, language, block) = open.take().expect("a block");
+                found.push((language, block));
             }
             (Some((indent, _, block)), _) => {
                 *block += line.get(*indent..).unwrap_or_default();
@@ -43,6 +52,13 @@ pub fn blocks(page: &str, language: &str) -> Vec<String> {
         }
     }
     found
+}
+
+#[test]
+fn the_language_of_a_block_is_found_and_the_indentation_of_a_list_goes() {
+    let page = "# A\n\n```sh\na\n```\n\n- b\n  ```\n  c\n  ```\n\n```js\n```\n";
+    let expected = [("sh", "a\n"), ("", "c\n"), ("js", "")];
+    assert_eq!(fences_in(page), expected.map(|(language, text)| (language.to_owned(), text.to_owned())));
 }
 
 /// A folder like the root of the repository, as far as the blocks look: with `ops`, and the program in `PATH`.

@@ -26,20 +26,7 @@ const CALLS: [(&str, &[&str]); 10] = [
     ("docs/guides/show-and-end-devices.md", &["200", "200", "200", "200"]),
 ];
 
-/// Blocks without a call of `$URL`, by their first words, and the test that runs them.
-const ELSEWHERE: [(&str, &str); 11] = [
-    ("cargo run --release -- dev", "tests/cli: the command `dev`"),
-    ("scripts/test", "itself"),
-    ("docker build -t token-gateway:local .", "tests/stack/tools.rs and scripts/stack-check"),
-    ("KEY=tgk...", "tests/stack/tools.rs"),
-    ("docker compose run --rm operator stats", "tests/stack/tools.rs"),
-    ("mkdir -p proxy", "tests/walkthrough/nodes.rs"),
-    ("token-gateway init", "tests/walkthrough/nodes.rs"),
-    ("BIND_ADDR=127.0.0.1:8091", "tests/walkthrough/nodes.rs"),
-    ("mkdir -p nginx", "tests/walkthrough/nodes.rs"),
-    ("LOGIN=$(curl -sS http://127.0.0.1:8081", "tests/walkthrough/nodes.rs"),
-    ("kill -TERM $two $nginx", "tests/walkthrough/nodes.rs"),
-];
+const REASONS: &str = "docs/guides/why-was-a-user-logged-out.md";
 
 /// Keeps the status of each call, and ends a stream.
 const CURL: &str = r#"
@@ -50,6 +37,12 @@ curl() {
   [ "$code" = 0 ] || [ "$code" = 28 ]
 }
 "#;
+
+/// Whether a test of this file runs a block.
+pub fn runs(page: &str, block: &str) -> bool {
+    let is_called = CALLS.iter().any(|(listed, _)| *listed == page) && is_run_here(block);
+    is_called || (page == REASONS && is_run_with_redis(block))
+}
 
 fn is_run_here(block: &str) -> bool {
     block.contains("$URL") || block.starts_with("token-gateway service-key")
@@ -109,14 +102,24 @@ async fn the_answers_of_the_readme_have_the_members_of_real_ones() {
     assert_eq!(printed, answered);
 }
 
-/// A new block is run here, or its first words say where.
+/// A reader without openssl would send an empty key, and see no error.
 #[test]
-fn no_block_of_the_pages_is_left_unrun() {
+fn the_calls_of_the_pages_need_curl_and_no_openssl() {
     for page in pages() {
         for block in blocks(&page, "sh") {
-            let is_listed = CALLS.iter().any(|(listed, _)| *listed == page) && is_run_here(&block);
-            let is_elsewhere = ELSEWHERE.iter().any(|(words, _)| block.starts_with(words));
-            assert!(is_listed || is_elsewhere || is_run_with_redis(&block), "{page}: nothing runs\n{block}");
+            assert!(!block.contains("openssl"), "{page}:\n{block}");
+        }
+    }
+}
+
+/// The feed ends its lines, and `/verify` shows its headers.
+#[test]
+fn each_printed_answer_ends_its_line() {
+    for page in pages() {
+        let joined = blocks(&page, "sh").concat().replace("\\\n", "");
+        let shown = joined.lines().filter(|line| line.starts_with("curl "));
+        for line in shown.filter(|line| !line.contains("/verify") && !line.contains("/v1/revocations")) {
+            assert!(line.contains("; echo"), "{page}: the prompt would follow the answer of\n{line}");
         }
     }
 }
@@ -128,8 +131,7 @@ async fn the_reason_of_a_logout_is_found_as_the_guide_says() {
     let api = gateway.api();
     let tokens = api.login("alice").await;
     assert_eq!(api.me(Method::DELETE, "", &tokens.access).await.status, 200);
-    let page = "docs/guides/why-was-a-user-logged-out.md";
-    let lines: String = blocks(page, "sh").into_iter().filter(|block| is_run_with_redis(block)).collect();
+    let lines: String = blocks(REASONS, "sh").into_iter().filter(|block| is_run_with_redis(block)).collect();
     let workplace = Workplace::new();
     let mut bash = workplace.bash(&lines.replace("4830719265501837429", &tokens.session));
     let output = bash.env("REDIS_URL", redis.url()).output().expect("bash is installed");

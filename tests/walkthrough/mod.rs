@@ -4,6 +4,7 @@
 mod blocks;
 mod browser;
 mod calls;
+mod commands;
 mod every_block;
 mod fragments;
 mod nodes;

@@ -4,7 +4,6 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use reqwest::Method;
-use token_gateway_testkit::redis::Redis;
 use token_gateway_testkit::{eventually, free_port};
 
 use super::blocks::{Workplace, blocks};
@@ -31,15 +30,15 @@ impl Drop for Server {
 
 #[test]
 fn two_nodes_behind_nginx_are_set_up_as_the_guide_says() {
-    let redis = Redis::start();
     let lines = blocks("docs/guides/two-nodes-behind-nginx.md", "sh").concat();
     let (lines, [_, internal, ..]) = with_free_ports(&lines, [8080, 8081, 8091, 8092]);
-    let redis_port = redis.port();
+    let redis_port = free_port();
     let ready = format!(
         "for try in $(seq 100); do curl -sSf -o /dev/null http://127.0.0.1:{internal}/readyz && break; sleep 0.1; done\n"
     );
     // A reader copies the key, sets REDIS_URL, reads the findings, and takes longer than a node to start.
     let lines = lines
+        .replace("--port 6379", &format!("--port {redis_port}"))
         .replace("token-gateway init\n", "KEY=$(token-gateway init | sed -n 's/.*shown this once: //p')\n")
         .replace("set -a; . ./.env", &format!("sed -i 's/:6379/:{redis_port}/' .env; set -a; . ./.env"))
         .replace("token-gateway check\n", "token-gateway check || true\n")

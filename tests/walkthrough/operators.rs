@@ -1,26 +1,12 @@
 //! The commands on the pages of `docs/operate`, as printed.
 
-use std::fs;
 use std::process::{Command, Output};
 
 use token_gateway_testkit::api::claims;
 use token_gateway_testkit::redis::Redis;
 
-use super::blocks::{Workplace, blocks, repository};
+use super::blocks::{Workplace, blocks};
 use crate::GATEWAY;
-
-/// The pages with commands, and the tests that run them.
-const RUN_BY: [(&str, &str); 9] = [
-    ("keys.md", "this file"),
-    ("limits.md", "scripts/prove"),
-    ("logs.md", "this file"),
-    ("redis-tls.md", "tests/ops/certificates.rs"),
-    ("run-a-node.md", "this file"),
-    ("service-keys.md", "this file"),
-    ("sessions-of-a-user.md", "this file"),
-    ("stack.md", "tests/stack/tools.rs and scripts/stack-check"),
-    ("upgrade.md", "scripts/stack-check"),
-];
 
 /// All commands of a page.
 fn commands(page: &str) -> String {
@@ -36,15 +22,6 @@ fn said(bash: &mut Command) -> String {
     let output = ended(bash);
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).expect("text")
-}
-
-#[test]
-fn no_page_for_operators_has_a_command_that_nothing_runs() {
-    let entries = fs::read_dir(repository("docs/operate")).expect("a folder");
-    let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("text"));
-    let mut with_commands: Vec<_> = names.filter(|name| !commands(name).is_empty()).collect();
-    with_commands.sort();
-    assert_eq!(with_commands, RUN_BY.map(|(page, _)| page));
 }
 
 #[test]

@@ -14,8 +14,8 @@ pub fn is_new(set: &KeySet, signs: Signs, alg: Alg) -> bool {
     is_published && !published.is_empty() && !published.contains(&alg.as_str())
 }
 
-/// Nodes of earlier releases refuse the file, not only the key.
-const OLDER_NODES: &str = "Gateway nodes of earlier releases refuse the whole key set file for a key with Ed25519: upgrade every node first.";
+/// Nodes built before 0.1.0 refuse the file, not only the key.
+const OLDER_NODES: &str = "Gateway nodes built before 0.1.0 refuse the whole key set file for a key with Ed25519: upgrade every node first.";
 
 /// Whether gateways find Ed25519 in the file for the first time.
 pub fn is_first_ed25519(set: &KeySet, alg: Alg) -> bool {
