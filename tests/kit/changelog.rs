@@ -1,4 +1,4 @@
-//! CHANGELOG.md has the form of keepachangelog.com 1.1.0.
+//! CHANGELOG.md has the form of keepachangelog.com 1.1.0, and agrees with the other pages on the first version.
 
 use super::{VERSION, text_of};
 
@@ -56,5 +56,19 @@ fn changes_stand_in_groups_and_each_group_once() {
     for section in versions.split("\n## ") {
         let before = section.split("\n### ").next().expect("a heading");
         assert!(!before.contains("\n- "), "a change without a group: {before}");
+    }
+}
+
+/// CONTRIBUTING.md tells the owner to take these words out of all pages at once.
+#[test]
+fn all_pages_say_alike_whether_the_first_version_is_published() {
+    let pages = ["README.md", "SECURITY.md", "CHANGELOG.md"];
+    let waiting = pages.map(|page| text_of(page).contains("not published yet"));
+    assert!(waiting.iter().all(|it| *it == waiting[0]), "{pages:?}: {waiting:?}");
+    for page in crate::links::pages() {
+        let text = crate::links::text(&page).to_lowercase();
+        for word in ["unreleased;", "earlier release", "nothing is released"] {
+            assert!(!text.contains(word), "{}: '{word}', while 0.1.0 is the first release", page.display());
+        }
     }
 }

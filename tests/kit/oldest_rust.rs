@@ -47,6 +47,11 @@ fn it_is_said_once_and_every_crate_inherits_it_with_the_lints() {
     assert!(
         root.contains("\nunsafe_code = \"forbid\"\n") && root.contains("\nincompatible_msrv = \"deny\"\n")
     );
+    let fuzz = text_of("fuzz/Cargo.toml");
+    assert!(
+        fuzz.contains("\n[lints.rust]\nunsafe_code = \"forbid\"\n"),
+        "a workspace of its own inherits nothing"
+    );
     let pins: Vec<_> = files().into_iter().filter(|file| file.contains("rust-toolchain")).collect();
     assert_eq!(pins, [""; 0], "a contributor's own Rust is used");
 }
