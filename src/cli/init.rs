@@ -112,11 +112,8 @@ impl Init {
         let others = secrets.iter().map(|(name, ..)| places.secret(name));
         for path in [places.env.clone(), places.key_set()].into_iter().chain(others) {
             if path.symlink_metadata().is_ok() {
-                bail!(
-                    "--output: cannot create {}, because it is there already; to go on with these files, leave `init` out; \
-                     for new ones, name a path in another folder",
-                    path.display()
-                );
+                let (path, remedy) = (path.display(), remedy(path == places.env));
+                bail!("--output: cannot create {path}, because it is there already; {remedy}");
             }
         }
         Ok(places)
@@ -174,4 +171,13 @@ fn redis_users(gateway: &str, operator: &str) -> String {
 fn cannot(file: &Path, path: &Path, error: std::io::Error) -> anyhow::Error {
     let remedy = "name a path whose folders can be made and written";
     explained(path, error, remedy).context(format!("--output: cannot create {}", file.display()))
+}
+
+/// The advice where a file is in the way. Beside a `.env`, an earlier `init` has most likely made all of them.
+fn remedy(is_env: bool) -> &'static str {
+    if is_env {
+        "to go on with it and the files beside it, leave `init` out; for new ones, name a path in another folder"
+    } else {
+        "name a path in another folder"
+    }
 }

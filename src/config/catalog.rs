@@ -49,8 +49,8 @@ to a file of its own. Durations are in the unit of the name.
 
 Line ends at the end of a secret are no part of it, in its variable, in its file, and in `REDIS_URL`. Builds before 0.1.0 took those of a
 variable for a part. So their refresh and access tokens are still accepted, as long as the variable or the file has its line
-end. Nothing is signed with it any more: the last such token expires `REFRESH_TTL_SECONDS` after the last such node has
-stopped. A warning at the start names such a variable. You can then take the line end away.
+end. Nothing is signed with it any more: the last such token expires `REFRESH_TTL_SECONDS` after the last node of such a
+build has stopped. A warning at the start names such a variable. You can then take the line end away.
 
 Everything else around a value stops the start, by the name of the variable, file or flag:
 

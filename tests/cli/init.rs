@@ -52,7 +52,9 @@ fn an_existing_file_is_never_touched() {
     std::fs::write(&path, "PRECIOUS=1\n").unwrap();
     let ended = init(&path, &[]);
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.lines().count()), (1, "", 1), "{ended:?}");
-    assert!(ended.stderr.contains("--output"), "{ended:?}");
+    for part in ["--output", "leave `init` out", "name a path in another folder"] {
+        assert!(ended.stderr.contains(part), "{part}: {ended:?}");
+    }
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "PRECIOUS=1\n");
     assert!(!dir.path().join("keys").exists(), "nothing else was written");
 }
@@ -130,7 +132,7 @@ fn existing_keys_are_never_touched() {
     std::fs::write(&keys, "precious").unwrap();
     let ended = init(&path, &[]);
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.lines().count()), (1, "", 1), "{ended:?}");
-    assert!(ended.stderr.contains("keys/signing.json"), "{ended:?}");
+    assert!(ended.stderr.contains("keys/signing.json") && !ended.stderr.contains("`init`"), "{ended:?}");
     assert_eq!(std::fs::read_to_string(&keys).unwrap(), "precious");
     assert!(!path.exists());
 }

@@ -76,6 +76,18 @@ fn compose_takes_every_printed_command_up_to_its_engine() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// So nothing in these blocks escapes the test above. `tests/stack/compose.rs` takes the block of settings.
+#[test]
+fn each_line_of_a_block_for_an_engine_is_a_command_of_compose() {
+    for page in ["docs/operate/stack.md", "docs/operate/upgrade.md"] {
+        let text = text_of(page);
+        let blocks = text.split("\n```sh\n").skip(1).filter_map(|rest| rest.split("\n```").next());
+        for line in blocks.filter(|block| !block.starts_with("COMPOSE_PROJECT_NAME=")).flat_map(str::lines) {
+            assert!(line.starts_with("docker compose "), "{page}: nothing judges\n{line}");
+        }
+    }
+}
+
 #[test]
 fn compose_objects_to_a_wrong_command_flag_or_service() {
     let checkout = Checkout::new();
